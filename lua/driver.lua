@@ -1,0 +1,150 @@
+-- Decides many checks in one atomic step, in order: all of a check's layers are spent in, or none. Twin of src/algorithms/driver.ts.
+--
+-- KEYS     the states: first those that are a few packed numbers, then the logs
+-- ARGV[1]  JSON, a flat array of numbers:
+--            clock      µs since the epoch; -1: the server's
+--            small      how many of KEYS are packed numbers
+--            layers     how many follow, each: algorithm (place in `algorithms`), count, period in µs, limit
+--            runs       until the end, each: repeats, count, cells, and for each cell: layer, quantity, key, stride
+--                       It is `repeats` checks, each asked `count` times; the keys of the next are `stride` places on.
+-- Reply    one text of little-endian doubles: now; each small state as it was read (NaN: a fresh key); and for each log of each
+--          check, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass)
+--
+-- All is decided before anything is written: an error leaves nothing half-done. Every key is written with its TTL.
+
+local FORMATS = { '<d', '<dd', '<ddd', '<dddd' }
+-- A state of no key: NaN in every number.
+local NOTHING = string.rep('\255', 32)
+-- Passed-in time does not run with the server's, so keys live an hour longer then, in ms.
+local ALLOWANCE = 3600000
+
+local argument = cjson.decode(ARGV[1])
+local now, small, layers = argument[1], argument[2], argument[3]
+local allowance = ALLOWANCE
+if now < 0 then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+  allowance = 0
+end
+
+local quotas, counted = {}, {}
+local at = 4
+for layer = 1, layers do
+  counted[layer] = algorithms[argument[at]]
+  quotas[layer] = { count = argument[at + 1], period = argument[at + 2], limit = argument[at + 3] }
+  at = at + 4
+end
+
+local values = small > 0 and redis.call('MGET', unpack(KEYS, 1, small)) or {}
+-- The states, number by number, as they stand after what has been decided; `owner` is the layer that a key is counted by.
+local first, second, third, fourth, owner, changed = {}, {}, {}, {}, {}, {}
+
+local function load(key, layer)
+  local algorithm, quota = counted[layer], quotas[layer]
+  owner[key] = layer
+  if algorithm.size == 0 then
+    first[key] = algorithm.roll(now, quota, algorithm.read(KEYS[key]))
+    return
+  end
+  local value = values[key]
+  if value and #value == algorithm.size * 8 then
+    local a, b, c, d = struct.unpack(FORMATS[algorithm.size], value)
+    if algorithm.valid(quota, a, b, c, d) then
+      first[key], second[key], third[key], fourth[key] = algorithm.roll(now, quota, a, b, c, d)
+      return
+    end
+  end
+  values[key] = string.sub(NOTHING, 1, algorithm.size * 8)
+  first[key], second[key], third[key], fourth[key] = algorithm.open(now, quota)
+end
+
+local outright = {}
+
+local function answerOutright(algorithm, quota, quantity, key, available)
+  local log = first[key]
+  local asked = math.max(quantity, 1)
+  local retryAfter = 0
+  if asked <= quota.limit and asked > algorithm.available(now, quota, log) then
+    retryAfter = algorithm.retryAfter(asked, now, quota, log)
+  end
+  local place = #outright
+  outright[place + 1] = available
+  outright[place + 2] = algorithm.resetAfter(now, quota, log)
+  outright[place + 3] = retryAfter
+end
+
+local logs = #KEYS > small
+local finish = #argument
+while at <= finish do
+  local repeats, count, cells = argument[at], argument[at + 1], argument[at + 2]
+  local begin = at + 3
+  local last = begin + 4 * cells - 4
+  for turn = 0, repeats - 1 do
+    local admitted = count
+    local before
+    for cell = begin, last, 4 do
+      local layer, quantity = argument[cell], argument[cell + 1]
+      local key = argument[cell + 2] + turn * argument[cell + 3]
+      if not owner[key] then
+        load(key, layer)
+      end
+      local available = counted[layer].available(now, quotas[layer], first[key], second[key], third[key], fourth[key])
+      if quantity > 0 and available < quantity * admitted then
+        admitted = math.floor(available / quantity)
+      end
+      if logs then
+        before = before or {}
+        before[cell] = available
+      end
+    end
+    for cell = begin, last, 4 do
+      local layer, quantity = argument[cell], argument[cell + 1]
+      local key = argument[cell + 2] + turn * argument[cell + 3]
+      local algorithm, quota = counted[layer], quotas[layer]
+      if quantity > 0 and admitted > 0 then
+        first[key], second[key], third[key], fourth[key] =
+          algorithm.spend(quantity * admitted, now, quota, first[key], second[key], third[key], fourth[key])
+        changed[key] = true
+      end
+      if algorithm.size == 0 then
+        answerOutright(algorithm, quota, quantity, key, before[cell])
+      end
+    end
+  end
+  at = last + 4
+end
+
+-- TTLs are rounded up to a power of two, so that few texts are ever made of numbers; never more than twice too long.
+local texts = {}
+
+local function expiryText(lifetime)
+  local half, exponent = math.frexp(math.max(math.ceil(lifetime / 1000) + allowance, 1))
+  if half == 0.5 then
+    exponent = exponent - 1
+  end
+  local text = texts[exponent]
+  if not text then
+    text = string.format('%.0f', 2 ^ exponent)
+    texts[exponent] = text
+  end
+  return text
+end
+
+for key = 1, #KEYS do
+  if changed[key] then
+    local algorithm, quota = counted[owner[key]], quotas[owner[key]]
+    local a, b, c, d = first[key], second[key], third[key], fourth[key]
+    local expiry = expiryText(algorithm.resetAfter(now, quota, a, b, c, d))
+    if algorithm.size == 0 then
+      algorithm.write(KEYS[key], expiry, a)
+    else
+      redis.call('SET', KEYS[key], struct.pack(FORMATS[algorithm.size], a, b, c, d), 'PX', expiry)
+    end
+  end
+end
+
+local reply = struct.pack('<d', now) .. table.concat(values, '', 1, small)
+if #outright > 0 then
+  reply = reply .. struct.pack('<' .. string.rep('d', #outright), unpack(outright))
+end
+return reply

@@ -1,0 +1,230 @@
+-- An exact log. Twin of src/algorithms/moving-window.ts.
+-- In Redis it is one string of records of two doubles: first (head, base), then an entry (time, sum of all units so far) a record,
+-- so that any entry is read in O(1) and every question is a binary search. `head` is the first entry not dropped, `base` the sum
+-- before it; sums count modulo 2^53. State here: a table that is read from the key, changed by spend, and written back.
+
+local MAXIMUM_ENTRIES = 1048576
+local MODULUS = 9007199254740992
+local SLACK = 32
+local RECORD = 16
+-- Read at once: most logs are no longer, and a longer one has its oldest entries together.
+local CHUNK = 1024
+
+local function plus(sum, units)
+  if sum >= MODULUS - units then
+    return sum - (MODULUS - units)
+  end
+  return sum + units
+end
+
+local function minus(sum, earlier)
+  if sum < earlier then
+    return sum - earlier + MODULUS
+  end
+  return sum - earlier
+end
+
+local function empty()
+  return { entries = 0, head = 0, base = 0, live = 0, fresh = true }
+end
+
+-- Entry `index`, from 0: its time and sum.
+local function entry(log, index)
+  if index == log.entries - 1 and log.newest then
+    return log.newest, log.sum
+  end
+  local offset = (index + 1) * RECORD
+  if offset < log.from or offset + RECORD > log.from + #log.chunk then
+    log.from = offset
+    log.chunk = redis.call('GETRANGE', log.key, offset, offset + RECORD - 1)
+  end
+  local time, sum = struct.unpack('<dd', log.chunk, offset - log.from + 1)
+  return time, sum
+end
+
+-- The first index from `low` on, below `high`, for which holds(time, sum), where all after it hold too; else `high`.
+-- In steps that double: what is looked for lies near `low`.
+local function firstWhere(log, low, high, holds)
+  local step = 1
+  while low + step <= high and not holds(entry(log, low + step - 1)) do
+    low = low + step
+    step = step * 2
+  end
+  high = math.min(high, low + step - 1)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if holds(entry(log, middle)) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+local function read(key)
+  local chunk = redis.pcall('GETRANGE', key, 0, CHUNK - 1)
+  if type(chunk) ~= 'string' or #chunk < 2 * RECORD then
+    return empty()
+  end
+  local length = #chunk
+  if length == CHUNK then
+    length = redis.call('STRLEN', key)
+  end
+  local log = { key = key, chunk = chunk, from = 0, entries = length / RECORD - 1 }
+  log.head, log.base = struct.unpack('<dd', chunk)
+  if length % RECORD ~= 0 or not isWhole(log.head, log.entries - 1) or not isWhole(log.base, MAXIMUM_UNITS) then
+    return empty()
+  end
+  log.newest, log.sum = entry(log, log.entries - 1)
+  if not isWhole(log.newest, MAXIMUM_UNITS) or not isWhole(log.sum, MAXIMUM_UNITS) then
+    return empty()
+  end
+  if length > CHUNK then
+    log.from = (log.head + 1) * RECORD
+    log.chunk = redis.call('GETRANGE', key, log.from, log.from + CHUNK - 1)
+  end
+  log.live = log.head
+  return log
+end
+
+local function sumBefore(log)
+  if log.live > log.head then
+    local _, sum = entry(log, log.live - 1)
+    return sum
+  end
+  return log.base
+end
+
+local function used(log)
+  if log.live < log.entries then
+    return minus(log.sum, log.before)
+  end
+  return 0
+end
+
+local function open()
+  return empty()
+end
+
+local function roll(now, quota, log)
+  log.live = firstWhere(log, log.head, log.entries, function(time)
+    return time + quota.period > now
+  end)
+  log.before = sumBefore(log)
+  if not isWhole(log.before, MAXIMUM_UNITS) then
+    return empty()
+  end
+  return log
+end
+
+local function available(now, quota, log)
+  return math.max(quota.limit - used(log), 0)
+end
+
+local function drop(log)
+  if log.live > log.head then
+    log.base = log.before
+    log.head = log.live
+    log.headChanged = true
+  end
+end
+
+local function giveBackOldest(log, quantity)
+  local given = math.min(quantity, used(log))
+  local before = log.before
+  log.live = firstWhere(log, log.live, log.entries, function(_, sum)
+    return minus(sum, before) > given
+  end)
+  log.head = log.live
+  log.base = plus(before, given)
+  log.before = log.base
+  log.headChanged = true
+  return log
+end
+
+local function spend(quantity, now, quota, log)
+  if quantity < 0 then
+    return giveBackOldest(log, -quantity)
+  end
+  drop(log)
+  local any = log.entries > log.head
+  local time = math.max(now, any and log.newest or 0)
+  local sum = plus(any and log.sum or log.base, math.min(quantity, MAXIMUM_UNITS - used(log)))
+  if any and (log.newest == time or log.entries - log.head >= MAXIMUM_ENTRIES) then
+    log.newestChanged = true
+  else
+    log.entries = log.entries + 1
+    log.added = true
+  end
+  log.newest = time
+  log.sum = sum
+  log.before = log.base
+  return log
+end
+
+local function resetAfter(now, quota, log)
+  if used(log) > 0 then
+    return log.newest + quota.period - now
+  end
+  return 0
+end
+
+local function retryAfter(quantity, now, quota, log)
+  local leaving = used(log) - (quota.limit - quantity)
+  local before = log.before
+  local enough = firstWhere(log, log.live, log.entries - 1, function(_, sum)
+    return minus(sum, before) >= leaving
+  end)
+  local time = entry(log, enough)
+  if not isWhole(time, MAXIMUM_UNITS) then
+    time = log.newest
+  end
+  return time + quota.period - now
+end
+
+-- Writes what spend changed; `expiry` as text in ms, nil to keep what the key has.
+local function write(key, expiry, log)
+  if used(log) == 0 then
+    redis.call('DEL', key)
+    return
+  end
+  local newest = struct.pack('<dd', log.newest, log.sum)
+  local compacts = log.head > SLACK and log.head * 2 > log.entries
+  if log.fresh or compacts then
+    local kept = ''
+    if not log.fresh and log.entries - log.head > 1 then
+      kept = redis.call('GETRANGE', key, (log.head + 1) * RECORD, log.entries * RECORD - 1)
+    end
+    local value = struct.pack('<dd', 0, log.base) .. kept .. newest
+    if expiry then
+      redis.call('SET', key, value, 'PX', expiry)
+    else
+      redis.call('SET', key, value, 'KEEPTTL')
+    end
+    return
+  end
+  if log.headChanged then
+    redis.call('SETRANGE', key, 0, struct.pack('<dd', log.head, log.base))
+  end
+  if log.added then
+    redis.call('APPEND', key, newest)
+  elseif log.newestChanged then
+    redis.call('SETRANGE', key, log.entries * RECORD, newest)
+  end
+  if expiry then
+    redis.call('PEXPIRE', key, expiry)
+  end
+end
+
+return {
+  size = 0,
+  open = open,
+  roll = roll,
+  available = available,
+  spend = spend,
+  resetAfter = resetAfter,
+  retryAfter = retryAfter,
+  read = read,
+  write = write,
+}

@@ -1,0 +1,46 @@
+-- Two counters: units in the window that starts at `start`, and in the one before. Twin of src/algorithms/sliding-window-counter.ts.
+
+local function weighted(now, quota, start, previous)
+  local elapsed = now > start and now - start or 0
+  return math.ceil((previous * (quota.period - elapsed)) / quota.period)
+end
+
+local function open(now, quota)
+  return now - now % quota.period, 0, 0
+end
+
+local function roll(now, quota, start, previous, current)
+  local following = start + quota.period
+  if now < following then
+    return start, previous, current
+  end
+  if now < following + quota.period then
+    return following, current, 0
+  end
+  return open(now, quota)
+end
+
+local function available(now, quota, start, previous, current)
+  return math.max(quota.limit - current - weighted(now, quota, start, previous), 0)
+end
+
+local function spend(quantity, now, quota, start, previous, current)
+  current = current + quantity
+  if current < 0 then
+    previous = math.max(previous + current, 0)
+  end
+  return start, previous, math.min(math.max(current, 0), MAXIMUM_UNITS)
+end
+
+local function resetAfter(now, quota, start, previous, current)
+  if current > 0 then
+    return start + 2 * quota.period - now
+  end
+  return previous > 0 and start + quota.period - now or 0
+end
+
+local function valid(quota, start, previous, current)
+  return isWhole(start, MAXIMUM_UNITS) and isWhole(previous, MAXIMUM_UNITS) and isWhole(current, MAXIMUM_UNITS)
+end
+
+return { size = 3, open = open, roll = roll, available = available, spend = spend, resetAfter = resetAfter, valid = valid }

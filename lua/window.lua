@@ -1,0 +1,34 @@
+-- What the two plain windows share. State: units `used` in the window that starts at `start`.
+-- Twin of src/algorithms/window.ts. The algorithm's own file comes before this one and defines startOf(now, quota).
+
+local function open(now, quota)
+  return startOf(now, quota), 0
+end
+
+local function roll(now, quota, start, used)
+  if now >= start + quota.period or used == 0 then
+    return open(now, quota)
+  end
+  return start, used
+end
+
+local function available(now, quota, start, used)
+  return math.max(quota.limit - used, 0)
+end
+
+local function spend(quantity, now, quota, start, used)
+  return start, math.min(math.max(used + quantity, 0), MAXIMUM_UNITS)
+end
+
+local function resetAfter(now, quota, start, used)
+  if used > 0 then
+    return start + quota.period - now
+  end
+  return 0
+end
+
+local function valid(quota, start, used)
+  return isWhole(start, MAXIMUM_UNITS) and isWhole(used, MAXIMUM_UNITS)
+end
+
+return { size = 2, open = open, roll = roll, available = available, spend = spend, resetAfter = resetAfter, valid = valid }

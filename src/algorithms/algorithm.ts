@@ -1,0 +1,57 @@
+/**
+ * What an algorithm is: a few pure functions over a small state. No clock, no I/O; times are whole µs since the epoch.
+ * Each has a twin in Lua under the same names that does the same operations in the same order.
+ */
+import type { LimitData } from '../limit-data.ts'
+import type { Quota } from '../quota.ts'
+
+/** The greatest whole number that doubles count exactly. */
+export const MAXIMUM_UNITS = Number.MAX_SAFE_INTEGER
+
+/**
+ * `State` is a tuple of `size` numbers, or whatever an algorithm without `size` keeps and its Lua twin reads and writes itself.
+ * Functions may reuse the state they are given: it must not be used afterwards.
+ */
+export interface Algorithm<State = unknown> {
+  /** The part of every key that tells algorithms apart: `[a-z][a-z0-9_-]*`. */
+  readonly id: string
+  /** How many numbers, 1 to 4, make a state that is stored as little-endian doubles; 0: the Lua twin reads and writes its own. */
+  readonly size: number
+  /**
+   * Refuses a quota that this algorithm cannot count exactly.
+   * @throws RangeError
+   */
+  accept?(quota: Quota): void
+  /** The state of a key never seen. */
+  open(now: number, quota: Quota): State
+  /** A stored state brought up to `now`: a window that ended has ended. */
+  roll(state: State, now: number, quota: Quota): State
+  /** Whole units that could be spent now, from 0 to `quota.limit`. */
+  available(state: State, now: number, quota: Quota): number
+  /** The state after spending; a negative quantity gives back, never beyond the full quota. */
+  spend(state: State, quantity: number, now: number, quota: Quota): State
+  /** µs until all of the limit is available again, rounded up; as long as that the state means something. */
+  resetAfter(state: State, now: number, quota: Quota): number
+  /** µs until a quantity of at most `quota.limit` that is too much now will pass, rounded up. */
+  retryAfter(state: State, quantity: number, now: number, quota: Quota): number
+  /** False for numbers that this algorithm never writes; such a state reads as a fresh key. */
+  valid(state: State, quota: Quota): boolean
+  /** The record for a store of one's own. */
+  toData(state: State, now: number, quota: Quota): LimitData
+  /** The state in a record; `undefined` where there is none. */
+  fromData(data: LimitData, quota: Quota): State | undefined
+  /** Where what was just spent stands (the start of a window, the time of an entry), for `giveBack`. */
+  mark(state: State, now: number, quota: Quota): number
+  /** Gives back a part of what was spent at `mark`, wherever that stands now; nothing where it has ended. */
+  giveBack(state: State, quantity: number, mark: number, now: number, quota: Quota): State
+  /**
+   * The state after a caller has been promised a start in `wait` µs: spent as of then. Only where waiting callers
+   * can be given their turn at once; `retryAfter` then says how long the wait is.
+   */
+  spendLater?(state: State, quantity: number, wait: number, now: number, quota: Quota): State
+}
+
+/** True for a whole number from 0 to `most`; false for NaN. */
+export function isWhole(value: number, most: number): boolean {
+  return value >= 0 && value <= most && value % 1 === 0
+}

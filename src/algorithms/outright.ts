@@ -1,0 +1,26 @@
+/**
+ * Answers that came ready from Redis, in the shape of an algorithm: for algorithms whose state is too long to be sent back.
+ * State: units available, and in µs, as they are after the decision: resetAfter, and retryAfter for the quantity asked.
+ */
+import type { Algorithm } from './algorithm.ts'
+
+export type OutrightState = readonly [available: number, resetAfter: number, retryAfter: number]
+
+export function outright(algorithm: Algorithm): Algorithm<OutrightState> {
+  return {
+    id: algorithm.id,
+    size: 3,
+    open: () => [0, 0, 0],
+    roll: (state) => state,
+    available: (state) => state[0],
+    spend: (state, quantity) => [state[0] - quantity, state[1], state[2]],
+    resetAfter: (state) => state[1],
+    retryAfter: (state) => state[2],
+    valid: () => true,
+    toData: (_state, now, quota) => algorithm.toData(algorithm.open(now, quota), now, quota),
+    fromData: () => undefined,
+    // The newest entry, for it leaves last.
+    mark: (state, now, quota) => now + state[1] - quota.periodMicroseconds,
+    giveBack: (state, quantity) => [state[0] + quantity, state[1], state[2]],
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Two counters, of this window and the one before, which counts for the part of it that a window ending now still covers.
+ * Windows as in Fixed. The approximation that Cloudflare described in 2017, in whole numbers and rounded against the caller.
+ * Twin: `lua/sliding_window_counter.lua`.
+ */
+import { LimitData } from '../limit-data.ts'
+import type { Quota } from '../quota.ts'
+import { type Algorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+
+/** Units in the window that starts at `start`, and in the one before. */
+export type SlidingWindowState = readonly [start: number, previous: number, current: number]
+
+export const slidingWindowCounter: Algorithm<SlidingWindowState> = {
+  id: 'sliding',
+  size: 3,
+
+  open(now, quota) {
+    return [now - (now % quota.periodMicroseconds), 0, 0]
+  },
+
+  roll(state, now, quota) {
+    const next = state[0] + quota.periodMicroseconds
+    if (now < next) return state
+    if (now < next + quota.periodMicroseconds) return [next, state[2], 0]
+    return slidingWindowCounter.open(now, quota)
+  },
+
+  available(state, now, quota) {
+    const available = quota.limit - state[2] - weighted(state, now, quota)
+    return Math.max(available, 0)
+  },
+
+  spend(state, quantity) {
+    const current = state[2] + quantity
+    // What is given back beyond this window's units comes from the window before.
+    const previous = current < 0 ? Math.max(state[1] + current, 0) : state[1]
+    return [state[0], previous, Math.min(Math.max(current, 0), MAXIMUM_UNITS)]
+  },
+
+  resetAfter(state, now, quota) {
+    if (state[2] > 0) return state[0] + 2 * quota.periodMicroseconds - now
+    return state[1] > 0 ? state[0] + quota.periodMicroseconds - now : 0
+  },
+
+  retryAfter(state, quantity, now, quota) {
+    const period = quota.periodMicroseconds
+    const room = quota.limit - quantity - state[2]
+    if (room >= 0) return state[0] + period - Math.floor((room * period) / state[1]) - now
+    return state[0] + 2 * period - Math.floor(((quota.limit - quantity) * period) / state[2]) - now
+  },
+
+  valid(state) {
+    return isWhole(state[0], MAXIMUM_UNITS) && isWhole(state[1], MAXIMUM_UNITS) && isWhole(state[2], MAXIMUM_UNITS)
+  },
+
+  toData(state, now, quota) {
+    const remaining = slidingWindowCounter.available(state, now, quota)
+    return new LimitData({ used: state[2], remaining, createdAt: state[0], history: [state[1]] })
+  },
+
+  fromData(data) {
+    const previous = data.history?.[0]
+    return previous === undefined ? undefined : [data.createdAt, previous, data.used]
+  },
+
+  mark(state) {
+    return state[0]
+  },
+
+  giveBack(state, quantity, mark, _now, quota) {
+    const [start, previous, current] = state
+    if (start === mark) return [start, previous, Math.max(current - quantity, 0)]
+    if (start === mark + quota.periodMicroseconds) return [start, Math.max(previous - quantity, 0), current]
+    return state
+  },
+}
+
+/** Units of the window before that still count, rounded up. */
+function weighted(state: SlidingWindowState, now: number, quota: Quota): number {
+  const elapsed = now > state[0] ? now - state[0] : 0
+  return Math.ceil((state[1] * (quota.periodMicroseconds - elapsed)) / quota.periodMicroseconds)
+}

@@ -1,0 +1,62 @@
+/** What the two plain windows share: so many units used in one window that has a start. They differ in where a window starts. */
+import { LimitData } from '../limit-data.ts'
+import type { Quota } from '../quota.ts'
+import { type Algorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+
+/** Units `used` in the window that starts at `start`. */
+export type WindowState = readonly [start: number, used: number]
+
+/** A window algorithm whose windows start at `startOf(now)`. Twin: `lua/periodic.lua`, `lua/fixed_window.lua`. */
+export function windowAlgorithm(id: string, startOf: (now: number, quota: Quota) => number): Algorithm<WindowState> {
+  const algorithm: Algorithm<WindowState> = {
+    id,
+    size: 2,
+
+    open(now, quota) {
+      return [startOf(now, quota), 0]
+    },
+
+    // Left only forwards: where time goes back, what is used stays used. A window with nothing used is no window.
+    roll(state, now, quota) {
+      return now >= state[0] + quota.periodMicroseconds || state[1] === 0 ? algorithm.open(now, quota) : state
+    },
+
+    available(state, _now, quota) {
+      const available = quota.limit - state[1]
+      return Math.max(available, 0)
+    },
+
+    spend(state, quantity) {
+      return [state[0], Math.min(Math.max(state[1] + quantity, 0), MAXIMUM_UNITS)]
+    },
+
+    resetAfter(state, now, quota) {
+      return state[1] > 0 ? state[0] + quota.periodMicroseconds - now : 0
+    },
+
+    retryAfter(state, _quantity, now, quota) {
+      return state[0] + quota.periodMicroseconds - now
+    },
+
+    valid(state) {
+      return isWhole(state[0], MAXIMUM_UNITS) && isWhole(state[1], MAXIMUM_UNITS)
+    },
+
+    toData(state, _now, quota) {
+      return new LimitData({ used: state[1], remaining: quota.limit - state[1], createdAt: state[0] })
+    },
+
+    fromData(data) {
+      return [data.createdAt, data.used]
+    },
+
+    mark(state) {
+      return state[0]
+    },
+
+    giveBack(state, quantity, mark, now, quota) {
+      return state[0] === mark ? algorithm.spend(state, -quantity, now, quota) : state
+    },
+  }
+  return algorithm
+}

@@ -1,0 +1,61 @@
+/**
+ * The tests every argument passes at the edge, before anything is sent or stored.
+ * A wrong JavaScript type is a `TypeError`, a wrong value a `RangeError`; both name the value and what was expected.
+ */
+import { inspect } from 'node:util'
+
+/** The longest key, in bytes of UTF-8. */
+export const MAXIMUM_KEY_BYTES = 65_536
+
+/** A value as it is named in an error: short, on one line. */
+export function named(value: unknown): string {
+  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 80, maxArrayLength: 4 })
+}
+
+export function checkKey(key: unknown): asserts key is string {
+  if (typeof key !== 'string') throw new TypeError(`key must be a string, got ${named(key)}`)
+  if (key.length === 0) throw new RangeError(`key must not be empty, got ''`)
+  // A UTF-16 unit is at most three bytes, so most keys need no counting.
+  if (key.length * 3 > MAXIMUM_KEY_BYTES && Buffer.byteLength(key) > MAXIMUM_KEY_BYTES) {
+    throw new RangeError(
+      `key must be at most ${MAXIMUM_KEY_BYTES} bytes of UTF-8, got ${Buffer.byteLength(key)}: ${named(key)}`,
+    )
+  }
+}
+
+export function checkQuantity(quantity: unknown): asserts quantity is number {
+  if (!Number.isSafeInteger(quantity) || (quantity as number) < 0) throw wrongInteger('quantity', quantity, 0)
+}
+
+/** Throws unless `value` is a safe integer of at least `least`. */
+export function checkInteger(name: string, value: unknown, least: number): asserts value is number {
+  if (!Number.isSafeInteger(value) || (value as number) < least) throw wrongInteger(name, value, least)
+}
+
+function wrongInteger(name: string, value: unknown, least: number): Error {
+  const expected = least === 0 ? 'a non-negative safe integer' : `a safe integer of at least ${least}`
+  const message = `${name} must be ${expected}, got ${named(value)}`
+  return typeof value === 'number' ? new RangeError(message) : new TypeError(message)
+}
+
+/** Throws unless `value` is a finite number of ms above 0. */
+export function checkMilliseconds(name: string, value: unknown): asserts value is number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number of milliseconds, got ${named(value)}`)
+  if (!Number.isFinite(value) || value <= 0)
+    throw new RangeError(`${name} must be a finite number of milliseconds above 0, got ${named(value)}`)
+}
+
+/** Throws unless `value` is an object that can hold options. */
+export function checkOptions(name: string, value: unknown): asserts value is object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${name} must be an object, got ${named(value)}`)
+  }
+}
+
+export function checkText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string, got ${named(value)}`)
+}
+
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`${name} must be a function, got ${named(value)}`)
+}

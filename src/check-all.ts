@@ -1,0 +1,43 @@
+/** Several subjects decided together: user, address and tenant, all or nothing. */
+import { checkKey, checkOptions, checkQuantity, named } from './arguments.ts'
+import type { RateLimitResult } from './result.ts'
+import { Throttle } from './throttle.ts'
+
+/** The most states that one atomic step decides. */
+const MAXIMUM_STATES = 128
+
+export interface CheckAllSubject {
+  readonly throttle: Throttle
+  readonly key: string
+  /** Default 1; 0 only looks, and refuses nobody. */
+  readonly quantity?: number | undefined
+}
+
+/**
+ * Spends in all throttles, or in none. `layers[i]` of the result is subject i's.
+ * @returns rejects with a TypeError for throttles on different stores, a RangeError for no subject, the same state twice or more than 128 states
+ */
+export async function checkAll(subjects: readonly CheckAllSubject[]): Promise<RateLimitResult> {
+  if (!Array.isArray(subjects)) throw new TypeError(`subjects must be an array, got ${named(subjects)}`)
+  const given: readonly CheckAllSubject[] = subjects
+  const asked = given.map((subject) => {
+    checkOptions('subject', subject)
+    const { throttle, key, quantity = 1 } = subject
+    if (!(throttle instanceof Throttle)) throw new TypeError(`throttle must be a Throttle, got ${named(throttle)}`)
+    checkKey(key)
+    checkQuantity(quantity)
+    return throttle.ask(key, quantity)
+  })
+  const [store, other] = new Set(asked.map((one) => one.store))
+  if (store === undefined) throw new RangeError('checkAll needs at least one subject, got []')
+  if (other !== undefined) throw new TypeError('checkAll needs all throttles on one store')
+  const states = asked.flatMap(({ decider, key }) =>
+    decider.layers.map(({ algorithm, quota }) => `${algorithm.id}:${quota.stateName}:${key}`),
+  )
+  if (states.length > MAXIMUM_STATES) {
+    throw new RangeError(`checkAll takes at most ${MAXIMUM_STATES} states, got ${states.length}`)
+  }
+  const twice = states.find((state, index) => states.indexOf(state) !== index)
+  if (twice !== undefined) throw new RangeError(`checkAll was given the same state twice: ${named(twice)}`)
+  return store.decideAll(asked)
+}

@@ -1,0 +1,57 @@
+/** Lengths of time as users write them: milliseconds, or a text such as `'5 minutes'`. */
+import parseDuration from 'parse-duration'
+import { named } from './arguments.ts'
+
+/** Milliseconds as a number (a fraction is allowed), or a text: `'250ms'`, `'10s'`, `'5 minutes'`, `'2h'`, `'1 day'`, `'500us'`, `'1 week'`. */
+export type Duration = number | string
+
+const PART = /\s*(?:\d+\.?\d*|\.\d+)\s*([a-zµμ]+)\s*,?/iy
+
+/**
+ * A duration in whole microseconds, rounded to the nearest.
+ * @throws TypeError when it is neither a number nor a string.
+ * @throws RangeError when it is not finite, or a text that cannot be read.
+ */
+export function microseconds(duration: Duration, name = 'duration'): number {
+  if (typeof duration === 'string') return Math.round(readText(duration, name) * 1000)
+  if (typeof duration !== 'number') {
+    throw new TypeError(`${name} must be a number of milliseconds or a text such as '10s', got ${named(duration)}`)
+  }
+  if (!Number.isFinite(duration)) throw new RangeError(`${name} must be finite, got ${named(duration)}`)
+  return Math.round(duration * 1000)
+}
+
+/** The library skips what it cannot read; a limit must not, so the whole text is matched first. */
+function readText(text: string, name: string): number {
+  PART.lastIndex = 0
+  let understood = text.length <= 200 && text.trim() !== ''
+  for (let at = 0; understood && at < text.length; at = PART.lastIndex) {
+    PART.lastIndex = at
+    const unit = PART.exec(text)?.[1]
+    understood = unit !== undefined && isUnit(unit)
+  }
+  const milliseconds = understood ? parseDuration(text) : null
+  if (milliseconds === null || !Number.isFinite(milliseconds)) {
+    throw new RangeError(`${name} must be a text such as '250ms', '10s', '5 minutes' or '1 day', got ${named(text)}`)
+  }
+  return milliseconds
+}
+
+function isUnit(text: string): boolean {
+  return parseDuration(`1 ${text}`) !== null
+}
+
+const UNITS = [
+  ['d', 86_400_000_000],
+  ['h', 3_600_000_000],
+  ['m', 60_000_000],
+  ['s', 1_000_000],
+  ['ms', 1000],
+  ['us', 1],
+] as const
+
+/** Whole microseconds as a text in the largest unit that divides them: 90,000,000 is `90s`. */
+export function durationText(whole: number): string {
+  for (const [unit, size] of UNITS) if (whole % size === 0) return `${whole / size}${unit}`
+  return `${whole}us`
+}

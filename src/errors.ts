@@ -1,0 +1,114 @@
+/**
+ * What can go wrong, as types. Being limited is not here: it is a value, except in `throttled` wrappers.
+ * Every error has a `code` that stays the same between versions; wrong arguments are plain `TypeError` and `RangeError`.
+ */
+import type { LimitData } from './limit-data.ts'
+import type { RateLimitResult } from './result.ts'
+
+/** The root of all errors of this library. */
+export class OnrushError extends Error {
+  static {
+    // Read by every subclass; on the prototype, so that a stack trace starts with the right name.
+    Object.defineProperty(OnrushError.prototype, 'name', { value: 'OnrushError', configurable: true, writable: true })
+  }
+  /** Stable, for programs: `ONRUSH_…`. */
+  readonly code: string = 'ONRUSH_ERROR'
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
+}
+
+/** A step that must be atomic was not. */
+export class AtomicOperationError extends OnrushError {
+  override readonly code: string = 'ONRUSH_ATOMIC_OPERATION'
+}
+
+/** `compareAndSwap` found another record than the caller had read. */
+export class MismatchedDataError extends AtomicOperationError {
+  override readonly code = 'ONRUSH_MISMATCHED_DATA'
+  /** What the caller believed to be stored; `undefined`: nothing. */
+  readonly expected: LimitData | undefined
+  /** What is stored; `undefined`: nothing. */
+  readonly actual: LimitData | undefined
+
+  constructor(expected: LimitData | undefined, actual: LimitData | undefined) {
+    super(
+      `The record changed before it could be swapped: expected ${describeData(expected)}, found ${describeData(actual)}`,
+    )
+    this.expected = expected
+    this.actual = actual
+  }
+}
+
+/** A record kept changing between reading and swapping it, for as many tries as the limiter makes. */
+export class DataChangedInStoreError extends AtomicOperationError {
+  override readonly code = 'ONRUSH_DATA_CHANGED_IN_STORE'
+}
+
+/** The store did not do what it was asked. */
+export class StoreError extends OnrushError {
+  override readonly code: string = 'ONRUSH_STORE'
+}
+
+/** A URL that no store can be made from. */
+export class InvalidStoreUrlError extends StoreError {
+  override readonly code = 'ONRUSH_INVALID_STORE_URL'
+  /** The URL, with its password masked. */
+  readonly url: string
+
+  constructor(url: string, reason: string) {
+    const masked = maskPassword(url)
+    super(`Invalid store URL ${JSON.stringify(masked)}: ${reason}`)
+    this.url = masked
+  }
+}
+
+/** The store cannot be reached, or refused the work. `cause` is what the client said. */
+export class StoreUnavailableError extends StoreError {
+  override readonly code = 'ONRUSH_STORE_UNAVAILABLE'
+}
+
+/** The store did not answer in time. */
+export class StoreTimeoutError extends StoreError {
+  override readonly code = 'ONRUSH_STORE_TIMEOUT'
+  /** True when the check had left, so that it may have been counted; false when it was never sent. */
+  readonly sent: boolean
+
+  constructor(timeout: number, sent: boolean) {
+    super(
+      sent
+        ? `No reply from the store within ${timeout} ms; the check was sent and may have been counted`
+        : `The check could not be sent to the store within ${timeout} ms; nothing was counted`,
+    )
+    this.sent = sent
+  }
+}
+
+/** A wrapped function was called beyond its quota. Thrown by `throttled` wrappers only. */
+export class ThrottleExceededError extends OnrushError {
+  override readonly code = 'ONRUSH_THROTTLE_EXCEEDED'
+  /** What the limiter said. */
+  readonly result: RateLimitResult
+
+  constructor(result: RateLimitResult) {
+    super(
+      Number.isFinite(result.retryAfter)
+        ? `Limited by ${result.quota}: retry in ${result.retryAfter} ms`
+        : `Limited by ${result.quota}: more was asked for than its limit of ${result.limit} can ever allow`,
+    )
+    this.result = result
+  }
+}
+
+function describeData(data: LimitData | undefined): string {
+  return data === undefined ? 'nothing' : JSON.stringify(data)
+}
+
+/** The same URL with its password, if any, replaced by `***`; works on texts that are no valid URL too. */
+export function maskPassword(url: string): string {
+  return url
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/[^:/?#]*):.*@/is, '$1:***@')
+    .replace(/([?&](?:[a-z]*password|auth|pass)=)[^&#]*/gi, '$1***')
+}

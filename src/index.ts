@@ -1,0 +1,34 @@
+/** The public names of onrush; what is not here or in another entry of `exports` does not exist. */
+export type { Algorithm } from './algorithms/algorithm.ts'
+export { type CheckAllSubject, checkAll } from './check-all.ts'
+export type { Clock } from './clock.ts'
+export type { Duration } from './duration.ts'
+export {
+  AtomicOperationError,
+  DataChangedInStoreError,
+  InvalidStoreUrlError,
+  MismatchedDataError,
+  OnrushError,
+  StoreError,
+  StoreTimeoutError,
+  StoreUnavailableError,
+  ThrottleExceededError,
+} from './errors.ts'
+export { LimitData, type LimitDataFields } from './limit-data.ts'
+export { BaseLimiter, type LimiterOptions } from './limiters/base.ts'
+export {
+  AlgorithmLimiter,
+  type AlgorithmLimiterOptions,
+  FixedWindowLimiter,
+  GcraLimiter,
+  MovingWindowLimiter,
+  PeriodicLimiter,
+  SlidingWindowCounterLimiter,
+} from './limiters/limiters.ts'
+export { Quota, type QuotaOptions } from './quota.ts'
+export { RedisStore, type RedisStoreOptions } from './redis/store.ts'
+export { RateLimitResult, type RateLimitResultFields } from './result.ts'
+export { type Awaitable, BaseStore } from './stores/base.ts'
+export { DictionaryStore, type DictionaryStoreOptions } from './stores/dictionary.ts'
+export { TlruCacheStore, type TlruCacheStoreOptions } from './stores/tlru-cache.ts'
+export { type CheckOptions, type Rate, Throttle, type ThrottleLayer, type ThrottleOptions } from './throttle.ts'

@@ -1,0 +1,110 @@
+/** The record that a store of one's own keeps for a key: five fields that every algorithm can write its state in. */
+import { checkOptions, named } from './arguments.ts'
+import { systemClock } from './clock.ts'
+
+export interface LimitDataFields {
+  /** What is used, in units. */
+  readonly used: number
+  /** What was available when this was written, in units. */
+  readonly remaining: number
+  /** Since when this counts: µs since the epoch. Default: now. */
+  readonly createdAt?: number | undefined
+  /** As of when this was written: µs since the epoch. */
+  readonly time?: number | undefined
+  /** What more an algorithm keeps, such as the log of a moving window. */
+  readonly history?: readonly number[] | undefined
+}
+
+/** Frozen; all numbers are finite. */
+export class LimitData {
+  readonly used: number
+  readonly remaining: number
+  readonly createdAt: number
+  readonly time?: number
+  readonly history?: readonly number[]
+
+  /**
+   * @throws TypeError for a field that is not a number, RangeError for one that is not finite.
+   */
+  constructor(fields: LimitDataFields) {
+    checkOptions('fields of LimitData', fields)
+    const { used, remaining, createdAt = systemClock(), time, history } = fields
+    this.used = finite('used', used)
+    this.remaining = finite('remaining', remaining)
+    this.createdAt = finite('createdAt', createdAt)
+    if (time !== undefined) this.time = finite('time', time)
+    if (history !== undefined) {
+      if (!Array.isArray(history)) throw new TypeError(`history must be an array of numbers, got ${named(history)}`)
+      this.history = Object.freeze(
+        Array.from(history as readonly number[], (value, index) => finite(`history[${index}]`, value)),
+      )
+    }
+    Object.freeze(this)
+  }
+
+  /** The same record with some fields replaced; `undefined` takes `time` or `history` away. */
+  copyWith(changes: Partial<LimitDataFields>): LimitData {
+    checkOptions('changes', changes)
+    return new LimitData({ ...this.toJSON(), ...changes })
+  }
+
+  /** True when all fields are the same. */
+  equals(other: LimitData | undefined): boolean {
+    return (
+      other !== undefined &&
+      this.used === other.used &&
+      this.remaining === other.remaining &&
+      this.createdAt === other.createdAt &&
+      this.time === other.time &&
+      sameNumbers(this.history, other.history)
+    )
+  }
+
+  /** A plain object, its fields always in the same order, so that equal records have equal JSON texts. */
+  toJSON(): LimitDataFields & { readonly createdAt: number } {
+    return {
+      used: this.used,
+      remaining: this.remaining,
+      createdAt: this.createdAt,
+      ...(this.time === undefined ? {} : { time: this.time }),
+      ...(this.history === undefined ? {} : { history: [...this.history] }),
+    }
+  }
+
+  /**
+   * Reads what `JSON.stringify` or `toJSON` gave.
+   * @throws TypeError or RangeError when it is no record.
+   */
+  static fromJSON(json: string | object): LimitData {
+    const fields: unknown = typeof json === 'string' ? parse(json) : json
+    checkOptions('a LimitData record', fields)
+    const { used, remaining, createdAt, time, history } = fields as Partial<Record<keyof LimitDataFields, unknown>>
+    return new LimitData({
+      used: finite('used', used),
+      remaining: finite('remaining', remaining),
+      createdAt: finite('createdAt', createdAt),
+      ...(time === undefined ? {} : { time: finite('time', time) }),
+      ...(history === undefined ? {} : { history: history as readonly number[] }),
+    })
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new RangeError(`a LimitData record must be JSON, got ${named(text)}`)
+  }
+}
+
+function finite(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${named(value)}`)
+  if (!Number.isFinite(value)) throw new RangeError(`${name} must be finite, got ${named(value)}`)
+  // JSON has no -0, and a record must compare equal to itself after a trip through it.
+  return value === 0 ? 0 : value
+}
+
+function sameNumbers(a: readonly number[] | undefined, b: readonly number[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a.length === b.length && a.every((value, index) => value === b[index])
+}

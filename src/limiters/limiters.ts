@@ -1,0 +1,143 @@
+/** An algorithm and a store. The five limiters differ in nothing but their algorithm. */
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import type { Layer } from '../algorithms/driver.ts'
+import { fixedWindow } from '../algorithms/fixed-window.ts'
+import { gcra } from '../algorithms/gcra.ts'
+import { movingWindow } from '../algorithms/moving-window.ts'
+import { periodic } from '../algorithms/periodic.ts'
+import { slidingWindowCounter } from '../algorithms/sliding-window-counter.ts'
+import { checkKey, checkOptions, checkQuantity, checkText, named } from '../arguments.ts'
+import { Quota } from '../quota.ts'
+import type { RateLimitResult } from '../result.ts'
+import type { Decider } from '../stores/decider.ts'
+import { BaseLimiter, type LimiterOptions } from './base.ts'
+
+/** The most layers of one throttle. */
+const MAXIMUM_LAYERS = 16
+
+const ID = /^[a-z][a-z0-9_-]*$/
+const OURS: ReadonlyMap<string, Algorithm> = new Map(
+  [gcra, periodic, fixedWindow, movingWindow, slidingWindowCounter].map((algorithm) => [algorithm.id, algorithm]),
+)
+
+export interface AlgorithmLimiterOptions<State = unknown> extends LimiterOptions {
+  readonly algorithm: Algorithm<State>
+  /** The text of the algorithm's Lua twin, for `RedisStore`; without it the limiter runs on the other stores. */
+  readonly lua?: string | undefined
+}
+
+/** A limiter by any algorithm, also one of your own. */
+export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
+  /** How it is counted. */
+  readonly algorithm: Algorithm<State>
+  /** The Lua twin of an algorithm that is not ours. */
+  readonly lua: string | undefined
+
+  /** @throws TypeError or RangeError for a store that is none, an `algorithm` that is none, or an id that is taken. */
+  constructor(options: AlgorithmLimiterOptions<State>) {
+    super(options)
+    const { algorithm, lua } = options
+    checkOptions('algorithm', algorithm)
+    checkText('id of the algorithm', algorithm.id)
+    const ours = OURS.get(algorithm.id)
+    if (!ID.test(algorithm.id) || (ours !== undefined && ours !== algorithm)) {
+      throw new RangeError(
+        `id of the algorithm must match ${ID.source} and be none of ours, got ${named(algorithm.id)}`,
+      )
+    }
+    if (![0, 1, 2, 3, 4].includes(algorithm.size)) {
+      throw new RangeError(`size of the algorithm must be a whole number from 0 to 4, got ${named(algorithm.size)}`)
+    }
+    if (lua !== undefined) checkText('lua', lua)
+    this.algorithm = algorithm
+    this.lua = lua
+  }
+
+  override async rateLimit(key: string, quantity: number, rate: Quota | readonly Quota[]): Promise<RateLimitResult> {
+    checkKey(key)
+    checkQuantity(quantity)
+    return this.#decider(rate).check(key, quantity)
+  }
+
+  override async reset(key: string, rate: Quota | readonly Quota[]): Promise<RateLimitResult> {
+    checkKey(key)
+    return this.#decider(rate).clear(key)
+  }
+
+  #decider(rate: Quota | readonly Quota[]): Decider {
+    return this.store.decider(layersOf(this, rate))
+  }
+}
+
+/** Leaky bucket, exact: see `docs/algorithms.md`. */
+export class GcraLimiter extends AlgorithmLimiter {
+  constructor(options: LimiterOptions) {
+    super({ ...checkedOptions(options), algorithm: gcra })
+  }
+}
+
+/** A window that starts with a key's first admitted request. */
+export class PeriodicLimiter extends AlgorithmLimiter {
+  constructor(options: LimiterOptions) {
+    super({ ...checkedOptions(options), algorithm: periodic })
+  }
+}
+
+/** Windows at whole multiples of the period since the Unix epoch. */
+export class FixedWindowLimiter extends AlgorithmLimiter {
+  constructor(options: LimiterOptions) {
+    super({ ...checkedOptions(options), algorithm: fixedWindow })
+  }
+}
+
+/** An exact log: never more than the limit in any span of one period. */
+export class MovingWindowLimiter extends AlgorithmLimiter {
+  constructor(options: LimiterOptions) {
+    super({ ...checkedOptions(options), algorithm: movingWindow })
+  }
+}
+
+/** Two counters a key that approximate a moving window. */
+export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
+  constructor(options: LimiterOptions) {
+    super({ ...checkedOptions(options), algorithm: slidingWindowCounter })
+  }
+}
+
+function checkedOptions(options: LimiterOptions): LimiterOptions {
+  checkOptions('options of a limiter', options)
+  return options
+}
+
+/**
+ * The layers of a limiter and its rate.
+ * @throws TypeError for a rate that holds no quotas, RangeError for none, too many, or ones the algorithm cannot count.
+ */
+export function layersOf(limiter: AlgorithmLimiter, rate: Quota | readonly Quota[]): Layer[] {
+  const quotas: readonly unknown[] = Array.isArray(rate) ? rate : [rate]
+  const { algorithm, lua } = limiter
+  const layers = quotas.map((quota) => {
+    if (!(quota instanceof Quota)) throw new TypeError(`rate must be a Quota or an array of them, got ${named(quota)}`)
+    algorithm.accept?.(quota)
+    return { algorithm, quota, lua }
+  })
+  checkLayers(layers)
+  return layers
+}
+
+/**
+ * Refuses layers that cannot be decided together.
+ * @throws RangeError for none, more than 16, or two that would share a state.
+ */
+export function checkLayers(layers: readonly Layer[]): void {
+  if (layers.length < 1 || layers.length > MAXIMUM_LAYERS) {
+    throw new RangeError(`rate must hold from 1 to ${MAXIMUM_LAYERS} quotas, got ${layers.length}`)
+  }
+  const seen = new Set<string>()
+  for (const { algorithm, quota } of layers) {
+    const state = `${algorithm.id}:${quota.stateName}`
+    if (seen.has(state))
+      throw new RangeError(`two layers share the state ${state}: give their quotas names of their own`)
+    seen.add(state)
+  }
+}

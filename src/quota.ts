@@ -1,0 +1,167 @@
+/** What is allowed: so many units in a period, and how many more may come at once. A frozen value. */
+import { checkInteger, checkOptions, checkText, named } from './arguments.ts'
+import { type Duration, durationText, microseconds } from './duration.ts'
+
+/** The longest period: 10 years of 3,653 days, in µs. */
+const MAXIMUM_PERIOD = 3653 * 86_400_000_000
+
+const NAME = /^[A-Za-z][A-Za-z0-9_.-]*$/
+const TEXT =
+  /^\s*(\d+)\s*(?:\/|\bper\b)\s*(\d+\.?\d*|\.\d+)?\s*([a-zµμ]+)(?:\s+burst\s+(\d+))?(?:\s+name\s+(\S+))?\s*$/i
+
+export interface QuotaOptions {
+  /** Units allowed in each period: a positive safe integer. */
+  readonly count: number
+  /** Milliseconds, or a text such as `'1 minute'`; from 1 µs to 10 years. */
+  readonly period: Duration
+  /** Units that may come at once on top of `count`: a non-negative safe integer. Default 0. */
+  readonly maximumBurst?: number | undefined
+  /** What the policy is called: `[A-Za-z][A-Za-z0-9_.-]*`. Default: its numbers, such as `100-1m`. A given name lets the numbers change without losing what is used. */
+  readonly name?: string | undefined
+}
+
+type Extra = Pick<QuotaOptions, 'maximumBurst' | 'name'>
+
+export class Quota {
+  /** Units allowed in each period. */
+  readonly count: number
+  /** The period in milliseconds, a whole number of µs. */
+  readonly period: number
+  /** Units that may come at once on top of `count`. */
+  readonly maximumBurst: number
+  /** The given name, or the numbers: `100-1m`, `100b20-1m`, `5-1500ms`. */
+  readonly name: string
+  /** `count + maximumBurst`: the most that can be spent at once. */
+  readonly limit: number
+  /** The period in whole microseconds, as the algorithms count it. */
+  readonly periodMicroseconds: number
+  /** Under which name stores keep what is used of this quota: the default name, or the given one and the period. */
+  readonly stateName: string
+
+  /**
+   * @throws TypeError for a value of a wrong type, RangeError for one out of range.
+   */
+  constructor(options: QuotaOptions) {
+    checkOptions('options of Quota', options)
+    const { count, period, maximumBurst = 0, name } = options
+    checkInteger('count', count, 1)
+    checkInteger('maximumBurst', maximumBurst, 0)
+    if (!Number.isSafeInteger(count + maximumBurst)) {
+      throw new RangeError(`count + maximumBurst must be a safe integer, got ${count} + ${maximumBurst}`)
+    }
+    const whole = microseconds(period, 'period')
+    if (whole < 1 || whole > MAXIMUM_PERIOD) {
+      throw new RangeError(`period must be from 1 microsecond to 10 years (3653 days), got ${named(period)}`)
+    }
+    if (name !== undefined) {
+      checkText('name', name)
+      if (!NAME.test(name)) throw new RangeError(`name must match ${NAME.source}, got ${named(name)}`)
+    }
+    const periodText = durationText(whole)
+    const numbers = `${count}${maximumBurst > 0 ? `b${maximumBurst}` : ''}-${periodText}`
+    this.count = count
+    this.period = whole / 1000
+    this.maximumBurst = maximumBurst
+    this.name = name ?? numbers
+    this.limit = count + maximumBurst
+    this.periodMicroseconds = whole
+    this.stateName = name === undefined ? numbers : `${name}-${periodText}`
+    Object.freeze(this)
+  }
+
+  static perSecond(count: number, extra?: Extra): Quota {
+    return every(1000, count, extra)
+  }
+
+  static perMinute(count: number, extra?: Extra): Quota {
+    return every(60_000, count, extra)
+  }
+
+  static perHour(count: number, extra?: Extra): Quota {
+    return every(3_600_000, count, extra)
+  }
+
+  static perDay(count: number, extra?: Extra): Quota {
+    return every(86_400_000, count, extra)
+  }
+
+  /**
+   * Reads `'100/minute'`, `'10 per 2 hours'`, `'5/s burst 10'`, `'100/min name login'`.
+   * @throws TypeError when not a string, RangeError when it cannot be read.
+   */
+  static parse(text: string): Quota {
+    checkText('quota', text)
+    const match = TEXT.exec(text)
+    if (match === null) throw unreadable(text)
+    const [, count, number = '1', unit = '', burst = '0', name] = match
+    let period: number
+    try {
+      period = microseconds(`${number} ${unit}`) / 1000
+    } catch {
+      throw unreadable(text)
+    }
+    return new Quota({ count: Number(count), period, maximumBurst: Number(burst), name })
+  }
+
+  /**
+   * Reads several quotas, separated by `;` `,` `|` or a new line; blank parts are skipped.
+   * @throws RangeError when a part cannot be read, or there is none.
+   */
+  static parseAll(text: string): Quota[] {
+    checkText('quotas', text)
+    const parts = text.split(/[;,|\r\n]/).filter((part) => part.trim() !== '')
+    if (parts.length === 0) throw unreadable(text)
+    return parts.map((part) => Quota.parse(part))
+  }
+
+  /** True for a quota of the same count, period, burst and name. */
+  equals(other: unknown): boolean {
+    return (
+      other instanceof Quota &&
+      this.count === other.count &&
+      this.periodMicroseconds === other.periodMicroseconds &&
+      this.maximumBurst === other.maximumBurst &&
+      this.name === other.name
+    )
+  }
+
+  /**
+   * This quota divided among `instances` that count apart: together they never allow more than the whole.
+   * @throws RangeError when there are more instances than `count`.
+   */
+  share(instances: number): Quota {
+    checkInteger('instances', instances, 1)
+    if (instances > this.count) {
+      throw new RangeError(`instances must be at most the quota's count of ${this.count}, got ${instances}`)
+    }
+    return new Quota({
+      count: Math.floor(this.count / instances),
+      period: this.period,
+      maximumBurst: Math.floor(this.maximumBurst / instances),
+      name: this.#givenName(),
+    })
+  }
+
+  /** A text that `Quota.parse` reads back to an equal quota. */
+  toString(): string {
+    const burst = this.maximumBurst > 0 ? ` burst ${this.maximumBurst}` : ''
+    const name = this.#givenName()
+    return `${this.count}/${durationText(this.periodMicroseconds)}${burst}${name === undefined ? '' : ` name ${name}`}`
+  }
+
+  /** Default names start with a digit, given ones with a letter. */
+  #givenName(): string | undefined {
+    return this.name === this.stateName ? undefined : this.name
+  }
+}
+
+function every(period: number, count: number, extra: Extra = {}): Quota {
+  checkOptions('options of Quota', extra)
+  return new Quota({ count, period, maximumBurst: extra.maximumBurst, name: extra.name })
+}
+
+function unreadable(text: string): RangeError {
+  return new RangeError(
+    `quota must be a text such as '100/minute', '10 per 2 hours' or '5/s burst 10', got ${named(text)}`,
+  )
+}

@@ -1,0 +1,77 @@
+/** The answer to a check. A value: being limited is never an exception. */
+import { checkOptions, named } from './arguments.ts'
+import type { Quota } from './quota.ts'
+
+export interface RateLimitResultFields {
+  readonly limited: boolean
+  readonly limit: number
+  readonly remaining: number
+  readonly resetAfter: number
+  readonly retryAfter: number
+  readonly quota: Quota
+  /** The results of several quotas, in their order. Default: this result alone. */
+  readonly layers?: readonly RateLimitResult[] | undefined
+  /** Default false. */
+  readonly degraded?: boolean | undefined
+}
+
+export class RateLimitResult {
+  /** True when the request must be refused; it has then spent nothing. */
+  readonly limited: boolean
+  /** The most that can be spent at once: 120 for 100 a minute with a burst of 20. */
+  readonly limit: number
+  /** Whole units that could be spent right now, after this check; from 0 to `limit`. */
+  readonly remaining: number
+  /** Milliseconds until all of `limit` is available again; 0 when it is now. */
+  readonly resetAfter: number
+  /** 0 when not limited; else milliseconds until the same quantity would pass if nobody else spends; `Infinity` when it never can. */
+  readonly retryAfter: number
+  /** The quota that this result speaks of: the only one, or of several layers the one that binds. */
+  readonly quota: Quota
+  /** True when a fallback answered instead of the primary store. */
+  readonly degraded: boolean
+  /** A result for each quota, in their order; of a single quota the result itself. */
+  declare readonly layers: readonly RateLimitResult[]
+
+  static {
+    // On the prototype, so that a result of a single quota neither holds nor shows itself.
+    Object.defineProperty(RateLimitResult.prototype, 'layers', {
+      configurable: true,
+      get(this: RateLimitResult) {
+        return [this]
+      },
+    })
+  }
+
+  /** @throws TypeError when `fields` is no object. */
+  constructor(fields: RateLimitResultFields) {
+    checkOptions('fields of RateLimitResult', fields)
+    this.limited = fields.limited
+    this.limit = fields.limit
+    this.remaining = fields.remaining
+    this.resetAfter = fields.resetAfter
+    this.retryAfter = fields.retryAfter
+    this.quota = fields.quota
+    this.degraded = fields.degraded ?? false
+    if (fields.layers !== undefined) {
+      Object.defineProperty(this, 'layers', { value: Object.freeze([...fields.layers]), enumerable: true })
+    }
+  }
+
+  /** The moment when all of `limit` is available again, rounded up to a whole ms. `from` is a Date or ms since the epoch; default now. */
+  resetsAt(from?: Date | number): Date {
+    return later(from, this.resetAfter)
+  }
+
+  /** The moment from which the same quantity may pass, rounded up to a whole ms; an Invalid Date when it never can. `from` as in `resetsAt`. */
+  retryAt(from?: Date | number): Date {
+    return later(from, this.retryAfter)
+  }
+}
+
+function later(from: Date | number = Date.now(), milliseconds: number): Date {
+  const start = from instanceof Date ? from.getTime() : from
+  if (typeof start !== 'number')
+    throw new TypeError(`from must be a Date or a number of milliseconds, got ${named(from)}`)
+  return new Date(Math.ceil(start + milliseconds))
+}

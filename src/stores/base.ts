@@ -1,0 +1,92 @@
+/**
+ * What every store is. A store of one's own writes `get` and `set`, and every limiter works on it; stores that can decide
+ * a whole check in one atomic step make deciders of their own.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Layer } from '../algorithms/driver.ts'
+import { systemClock } from '../clock.ts'
+import { MismatchedDataError } from '../errors.ts'
+import { LimitData } from '../limit-data.ts'
+import type { RateLimitResult } from '../result.ts'
+import type { Asked, Decider } from './decider.ts'
+import { decideAllBySwapping, SwappingDecider } from './swapping.ts'
+
+export type Awaitable<T> = T | Promise<T>
+
+/** Deciders kept ready; one more costs only time. */
+const KEPT_DECIDERS = 1000
+
+export abstract class BaseStore {
+  readonly #deciders = new LRUCache<string, Decider>({ max: KEPT_DECIDERS })
+
+  /** The record under `key`; `undefined` when there is none, or it has been forgotten. */
+  abstract get(key: string): Awaitable<LimitData | undefined>
+
+  /** Keeps `data`. `ttl`: milliseconds after which it may be forgotten: permission, not duty; without one it is kept. */
+  abstract set(key: string, data: LimitData, ttl?: number): Awaitable<LimitData>
+
+  /**
+   * Replaces `old` by `data`, all fields compared; `undefined`: nothing is there. This default is safe within one process:
+   * a store that many processes share overrides it with an atomic one.
+   * @throws MismatchedDataError when `old` is stale.
+   */
+  async compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
+    const actual = await this.get(key)
+    if (actual === undefined ? old !== undefined : !actual.equals(old)) throw new MismatchedDataError(old, actual)
+    return await this.set(key, data, ttl)
+  }
+
+  /** Forgets the record. Default: an empty one, set for 1 ms; it reads as a fresh key in every algorithm. */
+  async delete(key: string): Promise<void> {
+    await this.set(key, new LimitData({ used: 0, remaining: 0, createdAt: 0 }), 1)
+  }
+
+  /** µs since the epoch. Default: wall time that never goes back within the process. */
+  currentTime(): Awaitable<number> {
+    return systemClock()
+  }
+
+  /** Whether the store can be reached. Never rejects. */
+  async ping(): Promise<boolean> {
+    try {
+      await this.get('ping')
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Forgets everything that this store keeps, and nothing else. A store of one's own writes it where it can. */
+  async reset(): Promise<void> {
+    throw new TypeError(`${this.constructor.name} does not offer reset()`)
+  }
+
+  /** Gives back what the store holds open. */
+  async close(): Promise<void> {}
+
+  /**
+   * How this store decides by these layers, kept ready by their text.
+   * @internal
+   */
+  decider(layers: readonly Layer[]): Decider {
+    const name = layers.map(({ algorithm, quota, lua = '' }) => `${algorithm.id} ${quota}${lua}`).join('; ')
+    const ready = this.#deciders.get(name)
+    if (ready?.layers.every((layer, index) => layer.algorithm === layers[index]?.algorithm)) return ready
+    const made = this.makeDecider(layers)
+    this.#deciders.set(name, made)
+    return made
+  }
+
+  /** @internal */
+  protected makeDecider(layers: readonly Layer[]): Decider {
+    return new SwappingDecider(this, layers)
+  }
+
+  /**
+   * Several subjects, all or nothing; their deciders are this store's.
+   * @internal
+   */
+  decideAll(asked: readonly Asked[], _signal?: AbortSignal): Promise<RateLimitResult> {
+    return decideAllBySwapping(this, asked)
+  }
+}

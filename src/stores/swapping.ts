@@ -1,0 +1,178 @@
+/**
+ * Limiters on a store of one's own: read a record, decide, swap it, and again when another process was quicker.
+ * Checks on one key queue inside this process, so that a store with only `get` and `set` loses no update here.
+ */
+import { setImmediate } from 'node:timers/promises'
+import { combineLayers, combineSubjects, decide, fresh, type Layer } from '../algorithms/driver.ts'
+import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
+import type { LimitData } from '../limit-data.ts'
+import type { RateLimitResult } from '../result.ts'
+import type { BaseStore } from './base.ts'
+import type { Asked, Decider } from './decider.ts'
+import { encodeKey, stateSuffix } from './state-key.ts'
+
+/** After so many swaps lost to others, a check gives up. */
+const MAXIMUM_TRIES = 10_000
+
+/** What a step makes of a state: the state to write, if any, and what to answer. */
+interface Step<T> {
+  readonly write?: unknown
+  readonly answer: T
+}
+
+/** One record: a layer of a key. */
+interface Cell {
+  readonly layer: Layer
+  readonly name: string
+  readonly quantity: number
+}
+
+/** The last swap asked for on each record that has one under way. */
+const queues = new WeakMap<BaseStore, Map<string, Promise<unknown>>>()
+
+export class SwappingDecider implements Decider {
+  readonly layers: readonly Layer[]
+  readonly #store: BaseStore
+  readonly #suffixes: readonly string[]
+
+  constructor(store: BaseStore, layers: readonly Layer[]) {
+    this.#store = store
+    this.layers = layers
+    this.#suffixes = layers.map(stateSuffix)
+  }
+
+  cells(key: string, quantity: number): Cell[] {
+    const encoded = encodeKey(key)
+    return this.layers.map((layer, index) => ({ layer, name: `{${encoded}${this.#suffixes[index]}`, quantity }))
+  }
+
+  async check(key: string, quantity: number): Promise<RateLimitResult> {
+    return combineLayers(await decideCells(this.#store, this.cells(key, quantity)))
+  }
+
+  async clear(key: string): Promise<RateLimitResult> {
+    for (const { name } of this.cells(key, 0)) await queued(this.#store, name, async () => this.#store.delete(name))
+    return fresh(this.layers, await this.#store.currentTime())
+  }
+}
+
+export async function decideAllBySwapping(store: BaseStore, asked: readonly Asked[]): Promise<RateLimitResult> {
+  const cells = asked.map(({ decider, key, quantity }) => {
+    if (!(decider instanceof SwappingDecider)) throw new TypeError('all throttles must be on one store')
+    return decider.cells(key, quantity)
+  })
+  const results = await decideCells(store, cells.flat())
+  return combineSubjects(
+    cells.map((own) => combineLayers(results.splice(0, own.length))),
+    asked.map(({ quantity }) => quantity),
+  )
+}
+
+/**
+ * Swapped one after another, and given back when a later one is short. All are looked at first, so that a refusal
+ * usually spends nothing even for a moment.
+ */
+async function decideCells(store: BaseStore, cells: readonly Cell[]): Promise<RateLimitResult[]> {
+  const [only] = cells
+  if (cells.length === 1 && only !== undefined) return [(await spend(store, only)).result]
+  const seen = await lookAt(store, cells)
+  if (cells.every(({ quantity }) => quantity === 0) || seen.some(refuses)) return seen.map(({ result }) => result)
+  const spent: { cell: Cell; outcome: Outcome }[] = []
+  try {
+    for (const cell of cells) {
+      const outcome = await spend(store, cell)
+      if (refuses(outcome)) {
+        await giveBack(store, spent.splice(0))
+        return (await lookAt(store, cells)).map(({ result }) => result)
+      }
+      spent.push({ cell, outcome })
+    }
+  } catch (error) {
+    await giveBack(store, spent)
+    throw error
+  }
+  return spent.map(({ outcome }) => outcome.result)
+}
+
+interface Outcome {
+  readonly quantity: number
+  /** Where it was spent, to give it back there. */
+  readonly mark: number
+  readonly result: RateLimitResult
+}
+
+function refuses({ quantity, result }: Outcome): boolean {
+  return quantity > 0 && result.limited
+}
+
+function lookAt(store: BaseStore, cells: readonly Cell[]): Promise<Outcome[]> {
+  return Promise.all(
+    cells.map((cell) => swap(store, cell, (state, now) => ({ answer: decideCell(cell, state, now).answer }))),
+  )
+}
+
+function spend(store: BaseStore, cell: Cell): Promise<Outcome> {
+  return swap(store, cell, (state, now) => decideCell(cell, state, now))
+}
+
+async function giveBack(store: BaseStore, spent: readonly { cell: Cell; outcome: Outcome }[]): Promise<void> {
+  for (const { cell, outcome } of spent) {
+    const { algorithm, quota } = cell.layer
+    if (cell.quantity === 0) continue
+    await swap(store, cell, (state, now) => ({
+      write: algorithm.giveBack(state, cell.quantity, outcome.mark, now, quota),
+      answer: undefined,
+    }))
+  }
+}
+
+function decideCell({ layer, quantity }: Cell, state: unknown, now: number): Step<Outcome> {
+  const subject = { layers: [layer], states: [state], quantity }
+  const { admitted, results } = decide([subject], now)
+  const [after] = subject.states
+  const outcome = { quantity, mark: layer.algorithm.mark(after, now, layer.quota), result: combineLayers(results) }
+  return admitted && quantity > 0 ? { write: after, answer: outcome } : { answer: outcome }
+}
+
+/** Reads, decides and swaps, until no other process was quicker. */
+function swap<T>(store: BaseStore, { layer, name }: Cell, step: (state: unknown, now: number) => Step<T>): Promise<T> {
+  return queued(store, name, async () => {
+    const { algorithm, quota } = layer
+    for (let tries = 0; tries < MAXIMUM_TRIES; tries++) {
+      const now = await store.currentTime()
+      const old = await store.get(name)
+      const { write, answer } = step(stateIn(old, layer, now), now)
+      if (write === undefined) return answer
+      const ttl = Math.max(Math.ceil(algorithm.resetAfter(write, now, quota) / 1000), 1)
+      try {
+        await store.compareAndSwap(name, old, algorithm.toData(write, now, quota), ttl)
+        return answer
+      } catch (error) {
+        if (!(error instanceof MismatchedDataError)) throw error
+        await setImmediate()
+      }
+    }
+    throw new DataChangedInStoreError(`${name} kept changing: lost ${MAXIMUM_TRIES} swaps to other processes`)
+  })
+}
+
+/** A record that is not what we write reads as a fresh key. */
+function stateIn(data: LimitData | undefined, { algorithm, quota }: Layer, now: number): unknown {
+  const state = data === undefined ? undefined : algorithm.fromData(data, quota)
+  return state === undefined || !algorithm.valid(state, quota)
+    ? algorithm.open(now, quota)
+    : algorithm.roll(state, now, quota)
+}
+
+/** Runs after all that was asked before on this record in this process. */
+async function queued<T>(store: BaseStore, name: string, work: () => Promise<T>): Promise<T> {
+  const queue = queues.get(store) ?? new Map<string, Promise<unknown>>()
+  queues.set(store, queue)
+  const turn = (queue.get(name) ?? Promise.resolve()).then(work, work)
+  queue.set(name, turn)
+  try {
+    return await turn
+  } finally {
+    if (queue.get(name) === turn) queue.delete(name)
+  }
+}

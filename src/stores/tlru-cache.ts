@@ -1,0 +1,126 @@
+/**
+ * A store of bounded memory: the least recently used key is pushed out where a new one would be too many.
+ * Pushing out a key that still counts gives it a fresh quota, so `maxSize` must exceed the keys that are busy at one time.
+ */
+import { LRUCache } from 'lru-cache'
+import { checkFunction, checkInteger, checkOptions } from '../arguments.ts'
+import type { Clock } from '../clock.ts'
+import { type Duration, microseconds } from '../duration.ts'
+import type { LimitData } from '../limit-data.ts'
+import { InProcessStore, type Slot } from './in-process.ts'
+
+export interface TlruCacheStoreOptions {
+  /** The most keys kept, each with the states of all its policies: a positive safe integer. */
+  readonly maxSize: number
+  /** How long a record lives that is set without a ttl: milliseconds or a text such as `'6h'`. What limiters write lives as long as it counts. */
+  readonly ttl: Duration
+  /** Integer µs since the epoch. Default: wall time that never goes back within the process. */
+  readonly clock?: Clock | undefined
+}
+
+/** What is kept of one key: a state for each slot, a record set by hand, and until when the longest of them counts. */
+interface Entry {
+  readonly states: unknown[]
+  record: { readonly data: LimitData; readonly expires: number } | undefined
+  expires: number
+}
+
+export class TlruCacheStore extends InProcessStore {
+  readonly #entries: LRUCache<string, Entry>
+  readonly #names = new Map<string, Slot>()
+  readonly #ttl: number
+  #insertsSinceSweep = 0
+
+  /**
+   * @throws TypeError or RangeError for a `maxSize` that is no positive integer, or a `ttl` that is not above 0.
+   */
+  constructor(options: TlruCacheStoreOptions) {
+    checkOptions('options of TlruCacheStore', options)
+    const { maxSize, ttl, clock } = options
+    checkInteger('maxSize', maxSize, 1)
+    if (clock !== undefined) checkFunction('clock', clock)
+    super(clock)
+    this.#ttl = positive('ttl', ttl)
+    this.#entries = new LRUCache({ max: maxSize })
+  }
+
+  get(key: string): LimitData | undefined {
+    const record = this.#entries.get(key)?.record
+    return record !== undefined && record.expires > this.currentTime() ? record.data : undefined
+  }
+
+  /** @throws RangeError for a ttl that is not above 0. */
+  set(key: string, data: LimitData, ttl?: number): LimitData {
+    const lifetime = ttl === undefined ? this.#ttl : positive('ttl', ttl)
+    this.#entry(key, lifetime).record = { data, expires: this.currentTime() + lifetime }
+    return data
+  }
+
+  override async delete(key: string): Promise<void> {
+    const entry = this.#entries.peek(key)
+    if (entry === undefined) return
+    entry.record = undefined
+    this.#dropIfEmpty(key, entry)
+  }
+
+  /** Forgets everything. */
+  override async reset(): Promise<void> {
+    this.#entries.clear()
+  }
+
+  protected override slot(name: string): Slot {
+    const kept = this.#names.get(name)
+    if (kept !== undefined) return kept
+    const made = this.#makeSlot(this.#names.size)
+    this.#names.set(name, made)
+    return made
+  }
+
+  #makeSlot(index: number): Slot {
+    return {
+      get: (key) => this.#entries.get(key)?.states[index],
+      set: (key, state, lifetime) => {
+        this.#entry(key, lifetime).states[index] = state
+      },
+      delete: (key) => {
+        const entry = this.#entries.peek(key)
+        if (entry === undefined) return
+        entry.states[index] = undefined
+        this.#dropIfEmpty(key, entry)
+      },
+    }
+  }
+
+  /** The key's entry, made where it is missing, that lives for at least `lifetime` µs from now. */
+  #entry(key: string, lifetime: number): Entry {
+    const expires = this.currentTime() + lifetime
+    const kept = this.#entries.get(key)
+    if (kept !== undefined) {
+      if (expires > kept.expires) kept.expires = expires
+      return kept
+    }
+    this.#makeRoom()
+    const made: Entry = { states: [], record: undefined, expires }
+    this.#entries.set(key, made)
+    return made
+  }
+
+  #dropIfEmpty(key: string, entry: Entry): void {
+    if (entry.record === undefined && entry.states.every((state) => state === undefined)) this.#entries.delete(key)
+  }
+
+  /** Lets what no longer counts go before what does; not at each insert, so that inserts stay cheap on the whole. */
+  #makeRoom(): void {
+    this.#insertsSinceSweep++
+    if (this.#entries.size < this.#entries.max || this.#insertsSinceSweep < this.#entries.max / 2) return
+    this.#insertsSinceSweep = 0
+    const now = this.currentTime()
+    for (const [key, entry] of this.#entries.entries()) if (entry.expires <= now) this.#entries.delete(key)
+  }
+}
+
+function positive(name: string, duration: Duration): number {
+  const whole = microseconds(duration, name)
+  if (whole <= 0) throw new RangeError(`${name} must be at least 1 microsecond, got ${duration}`)
+  return whole
+}

@@ -1,0 +1,48 @@
+/** One real memcached server on 127.0.0.1. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { userInfo } from 'node:os'
+import { findMemcached } from './find-server.ts'
+import { makeDirectory, onFreePort, removeDirectory, ServerProcess } from './server-process.ts'
+
+export interface MemcachedServer extends AsyncDisposable {
+  readonly port: number
+  stop(): Promise<void>
+}
+
+/** Starts a server on a free port; resolves when it answers. */
+export async function startMemcached(): Promise<MemcachedServer> {
+  const binary = await findMemcached()
+  const directory = makeDirectory()
+  try {
+    return await onFreePort((port) => launch(binary, directory, port))
+  } catch (error) {
+    removeDirectory(directory)
+    throw error
+  }
+}
+
+async function launch(binary: string, directory: string, port: number): Promise<MemcachedServer> {
+  // As root it insists on being told which user to run as.
+  const args = ['-l', '127.0.0.1', '-p', String(port), '-U', '0', '-u', userInfo().username]
+  const server = await ServerProcess.start(binary, args, directory, async (pid) =>
+    (await statistics(port)).includes(`STAT pid ${pid}\r\n`),
+  )
+  const stop = async (): Promise<void> => {
+    await server.kill()
+    removeDirectory(directory)
+  }
+  return { port, stop, [Symbol.asyncDispose]: stop }
+}
+
+async function statistics(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1').setTimeout(1000)
+  socket.once('timeout', () => socket.destroy(new Error('no answer')))
+  try {
+    socket.write('stats\r\n')
+    const [reply] = await once(socket, 'data')
+    return String(reply)
+  } finally {
+    socket.destroy()
+  }
+}
