@@ -1,17 +1,24 @@
--- Decides many checks in one atomic step, in order: all of a check's layers are spent in, or none. Twin of src/algorithms/driver.ts.
+-- Decides many requests in one atomic step, in order: all of a request's layers are spent in, or none. Twin of src/algorithms/driver.ts.
 --
 -- KEYS     the states: first those that are a few packed numbers, then the logs
 -- ARGV[1]  JSON, a flat array of numbers:
 --            clock      µs since the epoch; -1: the server's
 --            small      how many of KEYS are packed numbers
 --            layers     how many follow, each: algorithm (place in `algorithms`), count, period in µs, limit
---            runs       until the end, each: repeats, count, cells, and for each cell: layer, quantity, key, stride
---                       It is `repeats` checks, each asked `count` times; the keys of the next are `stride` places on.
+--            runs       until the end, each: kind, repeats, amount, cells, and for each cell: layer, quantity, key, detail
+--                       CHECK    `repeats` checks, each asked `amount` times; the keys of the next are `detail` places on
+--                       ADJUST   spends `quantity` even where there is no room, or gives it back where it is below 0:
+--                                only to where it was spent (`detail`, a mark), or anywhere (`detail` -1)
+--                       CLEAR    forgets the keys
+--                       ACQUIRE  spends as of the first instant at which there is room, if that is at most `amount` µs from now
+--                       GIVE_UP  takes an ACQUIRE back where nobody has spent since: where (`amount`, `quantity`) is what it
+--                                left, rolled to now, there (`amount`, `detail`) is what was before
 -- Reply    one text of little-endian doubles: now; each small state as it was read (NaN: a fresh key); and for each log of each
---          check, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass)
+--          request, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass)
 --
 -- All is decided before anything is written: an error leaves nothing half-done. Every key is written with its TTL.
 
+local CHECK, ADJUST, CLEAR, ACQUIRE, GIVE_UP = 0, 1, 2, 3, 4
 local FORMATS = { '<d', '<dd', '<ddd', '<dddd' }
 -- A state of no key: NaN in every number.
 local NOTHING = string.rep('\255', 32)
@@ -37,19 +44,24 @@ end
 
 local values = small > 0 and redis.call('MGET', unpack(KEYS, 1, small)) or {}
 -- The states, number by number, as they stand after what has been decided; `owner` is the layer that a key is counted by.
-local first, second, third, fourth, owner, changed = {}, {}, {}, {}, {}, {}
+local first, second, third, fourth, owner = {}, {}, {}, {}, {}
+-- Keys that are there, counting what has been decided; and those to write: with a new TTL, or with the one they have.
+local present, SPENT, GIVEN_BACK = {}, 1, 2
+local changed = {}
 
 local function load(key, layer)
   local algorithm, quota = counted[layer], quotas[layer]
   owner[key] = layer
   if algorithm.size == 0 then
     first[key] = algorithm.roll(now, quota, algorithm.read(KEYS[key]))
+    present[key] = not first[key].fresh
     return
   end
   local value = values[key]
   if value and #value == algorithm.size * 8 then
     local a, b, c, d = struct.unpack(FORMATS[algorithm.size], value)
     if algorithm.valid(quota, a, b, c, d) then
+      present[key] = true
       first[key], second[key], third[key], fourth[key] = algorithm.roll(now, quota, a, b, c, d)
       return
     end
@@ -74,11 +86,8 @@ local function answerOutright(algorithm, quota, quantity, key, available)
 end
 
 local logs = #KEYS > small
-local finish = #argument
-while at <= finish do
-  local repeats, count, cells = argument[at], argument[at + 1], argument[at + 2]
-  local begin = at + 3
-  local last = begin + 4 * cells - 4
+
+local function check(begin, last, repeats, count)
   for turn = 0, repeats - 1 do
     local admitted = count
     local before
@@ -104,12 +113,94 @@ while at <= finish do
       if quantity > 0 and admitted > 0 then
         first[key], second[key], third[key], fourth[key] =
           algorithm.spend(quantity * admitted, now, quota, first[key], second[key], third[key], fourth[key])
-        changed[key] = true
+        present[key] = true
+        changed[key] = SPENT
       end
       if algorithm.size == 0 then
         answerOutright(algorithm, quota, quantity, key, before[cell])
       end
     end
+  end
+end
+
+local function adjust(algorithm, quota, key, change, mark)
+  local a, b, c, d = first[key], second[key], third[key], fourth[key]
+  if change > 0 then
+    first[key], second[key], third[key], fourth[key] = algorithm.spend(change, now, quota, a, b, c, d)
+    present[key] = true
+    changed[key] = SPENT
+  elseif change < 0 and present[key] then
+    if mark < 0 then
+      first[key], second[key], third[key], fourth[key] = algorithm.spend(change, now, quota, a, b, c, d)
+    else
+      first[key], second[key], third[key], fourth[key] = algorithm.giveBack(-change, mark, now, quota, a, b, c, d)
+    end
+    changed[key] = changed[key] or GIVEN_BACK
+    -- What was given back in full is as if it had never been.
+    if algorithm.resetAfter(now, quota, first[key], second[key], third[key], fourth[key]) <= 0 then
+      first[key], second[key], third[key], fourth[key] = algorithm.open(now, quota)
+      present[key] = false
+    end
+  end
+end
+
+-- How long until all layers have room, in µs; nil where they never have.
+local function waitFor(begin, last)
+  local wait = 0
+  for cell = begin, last, 4 do
+    local layer, quantity, key = argument[cell], argument[cell + 1], argument[cell + 2]
+    if quantity > quotas[layer].limit then
+      return nil
+    end
+    wait = math.max(wait, counted[layer].retryAfter(quantity, now, quotas[layer], first[key], second[key]))
+  end
+  return wait
+end
+
+local function act(kind, begin, last, amount)
+  for cell = begin, last, 4 do
+    if not owner[argument[cell + 2]] then
+      load(argument[cell + 2], argument[cell])
+    end
+  end
+  local wait = kind == ACQUIRE and waitFor(begin, last)
+  for cell = begin, last, 4 do
+    local layer, quantity, key, detail = argument[cell], argument[cell + 1], argument[cell + 2], argument[cell + 3]
+    local algorithm, quota = counted[layer], quotas[layer]
+    if kind == ADJUST then
+      adjust(algorithm, quota, key, quantity, detail)
+    elseif kind == CLEAR then
+      first[key], second[key], third[key], fourth[key] = algorithm.open(now, quota)
+      present[key] = false
+      changed[key] = GIVEN_BACK
+    elseif kind == ACQUIRE and quantity > 0 and wait and wait <= amount then
+      first[key], second[key] = algorithm.spendLater(quantity, wait, now, quota, first[key], second[key])
+      present[key] = true
+      changed[key] = SPENT
+    elseif kind == GIVE_UP and present[key] then
+      local time, level = algorithm.roll(now, quota, amount, quantity)
+      if first[key] == time and second[key] == level then
+        first[key], second[key] = algorithm.roll(now, quota, amount, detail)
+        changed[key] = changed[key] or GIVEN_BACK
+      end
+    end
+    if algorithm.size == 0 then
+      -- As it was before: who reads the answers takes off what was spent.
+      local spent = kind == ADJUST and math.max(quantity, 0) or 0
+      answerOutright(algorithm, quota, 0, key, algorithm.available(now, quota, first[key]) + spent)
+    end
+  end
+end
+
+local finish = #argument
+while at <= finish do
+  local kind, repeats, amount, cells = argument[at], argument[at + 1], argument[at + 2], argument[at + 3]
+  local begin = at + 4
+  local last = begin + 4 * cells - 4
+  if kind == CHECK then
+    check(begin, last, repeats, amount)
+  else
+    act(kind, begin, last, amount)
   end
   at = last + 4
 end
@@ -134,11 +225,19 @@ for key = 1, #KEYS do
   if changed[key] then
     local algorithm, quota = counted[owner[key]], quotas[owner[key]]
     local a, b, c, d = first[key], second[key], third[key], fourth[key]
-    local expiry = expiryText(algorithm.resetAfter(now, quota, a, b, c, d))
-    if algorithm.size == 0 then
-      algorithm.write(KEYS[key], expiry, a)
+    local lifetime = algorithm.resetAfter(now, quota, a, b, c, d)
+    -- A TTL that is kept may only be too long.
+    if lifetime <= 0 then
+      redis.call('DEL', KEYS[key])
     else
-      redis.call('SET', KEYS[key], struct.pack(FORMATS[algorithm.size], a, b, c, d), 'PX', expiry)
+      local expiry = changed[key] == SPENT and expiryText(lifetime)
+      if algorithm.size == 0 then
+        algorithm.write(KEYS[key], expiry, a)
+      elseif expiry then
+        redis.call('SET', KEYS[key], struct.pack(FORMATS[algorithm.size], a, b, c, d), 'PX', expiry)
+      else
+        redis.call('SET', KEYS[key], struct.pack(FORMATS[algorithm.size], a, b, c, d), 'KEEPTTL')
+      end
     end
   end
 end

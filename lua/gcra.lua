@@ -34,8 +34,37 @@ local function resetAfter(now, quota, time, level)
   return 0
 end
 
+local function retryAfter(quantity, now, quota, time, level)
+  local over = level - (quota.limit - quantity) * quota.period
+  if over > 0 then
+    return time - now + math.ceil(over / quota.count)
+  end
+  return 0
+end
+
+-- A bucket has no windows: what was spent is in the level until it has drained.
+local function giveBack(quantity, mark, now, quota, time, level)
+  return spend(-quantity, now, quota, time, level)
+end
+
+local function spendLater(quantity, wait, now, quota, time, level)
+  local drained = (wait - (time - now)) * quota.count
+  return time, bounded(math.max(level, drained) + quantity * quota.period, quota)
+end
+
 local function valid(quota, time, level)
   return isWhole(time, MAXIMUM_UNITS) and isWhole(level, quota.count * CENTURY)
 end
 
-return { size = 2, open = open, roll = roll, available = available, spend = spend, resetAfter = resetAfter, valid = valid }
+return {
+  size = 2,
+  open = open,
+  roll = roll,
+  available = available,
+  spend = spend,
+  resetAfter = resetAfter,
+  retryAfter = retryAfter,
+  giveBack = giveBack,
+  spendLater = spendLater,
+  valid = valid,
+}

@@ -183,6 +183,13 @@ local function retryAfter(quantity, now, quota, log)
   return time + quota.period - now
 end
 
+local function giveBack(quantity, mark, now, quota, log)
+  if mark + quota.period > now then
+    return giveBackOldest(log, quantity)
+  end
+  return log
+end
+
 -- Writes what spend changed; `expiry` as text in ms, nil to keep what the key has.
 local function write(key, expiry, log)
   if used(log) == 0 then
@@ -225,6 +232,7 @@ return {
   spend = spend,
   resetAfter = resetAfter,
   retryAfter = retryAfter,
+  giveBack = giveBack,
   read = read,
   write = write,
 }

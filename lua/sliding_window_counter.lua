@@ -39,8 +39,27 @@ local function resetAfter(now, quota, start, previous, current)
   return previous > 0 and start + quota.period - now or 0
 end
 
+local function giveBack(quantity, mark, now, quota, start, previous, current)
+  if start == mark then
+    return start, previous, math.max(current - quantity, 0)
+  end
+  if start == mark + quota.period then
+    return start, math.max(previous - quantity, 0), current
+  end
+  return start, previous, current
+end
+
 local function valid(quota, start, previous, current)
   return isWhole(start, MAXIMUM_UNITS) and isWhole(previous, MAXIMUM_UNITS) and isWhole(current, MAXIMUM_UNITS)
 end
 
-return { size = 3, open = open, roll = roll, available = available, spend = spend, resetAfter = resetAfter, valid = valid }
+return {
+  size = 3,
+  open = open,
+  roll = roll,
+  available = available,
+  spend = spend,
+  resetAfter = resetAfter,
+  giveBack = giveBack,
+  valid = valid,
+}

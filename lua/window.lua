@@ -27,8 +27,24 @@ local function resetAfter(now, quota, start, used)
   return 0
 end
 
+local function giveBack(quantity, mark, now, quota, start, used)
+  if start == mark then
+    return spend(-quantity, now, quota, start, used)
+  end
+  return start, used
+end
+
 local function valid(quota, start, used)
   return isWhole(start, MAXIMUM_UNITS) and isWhole(used, MAXIMUM_UNITS)
 end
 
-return { size = 2, open = open, roll = roll, available = available, spend = spend, resetAfter = resetAfter, valid = valid }
+return {
+  size = 2,
+  open = open,
+  roll = roll,
+  available = available,
+  spend = spend,
+  resetAfter = resetAfter,
+  giveBack = giveBack,
+  valid = valid,
+}

@@ -24,18 +24,15 @@ export function checkKey(key: unknown): asserts key is string {
 }
 
 export function checkQuantity(quantity: unknown): asserts quantity is number {
-  if (!Number.isSafeInteger(quantity) || (quantity as number) < 0) throw wrongInteger('quantity', quantity, 0)
+  checkInteger('quantity', quantity, 0)
 }
 
 /** Throws unless `value` is a safe integer of at least `least`. */
 export function checkInteger(name: string, value: unknown, least: number): asserts value is number {
-  if (!Number.isSafeInteger(value) || (value as number) < least) throw wrongInteger(name, value, least)
-}
-
-function wrongInteger(name: string, value: unknown, least: number): Error {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return
   const expected = least === 0 ? 'a non-negative safe integer' : `a safe integer of at least ${least}`
   const message = `${name} must be ${expected}, got ${named(value)}`
-  return typeof value === 'number' ? new RangeError(message) : new TypeError(message)
+  throw typeof value === 'number' ? new RangeError(message) : new TypeError(message)
 }
 
 /** Throws unless `value` is a finite number of ms above 0. */
@@ -58,4 +55,8 @@ export function checkText(name: string, value: unknown): asserts value is string
 
 export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw new TypeError(`${name} must be a function, got ${named(value)}`)
+}
+
+export function checkBoolean(name: string, value: unknown): asserts value is boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be a boolean, got ${named(value)}`)
 }

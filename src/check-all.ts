@@ -1,7 +1,12 @@
 /** Several subjects decided together: user, address and tenant, all or nothing. */
+import { combineSubjects } from './algorithms/driver.ts'
 import { checkKey, checkOptions, checkQuantity, named } from './arguments.ts'
-import type { RateLimitResult } from './result.ts'
-import { Throttle } from './throttle.ts'
+import { decisions } from './events.ts'
+import { published, type Question } from './published.ts'
+import { RateLimitResult } from './result.ts'
+import { unlimited } from './shadow.ts'
+import type { BaseStore } from './stores/base.ts'
+import { Throttle, type ThrottleAsked } from './throttle.ts'
 
 /** The most states that one atomic step decides. */
 const MAXIMUM_STATES = 128
@@ -39,5 +44,31 @@ export async function checkAll(subjects: readonly CheckAllSubject[]): Promise<Ra
   }
   const twice = states.find((state, index) => states.indexOf(state) !== index)
   if (twice !== undefined) throw new RangeError(`checkAll was given the same state twice: ${named(twice)}`)
-  return store.decideAll(asked)
+  if (!decisions.hasSubscribers) return decideAll(store, asked)
+  return published(questionOf(asked), () => decideAll(store, asked))
+}
+
+/** Those in shadow mode refuse nobody: they are decided when the others have been, and spend only where those were admitted. */
+async function decideAll(store: BaseStore, asked: readonly ThrottleAsked[]): Promise<RateLimitResult> {
+  const shadows = asked.filter(({ shadow }) => shadow)
+  if (shadows.length === 0) return store.decideAll(asked)
+  const others = asked.filter(({ shadow }) => !shadow)
+  if (others.length === 0) return unlimited(await store.decideAll(shadows))
+  const enforced = await store.decideAll(others)
+  const refused = enforced.limited && others.some(({ quantity }) => quantity > 0)
+  const seen = unlimited(await store.decideAll(refused ? shadows.map((one) => ({ ...one, quantity: 0 })) : shadows))
+  const results = { enforced: [...enforced.layers], seen: [...seen.layers] }
+  const inOrder = asked.flatMap(({ shadow }) => results[shadow ? 'seen' : 'enforced'].splice(0, 1))
+  const quantities = asked.map(({ quantity }) => quantity)
+  const wouldLimit = refused || seen.wouldLimit
+  return new RateLimitResult({ ...combineSubjects(inOrder, quantities), wouldLimit })
+}
+
+function questionOf(asked: readonly ThrottleAsked[]): Question {
+  return {
+    method: 'checkAll',
+    layers: asked.flatMap(({ decider }) => decider.layers),
+    quantity: asked.reduce((sum, { quantity }) => sum + quantity, 0),
+    keys: asked.flatMap(({ key, publishKeys }) => (publishKeys ? [key] : [])),
+  }
 }

@@ -5,7 +5,7 @@ import { named } from './arguments.ts'
 /** Milliseconds as a number (a fraction is allowed), or a text: `'250ms'`, `'10s'`, `'5 minutes'`, `'2h'`, `'1 day'`, `'500us'`, `'1 week'`. */
 export type Duration = number | string
 
-const PART = /\s*(?:\d+\.?\d*|\.\d+)\s*([a-zµμ]+)\s*,?/iy
+const PART = /\s*(?:\d+(?:\.\d*)?|\.\d+)\s*([a-zµμ]+)\s*,?/iy
 
 /**
  * A duration in whole microseconds, rounded to the nearest.

@@ -7,16 +7,12 @@ import type { RateLimitResult } from './result.ts'
 
 /** The root of all errors of this library. */
 export class OnrushError extends Error {
-  static {
-    // Read by every subclass; on the prototype, so that a stack trace starts with the right name.
-    Object.defineProperty(OnrushError.prototype, 'name', { value: 'OnrushError', configurable: true, writable: true })
-  }
   /** Stable, for programs: `ONRUSH_…`. */
   readonly code: string = 'ONRUSH_ERROR'
 
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = new.target.name
+  // Not a field: a stack trace starts with the name that stands when the root class takes it.
+  override get name(): string {
+    return this.constructor.name
   }
 }
 
@@ -86,6 +82,11 @@ export class StoreTimeoutError extends StoreError {
   }
 }
 
+/** A reservation that holds nothing was settled: it was limited, or has been settled or cancelled before. Nothing was changed. */
+export class ReservationSettledError extends OnrushError {
+  override readonly code = 'ONRUSH_RESERVATION_SETTLED'
+}
+
 /** A wrapped function was called beyond its quota. Thrown by `throttled` wrappers only. */
 export class ThrottleExceededError extends OnrushError {
   override readonly code = 'ONRUSH_THROTTLE_EXCEEDED'
@@ -106,9 +107,7 @@ function describeData(data: LimitData | undefined): string {
   return data === undefined ? 'nothing' : JSON.stringify(data)
 }
 
-/** The same URL with its password, if any, replaced by `***`; works on texts that are no valid URL too. */
+/** The same URL with its password, if any, replaced by `***`; rather too much than too little where a text is no valid URL. */
 export function maskPassword(url: string): string {
-  return url
-    .replace(/^([a-z][a-z0-9+.-]*:\/\/[^:/?#]*):.*@/is, '$1:***@')
-    .replace(/([?&](?:[a-z]*password|auth|pass)=)[^&#]*/gi, '$1***')
+  return url.replace(/:(?!\/\/).*@/s, ':***@').replace(/([?&](?:[a-z]*password|auth|pass)=)[^&#]*/gi, '$1***')
 }

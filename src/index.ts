@@ -2,6 +2,7 @@
 export type { Algorithm } from './algorithms/algorithm.ts'
 export { type CheckAllSubject, checkAll } from './check-all.ts'
 export type { Clock } from './clock.ts'
+export { type ThrottledFunction, type ThrottledOptions, type Throttling, throttled } from './decorator.ts'
 export type { Duration } from './duration.ts'
 export {
   AtomicOperationError,
@@ -9,11 +10,22 @@ export {
   InvalidStoreUrlError,
   MismatchedDataError,
   OnrushError,
+  ReservationSettledError,
   StoreError,
   StoreTimeoutError,
   StoreUnavailableError,
   ThrottleExceededError,
 } from './errors.ts'
+export {
+  type BatchEvent,
+  type DecisionEvent,
+  type Events,
+  type FailoverChange,
+  type FailoverEvent,
+  type FailoverState,
+  type ScriptEvent,
+  subscribe,
+} from './events.ts'
 export { LimitData, type LimitDataFields } from './limit-data.ts'
 export { BaseLimiter, type LimiterOptions } from './limiters/base.ts'
 export {
@@ -27,8 +39,11 @@ export {
 } from './limiters/limiters.ts'
 export { Quota, type QuotaOptions } from './quota.ts'
 export { RedisStore, type RedisStoreOptions } from './redis/store.ts'
+export { Reservation } from './reservation.ts'
 export { RateLimitResult, type RateLimitResultFields } from './result.ts'
 export { type Awaitable, BaseStore } from './stores/base.ts'
 export { DictionaryStore, type DictionaryStoreOptions } from './stores/dictionary.ts'
+export { FailoverStore, type FailoverStoreOptions } from './stores/failover.ts'
 export { TlruCacheStore, type TlruCacheStoreOptions } from './stores/tlru-cache.ts'
 export { type CheckOptions, type Rate, Throttle, type ThrottleLayer, type ThrottleOptions } from './throttle.ts'
+export type { WaitOptions } from './waiting.ts'

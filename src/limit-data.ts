@@ -20,8 +20,9 @@ export class LimitData {
   readonly used: number
   readonly remaining: number
   readonly createdAt: number
-  readonly time?: number
-  readonly history?: readonly number[]
+  // Declared only, so that a record without them does not show them.
+  declare readonly time?: number
+  declare readonly history?: readonly number[]
 
   /**
    * @throws TypeError for a field that is not a number, RangeError for one that is not finite.
@@ -33,12 +34,7 @@ export class LimitData {
     this.remaining = finite('remaining', remaining)
     this.createdAt = finite('createdAt', createdAt)
     if (time !== undefined) this.time = finite('time', time)
-    if (history !== undefined) {
-      if (!Array.isArray(history)) throw new TypeError(`history must be an array of numbers, got ${named(history)}`)
-      this.history = Object.freeze(
-        Array.from(history as readonly number[], (value, index) => finite(`history[${index}]`, value)),
-      )
-    }
+    if (history !== undefined) this.history = Object.freeze(numbers('history', history))
     Object.freeze(this)
   }
 
@@ -76,25 +72,26 @@ export class LimitData {
    * @throws TypeError or RangeError when it is no record.
    */
   static fromJSON(json: string | object): LimitData {
-    const fields: unknown = typeof json === 'string' ? parse(json) : json
+    const fields = typeof json === 'string' ? parse(json) : json
     checkOptions('a LimitData record', fields)
-    const { used, remaining, createdAt, time, history } = fields as Partial<Record<keyof LimitDataFields, unknown>>
+    const { used, remaining, createdAt, time, history }: Partial<Record<keyof LimitDataFields, unknown>> = fields
     return new LimitData({
       used: finite('used', used),
       remaining: finite('remaining', remaining),
       createdAt: finite('createdAt', createdAt),
       ...(time === undefined ? {} : { time: finite('time', time) }),
-      ...(history === undefined ? {} : { history: history as readonly number[] }),
+      ...(history === undefined ? {} : { history: numbers('history', history) }),
     })
   }
 }
 
-function parse(text: string): unknown {
+function parse(text: string): object {
+  let parsed: unknown
   try {
-    return JSON.parse(text)
-  } catch {
-    throw new RangeError(`a LimitData record must be JSON, got ${named(text)}`)
-  }
+    parsed = JSON.parse(text)
+  } catch {}
+  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed
+  throw new RangeError(`a LimitData record must be the JSON of an object, got ${named(text)}`)
 }
 
 function finite(name: string, value: unknown): number {
@@ -102,6 +99,11 @@ function finite(name: string, value: unknown): number {
   if (!Number.isFinite(value)) throw new RangeError(`${name} must be finite, got ${named(value)}`)
   // JSON has no -0, and a record must compare equal to itself after a trip through it.
   return value === 0 ? 0 : value
+}
+
+function numbers(name: string, value: unknown): number[] {
+  if (!Array.isArray(value)) throw new TypeError(`${name} must be an array of numbers, got ${named(value)}`)
+  return Array.from(value, (item: unknown, index) => finite(`${name}[${index}]`, item))
 }
 
 function sameNumbers(a: readonly number[] | undefined, b: readonly number[] | undefined): boolean {

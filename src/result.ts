@@ -1,6 +1,6 @@
 /** The answer to a check. A value: being limited is never an exception. */
 import { checkOptions, named } from './arguments.ts'
-import type { Quota } from './quota.ts'
+import { Quota } from './quota.ts'
 
 export interface RateLimitResultFields {
   readonly limited: boolean
@@ -13,6 +13,8 @@ export interface RateLimitResultFields {
   readonly layers?: readonly RateLimitResult[] | undefined
   /** Default false. */
   readonly degraded?: boolean | undefined
+  /** Default: `limited`. */
+  readonly wouldLimit?: boolean | undefined
 }
 
 export class RateLimitResult {
@@ -32,20 +34,31 @@ export class RateLimitResult {
   readonly degraded: boolean
   /** A result for each quota, in their order; of a single quota the result itself. */
   declare readonly layers: readonly RateLimitResult[]
+  /** What `limited` would be without shadow mode; without it the same as `limited`. */
+  declare readonly wouldLimit: boolean
 
   static {
     // On the prototype, so that a result of a single quota neither holds nor shows itself.
-    Object.defineProperty(RateLimitResult.prototype, 'layers', {
-      configurable: true,
-      get(this: RateLimitResult) {
-        return [this]
+    Object.defineProperties(RateLimitResult.prototype, {
+      layers: {
+        configurable: true,
+        get(this: RateLimitResult) {
+          return [this]
+        },
+      },
+      wouldLimit: {
+        configurable: true,
+        get(this: RateLimitResult) {
+          return this.limited
+        },
       },
     })
   }
 
-  /** @throws TypeError when `fields` is no object. */
+  /** @throws TypeError for a field of a wrong type, RangeError for a number that is NaN or negative. */
   constructor(fields: RateLimitResultFields) {
     checkOptions('fields of RateLimitResult', fields)
+    checkFields(fields)
     this.limited = fields.limited
     this.limit = fields.limit
     this.remaining = fields.remaining
@@ -55,6 +68,9 @@ export class RateLimitResult {
     this.degraded = fields.degraded ?? false
     if (fields.layers !== undefined) {
       Object.defineProperty(this, 'layers', { value: Object.freeze([...fields.layers]), enumerable: true })
+    }
+    if (fields.wouldLimit !== undefined && fields.wouldLimit !== fields.limited) {
+      Object.defineProperty(this, 'wouldLimit', { value: fields.wouldLimit, enumerable: true })
     }
   }
 
@@ -69,9 +85,34 @@ export class RateLimitResult {
   }
 }
 
+/** The same answer with some fields replaced, in its layers too. */
+export function changed(
+  result: RateLimitResult,
+  changes: (result: RateLimitResult) => Partial<RateLimitResultFields>,
+): RateLimitResult {
+  const layers = Object.hasOwn(result, 'layers') ? result.layers.map((layer) => changed(layer, changes)) : undefined
+  return new RateLimitResult({ ...result, layers, ...changes(result) })
+}
+
+function checkFields({ limited, limit, remaining, resetAfter, retryAfter, quota }: RateLimitResultFields): void {
+  if (typeof limited !== 'boolean') throw new TypeError(`limited must be a boolean, got ${named(limited)}`)
+  if (!(quota instanceof Quota)) throw new TypeError(`quota must be a Quota, got ${named(quota)}`)
+  checkAmount('limit', limit)
+  checkAmount('remaining', remaining)
+  checkAmount('resetAfter', resetAfter)
+  checkAmount('retryAfter', retryAfter)
+}
+
+function checkAmount(name: string, value: unknown): void {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${named(value)}`)
+  if (!(value >= 0)) throw new RangeError(`${name} must be at least 0, got ${named(value)}`)
+}
+
 function later(from: Date | number = Date.now(), milliseconds: number): Date {
-  const start = from instanceof Date ? from.getTime() : from
-  if (typeof start !== 'number')
+  const start: unknown = from instanceof Date ? from.getTime() : from
+  if (typeof start !== 'number') {
     throw new TypeError(`from must be a Date or a number of milliseconds, got ${named(from)}`)
+  }
+  if (!Number.isFinite(start)) throw new RangeError(`from must be a point in time, got ${named(from)}`)
   return new Date(Math.ceil(start + milliseconds))
 }

@@ -1,12 +1,18 @@
 /** What users call: a quota, how it is counted, and where that is kept, as one question. */
 import type { Layer } from './algorithms/driver.ts'
-import { checkKey, checkOptions, checkQuantity, named } from './arguments.ts'
+import { checkBoolean, checkKey, checkOptions, checkQuantity, named } from './arguments.ts'
+import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
+import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, layersOf } from './limiters/limiters.ts'
+import { published, publishedSync, type Question } from './published.ts'
 import { Quota } from './quota.ts'
+import { Reservation } from './reservation.ts'
 import type { RateLimitResult } from './result.ts'
+import { ShadowDecider, shadowOf } from './shadow.ts'
 import type { BaseStore } from './stores/base.ts'
 import { type Asked, type Decider, isSync, type SyncDecider } from './stores/decider.ts'
+import { checkMaxWait, type WaitOptions, waitForTurn } from './waiting.ts'
 
 /** A quota, or several that are decided all or nothing. */
 export type Rate = Quota | readonly Quota[]
@@ -17,9 +23,22 @@ export interface ThrottleLayer {
   readonly rate: Rate
 }
 
-export type ThrottleOptions =
+export type ThrottleOptions = (
   | { readonly limiter: BaseLimiter; readonly rate: Rate }
   | { readonly layers: readonly ThrottleLayer[] }
+) & {
+  /** Decides and reports, but never limits: `limited` is always false, and `wouldLimit` tells. Default false. */
+  readonly shadow?: boolean | undefined
+  /** Puts the keys into the events of its decisions. Default false, since a key may be a name or an address. */
+  readonly publishKeys?: boolean | undefined
+}
+
+/** A throttle's part in a `checkAll`. */
+export interface ThrottleAsked extends Asked {
+  readonly store: BaseStore
+  readonly shadow: boolean
+  readonly publishKeys: boolean
+}
 
 export interface CheckOptions {
   /** This caller's own quota, such as a plan, instead of the throttle's. Under the same name and period, what is used carries over. */
@@ -33,6 +52,8 @@ export class Throttle {
   readonly #rate: Rate | undefined
   readonly #store: BaseStore
   readonly #decider: Decider
+  readonly #shadow: boolean
+  readonly #publishKeys: boolean
   readonly #ownRates = new WeakMap<Rate, Decider>()
 
   /**
@@ -40,10 +61,15 @@ export class Throttle {
    */
   constructor(options: ThrottleOptions) {
     checkOptions('options of Throttle', options)
+    const { shadow = false, publishKeys = false } = options
+    checkBoolean('shadow', shadow)
+    checkBoolean('publishKeys', publishKeys)
+    this.#shadow = shadow
+    this.#publishKeys = publishKeys
     if ('layers' in options) {
       const layers = layersIn(options)
       this.#store = layers.store
-      this.#decider = layers.store.decider(layers.layers)
+      this.#decider = this.#moded(layers.store.decider(layers.layers))
       return
     }
     const { limiter, rate } = options
@@ -51,7 +77,7 @@ export class Throttle {
     this.#limiter = limiter
     this.#rate = rate
     this.#store = limiter.store
-    this.#decider = deciderOf(limiter, rate)
+    this.#decider = this.#moded(deciderOf(limiter, rate))
   }
 
   /**
@@ -64,12 +90,11 @@ export class Throttle {
     try {
       checkKey(key)
       checkQuantity(quantity)
-      if (options === undefined) return this.#decider.check(key, quantity)
-      const decider = this.#deciderFor(options)
-      const { signal } = options
-      if (signal === undefined) return decider.check(key, quantity)
-      signal.throwIfAborted()
-      return decider.check(key, quantity, signal)
+      const decider = this.#deciderOf(options)
+      const signal = options?.signal
+      signal?.throwIfAborted()
+      if (!decisions.hasSubscribers) return decider.check(key, quantity, signal)
+      return published(this.#question('check', decider, key, quantity), () => decider.check(key, quantity, signal))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -83,7 +108,51 @@ export class Throttle {
   /** Forgets the key in all layers; answers what a fresh key would. */
   async clear(key: string, options?: CheckOptions): Promise<RateLimitResult> {
     checkKey(key)
-    return (options === undefined ? this.#decider : this.#deciderFor(options)).clear(key)
+    return this.#deciderOf(options).clear(key)
+  }
+
+  /**
+   * Gives back units that were spent and not used, in all layers: never beyond the full quota, never to a key that has
+   * nothing used. A unit held for a time and then given back lets any span admit that time's worth more.
+   * @param quantity a non-negative safe integer
+   * @returns what a peek would answer after it
+   */
+  async refund(key: string, quantity = 1, options?: CheckOptions): Promise<RateLimitResult> {
+    checkKey(key)
+    checkQuantity(quantity)
+    return this.#deciderOf(options).refund(key, quantity)
+  }
+
+  /**
+   * Spends now what is guessed, to be put right by `settle(actual)` or given back by `cancel()`. One that is never settled
+   * stays spent.
+   * @param quantity a non-negative safe integer; 0 asks for room and charges at `settle`
+   */
+  async reserve(key: string, quantity = 1, options?: CheckOptions): Promise<Reservation> {
+    checkKey(key)
+    checkQuantity(quantity)
+    const decider = this.#deciderOf(options)
+    options?.signal?.throwIfAborted()
+    const reserve = () => decider.reserve(key, quantity, options?.signal)
+    const hold = await (decisions.hasSubscribers
+      ? published(this.#question('reserve', decider, key, quantity), reserve)
+      : reserve())
+    return new Reservation(hold, quantity)
+  }
+
+  /**
+   * Waits its turn, then resolves with an unlimited result; limited at once when that would take longer than `maxWait`, or
+   * more than the limit is asked for. On GCRA the turn is promised in one step, first come first served over all
+   * processes; with any other algorithm among the layers, and on stores of one's own, it is asked for again until it passes.
+   * @returns rejects with the signal's reason when that ends the wait
+   */
+  async acquire(key: string, quantity = 1, options: WaitOptions & CheckOptions = {}): Promise<RateLimitResult> {
+    checkKey(key)
+    checkQuantity(quantity)
+    const decider = this.#deciderOf(options)
+    if (options.maxWait !== undefined) checkMaxWait(options.maxWait)
+    const wait = () => waitForTurn(decider, key, quantity, options)
+    return decisions.hasSubscribers ? published(this.#question('acquire', decider, key, quantity), wait) : wait()
   }
 
   /**
@@ -93,7 +162,9 @@ export class Throttle {
   checkSync(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
     checkKey(key)
     checkQuantity(quantity)
-    return this.#syncDecider(options).checkSync(key, quantity)
+    const decider = this.#syncDecider(options)
+    if (!decisions.hasSubscribers) return decider.checkSync(key, quantity)
+    return publishedSync(this.#question('check', decider, key, quantity), () => decider.checkSync(key, quantity))
   }
 
   /** `peek` without a promise, on stores in this process. */
@@ -111,21 +182,34 @@ export class Throttle {
    * What `checkAll` asks.
    * @internal
    */
-  ask(key: string, quantity: number): Asked & { readonly store: BaseStore } {
-    if (this.#decider instanceof RateLimitDecider) {
+  ask(key: string, quantity: number): ThrottleAsked {
+    const decider = this.#decider instanceof ShadowDecider ? this.#decider.decider : this.#decider
+    if (decider instanceof RateLimitDecider) {
       throw new TypeError('checkAll takes throttles whose limiters have an algorithm, not limiters of your own')
     }
-    return { decider: this.#decider, key, quantity, store: this.#store }
+    return { decider, key, quantity, store: this.#store, shadow: this.#shadow, publishKeys: this.#publishKeys }
+  }
+
+  #moded(decider: Decider): Decider {
+    return this.#shadow ? shadowOf(decider) : decider
+  }
+
+  #question(method: Question['method'], { layers }: Decider, key: string, quantity: number): Question {
+    return { method, layers, quantity, keys: this.#publishKeys ? [key] : [] }
   }
 
   #syncDecider(options: CheckOptions | undefined): SyncDecider {
-    const decider = options === undefined ? this.#decider : this.#deciderFor(options)
+    const decider = this.#deciderOf(options)
     if (!isSync(decider)) {
       throw new TypeError(
         `Sync forms need a store in this process (DictionaryStore, TlruCacheStore), got ${this.#store.constructor.name}`,
       )
     }
     return decider
+  }
+
+  #deciderOf(options: CheckOptions | undefined): Decider {
+    return options === undefined ? this.#decider : this.#deciderFor(options)
   }
 
   #deciderFor(options: CheckOptions): Decider {
@@ -137,7 +221,7 @@ export class Throttle {
     }
     const ready = typeof rate === 'object' && rate !== null ? this.#ownRates.get(rate) : undefined
     if (ready !== undefined) return ready
-    const made = deciderOf(this.#limiter, rate)
+    const made = this.#moded(deciderOf(this.#limiter, rate))
     // An array may be changed by its owner afterwards; a quota cannot.
     if (rate instanceof Quota) this.#ownRates.set(rate, made)
     return made
@@ -160,30 +244,4 @@ function layersIn(options: { readonly layers: readonly ThrottleLayer[] }): { lay
   const [store, other] = new Set(given.map(({ limiter }) => limiter.store))
   if (store === undefined || other !== undefined) throw new TypeError('all layers must be on one store')
   return { layers, store }
-}
-
-function deciderOf(limiter: BaseLimiter, rate: Rate): Decider {
-  return limiter instanceof AlgorithmLimiter
-    ? limiter.store.decider(layersOf(limiter, rate))
-    : new RateLimitDecider(limiter, rate)
-}
-
-/** A limiter of one's own decides by its own two methods. */
-class RateLimitDecider implements Decider {
-  readonly layers: readonly Layer[] = []
-  readonly #limiter: BaseLimiter
-  readonly #rate: Rate
-
-  constructor(limiter: BaseLimiter, rate: Rate) {
-    this.#limiter = limiter
-    this.#rate = rate
-  }
-
-  check(key: string, quantity: number): Promise<RateLimitResult> {
-    return this.#limiter.rateLimit(key, quantity, this.#rate)
-  }
-
-  clear(key: string): Promise<RateLimitResult> {
-    return this.#limiter.reset(key, this.#rate)
-  }
 }

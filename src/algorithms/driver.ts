@@ -68,9 +68,14 @@ export function decideOne(layer: Layer, held: Held, quantity: number, now: numbe
   return resultOf(layer, held.state, available - quantity, false, quantity, now)
 }
 
-/** What a key of these layers answers as it stands. */
-export function peek(layers: readonly Layer[], states: readonly unknown[], now: number): RateLimitResult {
-  return combineLayers(layers.map((layer, index) => answer(layer, states[index], 0, false, now)))
+/** What a key of these layers answers as it stands; `spent`: to one who has just been admitted. */
+export function peek(
+  layers: readonly Layer[],
+  states: readonly unknown[],
+  now: number,
+  spent = false,
+): RateLimitResult {
+  return combineLayers(layers.map((layer, index) => answer(layer, states[index], 0, spent, now)))
 }
 
 /** What a key never seen answers. */

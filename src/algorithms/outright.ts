@@ -13,7 +13,8 @@ export function outright(algorithm: Algorithm): Algorithm<OutrightState> {
     open: () => [0, 0, 0],
     roll: (state) => state,
     available: (state) => state[0],
-    spend: (state, quantity) => [state[0] - quantity, state[1], state[2]],
+    // What is given back is in the answers already.
+    spend: (state, quantity) => (quantity > 0 ? [state[0] - quantity, state[1], state[2]] : state),
     resetAfter: (state) => state[1],
     retryAfter: (state) => state[2],
     valid: () => true,
@@ -21,6 +22,6 @@ export function outright(algorithm: Algorithm): Algorithm<OutrightState> {
     fromData: () => undefined,
     // The newest entry, for it leaves last.
     mark: (state, now, quota) => now + state[1] - quota.periodMicroseconds,
-    giveBack: (state, quantity) => [state[0] + quantity, state[1], state[2]],
+    giveBack: (state) => state,
   }
 }

@@ -1,4 +1,5 @@
 /** Checks that go to Redis in one call. Equal ones on one key are one entry, asked several times. */
+import type { Turn } from '../algorithms/turns.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { RedisDecider } from './decider.ts'
 
@@ -7,15 +8,33 @@ export const MAXIMUM_KEYS = 128
 /** Layers of all entries of a call. */
 const MAXIMUM_DECISIONS = 1024
 
+/** What a reply says besides the result. */
+export interface Told {
+  /** Where what was spent stands, for each layer. */
+  readonly marks?: readonly number[]
+  readonly turn?: Turn
+}
+
 /** One who asked. Settled once; then `resolve` and `reject` do nothing more. */
 export interface Waiter {
   readonly resolve: (result: RateLimitResult) => void
   readonly reject: (reason: unknown) => void
   /** When it was asked, in ms of the process's steady clock. */
   readonly askedAt: number
+  /** Told more than the result, just before it. */
+  readonly tell: ((told: Told) => void) | undefined
   next: Waiter | undefined
   /** True when it has been told something already, such as that its time is over. */
   over: boolean
+}
+
+/** What a request other than a check does, in the words of `lua/driver.lua`. */
+export interface Operation {
+  readonly kind: 'adjust' | 'clear' | 'acquire' | 'give up'
+  /** µs: the longest wait of `acquire`, the time of the turn that `give up` takes back. */
+  readonly amount: number
+  /** For each layer the units or level, and what the kind needs to know besides. */
+  readonly cells: readonly (readonly [quantity: number, detail: number])[]
 }
 
 export interface RedisAsked {
@@ -31,15 +50,18 @@ export class Entry {
   readonly quantity: number
   /** The subjects of a `checkAll`. */
   readonly subjects: readonly RedisAsked[] | undefined
+  /** `undefined`: a check. */
+  readonly operation: Operation | undefined
   count = 0
   first: Waiter | undefined
   #last: Waiter | undefined
 
-  constructor(decider: RedisDecider, key: string, quantity: number, subjects: readonly RedisAsked[] | undefined) {
+  constructor({ decider, key, quantity }: RedisAsked, subjects?: readonly RedisAsked[], operation?: Operation) {
     this.decider = decider
     this.key = key
     this.quantity = quantity
     this.subjects = subjects
+    this.operation = operation
   }
 
   add(waiter: Waiter): void {
@@ -47,6 +69,11 @@ export class Entry {
     else this.#last.next = waiter
     this.#last = waiter
     this.count++
+  }
+
+  /** Nothing joins it: several subjects are decided together, and what is no check is done for one who asked. */
+  get closed(): boolean {
+    return this.subjects !== undefined || this.operation !== undefined
   }
 
   /** Lets go of those who have been told something already. */
@@ -76,7 +103,8 @@ export class Batch {
   overlaps = false
   #weight = 0
   #decisions = 0
-  #whenOver: (() => void)[] = []
+  readonly #whenSent: (() => void)[] = []
+  readonly #whenOver: (() => void)[] = []
   #over = false
 
   holds(key: string): boolean {
@@ -87,18 +115,23 @@ export class Batch {
   take(decider: RedisDecider, key: string, quantity: number, waiter: Waiter): boolean {
     const latest = this.#latest.get(key)
     if (latest !== undefined) {
-      if (latest.decider === decider && latest.quantity === quantity && latest.subjects === undefined) {
+      if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
         latest.add(waiter)
         return true
       }
       if (!this.#mayFollow(decider, key)) return false
     }
     if (!this.#hasRoom(decider.weight, decider.prepared.length)) return false
-    const entry = new Entry(decider, key, quantity, undefined)
-    entry.add(waiter)
-    this.entries.push(entry)
-    if (latest !== undefined) this.overlaps = true
-    this.#latest.set(key, entry)
+    this.#append(new Entry({ decider, key, quantity }), waiter)
+    return true
+  }
+
+  /** As `take`, for what is no check. */
+  takeOperation(asked: RedisAsked, operation: Operation, waiter: Waiter): boolean {
+    const { decider, key } = asked
+    if (this.holds(key) && !this.#mayFollow(decider, key)) return false
+    if (!this.#hasRoom(decider.weight, decider.prepared.length)) return false
+    this.#append(new Entry(asked, undefined, operation), waiter)
     return true
   }
 
@@ -108,14 +141,20 @@ export class Batch {
     const weight = subjects.reduce((sum, { decider }) => sum + decider.weight, 0)
     const decisions = subjects.reduce((sum, { decider }) => sum + decider.prepared.length, 0)
     if (!this.#hasRoom(weight, decisions)) return false
-    const entry = new Entry(first.decider, first.key, first.quantity, subjects)
+    this.#append(new Entry(first, subjects), waiter)
+    return true
+  }
+
+  #append(entry: Entry, waiter: Waiter): void {
     entry.add(waiter)
     this.entries.push(entry)
-    for (const { key } of subjects) {
-      if (this.#latest.has(key)) this.overlaps = true
-      this.#latest.set(key, entry)
-    }
-    return true
+    if (entry.subjects === undefined) this.#note(entry.key, entry)
+    else for (const { key } of entry.subjects) this.#note(key, entry)
+  }
+
+  #note(key: string, entry: Entry): void {
+    if (this.#latest.has(key)) this.overlaps = true
+    this.#latest.set(key, entry)
   }
 
   *waiters(): Iterable<Waiter> {
@@ -128,6 +167,37 @@ export class Batch {
     if (![...this.waiters()].some(({ over }) => over)) return
     for (const entry of this.entries) entry.prune()
     this.entries = this.entries.filter(({ count }) => count > 0)
+  }
+
+  /** Tells all who still wait that it failed. */
+  fail(error: unknown): void {
+    for (const waiter of this.waiters()) waiter.reject(error)
+  }
+
+  /** Tells those that asked at `latest` or before that their time is over; answers when the oldest of the rest asked. */
+  expire(latest: number, error: Error): number | undefined {
+    let oldest: number | undefined
+    for (const waiter of this.waiters()) {
+      if (waiter.over) continue
+      if (waiter.askedAt <= latest) {
+        waiter.over = true
+        waiter.reject(error)
+      } else if (oldest === undefined || waiter.askedAt < oldest) oldest = waiter.askedAt
+    }
+    return oldest
+  }
+
+  whenSent(callback: () => void): void {
+    this.#whenSent.push(callback)
+  }
+
+  /** It leaves now, and takes nothing in any more. */
+  sent(): void {
+    for (const callback of this.#whenSent.splice(0)) callback()
+  }
+
+  get isOver(): boolean {
+    return this.#over
   }
 
   /** Calls back when the call has returned, or will never leave. */

@@ -14,6 +14,9 @@ export interface Call {
   readonly small: readonly PreparedLayer[]
 }
 
+const CHECK = 0
+const KINDS = { adjust: 1, clear: 2, acquire: 3, 'give up': 4 } as const
+
 /** Entries that are alike and whose keys follow each other. */
 interface Run {
   readonly entry: Entry
@@ -65,16 +68,19 @@ export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
   const numbers = [now, small.length, layers.size]
   for (const { twin, numbers: own } of layers.keys()) numbers.push(twins.indexOf(twin) + 1, ...own)
   for (const { entry, start, repeats } of runs) {
+    const { operation } = entry
     let at = start
     const cells: number[] = []
     for (const { decider, quantity } of entry.all()) {
       for (const prepared of decider.prepared) {
-        const key = places[at++] ?? 0
-        const stride = strideOf(entry, prepared)
-        cells.push(layers.get(prepared) ?? 0, quantity, key < 0 ? small.length - key : key + 1, stride)
+        const [amount, detail] = operation?.cells[at - start] ?? [quantity, strideOf(entry, prepared)]
+        const place = places[at++] ?? 0
+        cells.push(layers.get(prepared) ?? 0, amount, place < 0 ? small.length - place : place + 1, detail)
       }
     }
-    numbers.push(repeats, entry.count, cells.length / 4, ...cells)
+    if (operation === undefined) numbers.push(CHECK, repeats, entry.count)
+    else numbers.push(KINDS[operation.kind], repeats, operation.amount)
+    numbers.push(cells.length / 4, ...cells)
   }
   return { script: scriptOf(twins), keys: smallKeys.concat(logKeys), argument: `[${numbers.join(',')}]`, places, small }
 }
@@ -88,7 +94,7 @@ function strideOf({ decider }: Entry, { size }: PreparedLayer): number {
 function continues(run: Run, entry: Entry, places: readonly number[], start: number): boolean {
   const first = run.entry
   if (first.decider !== entry.decider || first.quantity !== entry.quantity || first.count !== entry.count) return false
-  if (first.subjects !== undefined || entry.subjects !== undefined) return false
+  if (first.closed || entry.closed) return false
   return entry.decider.prepared.every((prepared, index) => {
     const from = places[run.start + index] ?? 0
     const step = strideOf(entry, prepared) * run.repeats

@@ -5,14 +5,14 @@
 import { type Clock, readClock } from '../clock.ts'
 import { StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
-import { Barriers } from './barriers.ts'
-import { Batch, type RedisAsked, type Waiter } from './batch.ts'
+import type { Batch, Operation, RedisAsked, Told, Waiter } from './batch.ts'
 import { makeCall } from './call.ts'
 import type { RedisConnection } from './connection.ts'
 import { Deadline } from './deadline.ts'
 import type { RedisDecider } from './decider.ts'
 import type { KeyNames } from './keys.ts'
-import { type Lane, type Place, Places } from './places.ts'
+import { observed } from './observed.ts'
+import { type Lane, Places } from './places.ts'
 import { settle } from './reply.ts'
 import { run } from './script.ts'
 
@@ -28,11 +28,10 @@ export interface CoalescerOptions {
   readonly timeout: number
 }
 
-/** Something of its own that is waited for, such as a clear. */
+/** A command of its own that is waited for. */
 interface Errand {
   readonly askedAt: number
   readonly reject: (reason: StoreError) => void
-  sent: boolean
 }
 
 export class Coalescer {
@@ -41,7 +40,6 @@ export class Coalescer {
   readonly #clock: Clock | undefined
   readonly #timeout: number
   readonly #places: Places
-  readonly #barriers = new Barriers()
   readonly #inFlight = new Set<Batch>()
   readonly #errands = new Set<Errand>()
   readonly #deadline: Deadline
@@ -57,68 +55,63 @@ export class Coalescer {
     this.#deadline = new Deadline(timeout, (now) => this.#expire(now))
   }
 
-  check(decider: RedisDecider, key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    const askedAt = this.#askedAt()
-    if (this.#barriers.size > 0) {
-      const barrier = this.#barriers.before([key])
-      if (barrier !== undefined) return barrier.then(() => this.#check(decider, key, quantity, askedAt, signal))
-    }
-    return this.#check(decider, key, quantity, askedAt, signal)
-  }
-
-  /** Several subjects in one call, all or nothing. */
-  async checkAll(subjects: readonly RedisAsked[], signal?: AbortSignal): Promise<RateLimitResult> {
-    const askedAt = this.#askedAt()
-    const [first] = subjects
-    if (first === undefined) throw new RangeError('checkAll needs at least one subject, got []')
-    const place = this.#places.ofAll(subjects)
-    await this.#barriers.before(subjects.map(({ key }) => key))
-    const promise = new Promise<RateLimitResult>(capture)
-    const waiter = captured(askedAt)
-    if (!place.open?.takeAll(first, subjects, waiter)) this.#openBatch(place).takeAll(first, subjects, waiter)
-    return this.#cancellable(promise, waiter, signal)
-  }
-
-  /**
-   * Does `work` when what was asked before on the key has returned; what is asked later on it waits until that is done.
-   * @returns rejects with a `StoreTimeoutError` when `work` takes too long
-   */
-  exclusively<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const askedAt = this.#askedAt()
-    const earlier = [...this.#inFlight, ...this.#places.waiting()].filter((batch) => batch.holds(key))
-    const returned = Promise.all(earlier.map((batch) => new Promise<void>((resolve) => batch.whenOver(resolve))))
-    return this.#barriers.raise(key, async () => {
-      await returned
-      return this.#within(askedAt, work)
-    })
-  }
-
-  /** Does `work` within the deadline. */
-  within<T>(work: () => Promise<T>): Promise<T> {
-    return this.#within(this.#askedAt(), work)
-  }
-
-  #check(
+  check(
     decider: RedisDecider,
     key: string,
     quantity: number,
-    askedAt: number,
     signal?: AbortSignal,
+    tell?: (told: Told) => void,
   ): Promise<RateLimitResult> {
     const promise = new Promise<RateLimitResult>(capture)
-    const waiter = captured(askedAt)
-    const place = this.#places.of(decider, key)
-    if (place.open === undefined || !place.open.take(decider, key, quantity, waiter)) {
-      this.#openBatch(place).take(decider, key, quantity, waiter)
-    }
-    return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
+    const waiter = captured(this.#askedAt(), tell)
+    this.#places.of(decider, key).join(key, (batch) => batch.take(decider, key, quantity, waiter))
+    return signal === undefined ? promise : cancellable(promise, waiter, signal)
   }
 
-  #openBatch(place: Place): Batch {
-    const batch = new Batch()
-    place.open = batch
-    place.lane.waiting.push({ batch, place })
-    return batch
+  /** Several subjects in one call, all or nothing. */
+  checkAll(subjects: readonly RedisAsked[], signal?: AbortSignal): Promise<RateLimitResult> {
+    const [first] = subjects
+    if (first === undefined) throw new RangeError('checkAll needs at least one subject, got []')
+    const place = this.#places.ofAll(subjects)
+    const promise = new Promise<RateLimitResult>(capture)
+    const waiter = captured(this.#askedAt(), undefined)
+    const keys = subjects.map(({ key }) => key)
+    place.joinAll(keys, (batch) => batch.takeAll(first, subjects, waiter))
+    return signal === undefined ? promise : cancellable(promise, waiter, signal)
+  }
+
+  /** What is no check. `inOrder`: it leaves when earlier calls on the key have returned, and later ones wait for it. */
+  operate(
+    asked: RedisAsked,
+    operation: Operation,
+    inOrder: boolean,
+    tell?: (told: Told) => void,
+  ): Promise<RateLimitResult> {
+    const promise = new Promise<RateLimitResult>(capture)
+    const waiter = captured(this.#askedAt(), tell)
+    const place = this.#places.of(asked.decider, asked.key)
+    const join = (batch: Batch): boolean => batch.takeOperation(asked, operation, waiter)
+    if (inOrder) place.joinInOrder(asked.key, join)
+    else place.join(asked.key, join)
+    return promise
+  }
+
+  /** Does `work`, a command of its own, within the deadline. */
+  async within<T>(work: () => Promise<T>): Promise<T> {
+    const askedAt = this.#askedAt()
+    let errand: Errand | undefined
+    const late = new Promise<never>((_, reject) => {
+      errand = { askedAt, reject }
+      this.#errands.add(errand)
+    })
+    try {
+      return await Promise.race([work(), late])
+    } catch (error) {
+      throw unavailable(error)
+    } finally {
+      if (errand !== undefined) this.#errands.delete(errand)
+      this.#restIfIdle()
+    }
   }
 
   /** The time of this turn; sees to it that what is asked in it leaves when the turn is over. */
@@ -146,10 +139,10 @@ export class Coalescer {
     while (lane.inFlight < MAXIMUM_IN_FLIGHT) {
       const next = lane.waiting.shift()
       if (next === undefined) return
-      if (next.place.open === next.batch) next.place.open = undefined
-      next.batch.prune()
-      if (next.batch.entries.length > 0) this.#send(lane, next.batch)
-      else next.batch.over()
+      next.sent()
+      next.prune()
+      if (next.entries.length > 0) this.#send(lane, next)
+      else next.over()
     }
   }
 
@@ -162,34 +155,18 @@ export class Coalescer {
     })
     try {
       const call = makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
-      run(this.#connection, call.script, call.keys, [call.argument]).then(
-        (reply) => {
-          try {
-            settle(batch, call, replyBytes(reply))
-          } catch (error) {
-            this.#fail(batch, error)
-          }
-          this.#returned(lane, batch)
-        },
-        (error: unknown) => {
-          this.#fail(batch, unavailable(error))
-          this.#returned(lane, batch)
-        },
-      )
+      observed(batch, call, run(this.#connection, call.script, call.keys, [call.argument]))
+        .then((reply) => settle(batch, call, replyBytes(reply)))
+        .catch((error: unknown) => batch.fail(unavailable(error)))
+        .finally(() => {
+          batch.over()
+          this.#pump(lane)
+          this.#restIfIdle()
+        })
     } catch (error) {
-      this.#fail(batch, error)
+      batch.fail(error)
       batch.over()
     }
-  }
-
-  #returned(lane: Lane, batch: Batch): void {
-    batch.over()
-    this.#pump(lane)
-    this.#restIfIdle()
-  }
-
-  #fail(batch: Batch, error: unknown): void {
-    for (const waiter of batch.waiters()) waiter.reject(error)
   }
 
   #restIfIdle(): void {
@@ -199,70 +176,40 @@ export class Coalescer {
   /** Gives up what was asked too long ago; answers when the oldest of the rest was asked. */
   #expire(now: number): number | undefined {
     const latest = now - this.#timeout
-    let oldest: number | undefined
-    const keep = (askedAt: number): void => {
-      if (oldest === undefined || askedAt < oldest) oldest = askedAt
-    }
-    const expireBatch = (batch: Batch, sent: boolean): void => {
-      let left = 0
-      for (const waiter of batch.waiters()) {
-        if (waiter.over) continue
-        if (waiter.askedAt <= latest) {
-          waiter.over = true
-          waiter.reject(new StoreTimeoutError(this.#timeout, sent))
-        } else {
-          left++
-          keep(waiter.askedAt)
-        }
-      }
+    let oldest = Number.POSITIVE_INFINITY
+    for (const batch of this.#inFlight) {
+      const left = batch.expire(latest, new StoreTimeoutError(this.#timeout, true))
       // Nobody waits for it any more: it must not keep others from leaving.
-      if (left === 0 && sent) batch.over()
+      if (left === undefined) batch.over()
+      else oldest = Math.min(oldest, left)
     }
-    for (const batch of this.#inFlight) expireBatch(batch, true)
-    for (const batch of this.#places.waiting()) expireBatch(batch, false)
-    for (const errand of this.#errands) {
-      if (errand.askedAt <= latest) errand.reject(new StoreTimeoutError(this.#timeout, errand.sent))
-      else keep(errand.askedAt)
+    for (const batch of this.#places.waiting()) {
+      oldest = Math.min(oldest, batch.expire(latest, new StoreTimeoutError(this.#timeout, false)) ?? oldest)
+    }
+    for (const { askedAt, reject } of this.#errands) {
+      if (askedAt <= latest) reject(new StoreTimeoutError(this.#timeout, true))
+      else oldest = Math.min(oldest, askedAt)
     }
     for (const lane of this.#places.lanes()) this.#pump(lane)
-    return oldest
+    return oldest === Number.POSITIVE_INFINITY ? undefined : oldest
   }
+}
 
-  async #within<T>(askedAt: number, work: () => Promise<T>): Promise<T> {
-    this.#deadline.watch()
-    let errand: Errand | undefined
-    const late = new Promise<never>((_, reject) => {
-      errand = { askedAt, reject, sent: true }
-      this.#errands.add(errand)
-    })
-    try {
-      return await Promise.race([work(), late])
-    } catch (error) {
-      throw unavailable(error)
-    } finally {
-      if (errand !== undefined) this.#errands.delete(errand)
-      this.#restIfIdle()
-    }
+/** Lets a signal end the wait; what has not left by then never leaves. */
+async function cancellable(
+  promise: Promise<RateLimitResult>,
+  waiter: Waiter,
+  signal: AbortSignal,
+): Promise<RateLimitResult> {
+  const cancel = (): void => {
+    waiter.over = true
+    waiter.reject(signal.reason)
   }
-
-  /** Lets a signal end the wait; what has not left by then never leaves. */
-  async #cancellable(
-    promise: Promise<RateLimitResult>,
-    waiter: Waiter,
-    signal: AbortSignal | undefined,
-  ): Promise<RateLimitResult> {
-    if (signal === undefined) return promise
-    const cancel = (): void => {
-      waiter.over = true
-      waiter.reject(signal.reason)
-    }
-    if (signal.aborted) cancel()
-    else signal.addEventListener('abort', cancel, { once: true })
-    try {
-      return await promise
-    } finally {
-      signal.removeEventListener('abort', cancel)
-    }
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', cancel)
   }
 }
 
@@ -276,8 +223,8 @@ function capture(resolve: (result: RateLimitResult) => void, reject: (reason: un
 }
 
 /** The waiter of the promise that was made last. */
-function captured(askedAt: number): Waiter {
-  return { resolve: capturedResolve, reject: capturedReject, askedAt, next: undefined, over: false }
+function captured(askedAt: number, tell: Waiter['tell']): Waiter {
+  return { resolve: capturedResolve, reject: capturedReject, askedAt, tell, next: undefined, over: false }
 }
 
 function replyBytes(reply: unknown): Buffer {

@@ -1,13 +1,15 @@
 /** A throttle's layers, made ready for Redis: the ends of their keys, their numbers as text, and their scripts. */
-import { fresh, type Layer } from '../algorithms/driver.ts'
+import type { Layer } from '../algorithms/driver.ts'
 import { outright } from '../algorithms/outright.ts'
-import { systemClock } from '../clock.ts'
+import { canPromise, type Turn } from '../algorithms/turns.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Decider } from '../stores/decider.ts'
+import type { Decider, Hold, Promised } from '../stores/decider.ts'
 import { stateSuffix } from '../stores/state-key.ts'
+import type { Operation } from './batch.ts'
 import type { Coalescer } from './coalescer.ts'
 import type { RedisConnection } from './connection.ts'
 import type { KeyNames } from './keys.ts'
+import { ANYWHERE } from './reply.ts'
 import { twinOf } from './script.ts'
 
 /** A log counts as so many keys: each costs some binary searches. */
@@ -42,15 +44,12 @@ export class RedisDecider implements Decider {
   readonly weight: number
   /** Names the algorithms of a user's own among its layers. */
   readonly own: string
+  readonly acquire: Decider['acquire']
   readonly #coalescer: Coalescer
-  readonly #connection: RedisConnection
-  readonly #names: KeyNames
 
   /** @throws TypeError for an algorithm without a Lua twin. */
-  constructor({ coalescer, connection, names }: DeciderContext, layers: readonly Layer[]) {
+  constructor({ coalescer }: DeciderContext, layers: readonly Layer[]) {
     this.#coalescer = coalescer
-    this.#connection = connection
-    this.#names = names
     this.layers = layers
     this.prepared = layers.map((layer) => {
       const { algorithm, quota } = layer
@@ -66,6 +65,7 @@ export class RedisDecider implements Decider {
     })
     this.single = this.prepared.length === 1 ? this.prepared[0] : undefined
     this.weight = this.prepared.reduce((sum, { size }) => sum + (size > 0 ? 1 : LOG_WEIGHT), 0)
+    this.acquire = canPromise(layers) ? (key, quantity, longest) => this.#acquire(key, quantity, longest) : undefined
     this.own = layers.map(({ lua = '' }) => lua).join('')
   }
 
@@ -80,10 +80,49 @@ export class RedisDecider implements Decider {
     return this.#coalescer.check(this, key, quantity, signal)
   }
 
-  async clear(key: string): Promise<RateLimitResult> {
-    const stem = this.#names.stem(key)
-    const names = this.prepared.map(({ suffix }) => stem + suffix)
-    await this.#coalescer.exclusively(key, () => this.#connection.send('UNLINK', names))
-    return fresh(this.layers, systemClock())
+  clear(key: string): Promise<RateLimitResult> {
+    return this.#operate(
+      key,
+      'clear',
+      0,
+      this.prepared.map(() => [0, 0]),
+    )
+  }
+
+  refund(key: string, quantity: number): Promise<RateLimitResult> {
+    return quantity === 0 ? this.check(key, 0) : this.#adjust(key, -quantity, undefined)
+  }
+
+  async reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
+    let marks: readonly number[] = []
+    const result = await this.#coalescer.check(this, key, quantity, signal, (told) => {
+      marks = told.marks ?? []
+    })
+    return { result, adjust: (change) => (change === 0 ? this.check(key, 0) : this.#adjust(key, change, marks)) }
+  }
+
+  #adjust(key: string, change: number, marks: readonly number[] | undefined): Promise<RateLimitResult> {
+    const cells = this.prepared.map((_, index): [number, number] => [change, marks?.[index] ?? ANYWHERE])
+    return this.#operate(key, 'adjust', 0, cells)
+  }
+
+  async #acquire(key: string, quantity: number, longest: number): Promise<Promised> {
+    let turn: Turn | undefined
+    // JSON knows no infinity; no wait is so long.
+    const amount = Math.min(longest, Number.MAX_SAFE_INTEGER)
+    const cells = this.prepared.map((): [number, number] => [quantity, 0])
+    const operation: Operation = { kind: 'acquire', amount, cells }
+    const result = await this.#coalescer.operate({ decider: this, key, quantity }, operation, false, (told) => {
+      turn = told.turn
+    })
+    const { wait, charged, now } = turn ?? { wait: 0, charged: [], now: 0 }
+    const giveUp = async (): Promise<void> => {
+      if (charged.length > 0) await this.#operate(key, 'give up', now, charged)
+    }
+    return { result, wait, giveUp }
+  }
+
+  #operate(key: string, kind: Operation['kind'], amount: number, cells: Operation['cells']): Promise<RateLimitResult> {
+    return this.#coalescer.operate({ decider: this, key, quantity: 0 }, { kind, amount, cells }, true)
   }
 }

@@ -14,18 +14,19 @@ export function checkPrefix(prefix: unknown): asserts prefix is string {
 }
 
 export class KeyNames {
-  readonly #start: string
+  /** What all names start with. */
+  readonly start: string
   readonly #tag: HashTag | undefined
 
   constructor(prefix: string, tag: HashTag | undefined) {
-    this.#start = `${prefix}:{`
+    this.start = `${prefix}:{`
     this.#tag = tag
   }
 
   /** What comes before the suffix of a state: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` with a tag of its own. */
   stem(key: string): string {
     const encoded = encodeKey(key)
-    return this.#tag === undefined ? this.#start + encoded : `${this.#start}${this.#tagOf(this.#tag, key)}}${encoded}`
+    return this.#tag === undefined ? this.start + encoded : `${this.start}${this.#tagOf(this.#tag, key)}}${encoded}`
   }
 
   /** The hash tag of a key's names: it alone decides the slot. */

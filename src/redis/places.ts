@@ -1,6 +1,6 @@
-/** Where checks gather until they leave: those that may share a call, and the calls of one node one after another. */
+/** Where requests gather until they leave: those that may share a call, and the calls of one node one after another. */
 import calculateSlot from 'cluster-key-slot'
-import type { Batch, RedisAsked } from './batch.ts'
+import { Batch, type RedisAsked } from './batch.ts'
 import type { RedisConnection } from './connection.ts'
 import type { RedisDecider } from './decider.ts'
 import type { KeyNames } from './keys.ts'
@@ -9,14 +9,124 @@ import type { KeyNames } from './keys.ts'
 export interface Lane {
   readonly node: string
   inFlight: number
-  readonly waiting: { readonly batch: Batch; readonly place: Place }[]
+  readonly waiting: Batch[]
 }
 
-/** Checks of one slot; those by an algorithm of a user's own apart, so that its errors are its own. */
-export interface Place {
-  readonly lane: Lane
-  /** The batch that still takes checks in. */
-  open: Batch | undefined
+/** Puts a request into a batch; false where it must go into a later one. */
+type Join = (batch: Batch) => boolean
+
+/** What is asked of keys of which one is gated. */
+interface Queued {
+  readonly keys: readonly string[]
+  readonly join: Join
+  /** It must not be mixed up with what was asked before and after it. */
+  readonly inOrder: boolean
+}
+
+/** A key for which order matters: what is asked of it waits here until it may join a call. */
+interface Gate {
+  readonly queue: Queued[]
+  /** The call that the last request in order is in. */
+  batch: Batch | undefined
+}
+
+/** Requests that may share calls: of one slot; those by an algorithm of a user's own apart, so that its errors are its own. */
+export class Place {
+  readonly #lane: Lane
+  /** The batch that still takes requests in. */
+  #open: Batch | undefined
+  /** Batches that have not returned. */
+  readonly #outstanding = new Set<Batch>()
+  readonly #gates = new Map<string, Gate>()
+
+  constructor(lane: Lane) {
+    this.#lane = lane
+  }
+
+  get lane(): Lane {
+    return this.#lane
+  }
+
+  /** Joins the open batch, or one that is opened for it. */
+  take(join: Join): Batch {
+    if (this.#open !== undefined && join(this.#open)) return this.#open
+    const batch = new Batch()
+    join(batch)
+    this.#open = batch
+    this.#outstanding.add(batch)
+    this.#lane.waiting.push(batch)
+    batch.whenSent(() => {
+      if (this.#open === batch) this.#open = undefined
+    })
+    batch.whenOver(() => this.#outstanding.delete(batch))
+    return batch
+  }
+
+  /** As `take`; where something in order is under way for the key, after that. */
+  join(key: string, join: Join): void {
+    if (this.#gates.size > 0 && this.#gates.has(key)) this.#queue({ keys: [key], join, inOrder: false })
+    else this.take(join)
+  }
+
+  /** As `join`, for all of the keys together. */
+  joinAll(keys: readonly string[], join: Join): void {
+    if (keys.some((key) => this.#gates.has(key))) this.#queue({ keys, join, inOrder: false })
+    else this.take(join)
+  }
+
+  /** As `take`, when earlier calls on the key have returned; later ones wait for it, but for what shares its call. */
+  joinInOrder(key: string, join: Join): void {
+    this.#queue({ keys: [key], join, inOrder: true })
+  }
+
+  #queue(queued: Queued): void {
+    for (const key of queued.keys) {
+      const gate = this.#gates.get(key) ?? { queue: [], batch: undefined }
+      this.#gates.set(key, gate)
+      gate.queue.push(queued)
+    }
+    for (const key of queued.keys) this.#drain(key)
+  }
+
+  #drain(key: string): void {
+    const gate = this.#gates.get(key)
+    if (gate === undefined) return
+    for (let next = gate.queue[0]; next !== undefined; next = gate.queue[0]) {
+      const queued = next
+      // Where it is not its turn at another key yet, it goes on from there.
+      if (!queued.keys.every((other) => this.#gates.get(other)?.queue[0] === queued)) return
+      const blocking = queued.inOrder ? this.#earlier(key) : this.#joinBehind(queued)
+      if (blocking !== undefined) {
+        blocking.whenOver(() => this.#drain(key))
+        return
+      }
+      if (queued.inOrder) gate.batch = this.take(queued.join)
+      for (const other of queued.keys) this.#gates.get(other)?.queue.shift()
+      for (const other of queued.keys) if (other !== key) this.#drain(other)
+    }
+    if (gate.batch === undefined || gate.batch.isOver) this.#gates.delete(key)
+    else gate.batch.whenOver(() => this.#drain(key))
+  }
+
+  /** A call with the key that is on its way, or will be before the open batch. */
+  #earlier(key: string): Batch | undefined {
+    for (const batch of this.#outstanding) if (batch !== this.#open && batch.holds(key)) return batch
+    return undefined
+  }
+
+  /** Lets a request join behind those in order, if they have returned or their call is still open; else says what to wait for. */
+  #joinBehind({ keys, join }: Queued): Batch | undefined {
+    let open: Batch | undefined
+    for (const key of keys) {
+      const batch = this.#gates.get(key)?.batch
+      if (batch === undefined || batch.isOver) continue
+      if (batch !== this.#open) return batch
+      open = batch
+    }
+    if (open !== undefined) return join(open) ? undefined : open
+    this.take(join)
+    return undefined
+  }
 }
 
 export class Places {
@@ -54,8 +164,8 @@ export class Places {
       }
     }
     const own = [...new Set(subjects.map(({ decider }) => decider.own))].sort().join('')
-    const { decider, key } = first
-    return own === decider.own ? this.of(decider, key) : this.#place(`all ${own}`, this.of(decider, key).lane.node)
+    const place = this.of(first.decider, first.key)
+    return own === first.decider.own ? place : this.#place(`all ${own}`, place.lane.node)
   }
 
   lanes(): Iterable<Lane> {
@@ -63,7 +173,7 @@ export class Places {
   }
 
   *waiting(): Iterable<Batch> {
-    for (const { waiting } of this.#lanes.values()) for (const { batch } of waiting) yield batch
+    for (const { waiting } of this.#lanes.values()) yield* waiting
   }
 
   #place(name: string, node: string): Place {
@@ -71,7 +181,7 @@ export class Places {
     if (kept !== undefined) return kept
     const lane = this.#lanes.get(node) ?? { node, inFlight: 0, waiting: [] }
     this.#lanes.set(node, lane)
-    const made = { lane, open: undefined }
+    const made = new Place(lane)
     this.#places.set(name, made)
     return made
   }

@@ -1,7 +1,9 @@
 /** What a call's reply says to each who asked: the reply holds the states before, and the algorithms tell the rest. */
-import { combineSubjects, decide, decideOne, type Held, type Layer, type Subject } from '../algorithms/driver.ts'
+import { combineSubjects, decide, decideOne, fresh, type Held, peek, type Subject } from '../algorithms/driver.ts'
+import { adjust, type Found, marksOf } from '../algorithms/giving-back.ts'
+import { giveUpTurn, takeTurn } from '../algorithms/turns.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Batch, Entry } from './batch.ts'
+import type { Batch, Entry, Operation, RedisAsked } from './batch.ts'
 import type { Call } from './call.ts'
 import type { PreparedLayer } from './decider.ts'
 
@@ -9,43 +11,45 @@ import type { PreparedLayer } from './decider.ts'
 export function settle(batch: Batch, call: Call, reply: Buffer): void {
   const reader = new ReplyReader(call, reply)
   for (const entry of batch.entries) {
-    const only = entry.subjects === undefined ? entry.decider.single : undefined
-    if (only === undefined) settleTogether(entry, reader)
-    else settleSingle(entry, only, reader)
+    const { operation, subjects, decider } = entry
+    if (operation !== undefined) settleOperation(entry, operation, reader)
+    else if (subjects === undefined && decider.single !== undefined) settleSingle(entry, decider.single, reader)
+    else settleTogether(entry, reader)
   }
 }
 
+/** The usual case: one layer of one key, asked once or many times. */
 function settleSingle(entry: Entry, prepared: PreparedLayer, reader: ReplyReader): void {
   const { now } = reader
+  const { quantity } = entry
   const place = reader.nextPlace()
   const held: Held = { state: reader.state(place, prepared) }
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
-    waiter.resolve(decideOne(prepared.reply, held, entry.quantity, now))
+    const result = decideOne(prepared.reply, held, quantity, now)
+    if (quantity > 0 && !result.limited) reader.keep(place, held.state, true)
+    waiter.tell?.({ marks: marksOf({ layers: [prepared.reply], states: [held.state] }, now) })
+    waiter.resolve(result)
   }
-  reader.keep(place, held.state)
 }
 
 function settleTogether(entry: Entry, reader: ReplyReader): void {
   const { now } = reader
   const asked = entry.all()
-  const places: number[][] = []
-  const subjects: Subject[] = asked.map(({ decider, quantity }) => {
-    const own = decider.prepared.map(() => reader.nextPlace())
-    places.push(own)
-    return {
-      layers: decider.prepared.map(({ reply }): Layer => reply),
-      states: decider.prepared.map((prepared, index) => reader.state(own[index] ?? 0, prepared)),
-      quantity,
-    }
-  })
+  const places = asked.map(({ decider }) => decider.prepared.map(() => reader.nextPlace()))
+  const subjects: Subject[] = asked.map((one, index) => ({
+    ...reader.find(one, places[index] ?? []),
+    quantity: one.quantity,
+  }))
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
-    waiter.resolve(resultOf(entry, decide(subjects, now).results))
+    const { admitted, results } = decide(subjects, now)
+    if (admitted) {
+      for (const [index, { states, quantity }] of subjects.entries()) {
+        if (quantity > 0) reader.keepAll(places[index] ?? [], states)
+      }
+    }
+    waiter.tell?.({ marks: subjects.flatMap((subject) => marksOf(subject, now)) })
+    waiter.resolve(resultOf(entry, results))
   }
-  subjects.forEach(({ states }, index) => {
-    states.forEach((state, layer) => {
-      reader.keep(places[index]?.[layer] ?? 0, state)
-    })
-  })
 }
 
 function resultOf(entry: Entry, results: readonly RateLimitResult[]): RateLimitResult {
@@ -57,21 +61,51 @@ function resultOf(entry: Entry, results: readonly RateLimitResult[]): RateLimitR
   )
 }
 
-/** Reads the doubles of a reply in the order of `lua/driver.lua`. */
+function settleOperation(entry: Entry, { kind, amount, cells }: Operation, reader: ReplyReader): void {
+  const { now } = reader
+  const { decider, quantity, first: waiter } = entry
+  const places = decider.prepared.map(() => reader.nextPlace())
+  const found = reader.find(entry, places)
+  let result: RateLimitResult | undefined
+  if (kind === 'acquire') {
+    const turn = takeTurn(found, quantity, amount, now)
+    waiter?.tell?.({ turn })
+    result = turn.result
+  } else if (kind === 'clear') {
+    found.layers.forEach(({ algorithm, quota }, index) => {
+      found.states[index] = algorithm.open(now, quota)
+      found.present[index] = false
+    })
+    result = fresh(decider.layers, now)
+  } else if (kind === 'give up') giveUpTurn(found, { now: amount, charged: cells }, now)
+  else {
+    const marks = cells.map(([, mark]) => mark)
+    adjust(found, cells[0]?.[0] ?? 0, marks[0] === ANYWHERE ? undefined : marks, now)
+  }
+  places.forEach((place, index) => {
+    reader.keep(place, found.states[index], found.present[index] === true)
+  })
+  waiter?.resolve(result ?? peek(found.layers, found.states, now))
+}
+
+/** No mark: to be given back wherever it is. */
+export const ANYWHERE = -1
+
+/** Reads the doubles of a reply in the order of `lua/driver.lua`, and keeps what the entries before have changed. */
 class ReplyReader {
   readonly now: number
   readonly #numbers: Float64Array
-  readonly #call: Call
+  readonly #places: readonly number[]
   readonly #offsets: number[] = []
-  /** States that an earlier entry of the call has changed. */
   readonly #states: unknown[] = []
+  readonly #present: boolean[] = []
   #cell = 0
   #outright: number
 
   constructor(call: Call, reply: Buffer) {
     const { buffer, byteOffset, byteLength } = reply
     this.#numbers = new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength))
-    this.#call = call
+    this.#places = call.places
     this.now = this.#at(0)
     let offset = 1
     for (const { size } of call.small) {
@@ -83,10 +117,17 @@ class ReplyReader {
 
   /** The place of the next cell; below 0 for a log. */
   nextPlace(): number {
-    return this.#call.places[this.#cell++] ?? 0
+    return this.#places[this.#cell++] ?? 0
   }
 
-  /** The state at a place as it stands before this entry, rolled to now; of a log, its answers for this entry. */
+  find({ decider }: RedisAsked, places: readonly number[]): Found {
+    const { prepared } = decider
+    const states = prepared.map((layer, index) => this.state(places[index] ?? 0, layer))
+    const present = places.map((place) => this.#present[place] === true)
+    return { layers: prepared.map(({ reply }) => reply), states, present }
+  }
+
+  /** The state at a place as it stands before this entry, rolled to now; of a log, its answers to this entry. */
   state(place: number, { layer, size }: PreparedLayer): unknown {
     if (place < 0) {
       this.#outright += 3
@@ -95,13 +136,27 @@ class ReplyReader {
     const { algorithm, quota } = layer
     const changed = this.#states[place]
     if (changed !== undefined) return algorithm.roll(changed, this.now, quota)
-    const offset = this.#offsets[place] ?? 0
-    const state = Array.from({ length: size }, (_, index) => this.#at(offset + index))
-    return algorithm.valid(state, quota) ? algorithm.roll(state, this.now, quota) : algorithm.open(this.now, quota)
+    const state = this.#read(this.#offsets[place] ?? 0, size)
+    if (!algorithm.valid(state, quota)) return algorithm.open(this.now, quota)
+    this.#present[place] = true
+    return algorithm.roll(state, this.now, quota)
   }
 
-  keep(place: number, state: unknown): void {
-    if (place >= 0) this.#states[place] = state
+  keep(place: number, state: unknown, present: boolean): void {
+    if (place < 0) return
+    this.#states[place] = state
+    this.#present[place] = present
+  }
+
+  keepAll(places: readonly number[], states: readonly unknown[]): void {
+    places.forEach((place, index) => {
+      this.keep(place, states[index], true)
+    })
+  }
+
+  #read(offset: number, size: number): number[] {
+    if (size === 2) return [this.#at(offset), this.#at(offset + 1)]
+    return Array.from({ length: size }, (_, index) => this.#at(offset + index))
   }
 
   #at(index: number): number {

@@ -1,6 +1,7 @@
 /** Scripts, put together from the driver and just the algorithms that a call needs, and run by EVALSHA through one path. */
 import { createHash } from 'node:crypto'
 import type { Layer } from '../algorithms/driver.ts'
+import { scripts } from '../events.ts'
 import type { RedisConnection } from './connection.ts'
 import * as lua from './lua.generated.ts'
 
@@ -64,6 +65,7 @@ export async function run(
     return await connection.send('EVALSHA', [sha1, count, ...keys, ...args])
   } catch (error) {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+    if (scripts.hasSubscribers) scripts.publish({ sha1 })
     return connection.send('EVAL', [source, count, ...keys, ...args])
   }
 }

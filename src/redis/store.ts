@@ -1,21 +1,20 @@
 /** Quotas that many processes share, in Redis: a whole check is one atomic step there, on the server's clock. */
-import { type Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import type { Layer } from '../algorithms/driver.ts'
 import { checkFunction, checkInteger, checkMilliseconds, checkOptions, checkText, named } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
-import { InvalidStoreUrlError } from '../errors.ts'
 import type { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
+import { type ClientOptions, makeClient } from './client.ts'
 import { Coalescer } from './coalescer.ts'
 import { IoredisConnection } from './connection.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
 import { checkPrefix, type HashTag, KeyNames, shardTag } from './keys.ts'
 import { Records } from './records.ts'
-
-/** ioredis's own; how replies are mapped is this store's matter. */
-type ClientOptions = Omit<RedisOptions, 'replyMapping'>
+import { reset } from './reset.ts'
+import { type RedisUrlOptions, readRedisUrl } from './url.ts'
 
 interface CommonOptions {
   /** What all keys start with: any text without braces. Default `onrush`. */
@@ -32,7 +31,11 @@ interface CommonOptions {
 
 export type RedisStoreOptions =
   | (CommonOptions & {
-      /** `redis://user:password@host:port/db` or `rediss:`; the store makes a client of its own, and `close()` quits it. */
+      /**
+       * `redis://user:password@host:port/db`, `rediss:`, `redis+unix:///path?db=0`, `redis+cluster://h1:1,h2:2` or
+       * `redis+sentinel://h1:1,h2:2/name/db`; the store makes a client of its own, and `close()` quits it. Options such as
+       * `?prefix=app` may stand in it; those given beside it win.
+       */
       readonly url: string
       /** ioredis's options for that client. */
       readonly options?: ClientOptions | undefined
@@ -42,11 +45,13 @@ export type RedisStoreOptions =
       readonly client: Redis | Cluster
     })
 
-/** A lost reply must not be asked for again blindly: a script that spends would spend twice. Nor may commands queue while Redis is away. */
-const CLIENT_OPTIONS: ClientOptions = {
-  enableOfflineQueue: false,
-  autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 0,
+/** Where the store's client comes from. Nothing is opened before all options are checked. */
+interface Source {
+  /** True for a client that the store makes. */
+  readonly own: boolean
+  /** What the URL says of the store. */
+  readonly inUrl: RedisUrlOptions
+  readonly client: () => Redis | Cluster
 }
 
 export class RedisStore extends BaseStore {
@@ -60,14 +65,15 @@ export class RedisStore extends BaseStore {
   constructor(options: RedisStoreOptions) {
     super()
     checkOptions('options of RedisStore', options)
-    const { prefix = 'onrush', clock, timeout = 1000 } = options
+    const { own, inUrl, client: open } = sourceOf(options)
+    const { prefix = inUrl.prefix ?? 'onrush', clock, timeout = inUrl.timeout ?? 1000 } = options
     checkPrefix(prefix)
     if (clock !== undefined) checkFunction('clock', clock)
     checkMilliseconds('timeout', timeout)
-    const names = new KeyNames(prefix, tagOf(options))
-    const client = clientOf(options)
-    if (!('client' in options)) this.#quit = () => quit(client)
-    const connection = new IoredisConnection(client)
+    const names = new KeyNames(prefix, tagOf(options.shards ?? inUrl.shards, options.hashTag))
+    const client = open()
+    if (own) this.#quit = () => quit(client)
+    const connection = new IoredisConnection(client, own)
     this.#context = { connection, names, coalescer: new Coalescer({ connection, names, clock, timeout }) }
     this.#records = new Records(this.#context, clock)
   }
@@ -97,6 +103,11 @@ export class RedisStore extends BaseStore {
     return this.#records.ping()
   }
 
+  /** Forgets all keys of the prefix, on every node, and nothing else; what is checked meanwhile may be kept. */
+  override reset(): Promise<void> {
+    return reset(this.#context)
+  }
+
   /** Quits a client that the store made; a borrowed one stays open. */
   override async close(): Promise<void> {
     await this.#quit?.()
@@ -115,7 +126,7 @@ export class RedisStore extends BaseStore {
   }
 }
 
-function tagOf({ shards, hashTag }: CommonOptions): HashTag | undefined {
+function tagOf(shards: number | undefined, hashTag: HashTag | undefined): HashTag | undefined {
   if (shards !== undefined && hashTag !== undefined) throw new TypeError('give either shards or hashTag, not both')
   if (hashTag !== undefined) checkFunction('hashTag', hashTag)
   if (shards === undefined) return hashTag
@@ -123,19 +134,19 @@ function tagOf({ shards, hashTag }: CommonOptions): HashTag | undefined {
   return shardTag(shards)
 }
 
-function clientOf(options: RedisStoreOptions): Redis | Cluster {
+function sourceOf(options: RedisStoreOptions): Source {
   if ('client' in options) {
     const { client } = options
     if (typeof client !== 'object' || client === null || typeof client.callBuffer !== 'function') {
       throw new TypeError(`client must be an ioredis Redis or Cluster, got ${named(client)}`)
     }
     if ('url' in options || 'options' in options) throw new TypeError('give either a url or a client, not both')
-    return client
+    return { own: false, inUrl: {}, client: () => client }
   }
-  const { url } = options
-  checkText('url', url)
-  if (!/^rediss?:\/\//.test(url)) throw new InvalidStoreUrlError(url, 'RedisStore takes redis: and rediss:')
-  return new Redis(url, { ...CLIENT_OPTIONS, ...options.options })
+  checkText('url', options.url)
+  if (options.options !== undefined) checkOptions('options of the client', options.options)
+  const url = readRedisUrl(options.url)
+  return { own: true, inUrl: url.options, client: () => makeClient(url, options.options) }
 }
 
 async function quit(client: Redis | Cluster): Promise<void> {

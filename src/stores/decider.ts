@@ -8,6 +8,32 @@ export interface Decider {
   check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult>
   /** Forgets the key in all layers; answers what a fresh key would. */
   clear(key: string): Promise<RateLimitResult>
+  /** Gives back in all layers, never beyond the full quota; answers as a peek after it. */
+  refund(key: string, quantity: number): Promise<RateLimitResult>
+  /** As `check`, and what was spent can be put right afterwards. */
+  reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold>
+  /**
+   * Promises a start in at most `longest` µs; missing where the layers or the store cannot.
+   * A caller then asks again until it passes.
+   */
+  readonly acquire?: ((key: string, quantity: number, longest: number) => Promise<Promised>) | undefined
+}
+
+/** What a reservation spent, where it was spent. */
+export interface Hold {
+  readonly result: RateLimitResult
+  /** Spends `change` more, even where there is no room, or gives it back where it is below 0; answers as a peek after it. */
+  adjust(change: number): Promise<RateLimitResult>
+}
+
+/** A promised start. */
+export interface Promised {
+  /** Limited when it would come too late, or never. */
+  readonly result: RateLimitResult
+  /** µs from the decision until the start. */
+  readonly wait: number
+  /** Gives the turn back where nobody has spent since. */
+  giveUp(): Promise<void>
 }
 
 /** On stores that decide in this process. */

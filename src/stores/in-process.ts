@@ -1,11 +1,22 @@
 /** Stores in this process's memory: a check is one synchronous step, so it is atomic as it is. */
 import type { Algorithm } from '../algorithms/algorithm.ts'
-import { combineSubjects, decide, decideOne, fresh, type Held, type Layer, type Subject } from '../algorithms/driver.ts'
+import {
+  combineSubjects,
+  decide,
+  decideOne,
+  fresh,
+  type Held,
+  type Layer,
+  peek,
+  type Subject,
+} from '../algorithms/driver.ts'
+import { adjust, type Change, type Found, marksOf } from '../algorithms/giving-back.ts'
+import { canPromise, giveUpTurn, type Turn, takeTurn } from '../algorithms/turns.ts'
 import { type Clock, readClock, systemClock } from '../clock.ts'
 import type { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from './base.ts'
-import type { Asked, SyncDecider } from './decider.ts'
+import type { Asked, Decider, Hold, Promised, SyncDecider } from './decider.ts'
 
 /** The states of one policy, by key. `set` is told how long the state counts, in µs. */
 export interface Slot {
@@ -65,6 +76,7 @@ export abstract class InProcessStore extends BaseStore {
 
 class InProcessDecider implements SyncDecider {
   readonly layers: readonly Layer[]
+  readonly acquire: Decider['acquire']
   protected readonly clock: Clock
   readonly #slots: readonly Slot[]
 
@@ -72,6 +84,7 @@ class InProcessDecider implements SyncDecider {
     this.clock = clock
     this.layers = layers
     this.#slots = slots
+    this.acquire = canPromise(layers) ? (key, quantity, longest) => this.#acquire(key, quantity, longest) : undefined
   }
 
   /** The key's states as of now. */
@@ -107,6 +120,62 @@ class InProcessDecider implements SyncDecider {
 
   async check(key: string, quantity: number): Promise<RateLimitResult> {
     return this.checkSync(key, quantity)
+  }
+
+  async refund(key: string, quantity: number): Promise<RateLimitResult> {
+    return this.#adjust(key, -quantity, undefined)
+  }
+
+  async reserve(key: string, quantity: number): Promise<Hold> {
+    const now = this.clock()
+    const subject = this.open(key, quantity, now)
+    const { admitted, results } = decide([subject], now)
+    if (admitted) this.write(key, subject, now)
+    const marks = marksOf(subject, now)
+    return { result: first(results), adjust: async (change) => this.#adjust(key, change, marks) }
+  }
+
+  async #acquire(key: string, quantity: number, longest: number): Promise<Promised> {
+    const now = this.clock()
+    const found = this.#find(key, now)
+    const turn = takeTurn(found, quantity, longest, now)
+    if (turn.charged.length > 0)
+      this.#writeChanges(
+        key,
+        found,
+        found.layers.map(() => 'spent'),
+        now,
+      )
+    return { result: turn.result, wait: turn.wait, giveUp: async () => this.#giveUp(key, turn) }
+  }
+
+  #giveUp(key: string, turn: Turn): void {
+    const now = this.clock()
+    const found = this.#find(key, now)
+    this.#writeChanges(key, found, giveUpTurn(found, turn, now), now)
+  }
+
+  #adjust(key: string, change: number, marks: readonly number[] | undefined): RateLimitResult {
+    const now = this.clock()
+    const found = this.#find(key, now)
+    this.#writeChanges(key, found, adjust(found, change, marks, now), now)
+    return peek(this.layers, found.states, now)
+  }
+
+  #find(key: string, now: number): Found {
+    const { layers, states } = this.open(key, 0, now)
+    return { layers, states, present: this.#slots.map((slot) => slot.get(key) !== undefined) }
+  }
+
+  /** What was given back in full is as if it had never been. */
+  #writeChanges(key: string, found: Found, changes: readonly Change[], now: number): void {
+    found.layers.forEach(({ algorithm, quota }, index) => {
+      if (changes[index] === undefined) return
+      const state = found.states[index]
+      const lifetime = algorithm.resetAfter(state, now, quota)
+      if (lifetime > 0) this.#slots[index]?.set(key, state, lifetime)
+      else this.#slots[index]?.delete(key)
+    })
   }
 
   async clear(key: string): Promise<RateLimitResult> {

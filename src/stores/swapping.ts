@@ -3,12 +3,13 @@
  * Checks on one key queue inside this process, so that a store with only `get` and `set` loses no update here.
  */
 import { setImmediate } from 'node:timers/promises'
-import { combineLayers, combineSubjects, decide, fresh, type Layer } from '../algorithms/driver.ts'
+import { combineLayers, combineSubjects, decide, fresh, type Layer, peek } from '../algorithms/driver.ts'
+import { adjust } from '../algorithms/giving-back.ts'
 import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
 import type { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { BaseStore } from './base.ts'
-import type { Asked, Decider } from './decider.ts'
+import type { Asked, Decider, Hold } from './decider.ts'
 import { encodeKey, stateSuffix } from './state-key.ts'
 
 /** After so many swaps lost to others, a check gives up. */
@@ -47,7 +48,34 @@ export class SwappingDecider implements Decider {
   }
 
   async check(key: string, quantity: number): Promise<RateLimitResult> {
-    return combineLayers(await decideCells(this.#store, this.cells(key, quantity)))
+    return combined(await decideCells(this.#store, this.cells(key, quantity)))
+  }
+
+  async refund(key: string, quantity: number): Promise<RateLimitResult> {
+    return this.#adjust(key, -quantity, undefined)
+  }
+
+  async reserve(key: string, quantity: number): Promise<Hold> {
+    const outcomes = await decideCells(this.#store, this.cells(key, quantity))
+    const marks = outcomes.map(({ mark }) => mark)
+    return { result: combined(outcomes), adjust: (change) => this.#adjust(key, change, marks) }
+  }
+
+  /** One layer after another: another process may see some of them put right and others not yet. */
+  async #adjust(key: string, change: number, marks: readonly number[] | undefined): Promise<RateLimitResult> {
+    const results: RateLimitResult[] = []
+    for (const [index, cell] of this.cells(key, 0).entries()) {
+      results.push(
+        await swap(this.#store, cell, (state, now, present) => {
+          const found = { layers: [cell.layer], states: [state], present: [present] }
+          const mark = marks?.[index]
+          const [changed] = adjust(found, change, mark === undefined ? undefined : [mark], now)
+          const answer = peek(found.layers, found.states, now)
+          return changed === undefined ? { answer } : { write: found.states[0], answer }
+        }),
+      )
+    }
+    return combineLayers(results)
   }
 
   async clear(key: string): Promise<RateLimitResult> {
@@ -61,9 +89,9 @@ export async function decideAllBySwapping(store: BaseStore, asked: readonly Aske
     if (!(decider instanceof SwappingDecider)) throw new TypeError('all throttles must be on one store')
     return decider.cells(key, quantity)
   })
-  const results = await decideCells(store, cells.flat())
+  const outcomes = await decideCells(store, cells.flat())
   return combineSubjects(
-    cells.map((own) => combineLayers(results.splice(0, own.length))),
+    cells.map((own) => combined(outcomes.splice(0, own.length))),
     asked.map(({ quantity }) => quantity),
   )
 }
@@ -72,18 +100,18 @@ export async function decideAllBySwapping(store: BaseStore, asked: readonly Aske
  * Swapped one after another, and given back when a later one is short. All are looked at first, so that a refusal
  * usually spends nothing even for a moment.
  */
-async function decideCells(store: BaseStore, cells: readonly Cell[]): Promise<RateLimitResult[]> {
+async function decideCells(store: BaseStore, cells: readonly Cell[]): Promise<Outcome[]> {
   const [only] = cells
-  if (cells.length === 1 && only !== undefined) return [(await spend(store, only)).result]
+  if (cells.length === 1 && only !== undefined) return [await spend(store, only)]
   const seen = await lookAt(store, cells)
-  if (cells.every(({ quantity }) => quantity === 0) || seen.some(refuses)) return seen.map(({ result }) => result)
+  if (cells.every(({ quantity }) => quantity === 0) || seen.some(refuses)) return seen
   const spent: { cell: Cell; outcome: Outcome }[] = []
   try {
     for (const cell of cells) {
       const outcome = await spend(store, cell)
       if (refuses(outcome)) {
         await giveBack(store, spent.splice(0))
-        return (await lookAt(store, cells)).map(({ result }) => result)
+        return lookAt(store, cells)
       }
       spent.push({ cell, outcome })
     }
@@ -91,7 +119,7 @@ async function decideCells(store: BaseStore, cells: readonly Cell[]): Promise<Ra
     await giveBack(store, spent)
     throw error
   }
-  return spent.map(({ outcome }) => outcome.result)
+  return spent.map(({ outcome }) => outcome)
 }
 
 interface Outcome {
@@ -99,6 +127,10 @@ interface Outcome {
   /** Where it was spent, to give it back there. */
   readonly mark: number
   readonly result: RateLimitResult
+}
+
+function combined(outcomes: readonly Outcome[]): RateLimitResult {
+  return combineLayers(outcomes.map(({ result }) => result))
 }
 
 function refuses({ quantity, result }: Outcome): boolean {
@@ -135,13 +167,17 @@ function decideCell({ layer, quantity }: Cell, state: unknown, now: number): Ste
 }
 
 /** Reads, decides and swaps, until no other process was quicker. */
-function swap<T>(store: BaseStore, { layer, name }: Cell, step: (state: unknown, now: number) => Step<T>): Promise<T> {
+function swap<T>(
+  store: BaseStore,
+  { layer, name }: Cell,
+  step: (state: unknown, now: number, present: boolean) => Step<T>,
+): Promise<T> {
   return queued(store, name, async () => {
     const { algorithm, quota } = layer
     for (let tries = 0; tries < MAXIMUM_TRIES; tries++) {
       const now = await store.currentTime()
       const old = await store.get(name)
-      const { write, answer } = step(stateIn(old, layer, now), now)
+      const { write, answer } = step(...stateIn(old, layer, now))
       if (write === undefined) return answer
       const ttl = Math.max(Math.ceil(algorithm.resetAfter(write, now, quota) / 1000), 1)
       try {
@@ -156,12 +192,11 @@ function swap<T>(store: BaseStore, { layer, name }: Cell, step: (state: unknown,
   })
 }
 
-/** A record that is not what we write reads as a fresh key. */
-function stateIn(data: LimitData | undefined, { algorithm, quota }: Layer, now: number): unknown {
+/** The state in a record, rolled to now, and whether it is there: a record that is not what we write reads as a fresh key. */
+function stateIn(data: LimitData | undefined, { algorithm, quota }: Layer, now: number): [unknown, number, boolean] {
   const state = data === undefined ? undefined : algorithm.fromData(data, quota)
-  return state === undefined || !algorithm.valid(state, quota)
-    ? algorithm.open(now, quota)
-    : algorithm.roll(state, now, quota)
+  const present = state !== undefined && algorithm.valid(state, quota)
+  return [present ? algorithm.roll(state, now, quota) : algorithm.open(now, quota), now, present]
 }
 
 /** Runs after all that was asked before on this record in this process. */

@@ -1,0 +1,116 @@
+/** Functions and methods that run only when a throttle lets them. */
+import { checkFunction, checkKey, checkOptions, checkQuantity, named } from './arguments.ts'
+import { ThrottleExceededError } from './errors.ts'
+import { methodKey } from './method-key.ts'
+import { sleep } from './sleep.ts'
+import { Throttle } from './throttle.ts'
+
+export interface ThrottledOptions<KeyArgs extends unknown[] = unknown[]> {
+  /**
+   * Whose quota a call spends: a text, or a function of the call's arguments, called with its `this`.
+   * Default: the function's name; of a method `'Api.call'`, after the class that declares it.
+   */
+  readonly key?: string | ((...args: KeyArgs) => string) | undefined
+  /** Units that each call spends: a non-negative safe integer. Default 1. */
+  readonly quantity?: number | undefined
+}
+
+/** A function with the arguments, the `this`, the name and the length of the one it wraps. */
+export interface ThrottledFunction<This, Args extends unknown[], Result> {
+  /** Rejects with a `ThrottleExceededError` when limited; the function has then not been called. */
+  (this: This, ...args: Args): Promise<Awaited<Result>>
+  /**
+   * Waits as long as the limiter says and tries again, until the call may run. Rejects with a `ThrottleExceededError` at
+   * once when it never can. An object is given to it as `sleepAndRetry.call(object, …)`.
+   */
+  sleepAndRetry(...args: Args): Promise<Awaited<Result>>
+}
+
+/** Wraps a function, or decorates a method that returns a promise or nothing. */
+export interface Throttling<KeyArgs extends unknown[]> {
+  <Method extends AnyMethod>(method: Method & Accepting<Method, KeyArgs>, context: ClassMethodDecoratorContext): Method
+  <This, Args extends [...KeyArgs, ...unknown[]], Result>(
+    fn: (this: This, ...args: Args) => Result,
+  ): ThrottledFunction<This, Args, Result>
+}
+
+type AnyMethod = (this: never, ...args: never[]) => unknown
+
+/** A method that a key can be made for, and in whose place one that returns a promise can stand. */
+type Accepting<Method extends AnyMethod, KeyArgs extends unknown[]> = [
+  Parameters<Method>,
+  () => Promise<Awaited<ReturnType<Method>>>,
+] extends [[...KeyArgs, ...unknown[]], () => ReturnType<Method>]
+  ? unknown
+  : never
+
+/**
+ * Makes a wrapper of functions that is also a standard (TC39) decorator of methods: each call first spends from a quota.
+ * @returns throws a TypeError for what is no function or method, and for one without a name where no key is given
+ * @throws TypeError or RangeError for wrong options
+ */
+export function throttled<KeyArgs extends unknown[] = unknown[]>(
+  throttle: Throttle,
+  options: ThrottledOptions<KeyArgs> = {},
+): Throttling<KeyArgs> {
+  if (!(throttle instanceof Throttle)) throw new TypeError(`throttle must be a Throttle, got ${named(throttle)}`)
+  checkOptions('options of throttled', options)
+  const { key, quantity = 1 } = options
+  if (typeof key !== 'function' && key !== undefined) checkKey(key)
+  checkQuantity(quantity)
+
+  function wrap<Method extends AnyMethod>(method: Method, context: ClassMethodDecoratorContext): Method
+  function wrap<This, Args extends [...KeyArgs, ...unknown[]], Result>(
+    fn: (this: This, ...args: Args) => Result,
+  ): ThrottledFunction<This, Args, Result>
+  function wrap(fn: AnyFunction, context?: unknown): unknown {
+    const decorates = isDecoratorContext(context)
+    checkFunction('what is throttled', fn)
+    const keyOf = key ?? (decorates ? methodKey(context, throttledFunction) : nameOf(fn))
+
+    async function run(receiver: unknown, args: unknown[], patient: boolean): Promise<unknown> {
+      const whose: string = typeof keyOf === 'function' ? Reflect.apply(keyOf, receiver, args) : keyOf
+      for (;;) {
+        const result = await throttle.check(whose, quantity)
+        if (!result.limited) return Reflect.apply(fn, receiver, args)
+        if (!patient || !Number.isFinite(result.retryAfter)) throw new ThrottleExceededError(result)
+        await sleep(result.retryAfter)
+      }
+    }
+
+    function throttledFunction(this: unknown, ...args: unknown[]): Promise<unknown> {
+      return run(this, args, false)
+    }
+
+    throttledFunction.sleepAndRetry = async function (this: unknown, ...args: unknown[]): Promise<unknown> {
+      if (this !== throttledFunction) return run(this, args, true)
+      if (decorates) throw new TypeError('sleepAndRetry of a method needs its object: sleepAndRetry.call(object, …)')
+      return run(undefined, args, true)
+    }
+
+    return Object.defineProperties(throttledFunction, {
+      name: { value: fn.name, configurable: true },
+      length: { value: fn.length, configurable: true },
+    })
+  }
+  return wrap
+}
+
+type AnyFunction = (this: unknown, ...args: unknown[]) => unknown
+
+/** @throws TypeError for a decorator's context that is not a method's. */
+function isDecoratorContext(context: unknown): context is ClassMethodDecoratorContext {
+  if (typeof context === 'string' || typeof context === 'symbol') {
+    throw new TypeError('throttled is a standard decorator: switch experimentalDecorators off')
+  }
+  // Anything else is a further argument of whoever called the wrapper, such as an array's map.
+  if (typeof context !== 'object' || context === null || !('kind' in context)) return false
+  if (context.kind !== 'method') throw new TypeError(`throttled decorates methods, got a ${String(context.kind)}`)
+  return true
+}
+
+function nameOf(fn: AnyFunction): string {
+  const name: unknown = fn.name
+  if (typeof name === 'string' && name !== '') return name
+  throw new TypeError(`The function has no name to be its key: give throttled a key`)
+}

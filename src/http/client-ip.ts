@@ -1,0 +1,110 @@
+/** The address a request came from, as a key: whom to believe about it is said explicitly, never guessed. */
+import { isIPv4, isIPv6 } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import { checkInteger, checkOptions, named } from '../arguments.ts'
+
+/** What is known of where a request came from. */
+export interface RequestOrigin {
+  /** The other end of the connection. */
+  readonly remoteAddress?: string | null | undefined
+  /** The `X-Forwarded-For` field. */
+  readonly forwardedFor?: string | null | undefined
+}
+
+/** A request of Node: Express's, Koa's `ctx.req`, Fastify's `request.raw`. */
+export interface NodeRequestOrigin {
+  readonly socket: { readonly remoteAddress?: string | undefined }
+  readonly headers: { readonly 'x-forwarded-for'?: string | readonly string[] | undefined }
+}
+
+export interface ClientIpOptions {
+  /**
+   * Whose word on the address before them is taken: the number of proxies of one's own that every request passes, or
+   * their addresses and CIDR blocks. Default 0: `X-Forwarded-For` is not read.
+   */
+  readonly trustedProxies?: number | readonly string[] | undefined
+  /** How many leading bits of an IPv6 address make the client, from 1 to 128. Default 56: providers give whole blocks to one customer. */
+  readonly ipv6Prefix?: number | undefined
+}
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+/**
+ * An IPv4 address, or the IPv6 block that the client belongs to, such as `2001:db8:0:ab00::/56`. IPv4 written as IPv6 is IPv4.
+ * @throws TypeError when the address is not known (a closed connection, a Unix socket without a trusted proxy's word),
+ * or for options of a wrong type; RangeError for options of a wrong value.
+ */
+export function clientIp(source: RequestOrigin | NodeRequestOrigin, options: ClientIpOptions = {}): string {
+  checkOptions('options of clientIp', options)
+  const { trustedProxies = 0, ipv6Prefix = 56 } = options
+  checkInteger('ipv6Prefix', ipv6Prefix, 1)
+  if (ipv6Prefix > 128) throw new RangeError(`ipv6Prefix must be at most 128, got ${ipv6Prefix}`)
+  const isTrusted = trust(trustedProxies)
+  const { remoteAddress, forwardedFor } = originOf(source)
+  let client = parse(remoteAddress)
+  const claims = (forwardedFor ?? '').split(',')
+  // Each hop appends the address that it saw, so the last claim is the nearest hop's.
+  for (let hop = 0; isTrusted(client, hop); hop++) {
+    const claim = parse(claims.pop())
+    // Beyond what can be read, the last address that could be stands for all who hide behind it.
+    if (claim === undefined) break
+    client = claim
+  }
+  if (client === undefined) {
+    throw new TypeError(`The client's address is not known: the connection's is ${named(remoteAddress)}`)
+  }
+  return text(client, ipv6Prefix)
+}
+
+/** Whether the word of the `hop`th proxy, counted from here, is taken. A Unix socket has no address. */
+type Trust = (address: Address | undefined, hop: number) => boolean
+
+function trust(proxies: number | readonly string[]): Trust {
+  if (!Array.isArray(proxies)) {
+    checkInteger('trustedProxies', proxies, 0)
+    return (_address, hop) => hop < proxies
+  }
+  const blocks = proxies.map(block)
+  return (address) =>
+    address !== undefined && blocks.some((one) => address.kind() === one[0].kind() && address.match(one))
+}
+
+function block(proxy: unknown): [Address, number] {
+  if (typeof proxy !== 'string') throw new TypeError(wrongProxy(proxy))
+  if (ipaddr.IPv4.isValidCIDRFourPartDecimal(proxy) || ipaddr.IPv6.isValidCIDR(proxy)) return ipaddr.parseCIDR(proxy)
+  const address = parse(proxy)
+  if (address === undefined) throw new RangeError(wrongProxy(proxy))
+  return [address, address.kind() === 'ipv4' ? 32 : 128]
+}
+
+function wrongProxy(proxy: unknown): string {
+  return `trustedProxies must be a number of proxies, or addresses and CIDR blocks, got ${named(proxy)}`
+}
+
+function originOf(source: RequestOrigin | NodeRequestOrigin): RequestOrigin {
+  checkOptions('source of clientIp', source)
+  if (!('socket' in source)) return source
+  const { socket, headers } = source
+  return { remoteAddress: socket.remoteAddress, forwardedFor: headers['x-forwarded-for']?.toString() }
+}
+
+/** Some proxies write a port behind the address: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+const WITH_PORT = /^(?:\[(.+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/
+
+function parse(address: string | null | undefined): Address | undefined {
+  const trimmed = address?.trim() ?? ''
+  const [, inBrackets, beforePort] = WITH_PORT.exec(trimmed) ?? []
+  const bare = inBrackets ?? beforePort ?? trimmed
+  if (isIPv4(bare)) return ipaddr.IPv4.parse(bare)
+  if (!isIPv6(bare)) return undefined
+  const ipv6 = ipaddr.IPv6.parse(bare)
+  return ipv6.isIPv4MappedAddress() ? ipv6.toIPv4Address() : ipv6
+}
+
+function text(address: Address, prefix: number): string {
+  if (!(address instanceof ipaddr.IPv6)) return address.toString()
+  const plain = new ipaddr.IPv6(address.parts).toRFC5952String()
+  return prefix === 128
+    ? plain
+    : `${ipaddr.IPv6.networkAddressFromCIDR(`${plain}/${prefix}`).toRFC5952String()}/${prefix}`
+}

@@ -1,0 +1,47 @@
+/** What the fetch wrapper and Hono share: their responses are fetch's. */
+import type { RateLimitResult } from '../result.ts'
+import { PROBLEM_MEDIA_TYPE, problemDetails } from './problem-details.ts'
+import type { Decision } from './request-limit.ts'
+
+export function tooManyRequests(result: RateLimitResult): Response {
+  const headers = { 'Content-Type': PROBLEM_MEDIA_TYPE }
+  return new Response(JSON.stringify(problemDetails(result)), { status: 429, headers })
+}
+
+/**
+ * Handles a request whose response may not count, and tells the decision how that ended. The count is put right before
+ * the response leaves: some runtimes stop what is still under way then.
+ */
+export async function handleReserved(
+  decision: Decision,
+  signal: AbortSignal,
+  handle: () => Promise<Response>,
+): Promise<Response> {
+  const leave = () => void decision.ended(undefined)
+  if (signal.aborted) leave()
+  signal.addEventListener('abort', leave)
+  try {
+    const response = await handle()
+    await decision.ended(response.status)
+    return response
+  } catch (error) {
+    // What a server makes of it.
+    await decision.ended(500)
+    throw error
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+/** The response with the decision's fields; another one where its own cannot be changed, as of one that was fetched. */
+export function withHeaders(response: Response, decision: Decision): Response {
+  try {
+    decision.writeHeaders(response.headers)
+    return response
+  } catch (error) {
+    if (!(error instanceof TypeError) || response.status < 200) throw error
+    const copy = new Response(response.body, response)
+    decision.writeHeaders(copy.headers)
+    return copy
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Header fields that tell a client its quotas: the newest draft of the IETF (draft-ietf-httpapi-ratelimit-headers-11)
+ * and the forms before it.
+ */
+import { type BareItem, type Item, serializeDictionary, serializeList } from 'structured-headers'
+import { checkOptions, named } from '../arguments.ts'
+import type { Quota } from '../quota.ts'
+import type { RateLimitResult } from '../result.ts'
+
+/**
+ * `ietf`: `RateLimit-Policy` and `RateLimit`, one item a quota. `draft-7`: the same names, `RateLimit` being of the quota
+ * that binds. `draft-6`: `RateLimit-Limit`, `-Remaining`, `-Reset` and `-Policy`. `legacy`: `X-RateLimit-Limit`,
+ * `-Remaining` and `-Reset`.
+ */
+export type HeaderStandard = 'ietf' | 'draft-7' | 'draft-6' | 'legacy'
+
+export interface RateLimitHeadersOptions {
+  /** Default `'ietf'`. */
+  readonly standard?: HeaderStandard | undefined
+  /** What the quotas are divided by, sent as `pk` in the `ietf` form: bytes, or a text sent as UTF-8. Clients read it: nothing secret. */
+  readonly partitionKey?: string | Uint8Array | undefined
+}
+
+/** Structured fields have no larger integer. */
+const LARGEST_INTEGER = 999_999_999_999_999
+
+/**
+ * The fields for a result, by name. All times are whole seconds from now, rounded up. `Retry-After` is among them when
+ * the result is limited, unless waiting cannot help.
+ * @throws TypeError or RangeError for a `standard` that is none.
+ */
+export function rateLimitHeaders(
+  result: RateLimitResult,
+  options: RateLimitHeadersOptions = {},
+): Record<string, string> {
+  checkOptions('options of rateLimitHeaders', options)
+  const headers = FORMS[checkedStandard(options.standard ?? 'ietf')](result, options.partitionKey)
+  const retryAfter = result.limited ? wait(result) : undefined
+  if (retryAfter !== undefined) headers['Retry-After'] = String(retryAfter)
+  return headers
+}
+
+/** @throws TypeError or RangeError when it is none. */
+export function checkedStandard(standard: HeaderStandard): HeaderStandard {
+  if (Object.hasOwn(FORMS, standard)) return standard
+  const message = `standard must be one of ${Object.keys(FORMS).join(', ')}, got ${named(standard)}`
+  throw typeof standard === 'string' ? new RangeError(message) : new TypeError(message)
+}
+
+/** The results of single quotas that a result is made of; those of all subjects of a `checkAll`, one after another. */
+export function singleResults(result: RateLimitResult): readonly RateLimitResult[] {
+  const { layers } = result
+  if (layers.length === 0 || (layers.length === 1 && layers[0] === result)) return [result]
+  return layers.flatMap(singleResults)
+}
+
+const FORMS: Record<HeaderStandard, (result: RateLimitResult, key?: string | Uint8Array) => Record<string, string>> = {
+  ietf(result, key) {
+    const results = singleResults(result)
+    const partition: Parameter[] = key === undefined ? [] : [['pk', typeof key === 'string' ? Buffer.from(key) : key]]
+    return {
+      'RateLimit-Policy': serializeList(results.map(({ quota }) => policy(quota, partition))),
+      RateLimit: serializeList(results.map((single) => serviceLimit(single, partition))),
+    }
+  },
+  'draft-7': (result) => ({
+    'RateLimit-Policy': earlierPolicy(result),
+    RateLimit: serializeDictionary({
+      limit: integer(result.limit),
+      remaining: integer(result.remaining),
+      reset: reset(result),
+    }),
+  }),
+  'draft-6': (result) => ({ 'RateLimit-Policy': earlierPolicy(result), ...three('RateLimit', result) }),
+  legacy: (result) => three('X-RateLimit', result),
+}
+
+type Parameter = [name: string, value: BareItem]
+
+function policy(quota: Quota, partition: readonly Parameter[]): Item {
+  return item(quota.name, ['q', integer(quota.limit)], ['w', seconds(quota.period)], ...partition)
+}
+
+function serviceLimit(result: RateLimitResult, partition: readonly Parameter[]): Item {
+  const time = wait(result)
+  const left: Parameter = ['r', integer(result.remaining)]
+  return time === undefined
+    ? item(result.quota.name, left, ...partition)
+    : item(result.quota.name, left, ['t', time], ...partition)
+}
+
+function item(value: BareItem, ...parameters: readonly Parameter[]): Item {
+  return [value, new Map(parameters)]
+}
+
+/** Without names, as drafts 3 to 7 had it. */
+function earlierPolicy(result: RateLimitResult): string {
+  return serializeList(
+    singleResults(result).map(({ quota }) => item(integer(quota.limit), ['w', seconds(quota.period)])),
+  )
+}
+
+function three(prefix: string, result: RateLimitResult): Record<string, string> {
+  return {
+    [`${prefix}-Limit`]: String(result.limit),
+    [`${prefix}-Remaining`]: String(result.remaining),
+    [`${prefix}-Reset`]: String(reset(result)),
+  }
+}
+
+/** Seconds until the same would pass, or until all is available again; `undefined`: never. */
+function wait({ limited, retryAfter, resetAfter }: RateLimitResult): number | undefined {
+  const milliseconds = limited ? retryAfter : resetAfter
+  return Number.isFinite(milliseconds) ? seconds(milliseconds) : undefined
+}
+
+/** As `wait`, where the form needs a number. */
+function reset(result: RateLimitResult): number {
+  return wait(result) ?? seconds(result.resetAfter)
+}
+
+function seconds(milliseconds: number): number {
+  return Math.ceil(milliseconds / 1000)
+}
+
+function integer(value: number): number {
+  return Math.min(value, LARGEST_INTEGER)
+}

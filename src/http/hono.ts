@@ -1,0 +1,37 @@
+/** `onrush/hono`: a middleware for Hono, on every runtime that it runs on. */
+import type { Context, Env, MiddlewareHandler } from 'hono'
+import type { RateLimitResult } from '../result.ts'
+import type { Awaitable } from '../stores/base.ts'
+import { handleReserved, tooManyRequests, withHeaders } from './fetch-response.ts'
+import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+
+export interface HonoRateLimitOptions<E extends Env> extends RequestLimitOptions<[context: Context<E>]> {
+  /** Answers a refused request; the header fields are added. Default: status 429 and problem details. */
+  readonly onLimited?: ((result: RateLimitResult, context: Context<E>) => Awaitable<Response>) | undefined
+}
+
+/**
+ * Limits the requests that come by it.
+ * @throws TypeError or RangeError for wrong options.
+ */
+export function rateLimit<E extends Env = Env>(options: HonoRateLimitOptions<E>): MiddlewareHandler<E> {
+  const limit = new RequestLimit(options)
+  const { onLimited = tooManyRequests } = options
+  return async (context, next) => {
+    const decision = await limit.decide(context)
+    if (decision === undefined) return next()
+    if (decision.result.limited) return withHeaders(await onLimited(decision.result, context), decision)
+    const handle = async () => {
+      await next()
+      return context.res
+    }
+    const { signal } = context.req.raw
+    const response = limit.awaitsEnd ? await handleReserved(decision, signal, handle) : await handle()
+    const answer = withHeaders(response, decision)
+    if (answer === response) return undefined
+    // Without this Hono would add the fields of the old response to the new one.
+    context.res = undefined
+    context.res = answer
+    return undefined
+  }
+}

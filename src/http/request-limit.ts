@@ -1,0 +1,164 @@
+/**
+ * What the middlewares share, whatever their framework: choose a throttle, ask it, say what fields to send, and put the
+ * count right when only some responses count. They add how their framework is answered, and nothing else.
+ */
+import { checkFunction, checkOptions, checkQuantity, named } from '../arguments.ts'
+import type { Reservation } from '../reservation.ts'
+import type { RateLimitResult } from '../result.ts'
+import type { Awaitable } from '../stores/base.ts'
+import { Throttle } from '../throttle.ts'
+import { checkedStandard, type HeaderStandard, rateLimitHeaders } from './headers.ts'
+
+/** Which responses count. `failed`: of status 400 and above; `successful`: below. */
+export type Counted<Context extends readonly unknown[]> =
+  | 'all'
+  | 'failed'
+  | 'successful'
+  | ((status: number, ...context: Context) => boolean)
+
+/** The options of every middleware. `Context` is what its framework hands to a middleware. */
+export interface RequestLimitOptions<Context extends readonly unknown[]> {
+  /** Who decides; a function chooses for each request, by its caller's plan. */
+  readonly throttle: Throttle | ((...context: Context) => Awaitable<Throttle>)
+  /** Whose quota the request spends: a non-empty text. */
+  readonly key: (...context: Context) => Awaitable<string>
+  /** How much it spends. Default 1. */
+  readonly quantity?: number | ((...context: Context) => Awaitable<number>) | undefined
+  /** True for requests that are not limited at all. Default: none. */
+  readonly skip?: ((...context: Context) => Awaitable<boolean>) | undefined
+  /**
+   * Which responses count; default `'all'`. With any other, the quantity is reserved before the request is handled, so
+   * that no flood passes, and given back when its response does not count, or the client leaves before there is one.
+   */
+  readonly counted?: Counted<Context> | undefined
+  /** The form of the header fields, or `false` for none but `Retry-After`. Default `'ietf'`. */
+  readonly headers?: HeaderStandard | false | undefined
+  /**
+   * What happens when the store fails. Default: the error goes to the framework's error handler, and the request is not
+   * handled. `'allow'` lets it pass without a limit; a function is told the error and may answer `'allow'`. Wrong
+   * arguments, such as an empty key, are never let pass.
+   */
+  readonly onError?: 'allow' | ((error: unknown, ...context: Context) => unknown) | undefined
+}
+
+/** Where header fields are written; `Headers` of fetch is one. */
+export interface HeaderWriter {
+  append(name: string, value: string): unknown
+  set(name: string, value: string): unknown
+}
+
+/** What a throttle said of a request. */
+export interface Decision {
+  readonly result: RateLimitResult
+  /** Writes the fields that go with the response. */
+  writeHeaders(writer: HeaderWriter): void
+  /** To be told how the response ended: its status, or `undefined` when the client left before there was one. The first call counts. Never rejects. */
+  ended(status: number | undefined): Promise<void>
+}
+
+export class RequestLimit<Context extends readonly unknown[]> {
+  readonly #options: RequestLimitOptions<Context>
+  readonly #standard: HeaderStandard | false
+  readonly #counts: Counts<Context> | undefined
+
+  /** @throws TypeError for options of a wrong type, RangeError for ones of a wrong value. */
+  constructor(options: RequestLimitOptions<Context>) {
+    checkOptions('options of rateLimit', options)
+    const { throttle, key, quantity, skip, counted = 'all', headers = 'ietf', onError } = options
+    if (typeof throttle !== 'function') checkThrottle(throttle)
+    checkFunction('key', key)
+    if (quantity !== undefined && typeof quantity !== 'function') checkQuantity(quantity)
+    if (skip !== undefined) checkFunction('skip', skip)
+    if (onError !== undefined && onError !== 'allow') checkFunction('onError', onError)
+    this.#options = options
+    this.#standard = headers === false ? false : checkedStandard(headers)
+    this.#counts = countsBy(counted)
+  }
+
+  /** Whether decisions want to be told how the response ended. */
+  get awaitsEnd(): boolean {
+    return this.#counts !== undefined
+  }
+
+  /**
+   * Asks about a request; `undefined`: it passes without a limit.
+   * @returns rejects with what the options' functions throw, with what is wrong of key or quantity, and with the store's
+   * error unless `onError` lets it pass
+   */
+  async decide(...context: Context): Promise<Decision | undefined> {
+    const { skip, throttle, key, quantity = 1 } = this.#options
+    if (skip !== undefined && (await skip(...context))) return undefined
+    const chosen = typeof throttle === 'function' ? checkThrottle(await throttle(...context)) : throttle
+    const name = await key(...context)
+    const units = typeof quantity === 'function' ? await quantity(...context) : quantity
+    try {
+      if (this.#counts === undefined) return this.#decision(await chosen.check(name, units))
+      const reservation = await chosen.reserve(name, units)
+      return this.#decision(reservation.result, this.#settlement(reservation, units, context))
+    } catch (error) {
+      const passes =
+        !(error instanceof TypeError || error instanceof RangeError) && (await this.#allows(error, context))
+      if (passes) return undefined
+      throw error
+    }
+  }
+
+  #decision(result: RateLimitResult, ended: Decision['ended'] = async () => {}): Decision {
+    const standard = this.#standard
+    return {
+      result,
+      ended,
+      writeHeaders(writer) {
+        if (standard === false && !result.limited) return
+        const all = rateLimitHeaders(result, { standard: standard || 'ietf' })
+        for (const [name, value] of Object.entries(all)) {
+          if (name === 'Retry-After') writer.set(name, value)
+          // The draft's fields are lists: the items of an outer limit stay.
+          else if (standard === 'ietf') writer.append(name, value)
+          else if (standard !== false) writer.set(name, value)
+        }
+      },
+    }
+  }
+
+  #settlement(reservation: Reservation, units: number, context: Context): Decision['ended'] {
+    let open = !reservation.result.limited
+    return async (status) => {
+      if (!open) return
+      open = false
+      try {
+        if (status !== undefined && this.#counts?.(status, context)) await reservation.settle(units)
+        else await reservation.cancel()
+      } catch (error) {
+        // The response is out, so nobody is left to fail; what was reserved stays spent.
+        await this.#allows(error, context).catch(() => {})
+      }
+    }
+  }
+
+  async #allows(error: unknown, context: Context): Promise<boolean> {
+    const { onError } = this.#options
+    return (typeof onError === 'function' ? await onError(error, ...context) : onError) === 'allow'
+  }
+}
+
+function checkThrottle(throttle: unknown): Throttle {
+  if (throttle instanceof Throttle) return throttle
+  throw new TypeError(`throttle must be a Throttle or a function that answers one, got ${named(throttle)}`)
+}
+
+type Counts<Context> = (status: number, context: Context) => boolean
+
+function countsBy<Context extends readonly unknown[]>(counted: Counted<Context>): Counts<Context> | undefined {
+  switch (counted) {
+    case 'all':
+      return undefined
+    case 'failed':
+      return (status) => status >= 400
+    case 'successful':
+      return (status) => status < 400
+    default:
+      if (typeof counted === 'function') return (status, context) => counted(status, ...context)
+      throw new RangeError(`counted must be 'all', 'failed', 'successful' or a function, got ${named(counted)}`)
+  }
+}

@@ -1,0 +1,42 @@
+/** How a limiter decides: by its store, or by its own two methods. */
+import type { Layer } from '../algorithms/driver.ts'
+import type { Quota } from '../quota.ts'
+import type { RateLimitResult } from '../result.ts'
+import type { Decider, Hold } from '../stores/decider.ts'
+import type { BaseLimiter } from './base.ts'
+import { AlgorithmLimiter, layersOf } from './limiters.ts'
+
+/** What decides for a limiter and a rate. */
+export function deciderOf(limiter: BaseLimiter, rate: Quota | readonly Quota[]): Decider {
+  return limiter instanceof AlgorithmLimiter
+    ? limiter.store.decider(layersOf(limiter, rate))
+    : new RateLimitDecider(limiter, rate)
+}
+
+/** A limiter of one's own decides by its own two methods. */
+export class RateLimitDecider implements Decider {
+  readonly layers: readonly Layer[] = []
+  readonly #limiter: BaseLimiter
+  readonly #rate: Quota | readonly Quota[]
+
+  constructor(limiter: BaseLimiter, rate: Quota | readonly Quota[]) {
+    this.#limiter = limiter
+    this.#rate = rate
+  }
+
+  check(key: string, quantity: number): Promise<RateLimitResult> {
+    return this.#limiter.rateLimit(key, quantity, this.#rate)
+  }
+
+  clear(key: string): Promise<RateLimitResult> {
+    return this.#limiter.reset(key, this.#rate)
+  }
+
+  async refund(): Promise<RateLimitResult> {
+    throw new TypeError('refund needs a limiter that has an algorithm, not a limiter of your own')
+  }
+
+  async reserve(): Promise<Hold> {
+    throw new TypeError('reserve needs a limiter that has an algorithm, not a limiter of your own')
+  }
+}

@@ -1,0 +1,73 @@
+/** Makes the ioredis client of a store that was given a URL: of one server, on a socket, of a cluster, behind sentinels. */
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { Host, RedisUrl } from './url.ts'
+
+/**
+ * A lost reply must not be asked for again blindly: a script that spends would spend twice. Nor may commands queue while Redis
+ * is away: whoever asked has been told by then that nothing was counted.
+ */
+const OWN = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 } as const
+
+/** ioredis's own, but for what this store decides: how replies are mapped, and that nothing is queued or sent again. */
+export type ClientOptions = Omit<RedisOptions, 'replyMapping' | keyof typeof OWN>
+
+export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cluster {
+  const { place, options } = url
+  const common = {
+    ...given,
+    username: url.username ?? given.username,
+    password: url.password ?? given.password,
+    db: url.db ?? given.db,
+    family: options.family ?? given.family,
+    ...(options.tls ? { tls: given.tls ?? {} } : {}),
+  }
+  switch (place.kind) {
+    case 'server':
+      return new Redis({ ...common, ...OWN, ...place.host })
+    case 'socket':
+      return new Redis({ ...common, ...OWN, path: place.path })
+    case 'sentinel':
+      return new Redis({
+        ...common,
+        ...sentinelOptions(url, given),
+        ...OWN,
+        sentinels: [...place.hosts],
+        name: place.name,
+      })
+    case 'cluster':
+      return makeCluster(place.hosts, common)
+  }
+}
+
+function sentinelOptions({ options }: RedisUrl, given: ClientOptions): ClientOptions {
+  const { sentinelUsername = given.sentinelUsername, sentinelPassword = given.sentinelPassword, tls } = options
+  const encrypted = { enableTLSForSentinelMode: true, sentinelTLS: given.sentinelTLS ?? given.tls ?? {} }
+  return { sentinelUsername, sentinelPassword, ...(tls ? encrypted : {}) }
+}
+
+function makeCluster(hosts: readonly Host[], options: ClientOptions): Cluster {
+  const {
+    host: _host,
+    port: _port,
+    path: _path,
+    sentinels: _sentinels,
+    retryStrategy: _retry,
+    readOnly: _readOnly,
+    ...node
+  } = options
+  return new Cluster([...hosts], {
+    keyPrefix: options.keyPrefix ?? '',
+    lazyConnect: options.lazyConnect ?? false,
+    // ioredis's word for sending again what a lost connection left unanswered.
+    retryDelayOnFailover: 0,
+    // Without it, ioredis refuses whatever is asked while the connection to one node opens. While it has no node at all, we refuse.
+    enableOfflineQueue: true,
+    // A certificate is made out to a name, which ioredis would look up first.
+    ...(options.tls === undefined ? {} : { dnsLookup: (name, done) => done(null, name) }),
+    redisOptions: {
+      ...node,
+      autoResendUnfulfilledCommands: OWN.autoResendUnfulfilledCommands,
+      maxRetriesPerRequest: OWN.maxRetriesPerRequest,
+    },
+  })
+}

@@ -1,0 +1,22 @@
+/** Tells whoever listens what each call to Redis decided, and how long it took. */
+import { batches } from '../events.ts'
+import type { Batch } from './batch.ts'
+import type { Call } from './call.ts'
+
+/** The same reply. */
+export function observed(batch: Batch, call: Call, reply: Promise<unknown>): Promise<unknown> {
+  if (!batches.hasSubscribers) return reply
+  const sentAt = performance.now()
+  const checks = batch.entries.reduce((sum, { count }) => sum + count, 0)
+  const keys = call.keys.length
+  return reply.then(
+    (answer) => {
+      batches.publish({ checks, keys, duration: performance.now() - sentAt })
+      return answer
+    },
+    (error: unknown) => {
+      batches.publish({ checks, keys, duration: performance.now() - sentAt, error })
+      throw error
+    },
+  )
+}

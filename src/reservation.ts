@@ -1,0 +1,58 @@
+/** Spent now by a guess, put right once the cost is known. */
+import { checkQuantity } from './arguments.ts'
+import { ReservationSettledError, StoreTimeoutError } from './errors.ts'
+import type { RateLimitResult } from './result.ts'
+import type { Hold } from './stores/decider.ts'
+
+/** Made by `throttle.reserve`. `await using` cancels it, unless it was settled. */
+export class Reservation implements AsyncDisposable {
+  /** What the check answered; limited: nothing is held. */
+  readonly result: RateLimitResult
+  readonly #hold: Hold
+  readonly #quantity: number
+  #settled = false
+
+  constructor(hold: Hold, quantity: number) {
+    this.result = hold.result
+    this.#hold = hold
+    this.#quantity = quantity
+  }
+
+  /**
+   * Puts right what was guessed: gives back what was too much, or spends what was too little, even beyond the limit, since
+   * the work is done; such a debt is waited off. Nothing is given back to a window that has ended.
+   * @param actual units really used: a non-negative safe integer
+   * @returns what a peek would answer after it; rejects with a `ReservationSettledError` the second time, or when limited
+   */
+  async settle(actual: number): Promise<RateLimitResult> {
+    checkQuantity(actual)
+    if (this.result.limited)
+      throw new ReservationSettledError('The reservation was limited: it holds nothing to settle')
+    if (this.#settled) throw new ReservationSettledError('The reservation has been settled or cancelled already')
+    return this.#adjust(actual - this.#quantity)
+  }
+
+  /**
+   * Gives all of it back; does nothing when limited, or settled or cancelled before.
+   * @returns rejects with a `StoreError` when the store fails: the units then stay spent
+   */
+  async cancel(): Promise<void> {
+    if (this.result.limited || this.#settled) return
+    await this.#adjust(-this.#quantity)
+  }
+
+  async #adjust(change: number): Promise<RateLimitResult> {
+    this.#settled = true
+    try {
+      return await this.#hold.adjust(change)
+    } catch (error) {
+      // It never left, so it may be tried again.
+      if (error instanceof StoreTimeoutError && !error.sent) this.#settled = false
+      throw error
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cancel()
+  }
+}

@@ -1,0 +1,100 @@
+/** A throttle's layers on two stores: the primary decides, or the fallback where it cannot. What one has charged is put right there. */
+import type { Layer } from '../algorithms/driver.ts'
+import { changed, type RateLimitResult } from '../result.ts'
+import type { Breaker } from './breaker.ts'
+import type { Decider, Hold } from './decider.ts'
+
+export class FailoverDecider implements Decider {
+  readonly layers: readonly Layer[]
+  readonly primary: Decider
+  /** Its layers are the shares of this instance. */
+  readonly fallback: Decider
+  readonly acquire: Decider['acquire']
+  readonly #breaker: Breaker
+
+  constructor(breaker: Breaker, primary: Decider, fallback: Decider) {
+    this.#breaker = breaker
+    this.layers = primary.layers
+    this.primary = primary
+    this.fallback = fallback
+    this.acquire = acquireOn(breaker, primary.acquire, fallback.acquire)
+  }
+
+  check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
+    return this.#breaker.answer(
+      () => this.primary.check(key, quantity, signal),
+      async () => degraded(await this.fallback.check(key, quantity, signal)),
+      signal,
+    )
+  }
+
+  /** Forgets on both. */
+  clear(key: string): Promise<RateLimitResult> {
+    return this.#breaker.onBoth(
+      () => this.primary.clear(key),
+      async () => degraded(await this.fallback.clear(key)),
+    )
+  }
+
+  /** Gives back where it is decided now, whoever was charged. */
+  refund(key: string, quantity: number): Promise<RateLimitResult> {
+    return this.#breaker.answer(
+      () => this.primary.refund(key, quantity),
+      async () => degraded(await this.fallback.refund(key, quantity)),
+    )
+  }
+
+  reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
+    return this.#breaker.answer(
+      async () => this.#heldByPrimary(key, await this.primary.reserve(key, quantity, signal)),
+      async () => heldByFallback(await this.fallback.reserve(key, quantity, signal)),
+      signal,
+    )
+  }
+
+  /** Where the primary cannot be told, what more was spent counts on the fallback; what was less stays spent. */
+  #heldByPrimary(key: string, hold: Hold): Hold {
+    return {
+      result: hold.result,
+      adjust: (change) =>
+        this.#breaker.answer(
+          () => hold.adjust(change),
+          async () => {
+            if (change <= 0) return degraded(await this.fallback.check(key, 0))
+            return heldByFallback(await this.fallback.reserve(key, 0)).adjust(change)
+          },
+        ),
+    }
+  }
+}
+
+/** Turns are promised where both stores can. */
+function acquireOn(breaker: Breaker, primary: Decider['acquire'], fallback: Decider['acquire']): Decider['acquire'] {
+  if (primary === undefined || fallback === undefined) return undefined
+  return (key, quantity, longest) =>
+    breaker.answer(
+      async () => {
+        const promised = await primary(key, quantity, longest)
+        // Where the primary cannot be told, the turn passes unused.
+        const giveUp = () =>
+          breaker.answer(
+            () => promised.giveUp(),
+            () => {},
+          )
+        return { ...promised, giveUp }
+      },
+      async () => {
+        const promised = await fallback(key, quantity, longest)
+        return { ...promised, result: degraded(promised.result) }
+      },
+    )
+}
+
+function heldByFallback(hold: Hold): Hold {
+  return { result: degraded(hold.result), adjust: async (change) => degraded(await hold.adjust(change)) }
+}
+
+/** A fallback's answer, as such. */
+export function degraded(result: RateLimitResult): RateLimitResult {
+  return changed(result, () => ({ degraded: true }))
+}

@@ -1,0 +1,194 @@
+/** A store for the time when another cannot be asked: every check is answered, and says by whom. */
+import type { Layer } from '../algorithms/driver.ts'
+import { checkFunction, checkInteger, checkMilliseconds, checkOptions, named } from '../arguments.ts'
+import { type FailoverChange, type FailoverState, failovers } from '../events.ts'
+import type { LimitData } from '../limit-data.ts'
+import type { RateLimitResult } from '../result.ts'
+import { BaseStore } from './base.ts'
+import { Breaker } from './breaker.ts'
+import type { Asked } from './decider.ts'
+import { degraded, FailoverDecider } from './failover-decider.ts'
+import { AllowStore, DenyStore } from './unconditional.ts'
+
+/** The longest time a timer can wait, in ms. */
+const LONGEST_COOLDOWN = 2 ** 31 - 1
+
+export interface FailoverStoreOptions {
+  /** Which store is asked as long as it answers. */
+  readonly primary: BaseStore
+  /**
+   * What answers instead: another store, `'allow'` (every key has its full quota) or `'deny'` (every key is limited, with
+   * the time to the next probe as `retryAfter`).
+   */
+  readonly fallback: BaseStore | 'allow' | 'deny'
+  /** How many processes fall back at the same time: each decides by `quota.share(instances)`, so that together they stay within the quota. Default 1. */
+  readonly instances?: number | undefined
+  readonly breaker?:
+    | {
+        /** Failures of the primary in a row after which it is no longer asked: a positive integer. Default 5. */
+        readonly failures?: number | undefined
+        /** ms until it is probed, and between probes: above 0, at most 2^31 - 1. Default 1000. */
+        readonly cooldown?: number | undefined
+      }
+    | undefined
+  /** Told of each new state, after it has begun. What it throws becomes a warning of the process. */
+  readonly onChange?: ((change: FailoverChange) => void) | undefined
+}
+
+/**
+ * Asks the primary, and where that throws a `StoreError` the fallback, in the same call; an answer of the fallback has
+ * `degraded: true`, and so have its layers. After several failures in a row the fallback alone is asked, until the primary
+ * answers a ping in the background.
+ */
+export class FailoverStore extends BaseStore {
+  readonly #primary: BaseStore
+  readonly #fallback: BaseStore
+  readonly #instances: number
+  readonly #breaker: Breaker
+
+  /** @throws TypeError or RangeError for wrong options. */
+  constructor(options: FailoverStoreOptions) {
+    super()
+    checkOptions('options of FailoverStore', options)
+    const { primary, fallback, instances = 1, breaker = {}, onChange } = options
+    if (!(primary instanceof BaseStore)) throw new TypeError(`primary must be a store, got ${named(primary)}`)
+    checkInteger('instances', instances, 1)
+    checkOptions('breaker', breaker)
+    const { failures = 5, cooldown = 1000 } = breaker
+    checkInteger('failures', failures, 1)
+    checkMilliseconds('cooldown', cooldown)
+    if (cooldown > LONGEST_COOLDOWN) {
+      throw new RangeError(`cooldown must be at most ${LONGEST_COOLDOWN} ms, got ${cooldown}`)
+    }
+    if (onChange !== undefined) checkFunction('onChange', onChange)
+    this.#primary = primary
+    this.#instances = instances
+    this.#breaker = new Breaker({
+      failures,
+      cooldown,
+      probe: () => primary.ping(),
+      onChange: (change) => {
+        if (failovers.hasSubscribers) failovers.publish({ store: this, ...change })
+        if (onChange !== undefined) tell(onChange, change)
+      },
+    })
+    this.#fallback = fallbackOf(fallback, () => this.#breaker.nextProbe)
+    if (this.#fallback === primary) throw new RangeError('fallback must be another store than primary')
+  }
+
+  /** Who is asked now. */
+  get state(): FailoverState {
+    return this.#breaker.state
+  }
+
+  get(key: string): Promise<LimitData | undefined> {
+    return this.#answer((store) => store.get(key))
+  }
+
+  set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
+    return this.#answer((store) => store.set(key, data, ttl))
+  }
+
+  override compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
+    return this.#answer((store) => store.compareAndSwap(key, old, data, ttl))
+  }
+
+  /** Forgets the record on both. */
+  override delete(key: string): Promise<void> {
+    return this.#breaker.onBoth(
+      () => this.#primary.delete(key),
+      () => this.#fallback.delete(key),
+    )
+  }
+
+  override currentTime(): Promise<number> {
+    return this.#answer((store) => store.currentTime())
+  }
+
+  /** Whether anyone answers: the primary, or else the fallback. */
+  override async ping(): Promise<boolean> {
+    return (this.state === 'closed' && (await this.#primary.ping())) || this.#fallback.ping()
+  }
+
+  /** Forgets everything on both. Rejects when either cannot. */
+  override async reset(): Promise<void> {
+    await Promise.all([this.#primary.reset(), this.#fallback.reset()])
+  }
+
+  /** Closes both, and probes no more. */
+  override async close(): Promise<void> {
+    this.#breaker.end()
+    await Promise.all([this.#primary.close(), this.#fallback.close()])
+  }
+
+  protected override makeDecider(layers: readonly Layer[]): FailoverDecider {
+    const shares = layers.map((layer) => this.#share(layer))
+    checkApart(shares.map(stateOf))
+    return new FailoverDecider(this.#breaker, this.#primary.decider(layers), this.#fallback.decider(shares))
+  }
+
+  override async decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
+    const onPrimary: Asked[] = []
+    const onFallback: Asked[] = []
+    for (const { decider, key, quantity } of asked) {
+      if (!(decider instanceof FailoverDecider)) throw new TypeError('checkAll needs all throttles on one store')
+      onPrimary.push({ decider: decider.primary, key, quantity })
+      onFallback.push({ decider: decider.fallback, key, quantity })
+    }
+    if (this.#instances > 1) {
+      checkApart(onFallback.flatMap(({ decider, key }) => decider.layers.map((layer) => `${stateOf(layer)}:${key}`)))
+    }
+    return this.#breaker.answer(
+      () => this.#primary.decideAll(onPrimary, signal),
+      async () => degraded(await this.#fallback.decideAll(onFallback, signal)),
+      signal,
+    )
+  }
+
+  #answer<T>(ask: (store: BaseStore) => T | Promise<T>): Promise<T> {
+    return this.#breaker.answer(
+      () => ask(this.#primary),
+      () => ask(this.#fallback),
+    )
+  }
+
+  #share(layer: Layer): Layer {
+    if (this.#instances === 1) return layer
+    const quota = layer.quota.share(this.#instances)
+    layer.algorithm.accept?.(quota)
+    return { ...layer, quota }
+  }
+}
+
+function fallbackOf(fallback: unknown, nextProbe: () => number): BaseStore {
+  if (fallback === 'allow') return new AllowStore()
+  if (fallback === 'deny') return new DenyStore(nextProbe)
+  if (fallback instanceof BaseStore) return fallback
+  const message = `fallback must be a store, 'allow' or 'deny', got ${named(fallback)}`
+  throw typeof fallback === 'string' ? new RangeError(message) : new TypeError(message)
+}
+
+function stateOf({ algorithm, quota }: Layer): string {
+  return `${algorithm.id}:${quota.stateName}`
+}
+
+/**
+ * Refuses quotas whose shares are equal: the fallback would count them as one.
+ * @throws RangeError
+ */
+function checkApart(states: readonly string[]): void {
+  const twice = states.find((state, index) => states.indexOf(state) !== index)
+  if (twice !== undefined) {
+    throw new RangeError(`two quotas have equal shares of the state ${twice}: give them names of their own`)
+  }
+}
+
+/** The listener is not ours: its failure must not become that of a check. */
+async function tell(listener: (change: FailoverChange) => unknown, change: FailoverChange): Promise<void> {
+  try {
+    await listener(change)
+  } catch (error) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : named(error)
+    process.emitWarning(`onChange of a FailoverStore failed: ${reason}`, { code: 'ONRUSH_ON_CHANGE_FAILED' })
+  }
+}
