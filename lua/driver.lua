@@ -4,8 +4,11 @@
 -- ARGV[1]  JSON, a flat array of numbers:
 --            clock      µs since the epoch; -1: the server's
 --            small      how many of KEYS are packed numbers
---            layers     how many follow, each: algorithm (place in `algorithms`), count, period in µs, limit
+--            layers     how many follow, each: algorithm (place in `algorithms`), count, period in µs, limit,
+--                       steady (1 where only these numbers write the state)
 --            runs       until the end, each: kind, repeats, amount, cells, and for each cell: layer, quantity, key, detail
+--                       ONE      `repeats` checks of one packed layer, each asked `amount` times, on keys that follow each
+--                                other and are in no other run
 --                       CHECK    `repeats` checks, each asked `amount` times; the keys of the next are `detail` places on
 --                       ADJUST   spends `quantity` even where there is no room, or gives it back where it is below 0:
 --                                only to where it was spent (`detail`, a mark), or anywhere (`detail` -1)
@@ -18,55 +21,56 @@
 --
 -- All is decided before anything is written: an error leaves nothing half-done. Every key is written with its TTL.
 
-local CHECK, ADJUST, CLEAR, ACQUIRE, GIVE_UP = 0, 1, 2, 3, 4
-local FORMATS = { '<d', '<dd', '<ddd', '<dddd' }
--- A state of no key: NaN in every number.
-local NOTHING = string.rep('\255', 32)
--- Passed-in time does not run with the server's, so keys live an hour longer then, in ms.
-local ALLOWANCE = 3600000
+local CHECK, ADJUST, CLEAR, ACQUIRE, GIVE_UP, ONE = 0, 1, 2, 3, 4, 5
 
 local argument = cjson.decode(ARGV[1])
-local now, small, layers = argument[1], argument[2], argument[3]
-local allowance = ALLOWANCE
-if now < 0 then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-  allowance = 0
-end
+local now, passedIn = readClock(argument[1])
+local small, layers = argument[2], argument[3]
 
 local quotas, counted = {}, {}
 local at = 4
 for layer = 1, layers do
   counted[layer] = algorithms[argument[at]]
-  quotas[layer] = { count = argument[at + 1], period = argument[at + 2], limit = argument[at + 3] }
-  at = at + 4
+  quotas[layer] = {
+    count = argument[at + 1],
+    period = argument[at + 2],
+    limit = argument[at + 3],
+    steady = argument[at + 4] == 1 and not passedIn,
+  }
+  at = at + 5
 end
 
-local values = small > 0 and redis.call('MGET', unpack(KEYS, 1, small)) or {}
--- The states, number by number, as they stand after what has been decided; `owner` is the layer that a key is counted by.
-local first, second, third, fourth, owner = {}, {}, {}, {}, {}
--- Keys that are there, counting what has been decided; and those to write: with a new TTL, or with the one they have.
-local present, SPENT, GIVEN_BACK = {}, 1, 2
-local changed = {}
+local values = small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}
+-- The new value of a key, and until when it is kept.
+local written, expiries = {}, {}
+-- States of keys that more than one request may touch, number by number, as they stand after what has been decided.
+local first, second, third, fourth = {}, {}, {}, {}
+-- The layer that such a key is counted by; until when it is kept now; whether it is there, counting what has been decided; and how
+-- it is to be written: with a new TTL, or with the one it has.
+local owner, kept, present, changed = {}, {}, {}, {}
+local SPENT, GIVEN_BACK = 1, 2
 
 local function load(key, layer)
   local algorithm, quota = counted[layer], quotas[layer]
   owner[key] = layer
   if algorithm.size == 0 then
-    first[key] = algorithm.roll(now, quota, algorithm.read(KEYS[key]))
-    present[key] = not first[key].fresh
+    local log = algorithm.read(KEYS[key])
+    present[key] = not log.fresh
+    kept[key] = present[key] and quota.steady and expiryOf(algorithm, now, quota, log)
+    first[key] = algorithm.roll(now, quota, log)
     return
   end
   local value = values[key]
   if value and #value == algorithm.size * 8 then
-    local a, b, c, d = struct.unpack(FORMATS[algorithm.size], value)
+    local a, b, c, d = structUnpack(FORMATS[algorithm.size], value)
     if algorithm.valid(quota, a, b, c, d) then
       present[key] = true
+      kept[key] = quota.steady and algorithm.expiresAt and algorithm.expiresAt(quota, a, b, c, d)
       first[key], second[key], third[key], fourth[key] = algorithm.roll(now, quota, a, b, c, d)
       return
     end
   end
-  values[key] = string.sub(NOTHING, 1, algorithm.size * 8)
+  values[key] = NOTHING:sub(1, algorithm.size * 8)
   first[key], second[key], third[key], fourth[key] = algorithm.open(now, quota)
 end
 
@@ -74,7 +78,7 @@ local outright = {}
 
 local function answerOutright(algorithm, quota, quantity, key, available)
   local log = first[key]
-  local asked = math.max(quantity, 1)
+  local asked = max(quantity, 1)
   local retryAfter = 0
   if asked <= quota.limit and asked > algorithm.available(now, quota, log) then
     retryAfter = algorithm.retryAfter(asked, now, quota, log)
@@ -99,7 +103,7 @@ local function check(begin, last, repeats, count)
       end
       local available = counted[layer].available(now, quotas[layer], first[key], second[key], third[key], fourth[key])
       if quantity > 0 and available < quantity * admitted then
-        admitted = math.floor(available / quantity)
+        admitted = floor(available / quantity)
       end
       if logs then
         before = before or {}
@@ -130,7 +134,7 @@ local function adjust(algorithm, quota, key, change, mark)
     present[key] = true
     changed[key] = SPENT
   elseif change < 0 and present[key] then
-    if mark < 0 then
+    if mark < 0 or not algorithm.giveBack then
       first[key], second[key], third[key], fourth[key] = algorithm.spend(change, now, quota, a, b, c, d)
     else
       first[key], second[key], third[key], fourth[key] = algorithm.giveBack(-change, mark, now, quota, a, b, c, d)
@@ -152,7 +156,7 @@ local function waitFor(begin, last)
     if quantity > quotas[layer].limit then
       return nil
     end
-    wait = math.max(wait, counted[layer].retryAfter(quantity, now, quotas[layer], first[key], second[key]))
+    wait = max(wait, counted[layer].retryAfter(quantity, now, quotas[layer], first[key], second[key]))
   end
   return wait
 end
@@ -186,7 +190,7 @@ local function act(kind, begin, last, amount)
     end
     if algorithm.size == 0 then
       -- As it was before: who reads the answers takes off what was spent.
-      local spent = kind == ADJUST and math.max(quantity, 0) or 0
+      local spent = kind == ADJUST and max(quantity, 0) or 0
       answerOutright(algorithm, quota, 0, key, algorithm.available(now, quota, first[key]) + spent)
     end
   end
@@ -197,7 +201,11 @@ while at <= finish do
   local kind, repeats, amount, cells = argument[at], argument[at + 1], argument[at + 2], argument[at + 3]
   local begin = at + 4
   local last = begin + 4 * cells - 4
-  if kind == CHECK then
+  if kind == ONE then
+    local layer, from = argument[begin], argument[begin + 2]
+    local to, quantity = from + repeats - 1, argument[begin + 1]
+    decideEach(now, counted[layer], quotas[layer], quantity, amount, from, to, values, written, expiries)
+  elseif kind == CHECK then
     check(begin, last, repeats, amount)
   else
     act(kind, begin, last, amount)
@@ -205,45 +213,30 @@ while at <= finish do
   at = last + 4
 end
 
--- TTLs are rounded up to a power of two, so that few texts are ever made of numbers; never more than twice too long.
-local texts = {}
-
-local function expiryText(lifetime)
-  local half, exponent = math.frexp(math.max(math.ceil(lifetime / 1000) + allowance, 1))
-  if half == 0.5 then
-    exponent = exponent - 1
-  end
-  local text = texts[exponent]
-  if not text then
-    text = string.format('%.0f', 2 ^ exponent)
-    texts[exponent] = text
-  end
-  return text
-end
-
 for key = 1, #KEYS do
-  if changed[key] then
+  if written[key] then
+    write(KEYS[key], written[key], expiries[key], now, passedIn)
+  elseif changed[key] then
     local algorithm, quota = counted[owner[key]], quotas[owner[key]]
     local a, b, c, d = first[key], second[key], third[key], fourth[key]
-    local lifetime = algorithm.resetAfter(now, quota, a, b, c, d)
-    -- A TTL that is kept may only be too long.
-    if lifetime <= 0 then
-      redis.call('DEL', KEYS[key])
+    if algorithm.resetAfter(now, quota, a, b, c, d) <= 0 then
+      call('DEL', KEYS[key])
     else
-      local expiry = changed[key] == SPENT and expiryText(lifetime)
+      local expiry = changed[key] == SPENT and expiryOf(algorithm, now, quota, a, b, c, d)
+      if expiry == kept[key] then
+        expiry = nil
+      end
       if algorithm.size == 0 then
-        algorithm.write(KEYS[key], expiry, a)
-      elseif expiry then
-        redis.call('SET', KEYS[key], struct.pack(FORMATS[algorithm.size], a, b, c, d), 'PX', expiry)
+        algorithm.write(KEYS[key], expiry and expiryText(expiry, now, passedIn), passedIn, a)
       else
-        redis.call('SET', KEYS[key], struct.pack(FORMATS[algorithm.size], a, b, c, d), 'KEEPTTL')
+        write(KEYS[key], structPack(FORMATS[algorithm.size], a, b, c, d), expiry, now, passedIn)
       end
     end
   end
 end
 
-local reply = struct.pack('<d', now) .. table.concat(values, '', 1, small)
+local reply = structPack('<d', now) .. table.concat(values, '', 1, small)
 if #outright > 0 then
-  reply = reply .. struct.pack('<' .. string.rep('d', #outright), unpack(outright))
+  reply = reply .. structPack('<' .. string.rep('d', #outright), unpack(outright))
 end
 return reply

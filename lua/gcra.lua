@@ -3,10 +3,6 @@
 
 local CENTURY = 3155760000000000
 
-local function bounded(level, quota)
-  return math.min(math.max(level, 0), quota.count * CENTURY)
-end
-
 local function open(now)
   return now, 0
 end
@@ -16,20 +12,28 @@ local function roll(now, quota, time, level)
   if elapsed <= 0 then
     return time, level
   end
-  return now, math.max(level - elapsed * quota.count, 0)
+  level = level - elapsed * quota.count
+  return now, level > 0 and level or 0
 end
 
 local function available(now, quota, time, level)
-  return math.max(quota.limit - math.ceil(level / quota.period), 0)
+  local used = level / quota.period
+  local left = quota.limit - (used + -used % 1)
+  return left > 0 and left or 0
 end
 
 local function spend(quantity, now, quota, time, level)
-  return time, bounded(level + quantity * quota.period, quota)
+  level = level + quantity * quota.period
+  if level < 0 then
+    return time, 0
+  end
+  local most = quota.count * CENTURY
+  return time, level < most and level or most
 end
 
 local function resetAfter(now, quota, time, level)
   if level > 0 then
-    return time - now + math.ceil(level / quota.count)
+    return time - now + ceil(level / quota.count)
   end
   return 0
 end
@@ -37,7 +41,7 @@ end
 local function retryAfter(quantity, now, quota, time, level)
   local over = level - (quota.limit - quantity) * quota.period
   if over > 0 then
-    return time - now + math.ceil(over / quota.count)
+    return time - now + ceil(over / quota.count)
   end
   return 0
 end
@@ -49,11 +53,20 @@ end
 
 local function spendLater(quantity, wait, now, quota, time, level)
   local drained = (wait - (time - now)) * quota.count
-  return time, bounded(math.max(level, drained) + quantity * quota.period, quota)
+  return spend(quantity, now, quota, time, level > drained and level or drained)
+end
+
+local function expiresAt(quota, time, level)
+  local lifetime = level / quota.count
+  lifetime = (lifetime + -lifetime % 1) / 1000
+  return keptUntil(time / 1000 + lifetime, lifetime)
 end
 
 local function valid(quota, time, level)
-  return isWhole(time, MAXIMUM_UNITS) and isWhole(level, quota.count * CENTURY)
+  if time >= 0 and time <= MAXIMUM_UNITS and time % 1 == 0 then
+    return level >= 0 and level <= quota.count * CENTURY and level % 1 == 0
+  end
+  return false
 end
 
 return {
@@ -66,5 +79,6 @@ return {
   retryAfter = retryAfter,
   giveBack = giveBack,
   spendLater = spendLater,
+  expiresAt = expiresAt,
   valid = valid,
 }

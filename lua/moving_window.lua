@@ -36,9 +36,9 @@ local function entry(log, index)
   local offset = (index + 1) * RECORD
   if offset < log.from or offset + RECORD > log.from + #log.chunk then
     log.from = offset
-    log.chunk = redis.call('GETRANGE', log.key, offset, offset + RECORD - 1)
+    log.chunk = call('GETRANGE', log.key, offset, offset + RECORD - 1)
   end
-  local time, sum = struct.unpack('<dd', log.chunk, offset - log.from + 1)
+  local time, sum = structUnpack('<dd', log.chunk, offset - log.from + 1)
   return time, sum
 end
 
@@ -50,9 +50,9 @@ local function firstWhere(log, low, high, holds)
     low = low + step
     step = step * 2
   end
-  high = math.min(high, low + step - 1)
+  high = min(high, low + step - 1)
   while low < high do
-    local middle = math.floor((low + high) / 2)
+    local middle = floor((low + high) / 2)
     if holds(entry(log, middle)) then
       high = middle
     else
@@ -69,10 +69,10 @@ local function read(key)
   end
   local length = #chunk
   if length == CHUNK then
-    length = redis.call('STRLEN', key)
+    length = call('STRLEN', key)
   end
   local log = { key = key, chunk = chunk, from = 0, entries = length / RECORD - 1 }
-  log.head, log.base = struct.unpack('<dd', chunk)
+  log.head, log.base = structUnpack('<dd', chunk)
   if length % RECORD ~= 0 or not isWhole(log.head, log.entries - 1) or not isWhole(log.base, MAXIMUM_UNITS) then
     return empty()
   end
@@ -82,7 +82,7 @@ local function read(key)
   end
   if length > CHUNK then
     log.from = (log.head + 1) * RECORD
-    log.chunk = redis.call('GETRANGE', key, log.from, log.from + CHUNK - 1)
+    log.chunk = call('GETRANGE', key, log.from, log.from + CHUNK - 1)
   end
   log.live = log.head
   return log
@@ -119,7 +119,7 @@ local function roll(now, quota, log)
 end
 
 local function available(now, quota, log)
-  return math.max(quota.limit - used(log), 0)
+  return max(quota.limit - used(log), 0)
 end
 
 local function drop(log)
@@ -131,7 +131,7 @@ local function drop(log)
 end
 
 local function giveBackOldest(log, quantity)
-  local given = math.min(quantity, used(log))
+  local given = min(quantity, used(log))
   local before = log.before
   log.live = firstWhere(log, log.live, log.entries, function(_, sum)
     return minus(sum, before) > given
@@ -149,8 +149,8 @@ local function spend(quantity, now, quota, log)
   end
   drop(log)
   local any = log.entries > log.head
-  local time = math.max(now, any and log.newest or 0)
-  local sum = plus(any and log.sum or log.base, math.min(quantity, MAXIMUM_UNITS - used(log)))
+  local time = max(now, any and log.newest or 0)
+  local sum = plus(any and log.sum or log.base, min(quantity, MAXIMUM_UNITS - used(log)))
   if any and (log.newest == time or log.entries - log.head >= MAXIMUM_ENTRIES) then
     log.newestChanged = true
   else
@@ -190,37 +190,41 @@ local function giveBack(quantity, mark, now, quota, log)
   return log
 end
 
--- Writes what spend changed; `expiry` as text in ms, nil to keep what the key has.
-local function write(key, expiry, log)
+local function expiresAt(quota, log)
+  return keptUntil((log.newest + quota.period) / 1000, quota.period / 1000)
+end
+
+-- Writes what spend changed. `expiry` in ms, as text: nil to keep what the key has; `relative`: from now on, not since the epoch.
+local function write(key, expiry, relative, log)
   if used(log) == 0 then
-    redis.call('DEL', key)
+    call('DEL', key)
     return
   end
-  local newest = struct.pack('<dd', log.newest, log.sum)
+  local newest = structPack('<dd', log.newest, log.sum)
   local compacts = log.head > SLACK and log.head * 2 > log.entries
   if log.fresh or compacts then
     local kept = ''
     if not log.fresh and log.entries - log.head > 1 then
-      kept = redis.call('GETRANGE', key, (log.head + 1) * RECORD, log.entries * RECORD - 1)
+      kept = call('GETRANGE', key, (log.head + 1) * RECORD, log.entries * RECORD - 1)
     end
-    local value = struct.pack('<dd', 0, log.base) .. kept .. newest
+    local value = structPack('<dd', 0, log.base) .. kept .. newest
     if expiry then
-      redis.call('SET', key, value, 'PX', expiry)
+      call('SET', key, value, relative and 'PX' or 'PXAT', expiry)
     else
-      redis.call('SET', key, value, 'KEEPTTL')
+      call('SET', key, value, 'KEEPTTL')
     end
     return
   end
   if log.headChanged then
-    redis.call('SETRANGE', key, 0, struct.pack('<dd', log.head, log.base))
+    call('SETRANGE', key, 0, structPack('<dd', log.head, log.base))
   end
   if log.added then
-    redis.call('APPEND', key, newest)
+    call('APPEND', key, newest)
   elseif log.newestChanged then
-    redis.call('SETRANGE', key, log.entries * RECORD, newest)
+    call('SETRANGE', key, log.entries * RECORD, newest)
   end
   if expiry then
-    redis.call('PEXPIRE', key, expiry)
+    call(relative and 'PEXPIRE' or 'PEXPIREAT', key, expiry)
   end
 end
 
@@ -234,5 +238,6 @@ return {
   retryAfter = retryAfter,
   giveBack = giveBack,
   read = read,
+  expiresAt = expiresAt,
   write = write,
 }

@@ -2,7 +2,8 @@
 
 local function weighted(now, quota, start, previous)
   local elapsed = now > start and now - start or 0
-  return math.ceil((previous * (quota.period - elapsed)) / quota.period)
+  local part = (previous * (quota.period - elapsed)) / quota.period
+  return part + -part % 1
 end
 
 local function open(now, quota)
@@ -21,15 +22,16 @@ local function roll(now, quota, start, previous, current)
 end
 
 local function available(now, quota, start, previous, current)
-  return math.max(quota.limit - current - weighted(now, quota, start, previous), 0)
+  local left = quota.limit - current - weighted(now, quota, start, previous)
+  return left > 0 and left or 0
 end
 
 local function spend(quantity, now, quota, start, previous, current)
   current = current + quantity
   if current < 0 then
-    previous = math.max(previous + current, 0)
+    previous = max(previous + current, 0)
   end
-  return start, previous, math.min(math.max(current, 0), MAXIMUM_UNITS)
+  return start, previous, inRange(current)
 end
 
 local function resetAfter(now, quota, start, previous, current)
@@ -41,12 +43,17 @@ end
 
 local function giveBack(quantity, mark, now, quota, start, previous, current)
   if start == mark then
-    return start, previous, math.max(current - quantity, 0)
+    return start, previous, max(current - quantity, 0)
   end
   if start == mark + quota.period then
-    return start, math.max(previous - quantity, 0), current
+    return start, max(previous - quantity, 0), current
   end
   return start, previous, current
+end
+
+local function expiresAt(quota, start, previous, current)
+  local ends = (start + (current > 0 and 2 or 1) * quota.period) / 1000
+  return ends + -ends % 1
 end
 
 local function valid(quota, start, previous, current)
@@ -61,5 +68,6 @@ return {
   spend = spend,
   resetAfter = resetAfter,
   giveBack = giveBack,
+  expiresAt = expiresAt,
   valid = valid,
 }

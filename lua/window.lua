@@ -13,11 +13,12 @@ local function roll(now, quota, start, used)
 end
 
 local function available(now, quota, start, used)
-  return math.max(quota.limit - used, 0)
+  local left = quota.limit - used
+  return left > 0 and left or 0
 end
 
 local function spend(quantity, now, quota, start, used)
-  return start, math.min(math.max(used + quantity, 0), MAXIMUM_UNITS)
+  return start, inRange(used + quantity)
 end
 
 local function resetAfter(now, quota, start, used)
@@ -34,8 +35,16 @@ local function giveBack(quantity, mark, now, quota, start, used)
   return start, used
 end
 
+local function expiresAt(quota, start)
+  local ends = (start + quota.period) / 1000
+  return ends + -ends % 1
+end
+
 local function valid(quota, start, used)
-  return isWhole(start, MAXIMUM_UNITS) and isWhole(used, MAXIMUM_UNITS)
+  if start >= 0 and start <= MAXIMUM_UNITS and start % 1 == 0 then
+    return used >= 0 and used <= MAXIMUM_UNITS and used % 1 == 0
+  end
+  return false
 end
 
 return {
@@ -46,5 +55,6 @@ return {
   spend = spend,
   resetAfter = resetAfter,
   giveBack = giveBack,
+  expiresAt = expiresAt,
   valid = valid,
 }

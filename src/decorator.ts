@@ -112,5 +112,5 @@ function isDecoratorContext(context: unknown): context is ClassMethodDecoratorCo
 function nameOf(fn: AnyFunction): string {
   const name: unknown = fn.name
   if (typeof name === 'string' && name !== '') return name
-  throw new TypeError(`The function has no name to be its key: give throttled a key`)
+  throw new TypeError('There is no default key for a function without a name: give throttled a key')
 }

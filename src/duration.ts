@@ -22,7 +22,9 @@ export function microseconds(duration: Duration, name = 'duration'): number {
 }
 
 /** The library skips what it cannot read; a limit must not, so the whole text is matched first. */
-function readText(text: string, name: string): number {
+function readText(given: string, name: string): number {
+  // The Greek letter and the sign for micro look the same; the library knows the sign.
+  const text = given.replaceAll('\u03bc', '\u00b5')
   PART.lastIndex = 0
   let understood = text.length <= 200 && text.trim() !== ''
   for (let at = 0; understood && at < text.length; at = PART.lastIndex) {
@@ -32,7 +34,7 @@ function readText(text: string, name: string): number {
   }
   const milliseconds = understood ? parseDuration(text) : null
   if (milliseconds === null || !Number.isFinite(milliseconds)) {
-    throw new RangeError(`${name} must be a text such as '250ms', '10s', '5 minutes' or '1 day', got ${named(text)}`)
+    throw new RangeError(`${name} must be a text such as '250ms', '10s', '5 minutes' or '1 day', got ${named(given)}`)
   }
   return milliseconds
 }

@@ -2,47 +2,31 @@
 import { named } from './arguments.ts'
 
 /**
- * Answers the key once the class is known: of a static method when it is declared, of others when the first instance is made.
+ * Answers the key, from the first instance on; of a static method at once.
  * @param decorated what stands in the place of the method
- * @throws TypeError now for a private method or a nameless symbol, and then for an anonymous class
+ * @returns throws a TypeError where no class with a name is known to declare the method
+ * @throws TypeError for a private method that is not static, and for a symbol without a description
  */
 export function methodKey(context: ClassMethodDecoratorContext, decorated: unknown): () => string {
+  const { name, static: isStatic } = context
   const method = methodName(context)
-  let key: string | undefined
+  let declaring: unknown
   context.addInitializer(function (this: unknown) {
-    key ??= `${className(this, context, decorated)}.${method}`
+    declaring ??= isStatic ? this : declaringClass(this, name, decorated)
   })
-  return () => {
-    if (key === undefined) throw new TypeError(`${method} has no key before its class has an instance: ${ADVICE}`)
-    return key
-  }
+  // Not before it is asked for: some compilers name a class only when its static methods are decorated.
+  return () => `${className(declaring, method)}.${method}`
 }
-
-const ADVICE = 'give throttled a key'
 
 function methodName({ name, private: isPrivate, static: isStatic }: ClassMethodDecoratorContext): string {
   // Nothing leads from an instance to the class that declares its private methods.
-  if (isPrivate && !isStatic) throw new TypeError(`The private method ${named(name)} has no key of its own: ${ADVICE}`)
+  if (isPrivate && !isStatic) throw keyless(`the private method ${String(name)}`)
   if (typeof name === 'string') return name
-  if (!name.description) throw new TypeError(`A method whose name is ${named(name)} has no key of its own: ${ADVICE}`)
+  if (!name.description) throw keyless(`a method named by ${named(name)}`)
   return `[${name.description}]`
 }
 
-function className(
-  owner: unknown,
-  { name, static: isStatic }: ClassMethodDecoratorContext,
-  decorated: unknown,
-): string {
-  const declaring = isStatic ? owner : declaringClass(owner, name, decorated)
-  if (typeof declaring === 'function' && typeof declaring.name === 'string' && declaring.name !== '') {
-    return declaring.name
-  }
-  throw new TypeError(
-    `No class with a name was found that declares ${named(name)} (another decorator may stand before): ${ADVICE}`,
-  )
-}
-
-/** The class nearest to the instance whose own method is this very one. */
+/** The class nearest to the instance whose method is this very one. */
 function declaringClass(instance: unknown, name: string | symbol, decorated: unknown): unknown {
   for (let prototype = prototypeOf(instance); prototype !== null; prototype = prototypeOf(prototype)) {
     if (Object.getOwnPropertyDescriptor(prototype, name)?.value === decorated) return prototype.constructor
@@ -52,4 +36,14 @@ function declaringClass(instance: unknown, name: string | symbol, decorated: unk
 
 function prototypeOf(value: unknown): object | null {
   return Object.getPrototypeOf(value)
+}
+
+function className(declaring: unknown, method: string): string {
+  const name: unknown = typeof declaring === 'function' ? declaring.name : undefined
+  if (typeof name === 'string' && name !== '') return name
+  throw keyless(`${method}, whose class has no name or no instance yet, or that another decorator has replaced,`)
+}
+
+function keyless(what: string): TypeError {
+  return new TypeError(`There is no default key for ${what}: give throttled a key`)
 }

@@ -7,7 +7,7 @@ const MAXIMUM_PERIOD = 3653 * 86_400_000_000
 
 const NAME = /^[A-Za-z][A-Za-z0-9_.-]*$/
 const TEXT =
-  /^\s*(\d+)\s*(?:\/|\bper\b)\s*(\d+(?:\.\d*)?|\.\d+)?\s*([a-zµμ]+)(?:\s+burst\s+(\d+))?(?:\s+name\s+(\S+))?\s*$/i
+  /^\s*(\d+)\s*(?:\/|\bper\b)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*)?([a-zµμ]+)(?:\s+burst\s+(\d+))?(?:\s+name\s+(\S+))?\s*$/i
 
 export interface QuotaOptions {
   /** Units allowed in each period: a positive safe integer. */

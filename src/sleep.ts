@@ -8,7 +8,10 @@ const LONGEST_TIMER = 2 ** 31 - 1
  * Resolves when at least `milliseconds` have passed, by a clock that nobody sets; one timer at a time.
  * @returns rejects with the reason of `signal` when that is aborted; no timer is left then
  */
-export async function sleep(milliseconds: number, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+export async function sleep(
+  milliseconds: number,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<void> {
   const end = performance.now() + milliseconds
   let left = milliseconds
   do {

@@ -106,7 +106,8 @@ function settleSubject({ layers, states, quantity }: Subject, admitted: boolean,
   )
 }
 
-function answer(layer: Layer, state: unknown, quantity: number, spent: boolean, now: number): RateLimitResult {
+/** What one layer answers; `spent`: to one who has just been admitted. */
+export function answer(layer: Layer, state: unknown, quantity: number, spent: boolean, now: number): RateLimitResult {
   const remaining = layer.algorithm.available(state, now, layer.quota)
   return resultOf(layer, state, remaining, !spent && Math.max(quantity, 1) > remaining, quantity, now)
 }

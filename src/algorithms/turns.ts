@@ -7,9 +7,10 @@ import type { Change, Found } from './giving-back.ts'
 export interface Turn {
   /** µs until all layers have room; `Infinity` where they never have. */
   readonly wait: number
-  /** What was charged, as of `now`: each level after, and before. Empty where nothing was. */
+  /** What was charged: each level after, and before. Empty where nothing was. */
   readonly charged: readonly (readonly [after: number, before: number])[]
-  readonly now: number
+  /** As of when the levels are: the decision's time, or where the clock had gone back, the states' own. */
+  readonly time: number
   readonly result: RateLimitResult
 }
 
@@ -27,33 +28,34 @@ export function takeTurn(found: Found, quantity: number, longest: number, now: n
   const wait = Math.max(0, ...waits)
   if (quantity === 0 || wait > longest || wait === Number.POSITIVE_INFINITY) {
     const { results } = decide([{ layers, states, quantity }], now)
-    return { wait, charged: [], now, result: combineLayers(results) }
+    return { wait, charged: [], time: now, result: combineLayers(results) }
   }
   const charged = layers.map(({ algorithm, quota }, index): readonly [number, number] => {
     const before = states[index]
     const after = algorithm.spendLater?.(before, quantity, wait, now, quota)
     states[index] = after
     found.present[index] = true
-    return [level(after), level(before)]
+    return [numberIn(after, 1), numberIn(before, 1)]
   })
-  return { wait, charged, now, result: peek(layers, states, now, true) }
+  return { wait, charged, time: numberIn(states[0], 0), result: peek(layers, states, now, true) }
 }
 
 /** Takes a turn back where nobody has spent since; else its slot passes unused. */
-export function giveUpTurn(found: Found, turn: Pick<Turn, 'charged' | 'now'>, now: number): Change[] {
+export function giveUpTurn(found: Found, turn: Pick<Turn, 'charged' | 'time'>, now: number): Change[] {
   return found.layers.map(({ algorithm, quota }, index) => {
     const charge = turn.charged[index]
     if (charge === undefined || !found.present[index]) return undefined
     const [after, before] = charge
-    if (!sameNumbers(found.states[index], algorithm.roll([turn.now, after], now, quota))) return undefined
-    found.states[index] = algorithm.roll([turn.now, before], now, quota)
+    if (!sameNumbers(found.states[index], algorithm.roll([turn.time, after], now, quota))) return undefined
+    found.states[index] = algorithm.roll([turn.time, before], now, quota)
     return 'given back'
   })
 }
 
-function level(state: unknown): number {
-  const second: unknown = Array.isArray(state) ? state[1] : undefined
-  return typeof second === 'number' ? second : 0
+/** Algorithms that can promise a start keep `[time, level]`. */
+function numberIn(state: unknown, index: number): number {
+  const number: unknown = Array.isArray(state) ? state[index] : undefined
+  return typeof number === 'number' ? number : 0
 }
 
 function sameNumbers(one: unknown, other: unknown): boolean {

@@ -14,7 +14,7 @@ export interface RequestOrigin {
 /** A request of Node: Express's, Koa's `ctx.req`, Fastify's `request.raw`. */
 export interface NodeRequestOrigin {
   readonly socket: { readonly remoteAddress?: string | undefined }
-  readonly headers: { readonly 'x-forwarded-for'?: string | readonly string[] | undefined }
+  readonly headers: { readonly [name: string]: string | readonly string[] | undefined }
 }
 
 export interface ClientIpOptions {

@@ -33,6 +33,8 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
   readonly counted?: Counted<Context> | undefined
   /** The form of the header fields, or `false` for none but `Retry-After`. Default `'ietf'`. */
   readonly headers?: HeaderStandard | false | undefined
+  /** Answers a refused request, in the framework's way. */
+  readonly onLimited?: ((result: RateLimitResult, ...rest: never[]) => unknown) | undefined
   /**
    * What happens when the store fails. Default: the error goes to the framework's error handler, and the request is not
    * handled. `'allow'` lets it pass without a limit; a function is told the error and may answer `'allow'`. Wrong
@@ -64,13 +66,14 @@ export class RequestLimit<Context extends readonly unknown[]> {
   /** @throws TypeError for options of a wrong type, RangeError for ones of a wrong value. */
   constructor(options: RequestLimitOptions<Context>) {
     checkOptions('options of rateLimit', options)
-    const { throttle, key, quantity, skip, counted = 'all', headers = 'ietf', onError } = options
+    const { throttle, key, quantity, skip, counted = 'all', headers = 'ietf', onLimited, onError } = options
     if (typeof throttle !== 'function') checkThrottle(throttle)
     checkFunction('key', key)
     if (quantity !== undefined && typeof quantity !== 'function') checkQuantity(quantity)
     if (skip !== undefined) checkFunction('skip', skip)
+    if (onLimited !== undefined) checkFunction('onLimited', onLimited)
     if (onError !== undefined && onError !== 'allow') checkFunction('onError', onError)
-    this.#options = options
+    this.#options = { ...options }
     this.#standard = headers === false ? false : checkedStandard(headers)
     this.#counts = countsBy(counted)
   }

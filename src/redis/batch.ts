@@ -1,32 +1,13 @@
 /** Checks that go to Redis in one call. Equal ones on one key are one entry, asked several times. */
-import type { Turn } from '../algorithms/turns.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { RedisDecider } from './decider.ts'
+import type { Place } from './places.ts'
+import type { Waiter } from './waiter.ts'
 
 /** A check decides at most so many keys together, and a call too, so that Redis is never blocked for long. */
 export const MAXIMUM_KEYS = 128
 /** Layers of all entries of a call. */
 const MAXIMUM_DECISIONS = 1024
-
-/** What a reply says besides the result. */
-export interface Told {
-  /** Where what was spent stands, for each layer. */
-  readonly marks?: readonly number[]
-  readonly turn?: Turn
-}
-
-/** One who asked. Settled once; then `resolve` and `reject` do nothing more. */
-export interface Waiter {
-  readonly resolve: (result: RateLimitResult) => void
-  readonly reject: (reason: unknown) => void
-  /** When it was asked, in ms of the process's steady clock. */
-  readonly askedAt: number
-  /** Told more than the result, just before it. */
-  readonly tell: ((told: Told) => void) | undefined
-  next: Waiter | undefined
-  /** True when it has been told something already, such as that its time is over. */
-  over: boolean
-}
 
 /** What a request other than a check does, in the words of `lua/driver.lua`. */
 export interface Operation {
@@ -52,6 +33,8 @@ export class Entry {
   readonly subjects: readonly RedisAsked[] | undefined
   /** `undefined`: a check. */
   readonly operation: Operation | undefined
+  /** What the last who was refused was told. */
+  refused: RateLimitResult | undefined
   count = 0
   first: Waiter | undefined
   #last: Waiter | undefined
@@ -101,11 +84,17 @@ export class Batch {
   readonly #latest = new Map<string, Entry>()
   /** True where a key is in more than one entry, so that their states may be the same. */
   overlaps = false
+  /** Where it gathers. */
+  readonly place: Place
   #weight = 0
   #decisions = 0
-  readonly #whenSent: (() => void)[] = []
-  readonly #whenOver: (() => void)[] = []
+  #whenOver: (() => void)[] | undefined
   #over = false
+  #stale: Set<string> | undefined
+
+  constructor(place: Place) {
+    this.place = place
+  }
 
   holds(key: string): boolean {
     return this.#latest.has(key)
@@ -187,13 +176,19 @@ export class Batch {
     return oldest
   }
 
-  whenSent(callback: () => void): void {
-    this.#whenSent.push(callback)
+  /** What is answered about the key may be out of date when it comes: something was asked since that gives back. */
+  makeStale(key: string): void {
+    if (this.#stale === undefined) this.#stale = new Set()
+    this.#stale.add(key)
   }
 
-  /** It leaves now, and takes nothing in any more. */
-  sent(): void {
-    for (const callback of this.#whenSent.splice(0)) callback()
+  isStale(key: string): boolean {
+    return this.#stale?.has(key) === true
+  }
+
+  /** Any of its keys: all lie in one slot. */
+  get key(): string {
+    return this.entries[0]?.key ?? ''
   }
 
   get isOver(): boolean {
@@ -203,13 +198,19 @@ export class Batch {
   /** Calls back when the call has returned, or will never leave. */
   whenOver(callback: () => void): void {
     if (this.#over) callback()
+    else if (this.#whenOver === undefined) this.#whenOver = [callback]
     else this.#whenOver.push(callback)
   }
 
+  /** Lets go of all that was in it. */
   over(): void {
     if (this.#over) return
     this.#over = true
-    for (const callback of this.#whenOver.splice(0)) callback()
+    const callbacks = this.#whenOver
+    this.#whenOver = undefined
+    this.entries = []
+    this.#latest.clear()
+    if (callbacks !== undefined) for (const callback of callbacks) callback()
   }
 
   /** What is already counted with other numbers under a state's name must be written before it is read anew. */

@@ -7,14 +7,16 @@ import { type Script, scriptOf } from './script.ts'
 export interface Call {
   readonly script: Script
   readonly keys: readonly string[]
-  readonly argument: string
+  readonly args: readonly string[]
   /** Where the state of each cell lies, in the order of entries, subjects and layers: a place in `small`, or below 0 for a log. */
   readonly places: readonly number[]
   /** Whose states come back in the reply, in order. */
   readonly small: readonly PreparedLayer[]
 }
 
+/** Kinds of runs. */
 const CHECK = 0
+const ONE = 5
 const KINDS = { adjust: 1, clear: 2, acquire: 3, 'give up': 4 } as const
 
 /** Entries that are alike and whose keys follow each other. */
@@ -27,77 +29,115 @@ interface Run {
 
 /** @param now µs since the epoch, or -1 for the server's clock */
 export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
-  const small: PreparedLayer[] = []
-  const smallKeys: string[] = []
-  const logKeys: string[] = []
-  const places: number[] = []
-  const layers = new Map<PreparedLayer, number>()
-  const known = batch.overlaps ? new Map<string, number>() : undefined
-  const runs: Run[] = []
+  const [first, second] = batch.entries
+  if (first !== undefined && second === undefined && !first.closed && first.decider.one !== undefined) {
+    return loneCall(first, first.decider.one, names, now)
+  }
+  const layout = new Layout(names, batch.overlaps)
+  for (const entry of batch.entries) layout.add(entry)
+  return layout.call(now)
+}
 
-  function place({ decider, key }: RedisAsked): void {
-    const stem = names.stem(key)
+/** The lone caller's, by a script of its own. */
+function loneCall({ key, quantity, count }: Entry, prepared: PreparedLayer, names: KeyNames, now: number): Call {
+  return {
+    script: scriptOf([prepared.twin], 'single'),
+    keys: [names.stem(key) + prepared.suffix],
+    args: [String(now), ...prepared.texts, String(quantity), String(count)],
+    places: [0],
+    small: [prepared],
+  }
+}
+
+class Layout {
+  readonly #names: KeyNames
+  readonly #small: PreparedLayer[] = []
+  readonly #smallKeys: string[] = []
+  readonly #logKeys: string[] = []
+  readonly #places: number[] = []
+  readonly #layers = new Map<PreparedLayer, number>()
+  /** Places by name, where entries may share states. */
+  readonly #known: Map<string, number> | undefined
+  readonly #runs: Run[] = []
+
+  constructor(names: KeyNames, overlaps: boolean) {
+    this.#names = names
+    this.#known = overlaps ? new Map() : undefined
+  }
+
+  add(entry: Entry): void {
+    const start = this.#places.length
+    if (entry.subjects === undefined) this.#place(entry)
+    else for (const asked of entry.subjects) this.#place(asked)
+    const run = this.#runs.at(-1)
+    if (run !== undefined && this.#continues(run, entry, start)) run.repeats++
+    else this.#runs.push({ entry, start, repeats: 1 })
+  }
+
+  call(now: number): Call {
+    const twins = [...new Set(Array.from(this.#layers.keys(), ({ twin }) => twin))].sort((a, b) => a.id - b.id)
+    const numbers = [now, this.#small.length, this.#layers.size]
+    for (const { twin, numbers: own } of this.#layers.keys()) numbers.push(twins.indexOf(twin) + 1, ...own)
+    for (const run of this.#runs) this.#pushRun(numbers, run)
+    return {
+      script: scriptOf(twins, 'driver'),
+      keys: this.#smallKeys.concat(this.#logKeys),
+      args: [`[${numbers.join(',')}]`],
+      places: this.#places,
+      small: this.#small,
+    }
+  }
+
+  #place({ decider, key }: RedisAsked): void {
+    const stem = this.#names.stem(key)
     for (const prepared of decider.prepared) {
-      if (!layers.has(prepared)) layers.set(prepared, layers.size + 1)
+      if (!this.#layers.has(prepared)) this.#layers.set(prepared, this.#layers.size + 1)
       const name = stem + prepared.suffix
-      let at = known?.get(name)
-      if (at === undefined) {
-        if (prepared.size > 0) {
-          at = small.push(prepared) - 1
-          smallKeys.push(name)
-        } else at = -logKeys.push(name)
-        known?.set(name, at)
-      }
-      places.push(at)
+      this.#places.push(this.#known?.get(name) ?? this.#newPlace(name, prepared))
     }
   }
 
-  let run: Run | undefined
-  for (const entry of batch.entries) {
-    const start = places.length
-    if (entry.subjects === undefined) place(entry)
-    else for (const asked of entry.subjects) place(asked)
-    if (run !== undefined && continues(run, entry, places, start)) run.repeats++
-    else {
-      run = { entry, start, repeats: 1 }
-      runs.push(run)
-    }
+  #newPlace(name: string, prepared: PreparedLayer): number {
+    let place: number
+    if (prepared.size > 0) {
+      place = this.#small.push(prepared) - 1
+      this.#smallKeys.push(name)
+    } else place = -this.#logKeys.push(name)
+    this.#known?.set(name, place)
+    return place
   }
 
-  const twins = [...new Set(Array.from(layers.keys(), ({ twin }) => twin))].sort()
-  const numbers = [now, small.length, layers.size]
-  for (const { twin, numbers: own } of layers.keys()) numbers.push(twins.indexOf(twin) + 1, ...own)
-  for (const { entry, start, repeats } of runs) {
-    const { operation } = entry
-    let at = start
+  #continues({ entry: first, start, repeats }: Run, entry: Entry, from: number): boolean {
+    if (first.decider !== entry.decider || first.quantity !== entry.quantity || first.count !== entry.count)
+      return false
+    if (first.closed || entry.closed) return false
+    const { strides } = entry.decider
+    for (let cell = 0; cell < strides.length; cell++) {
+      const place = this.#places[start + cell] ?? 0
+      const step = (strides[cell] ?? 0) * repeats
+      if (this.#places[from + cell] !== (place < 0 ? place - step : place + step)) return false
+    }
+    return true
+  }
+
+  #pushRun(numbers: number[], { entry, start, repeats }: Run): void {
+    const { operation, decider, count } = entry
     const cells: number[] = []
-    for (const { decider, quantity } of entry.all()) {
-      for (const prepared of decider.prepared) {
-        const [amount, detail] = operation?.cells[at - start] ?? [quantity, strideOf(entry, prepared)]
-        const place = places[at++] ?? 0
-        cells.push(layers.get(prepared) ?? 0, amount, place < 0 ? small.length - place : place + 1, detail)
-      }
+    let at = start
+    for (const { decider: asked, quantity } of entry.all()) {
+      asked.prepared.forEach((prepared, layer) => {
+        const [amount, detail] = operation?.cells[at - start] ?? [quantity, asked.strides[layer] ?? 0]
+        const place = this.#places[at++] ?? 0
+        cells.push(this.#layers.get(prepared) ?? 0, amount, place < 0 ? this.#small.length - place : place + 1, detail)
+      })
     }
-    if (operation === undefined) numbers.push(CHECK, repeats, entry.count)
-    else numbers.push(KINDS[operation.kind], repeats, operation.amount)
+    if (operation !== undefined) numbers.push(KINDS[operation.kind], repeats, operation.amount)
+    else
+      numbers.push(
+        this.#known === undefined && !entry.closed && decider.one !== undefined ? ONE : CHECK,
+        repeats,
+        count,
+      )
     numbers.push(cells.length / 4, ...cells)
   }
-  return { script: scriptOf(twins), keys: smallKeys.concat(logKeys), argument: `[${numbers.join(',')}]`, places, small }
-}
-
-/** How far the key of the next entry lies, where entries of one decider follow each other on new keys. */
-function strideOf({ decider }: Entry, { size }: PreparedLayer): number {
-  if (decider.single !== undefined) return 1
-  return decider.prepared.reduce((count, other) => count + (other.size > 0 === size > 0 ? 1 : 0), 0)
-}
-
-function continues(run: Run, entry: Entry, places: readonly number[], start: number): boolean {
-  const first = run.entry
-  if (first.decider !== entry.decider || first.quantity !== entry.quantity || first.count !== entry.count) return false
-  if (first.closed || entry.closed) return false
-  return entry.decider.prepared.every((prepared, index) => {
-    const from = places[run.start + index] ?? 0
-    const step = strideOf(entry, prepared) * run.repeats
-    return places[start + index] === (from < 0 ? from - step : from + step)
-  })
 }

@@ -21,13 +21,18 @@ export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
   readonly #client: Redis | Cluster
   readonly #own: boolean
+  readonly #patient: boolean
   #opening: Promise<void> | undefined
   /** What a client of our own said last when it had no connection. */
   #failure: unknown
 
-  /** @param own true for a client that the store made: nobody else listens for its errors. */
-  constructor(client: Redis | Cluster, own: boolean) {
+  /**
+   * @param own true for a client that the store made: nobody else listens for its errors
+   * @param patient true where a lost connection is waited for, as long as the client tries to get it back
+   */
+  constructor(client: Redis | Cluster, own: boolean, patient: boolean) {
     this.#client = client
+    this.#patient = patient
     this.#own = own
     this.cluster = client.isCluster
     if (own) this.#listen()
@@ -41,14 +46,14 @@ export class IoredisConnection implements RedisConnection {
     if (this.#own && this.#client.status !== 'ready') {
       return Promise.reject(this.#failure ?? new Error('the connection is closed'))
     }
-    return this.#client.callBuffer(name, ...args)
+    return send(this.#client, name, args)
   }
 
   opening(): Promise<void> | undefined {
     const { status } = this.#client
     if (status === 'ready') return undefined
     if (status === 'wait') this.#client.connect().catch(() => {})
-    else if (status !== 'connecting' && status !== 'connect') return undefined
+    else if (status === 'end' || (!this.#patient && status !== 'connecting' && status !== 'connect')) return undefined
     this.#opening ??= this.#ended()
     return this.#opening
   }
@@ -61,7 +66,7 @@ export class IoredisConnection implements RedisConnection {
 
   masters(): readonly Pick<RedisConnection, 'send'>[] {
     const nodes = 'nodes' in this.#client ? this.#client.nodes('master') : [this.#client]
-    return nodes.map((node) => ({ send: (name, args) => node.callBuffer(name, ...args) }))
+    return nodes.map((node) => ({ send: (name, args) => send(node, name, args) }))
   }
 
   #ended(): Promise<void> {
@@ -83,22 +88,36 @@ export class IoredisConnection implements RedisConnection {
     })
     // Without a listener, ioredis would print each failure.
     client.on('error', (error) => {
-      if (!this.cluster) this.#failure = withoutPassword(error)
+      if (!this.cluster) this.#failure = withoutCommand(error)
     })
     // A cluster says no more than that all nodes failed; why is told of each.
     client.on('node error', (error: Error, node: string) => {
-      this.#failure = new Error(`${node}: ${error.message}`, { cause: withoutPassword(error) })
+      this.#failure = new Error(`${node}: ${error.message}`, { cause: withoutCommand(error) })
     })
   }
 }
 
-/** ioredis notes on an error the command that failed; where it was to log in, that is the password. */
-export function withoutPassword(error: unknown): unknown {
-  if (error instanceof Error && 'command' in error && isLogin(error.command)) Reflect.deleteProperty(error, 'command')
-  return error
+function send(client: Redis | Cluster, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+  return client.options.enableAutoPipelining === true ? sendAlone(client, name, args) : client.callBuffer(name, ...args)
 }
 
-function isLogin(command: unknown): boolean {
-  const name = typeof command === 'object' && command !== null && 'name' in command ? command.name : ''
-  return typeof name === 'string' && /^(auth|hello)$/i.test(name)
+/**
+ * A client that pipelines by itself loses the first argument of `call`, and on a cluster takes the script for the key; in a
+ * pipeline of its own the command goes as it is.
+ */
+async function sendAlone(client: Redis | Cluster, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+  const [outcome] =
+    (await client
+      .pipeline()
+      .callBuffer(name, ...args)
+      .exec()) ?? []
+  const [error, reply] = outcome ?? [new Error('the pipeline was not run')]
+  if (error) throw error
+  return reply
+}
+
+/** ioredis notes on an error the whole command that failed: the password of a login, the keys and the source of a script. */
+export function withoutCommand(error: unknown): unknown {
+  if (error instanceof Error) Reflect.deleteProperty(error, 'command')
+  return error
 }

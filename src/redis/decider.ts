@@ -10,7 +10,7 @@ import type { Coalescer } from './coalescer.ts'
 import type { RedisConnection } from './connection.ts'
 import type { KeyNames } from './keys.ts'
 import { ANYWHERE } from './reply.ts'
-import { twinOf } from './script.ts'
+import { type Twin, twinOf } from './script.ts'
 
 /** A log counts as so many keys: each costs some binary searches. */
 const LOG_WEIGHT = 16
@@ -26,13 +26,15 @@ export interface PreparedLayer {
   readonly layer: Layer
   /** What follows the stem of a key. */
   readonly suffix: string
-  readonly twin: string
+  readonly twin: Twin
   /** Numbers a state; 0 for a log. */
   readonly size: number
   /** How the reply is read. */
   readonly reply: Layer
-  /** Count, period and limit, as the script reads them. */
-  readonly numbers: readonly [count: number, period: number, limit: number]
+  /** Count, period, limit, and 1 where only these numbers write the state, as the script reads them. */
+  readonly numbers: readonly [count: number, period: number, limit: number, steady: number]
+  /** The same as texts. */
+  readonly texts: readonly string[]
 }
 
 export class RedisDecider implements Decider {
@@ -40,6 +42,10 @@ export class RedisDecider implements Decider {
   readonly prepared: readonly PreparedLayer[]
   /** The only layer, where there is but one. */
   readonly single: PreparedLayer | undefined
+  /** The only layer, where there is but one and its state is a few numbers. */
+  readonly one: PreparedLayer | undefined
+  /** For each layer how far the key of the next entry lies, where entries follow each other on new keys. */
+  readonly strides: readonly number[]
   /** How many keys a check of it counts as. */
   readonly weight: number
   /** Names the algorithms of a user's own among its layers. */
@@ -54,16 +60,23 @@ export class RedisDecider implements Decider {
     this.prepared = layers.map((layer) => {
       const { algorithm, quota } = layer
       const { size } = algorithm
+      // Under a default name the numbers are in the name.
+      const steady = quota.name === quota.stateName ? 1 : 0
+      const numbers = [quota.count, quota.periodMicroseconds, quota.limit, steady] as const
       return {
         layer,
         suffix: stateSuffix(layer),
         twin: twinOf(layer),
         size,
         reply: size > 0 ? layer : { algorithm: outright(algorithm), quota },
-        numbers: [quota.count, quota.periodMicroseconds, quota.limit],
+        numbers,
+        texts: numbers.map(String),
       }
     })
     this.single = this.prepared.length === 1 ? this.prepared[0] : undefined
+    this.one = this.single !== undefined && this.single.size > 0 ? this.single : undefined
+    const logs = this.prepared.filter(({ size }) => size === 0).length
+    this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : this.prepared.length - logs))
     this.weight = this.prepared.reduce((sum, { size }) => sum + (size > 0 ? 1 : LOG_WEIGHT), 0)
     this.acquire = canPromise(layers) ? (key, quantity, longest) => this.#acquire(key, quantity, longest) : undefined
     this.own = layers.map(({ lua = '' }) => lua).join('')
@@ -115,9 +128,9 @@ export class RedisDecider implements Decider {
     const result = await this.#coalescer.operate({ decider: this, key, quantity }, operation, false, (told) => {
       turn = told.turn
     })
-    const { wait, charged, now } = turn ?? { wait: 0, charged: [], now: 0 }
+    const { wait, charged, time } = turn ?? { wait: 0, charged: [], time: 0 }
     const giveUp = async (): Promise<void> => {
-      if (charged.length > 0) await this.#operate(key, 'give up', now, charged)
+      if (charged.length > 0) await this.#operate(key, 'give up', time, charged)
     }
     return { result, wait, giveUp }
   }

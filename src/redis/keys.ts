@@ -34,6 +34,11 @@ export class KeyNames {
     return this.#tag === undefined ? encodeKey(key) : this.#tagOf(this.#tag, key)
   }
 
+  /** The record of a store's last call at one of its places, in the slot of the call. */
+  record(tag: string, place: string): string {
+    return `${this.start}${tag}}:call:${place}`
+  }
+
   #tagOf(tag: HashTag, key: string): string {
     const text: unknown = tag(key)
     checkText('the hash tag', text)

@@ -2,6 +2,7 @@
 import { batches } from '../events.ts'
 import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
+import { unavailable } from './unavailable.ts'
 
 /** The same reply. */
 export function observed(batch: Batch, call: Call, reply: Promise<unknown>): Promise<unknown> {
@@ -14,7 +15,8 @@ export function observed(batch: Batch, call: Call, reply: Promise<unknown>): Pro
       batches.publish({ checks, keys, duration: performance.now() - sentAt })
       return answer
     },
-    (error: unknown) => {
+    (reason: unknown) => {
+      const error = unavailable(reason)
       batches.publish({ checks, keys, duration: performance.now() - sentAt, error })
       throw error
     },

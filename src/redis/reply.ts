@@ -26,7 +26,8 @@ function settleSingle(entry: Entry, prepared: PreparedLayer, reader: ReplyReader
   const held: Held = { state: reader.state(place, prepared) }
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
     const result = decideOne(prepared.reply, held, quantity, now)
-    if (quantity > 0 && !result.limited) reader.keep(place, held.state, true)
+    if (result.limited) entry.refused = result
+    else if (quantity > 0) reader.keep(place, held.state, true)
     waiter.tell?.({ marks: marksOf({ layers: [prepared.reply], states: [held.state] }, now) })
     waiter.resolve(result)
   }
@@ -48,7 +49,9 @@ function settleTogether(entry: Entry, reader: ReplyReader): void {
       }
     }
     waiter.tell?.({ marks: subjects.flatMap((subject) => marksOf(subject, now)) })
-    waiter.resolve(resultOf(entry, results))
+    const result = resultOf(entry, results)
+    if (result.limited) entry.refused = result
+    waiter.resolve(result)
   }
 }
 
@@ -77,7 +80,7 @@ function settleOperation(entry: Entry, { kind, amount, cells }: Operation, reade
       found.present[index] = false
     })
     result = fresh(decider.layers, now)
-  } else if (kind === 'give up') giveUpTurn(found, { now: amount, charged: cells }, now)
+  } else if (kind === 'give up') giveUpTurn(found, { time: amount, charged: cells }, now)
   else {
     const marks = cells.map(([, mark]) => mark)
     adjust(found, cells[0]?.[0] ?? 0, marks[0] === ANYWHERE ? undefined : marks, now)

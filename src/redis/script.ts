@@ -19,30 +19,53 @@ const TWINS: ReadonlyMap<string, string> = new Map([
   ['sliding', lua.slidingWindowCounter],
 ])
 
+/** A twin's text, and a number that stands for it. */
+export interface Twin {
+  readonly text: string
+  readonly id: number
+}
+
+/** What puts a call's requests to the algorithms. */
+const FORMS = { driver: lua.driver, single: lua.single } as const
+
+const twins = new Map<string, Twin>()
 const composed = new Map<string, Script>()
 
 /**
  * The Lua twin of a layer's algorithm.
  * @throws TypeError where it has none.
  */
-export function twinOf({ algorithm, lua: own }: Layer): string {
-  const twin = TWINS.get(algorithm.id) ?? own
-  if (twin === undefined) {
+export function twinOf({ algorithm, lua: own }: Layer): Twin {
+  const text = TWINS.get(algorithm.id) ?? own
+  if (text === undefined) {
     throw new TypeError(
       `the algorithm '${algorithm.id}' has no Lua twin: give AlgorithmLimiter its text as \`lua\` to use RedisStore`,
     )
   }
+  const twin = twins.get(text) ?? { text, id: twins.size }
+  twins.set(text, twin)
   return twin
 }
 
-/** The script that decides by these twins, in their order. */
-export function scriptOf(twins: readonly string[]): Script {
-  const name = twins.join('\0')
+/** `driver`: for many requests; `single`: for one check of one layer, whose algorithm keeps a few numbers. */
+export function scriptOf(used: readonly Twin[], form: keyof typeof FORMS): Script {
+  const name = `${form} ${used.map(({ id }) => id).join(' ')}`
   const ready = composed.get(name)
   if (ready !== undefined) return ready
-  const algorithms = twins.map((twin) => `(function()\n${twin}\nend)()`).join(',\n')
-  const made = script(`${lua.numbers}\nlocal algorithms = {\n${algorithms}\n}\n${lua.driver}`)
+  const algorithms = used.map(({ text }) => `(function()\n${text}\nend)()`).join(',\n')
+  const made = script(`${lua.common}\nlocal algorithms = {\n${algorithms}\n}\n${lua.one}\n${FORMS[form]}`)
   composed.set(name, made)
+  return made
+}
+
+const recorded = new WeakMap<Script, Script>()
+
+/** The script with a record of its last call: see `lua/resend.lua`. */
+export function withRecord(decides: Script): Script {
+  const ready = recorded.get(decides)
+  if (ready !== undefined) return ready
+  const made = script(`local function decideCall()\n${decides.source}\nend\n${lua.resend}`)
+  recorded.set(decides, made)
   return made
 }
 

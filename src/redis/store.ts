@@ -2,7 +2,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Layer } from '../algorithms/driver.ts'
 import { checkFunction, checkInteger, checkMilliseconds, checkOptions, checkText, named } from '../arguments.ts'
-import type { Clock } from '../clock.ts'
+import { type Clock, readClock } from '../clock.ts'
 import type { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
@@ -11,6 +11,7 @@ import { type ClientOptions, makeClient } from './client.ts'
 import { Coalescer } from './coalescer.ts'
 import { IoredisConnection } from './connection.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
+import { Denials, type DenyCacheOptions } from './denials.ts'
 import { checkPrefix, type HashTag, KeyNames, shardTag } from './keys.ts'
 import { Records } from './records.ts'
 import { reset } from './reset.ts'
@@ -23,6 +24,13 @@ interface CommonOptions {
   readonly clock?: Clock | undefined
   /** ms until a check is given up with a `StoreTimeoutError`. Default 1000. */
   readonly timeout?: number | undefined
+  /** Remembers refusals here and answers them without asking Redis; by default none. */
+  readonly denyCache?: DenyCacheOptions | undefined
+  /**
+   * Sends a call again whose reply was lost, until the deadline; it is never counted twice, for a small record in Redis
+   * tells what was answered. In a cluster this needs `shards`. Default false: the checks of a lost call reject.
+   */
+  readonly resend?: boolean | undefined
   /** In a cluster: keys under so many hash tags, so that calls stay full; a check of several keys needs one slot. Another number forgets all state. */
   readonly shards?: number | undefined
   /** The hash tag of a key, so that keys which are decided together share a slot. Default: the key itself. */
@@ -57,6 +65,7 @@ interface Source {
 export class RedisStore extends BaseStore {
   readonly #context: DeciderContext
   readonly #records: Records
+  readonly #denials: Denials | undefined
   readonly #quit: (() => Promise<void>) | undefined
 
   /**
@@ -66,15 +75,24 @@ export class RedisStore extends BaseStore {
     super()
     checkOptions('options of RedisStore', options)
     const { own, inUrl, client: open } = sourceOf(options)
-    const { prefix = inUrl.prefix ?? 'onrush', clock, timeout = inUrl.timeout ?? 1000 } = options
+    const {
+      prefix = inUrl.prefix ?? 'onrush',
+      clock,
+      timeout = inUrl.timeout ?? 1000,
+      resend = false,
+      denyCache,
+    } = options
     checkPrefix(prefix)
     if (clock !== undefined) checkFunction('clock', clock)
     checkMilliseconds('timeout', timeout)
+    if (typeof resend !== 'boolean') throw new TypeError(`resend must be true or false, got ${named(resend)}`)
     const names = new KeyNames(prefix, tagOf(options.shards ?? inUrl.shards, options.hashTag))
     const client = open()
     if (own) this.#quit = () => quit(client)
-    const connection = new IoredisConnection(client, own)
-    this.#context = { connection, names, coalescer: new Coalescer({ connection, names, clock, timeout }) }
+    const connection = new IoredisConnection(client, own, resend)
+    this.#denials = denyCache === undefined ? undefined : new Denials(denyCache, millisecondsOf(clock))
+    const coalescer = new Coalescer({ connection, names, clock, timeout, resend, denials: this.#denials })
+    this.#context = { connection, names, coalescer }
     this.#records = new Records(this.#context, clock)
   }
 
@@ -155,4 +173,9 @@ async function quit(client: Redis | Cluster): Promise<void> {
   } catch {
     client.disconnect()
   }
+}
+
+/** The time that refusals are remembered by: that of the clock that decides, else the process's steady one. */
+function millisecondsOf(clock: Clock | undefined): () => number {
+  return clock === undefined ? () => performance.now() : () => readClock(clock) / 1000
 }

@@ -3,7 +3,7 @@
  * Checks on one key queue inside this process, so that a store with only `get` and `set` loses no update here.
  */
 import { setImmediate } from 'node:timers/promises'
-import { combineLayers, combineSubjects, decide, fresh, type Layer, peek } from '../algorithms/driver.ts'
+import { answer, combineLayers, combineSubjects, decide, fresh, type Layer, peek } from '../algorithms/driver.ts'
 import { adjust } from '../algorithms/giving-back.ts'
 import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
 import type { LimitData } from '../limit-data.ts'
@@ -137,9 +137,19 @@ function refuses({ quantity, result }: Outcome): boolean {
   return quantity > 0 && result.limited
 }
 
+/** What each cell would answer, and where nothing is spent in any. */
 function lookAt(store: BaseStore, cells: readonly Cell[]): Promise<Outcome[]> {
   return Promise.all(
-    cells.map((cell) => swap(store, cell, (state, now) => ({ answer: decideCell(cell, state, now).answer }))),
+    cells.map((cell) => {
+      const { layer, quantity } = cell
+      return swap(store, cell, (state, now) => ({
+        answer: {
+          quantity,
+          mark: layer.algorithm.mark(state, now, layer.quota),
+          result: answer(layer, state, quantity, false, now),
+        },
+      }))
+    }),
   )
 }
 

@@ -1,0 +1,31 @@
+/** All contestants by the names that tables give them. */
+import { onrushOn, openDictionary, openDictionarySync, openOnrush, openTlruCacheSync } from './contestants/onrush.ts'
+import { openRateLimitRedis } from './contestants/rate-limit-redis.ts'
+import { openFlexible, openFlexibleMemory } from './contestants/rate-limiter-flexible.ts'
+import { openIncrement, openNothing, openScript } from './contestants/raw.ts'
+import { openRedisGcra } from './contestants/redis-gcra.ts'
+import type { Open } from './harness/contestant.ts'
+
+export const CONTESTANTS = {
+  onrush: openOnrush,
+  'onrush denyCache': (setting) => openOnrush(setting, { denied: 1_000_000 }),
+  'onrush shards': (setting) => openOnrush(setting, { shards: 6 }),
+  'onrush periodic': onrushOn('periodic'),
+  'onrush fixed window': onrushOn('fixed window'),
+  'onrush moving window': onrushOn('moving window'),
+  'onrush sliding window counter': onrushOn('sliding window counter'),
+  'onrush checkSync': openDictionarySync,
+  'onrush checkSync, TlruCacheStore': openTlruCacheSync,
+  'onrush check': openDictionary,
+  'rate-limiter-flexible': openFlexible,
+  'rate-limiter-flexible inMemoryBlock': (setting) => openFlexible(setting, { blocks: true }),
+  RateLimiterMemory: openFlexibleMemory,
+  'rate-limit-redis': openRateLimitRedis,
+  'redis-gcra': openRedisGcra,
+  INCR: openIncrement,
+  'INCR autopipelining': (setting) => openIncrement(setting, true),
+  'GCRA EVALSHA': openScript,
+  nothing: openNothing,
+} as const satisfies Record<string, Open>
+
+export type ContestantName = keyof typeof CONTESTANTS

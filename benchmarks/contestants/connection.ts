@@ -1,0 +1,22 @@
+/** The ioredis client that contestants share the use of, never the connection: each has its own, as it would in an application. */
+import { Cluster, Redis } from 'ioredis'
+import type { Setting } from '../harness/contestant.ts'
+
+/** Ready when it resolves. */
+export async function connect(
+  { ports, database }: Setting,
+  { enableAutoPipelining = false } = {},
+): Promise<Redis | Cluster> {
+  const [node, ...others] = ports.map((port) => ({ host: '127.0.0.1', port }))
+  if (node === undefined) throw new RangeError('ports must hold one port or more')
+  const client =
+    others.length === 0
+      ? new Redis({ ...node, db: database, enableAutoPipelining })
+      : new Cluster([node, ...others], { enableAutoPipelining })
+  await client.ping()
+  return client
+}
+
+export async function disconnect(client: Redis | Cluster): Promise<void> {
+  await client.quit()
+}

@@ -1,0 +1,100 @@
+/** onrush through its public face, as built. */
+import type { BaseStore, Throttle } from 'onrush'
+import { loadBuild } from '../harness/build.ts'
+import type { Contestant, Open, Setting } from '../harness/contestant.ts'
+import { connect, disconnect } from './connection.ts'
+
+const LIMITERS = {
+  gcra: 'GcraLimiter',
+  periodic: 'PeriodicLimiter',
+  'fixed window': 'FixedWindowLimiter',
+  'moving window': 'MovingWindowLimiter',
+  'sliding window counter': 'SlidingWindowCounterLimiter',
+} as const
+
+type AlgorithmName = keyof typeof LIMITERS
+
+export interface OnrushOptions {
+  /** Default gcra. */
+  readonly algorithm?: AlgorithmName
+  /** Keys that `denyCache` holds. Default: no cache. */
+  readonly denied?: number
+  /** Hash tags that keys are put under. Default: one a key. */
+  readonly shards?: number
+  /** Quotas in an array, checked together; the second is for two periods, and so on. Default: one quota by itself. */
+  readonly layers?: number
+  /** Units that a check spends. Default 1. */
+  readonly quantity?: number
+}
+
+/** On Redis, with an ioredis client of the application's own, like the peers. */
+export async function openOnrush(setting: Setting, options: OnrushOptions = {}): Promise<Contestant> {
+  const { RedisStore } = await loadBuild()
+  const client = await connect(setting)
+  const { denied, shards } = options
+  const store = new RedisStore({
+    client,
+    ...(denied === undefined ? {} : { denyCache: { maxSize: denied } }),
+    ...(shards === undefined ? {} : { shards }),
+  })
+  return contestant(store, setting, options, async () => {
+    await store.close()
+    await disconnect(client)
+  })
+}
+
+export function onrushOn(algorithm: AlgorithmName): Open {
+  return (setting) => openOnrush(setting, { algorithm })
+}
+
+/** In the process, asked with promises. */
+export async function openDictionary(setting: Setting): Promise<Contestant> {
+  const { DictionaryStore } = await loadBuild()
+  const store = new DictionaryStore()
+  return contestant(store, setting, {}, () => store.close())
+}
+
+/** In the process, without promises. */
+export async function openDictionarySync(setting: Setting): Promise<Contestant> {
+  const { DictionaryStore } = await loadBuild()
+  return synchronous(new DictionaryStore(), setting)
+}
+
+/** In the process and bounded, without promises. */
+export async function openTlruCacheSync(setting: Setting): Promise<Contestant> {
+  const { TlruCacheStore } = await loadBuild()
+  return synchronous(new TlruCacheStore({ maxSize: 1_000_000, ttl: setting.period }), setting)
+}
+
+async function contestant(
+  store: BaseStore,
+  setting: Setting,
+  options: OnrushOptions,
+  close: () => Promise<void>,
+): Promise<Contestant> {
+  const { quantity = 1 } = options
+  const throttle = await throttleOn(store, setting, options)
+  return {
+    check: (key) => throttle.check(key, quantity),
+    admits: async (key, units) => !(await throttle.check(key, units)).limited,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function synchronous(store: BaseStore, setting: Setting): Promise<Contestant> {
+  const throttle = await throttleOn(store, setting, {})
+  return {
+    check: (key) => throttle.check(key),
+    checkSync: (key) => throttle.checkSync(key),
+    admits: async (key, units) => !throttle.checkSync(key, units).limited,
+    [Symbol.asyncDispose]: () => store.close(),
+  }
+}
+
+async function throttleOn(store: BaseStore, { limit, period }: Setting, options: OnrushOptions): Promise<Throttle> {
+  const onrush = await loadBuild()
+  const { algorithm = 'gcra', layers } = options
+  const quota = (times: number) => new onrush.Quota({ count: limit, period: period * times })
+  const rate = layers === undefined ? quota(1) : Array.from({ length: layers }, (_, index) => quota(index + 1))
+  return new onrush.Throttle({ limiter: new onrush[LIMITERS[algorithm]]({ store }), rate })
+}

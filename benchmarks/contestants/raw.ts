@@ -1,0 +1,54 @@
+/** What Redis and its client cost by themselves: bounds to measure limiters by, not limiters that anyone should use. */
+import { createHash } from 'node:crypto'
+import type { Contestant, Setting } from '../harness/contestant.ts'
+import { connect, disconnect } from './connection.ts'
+
+/** GCRA by one double, the theoretical arrival time in µs, in one key. ARGV: the interval between units in µs, the limit, the quantity. */
+const GCRA = `
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local interval = tonumber(ARGV[1])
+local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + interval * ARGV[3]
+local wait = arrival - interval * ARGV[2] - now
+if wait > 0 then
+  return { 1, 0, wait, arrival - now }
+end
+redis.call('SET', KEYS[1], string.format('%.0f', arrival), 'PX', math.ceil((arrival - now) / 1000))
+return { 0, math.floor(-wait / interval), 0, arrival - now }
+`
+
+/** The least that a counter can cost: it never expires and refuses nobody. */
+export async function openIncrement(setting: Setting, enableAutoPipelining = false): Promise<Contestant> {
+  const client = await connect(setting, { enableAutoPipelining })
+  return {
+    check: (key) => client.incr(key),
+    admits: async (key, quantity = 1) => (await client.incrby(key, quantity)) <= setting.limit,
+    [Symbol.asyncDispose]: () => disconnect(client),
+  }
+}
+
+/** One EVALSHA a check. */
+export async function openScript(setting: Setting): Promise<Contestant> {
+  const client = await connect(setting)
+  await client.script('LOAD', GCRA)
+  const digest = createHash('sha1').update(GCRA).digest('hex')
+  const interval = (setting.period * 1000) / setting.limit
+  const { limit } = setting
+  return {
+    check: (key) => client.evalsha(digest, 1, key, interval, limit, 1),
+    async admits(key, quantity = 1) {
+      const reply = await client.evalsha(digest, 1, key, interval, limit, quantity)
+      return Array.isArray(reply) && reply[0] === 0
+    },
+    [Symbol.asyncDispose]: () => disconnect(client),
+  }
+}
+
+/** Nothing at all: what the harness itself costs. */
+export async function openNothing(): Promise<Contestant> {
+  return {
+    check: () => Promise.resolve(),
+    admits: async () => true,
+    [Symbol.asyncDispose]: async () => {},
+  }
+}

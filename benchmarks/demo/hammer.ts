@@ -1,0 +1,46 @@
+/** Callers that ask for one unit of one key, each again as soon as it has its answer, until they are told to stop. */
+import { setImmediate } from 'node:timers/promises'
+import type { BaseStore, Throttle } from 'onrush'
+import { type Tally, type Target, throttleOf } from './orders.ts'
+
+/** Enough to fill the calls to Redis. */
+const CALLERS = 512
+
+/** Answers after which a caller lets others have their turn: the in-process store makes nobody wait. */
+const ROW = 64
+
+export class Hammer {
+  #asked = 0
+  #admitted = 0
+  #latest = 0
+  #stopped = false
+  readonly #done: Promise<unknown>
+
+  constructor(store: BaseStore, target: Target) {
+    const throttle = throttleOf(store, target)
+    this.#done = Promise.all(Array.from({ length: CALLERS }, () => this.#call(throttle, target.key)))
+  }
+
+  get tally(): Tally {
+    return { asked: this.#asked, admitted: this.#admitted, latest: this.#latest }
+  }
+
+  /** Resolves when every question has its answer; rejects with what went wrong with one. */
+  async stop(): Promise<Tally> {
+    this.#stopped = true
+    await this.#done
+    return this.tally
+  }
+
+  async #call(throttle: Throttle, key: string): Promise<void> {
+    for (let count = 1; !this.#stopped; count++) {
+      const { limited } = await throttle.check(key)
+      this.#asked++
+      if (!limited) {
+        this.#admitted++
+        this.#latest = performance.timeOrigin + performance.now()
+      }
+      if (count % ROW === 0) await setImmediate()
+    }
+  }
+}

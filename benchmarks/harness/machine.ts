@@ -1,0 +1,78 @@
+/** On what a result was measured. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { RedisServer } from '../../test/support/servers/redis.ts'
+
+const ROOT = new URL('../../', import.meta.url)
+const PACKAGES = ['ioredis', 'redis', 'rate-limiter-flexible', 'rate-limit-redis', 'express-rate-limit', 'redis-gcra']
+
+export interface Machine {
+  readonly processor: string
+  readonly cores: number
+  readonly memoryGigabytes: number
+  readonly system: string
+  /** Of one minute, when the run started. */
+  readonly loadAverage: number
+}
+
+export type Versions = Readonly<Record<string, string>>
+
+export function describeMachine(): Machine {
+  const cores = cpus()
+  return {
+    processor: cores[0]?.model ?? 'unknown',
+    cores: cores.length,
+    memoryGigabytes: Math.round(totalmem() / 1e9),
+    system: `${platform()} ${release()} ${arch()}`,
+    loadAverage: loadavg()[0] ?? 0,
+  }
+}
+
+export async function describeVersions(redis: RedisServer): Promise<Versions> {
+  const server = String(await redis.command('INFO', 'server'))
+  return {
+    onrush: `${packageVersion(new URL('package.json', ROOT))} (${commit()})`,
+    node: process.version,
+    redis: /^redis_version:(\S+)/m.exec(server)?.[1] ?? 'unknown',
+    ...Object.fromEntries(
+      PACKAGES.map((name) => [name, packageVersion(new URL(`node_modules/${name}/package.json`, ROOT))]),
+    ),
+  }
+}
+
+/** The share of the processor that others take while this process rests; NaN where the system does not tell. */
+export async function othersShare(milliseconds: number): Promise<number> {
+  const before = ticks()
+  await sleep(milliseconds)
+  const after = ticks()
+  return (after.busy - before.busy) / (after.all - before.all)
+}
+
+function ticks(): { busy: number; all: number } {
+  const all = cpus().flatMap(({ times }) => Object.values(times))
+  const idle = cpus().map(({ times }) => times.idle)
+  return { busy: sum(all) - sum(idle), all: sum(all) }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}
+
+function packageVersion(file: URL): string {
+  const { version }: { version: string } = JSON.parse(readFileSync(file, 'utf8'))
+  return version
+}
+
+function commit(): string {
+  const git = (...args: string[]) =>
+    execFileSync('git', args, { cwd: fileURLToPath(ROOT), encoding: 'utf8', stdio: 'pipe' })
+  try {
+    const changed = git('status', '--porcelain', '--', 'src', 'lua') !== ''
+    return `${git('rev-parse', '--short', 'HEAD').trim()}${changed ? ' with changes' : ''}`
+  } catch {
+    return 'not committed'
+  }
+}

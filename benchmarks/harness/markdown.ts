@@ -1,0 +1,47 @@
+/** Results as documents show them, each between two comments that name it. */
+import type { Result } from './results.ts'
+import { goalTable, sectionTable, type Table } from './tables.ts'
+
+const BLOCK = /(<!-- results: (\S+) -->\n)[\s\S]*?(<!-- end of results -->)/g
+
+/** The document with each block `<!-- results: name --> … <!-- end of results -->` filled anew by what `textOf` its name. */
+export function filled(document: string, textOf: (name: string) => string): string {
+  return document.replace(BLOCK, (_, begin: string, name: string, end: string) => `${begin}\n${textOf(name)}\n\n${end}`)
+}
+
+/** `plots`: where the picture of a section lies, seen from the document, if it has one. */
+export function resultText(result: Result, plots: ReadonlyMap<string, string>): string {
+  const parts = [`${result.about} ${measuredWith(result)}`]
+  for (const section of result.sections) {
+    const plot = plots.get(section.name)
+    parts.push(`**${section.title}**`, tableText(sectionTable(section)))
+    if (plot !== undefined) parts.push(`![${result.title}: ${section.title}](${plot})`)
+  }
+  parts.push(...(result.remarks ?? []))
+  if (result.noise.noisy) parts.push(`The machine was noisy: ${result.noise.signs.join(' ')}`)
+  return parts.join('\n\n')
+}
+
+export function goalsText(results: readonly Result[]): string {
+  return tableText(goalTable(results.flatMap(({ goals }) => goals)))
+}
+
+/** The machines and versions of all results; one line when they are the same. */
+export function machineText(results: readonly Result[]): string {
+  const texts = results.map(({ machine, versions, date }) => {
+    const used = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
+    const { cores, processor, memoryGigabytes, system } = machine
+    return `${date.slice(0, 10)}: ${cores} cores of ${processor}, ${memoryGigabytes} GB, ${system}; ${used.join(', ')}.`
+  })
+  return [...new Set(texts)].join('\n\n')
+}
+
+function measuredWith({ pace }: Result): string {
+  return `Medians of ${pace.rounds} rounds of ${pace.roundTime} ms each, quartiles in brackets.`
+}
+
+function tableText({ head, rows }: Table): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const rule = head.map((_, column) => (column === 0 ? '---' : '---:'))
+  return [line(head), line(rule), ...rows.map(line)].join('\n')
+}

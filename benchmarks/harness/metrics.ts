@@ -1,0 +1,54 @@
+/** Everything that is measured, once: what it is called on the terminal, in the documents and in the results. */
+
+export interface Metric {
+  readonly heading: string
+  /** Shows how far the rounds lay apart too. Default false. */
+  readonly withSpread?: boolean
+}
+
+export const METRICS = {
+  rate: { heading: 'checks/s', withSpread: true },
+  clientTime: { heading: 'client µs' },
+  serverTime: { heading: 'server µs' },
+  serverProcessorTime: { heading: 'server CPU µs' },
+  calls: { heading: 'calls' },
+  p50: { heading: 'p50 µs' },
+  p99: { heading: 'p99 µs' },
+  p999: { heading: 'p99.9 µs' },
+  utilization: { heading: 'event loop busy %' },
+  loopDelay99: { heading: 'loop delay p99 ms' },
+  loopDelayMost: { heading: 'loop delay max ms' },
+  bytesPerKey: { heading: 'bytes/key' },
+  growthPerKey: { heading: 'used_memory/key' },
+  keys: { heading: 'keys' },
+  heapPerKey: { heading: 'heap bytes/key' },
+  heap: { heading: 'heap MB' },
+  residentSet: { heading: 'RSS MB' },
+  mostInAPeriod: { heading: 'most in a period ÷ limit' },
+  admitted: { heading: 'admitted' },
+  callsPerAdmission: { heading: 'calls/admission' },
+  unitsLost: { heading: 'units lost' },
+} as const satisfies Record<string, Metric>
+
+export type MetricName = keyof typeof METRICS
+
+/** One number a round. */
+export type Samples = { readonly [Name in MetricName]?: readonly number[] }
+
+/** One round of one contestant. */
+export type Measurement = { readonly [Name in MetricName]?: number }
+
+/** Rounds, in their order, by metric. A metric that one round lacks is left out. */
+export function samplesOf(rounds: readonly Measurement[]): Samples {
+  const names = Object.keys(rounds[0] ?? {}).filter(isMetric)
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const values = rounds.map((round) => round[name]).filter((value) => value !== undefined)
+      return values.length === rounds.length ? [[name, values]] : []
+    }),
+  )
+}
+
+export function isMetric(name: string): name is MetricName {
+  return name in METRICS
+}

@@ -1,0 +1,44 @@
+/** Results as they are kept in `benchmarks/results`, one file a question. Only a run writes them. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import type { Answer } from './answer.ts'
+import type { Pace } from './bench.ts'
+import type { Machine, Versions } from './machine.ts'
+import type { JudgedGoal, Noise } from './verdict.ts'
+
+const DIRECTORY = new URL('../results/', import.meta.url)
+
+export interface Result extends Answer {
+  readonly question: string
+  readonly title: string
+  readonly about: string
+  /** ISO 8601. */
+  readonly date: string
+  /** That the question took. */
+  readonly seconds: number
+  readonly pace: Pace
+  readonly machine: Machine
+  readonly versions: Versions
+  readonly noise: Noise
+  readonly goals: readonly JudgedGoal[]
+}
+
+/** A quick run is kept apart, as `<question>.quick.json`: documents are made of full runs only. */
+export function writeResult(result: Result): void {
+  mkdirSync(DIRECTORY, { recursive: true })
+  const file = `${result.question}${result.pace.quick ? '.quick' : ''}.json`
+  writeFileSync(new URL(file, DIRECTORY), `${JSON.stringify(result, roundedNumber, 2)}\n`)
+}
+
+/** Those of full runs, by question; none before the first. */
+export function readResults(): Map<string, Result> {
+  const files = (existsSync(DIRECTORY) ? readdirSync(DIRECTORY) : []).filter(
+    (name) => name.endsWith('.json') && !name.endsWith('.quick.json'),
+  )
+  const results = files.map((file): Result => JSON.parse(readFileSync(new URL(file, DIRECTORY), 'utf8')))
+  return new Map(results.map((result) => [result.question, result]))
+}
+
+/** Six digits are more than any clock here tells. */
+function roundedNumber(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
+}

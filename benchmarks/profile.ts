@@ -1,0 +1,56 @@
+/**
+ * Drives one contestant for a while and keeps a profile of it, to be opened in the developer tools of Chrome or VS Code:
+ * `npx tsx benchmarks/profile.ts onrush --keys 10000 --in-flight 512`. Of onrush it takes `dist` as it is.
+ */
+import { writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
+import { parseArgs } from 'node:util'
+import { startRedis } from '../test/support/servers/redis.ts'
+import { CONTESTANTS, type ContestantName } from './contestants.ts'
+import { costPerDecision, measurementOf } from './harness/compare.ts'
+import { uniformKeys } from './harness/keys.ts'
+import { drive } from './harness/load.ts'
+import { ServerMeter } from './harness/server-meter.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    keys: { type: 'string', default: '10000' },
+    'in-flight': { type: 'string', default: '512' },
+    limit: { type: 'string', default: '20000' },
+    /** Checks before the profile and again during it. */
+    checks: { type: 'string', default: '500000' },
+    output: { type: 'string', default: 'benchmark.cpuprofile' },
+  },
+})
+
+const name = positionals[0] ?? 'onrush'
+if (!isContestant(name)) {
+  throw new RangeError(`The contestant must be one of ${Object.keys(CONTESTANTS).join(', ')}; got ${name}`)
+}
+
+await using redis = await startRedis()
+await using meter = new ServerMeter([redis.port])
+const setting = { ports: [redis.port], limit: Number(values.limit), period: 86_400_000 }
+await using contestant = await CONTESTANTS[name](setting)
+const keys = uniformKeys(Number(values.keys))
+const load = { contestant, keys, inFlight: Number(values['in-flight']), count: Number(values.checks) }
+await drive(load)
+
+const session = new Session()
+session.connect()
+await session.post('Profiler.enable')
+await session.post('Profiler.setSamplingInterval', { interval: 200 })
+await redis.command('CONFIG', 'RESETSTAT')
+await session.post('Profiler.start')
+const { result, cost } = await meter.measure(() => drive(load))
+const { profile } = await session.post('Profiler.stop')
+writeFileSync(values.output, JSON.stringify(profile))
+
+console.log({ ...measurementOf(result), ...costPerDecision(cost, result.decisions) })
+// What scripts call is counted in their own time as well as here.
+console.log(String(await redis.command('INFO', 'commandstats')))
+
+function isContestant(text: string): text is ContestantName {
+  return text in CONTESTANTS
+}

@@ -1,0 +1,29 @@
+/** All questions, in the order in which a run asks them. */
+import type { Question } from './harness/bench.ts'
+import { accuracy } from './questions/accuracy.ts'
+import { cluster } from './questions/cluster.ts'
+import { eventLoop } from './questions/event-loop.ts'
+import { growth } from './questions/growth.ts'
+import { hotKey } from './questions/hot-key.ts'
+import { localStores } from './questions/local-stores.ts'
+import { loneCaller } from './questions/lone-caller.ts'
+import { processMemory } from './questions/process-memory.ts'
+import { processes } from './questions/processes.ts'
+import { redisMemory } from './questions/redis-memory.ts'
+import { refusedKeys } from './questions/refused-keys.ts'
+import { uniqueKeys } from './questions/unique-keys.ts'
+
+export const QUESTIONS: readonly Question[] = [
+  uniqueKeys,
+  hotKey,
+  refusedKeys,
+  loneCaller,
+  localStores,
+  growth,
+  processes,
+  cluster,
+  eventLoop,
+  redisMemory,
+  processMemory,
+  accuracy,
+]

@@ -1,0 +1,41 @@
+/** A cluster: the keys of a batch lie on several nodes, and each slot is a call of its own. */
+import { startCluster } from '../../test/support/servers/cluster.ts'
+import type { Question } from '../harness/bench.ts'
+import { against, compare } from '../harness/compare.ts'
+import { openField, ROOMY } from '../harness/field.ts'
+import { uniformKeys } from '../harness/keys.ts'
+import { ServerMeter } from '../harness/server-meter.ts'
+
+const KEYS = 10_000
+const IN_FLIGHT = 512
+const PEER = 'rate-limiter-flexible'
+
+export const cluster: Question = {
+  name: 'cluster',
+  title: 'A cluster of three masters',
+  about:
+    '10,000 keys on three masters, 512 checks in flight in one process, none refused. Server times are of all masters.',
+  async ask(bench) {
+    await using servers = await startCluster({ masters: 3, replicas: 0 })
+    const ports = servers.addresses.map(({ port }) => port)
+    await using meter = new ServerMeter(ports)
+    await using field = await openField(
+      ['onrush', 'onrush shards', PEER, 'redis-gcra', 'INCR'],
+      { ports, ...ROOMY },
+      uniformKeys(KEYS),
+    )
+    const rows = await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter })
+    return {
+      settings: { keys: KEYS, inFlight: IN_FLIGHT, masters: 3 },
+      sections: [
+        {
+          name: 'cluster',
+          title: 'Each key as likely as any other',
+          ratio: `× ${PEER}`,
+          plot: { kind: 'bars', metric: 'rate' },
+          rows: against(rows, PEER),
+        },
+      ],
+    }
+  },
+}

@@ -1,0 +1,122 @@
+/** Whether a decision costs more when there is more of something: keys, units in a limit, layers, units in a request. */
+import { type OnrushOptions, openOnrush } from '../contestants/onrush.ts'
+import { type Row, rowOf, type Section } from '../harness/answer.ts'
+import type { Bench, Question } from '../harness/bench.ts'
+import { compare, type Entrant, ratio } from '../harness/compare.ts'
+import type { Setting } from '../harness/contestant.ts'
+import { closing, ROOMY } from '../harness/field.ts'
+import { keyName, uniformKeys } from '../harness/keys.ts'
+import { drive } from '../harness/load.ts'
+
+const IN_FLIGHT = 512
+
+/** One contestant of a section. */
+interface Variant {
+  readonly name: string
+  readonly at: number
+  readonly options?: OnrushOptions
+  readonly limit: number
+  readonly period: number
+  /** How many there are. */
+  readonly keys: number
+}
+
+export const growth: Question = {
+  name: 'growth',
+  title: 'Growth',
+  about:
+    'What a decision costs when there is more of something, against the least of it. 512 checks in flight in one process.',
+  async ask(full) {
+    const step = full.quick ? 2 : 1
+    const bench = { ...full, roundTime: full.roundTime / 2, warmUpTime: full.warmUpTime / 2 }
+    const keys = await section(bench, 'keys', 'keys', sizes(3, bench.quick ? 5 : 6, step).map(keysVariant), true)
+    const limits = sizes(1, 6, step).flatMap((limit) => [
+      limitVariant('onrush', limit),
+      limitVariant('onrush moving window', limit),
+    ])
+    const layers = [1, 2, 4, 8].map(layersVariant)
+    const quantities = sizes(0, 6, step).map(quantityVariant)
+    return {
+      settings: { inFlight: IN_FLIGHT },
+      sections: [
+        keys,
+        await section(bench, 'limits', 'limit', limits),
+        await section(bench, 'layers', 'layers', layers),
+        await section(bench, 'quantities', 'quantity', quantities),
+      ],
+      goals: [
+        {
+          text: `growth 10^3 → ${bench.quick ? '10^5 (10^6 in a full run)' : '10^6'} keys: ≤ 1.5× the cost per decision`,
+          samples: keys.rows.at(-1)?.ratios ?? [],
+          bound: { atMost: 1.5 },
+        },
+      ],
+    }
+  },
+}
+
+/** A key lives on for the 43 s that one unit takes to come back. */
+function keysVariant(keys: number): Variant {
+  return { name: 'onrush', at: keys, ...ROOMY, limit: 2000, keys }
+}
+
+/** Keys that ask for more than the smaller limits allow. */
+function limitVariant(name: 'onrush' | 'onrush moving window', limit: number): Variant {
+  const options: OnrushOptions = name === 'onrush' ? {} : { algorithm: 'moving window' }
+  return { name, at: limit, options, limit, period: 10_000, keys: 100 }
+}
+
+function layersVariant(layers: number): Variant {
+  return { name: 'onrush', at: layers, options: { layers }, ...ROOMY, keys: 1000 }
+}
+
+function quantityVariant(quantity: number): Variant {
+  return { name: 'onrush', at: quantity, options: { quantity }, ...ROOMY, limit: quantity * ROOMY.limit, keys: 1000 }
+}
+
+/** `filled`: all keys are there before the clock runs. */
+async function section(
+  bench: Bench,
+  name: string,
+  varied: string,
+  variants: readonly Variant[],
+  filled = false,
+): Promise<Section> {
+  await bench.meter.flush()
+  await using field = closing(
+    await Promise.all(
+      variants.map((variant, index) => open(variant, { ports: [bench.redis.port], database: index, ...variant })),
+    ),
+  )
+  if (filled) await fill(bench, field.entrants)
+  const rows = await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter: bench.meter })
+  return {
+    name,
+    title: `More ${name}`,
+    varied,
+    ratio: 'cost × least',
+    plot: { kind: 'lines', metric: 'rate' },
+    rows: rows.map((row) => ({ ...row, ratios: ratio(firstOf(rows, row.contestant), row, 'rate') })),
+  }
+}
+
+async function open({ name, at, options, keys }: Variant, setting: Setting): Promise<Entrant> {
+  return { name, at, contestant: await openOnrush(setting, options), keys: uniformKeys(keys) }
+}
+
+async function fill(bench: Bench, entrants: readonly Entrant[]): Promise<void> {
+  bench.progress.expect(entrants.length)
+  for (const { name, contestant, at = 0 } of entrants) {
+    await drive({ contestant, keys: keyName, inFlight: IN_FLIGHT, count: at })
+    bench.progress.step(name)
+  }
+}
+
+function firstOf(rows: readonly Row[], contestant: string): Row {
+  return rowOf(rows, contestant, rows.find((row) => row.contestant === contestant)?.at)
+}
+
+/** Powers of ten, or each second one. */
+function sizes(from: number, to: number, step: number): number[] {
+  return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, index) => 10 ** (from + index * step))
+}

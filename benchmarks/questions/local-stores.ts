@@ -1,0 +1,42 @@
+/** In the process, without a server: where the algorithm and what is made for each check are all that there is. */
+import { rowOf } from '../harness/answer.ts'
+import type { Question } from '../harness/bench.ts'
+import { against, compare, ratio } from '../harness/compare.ts'
+import { openField } from '../harness/field.ts'
+import { uniformKeys } from '../harness/keys.ts'
+
+const KEYS = 10_000
+const PEER = 'RateLimiterMemory'
+
+export const localStores: Question = {
+  name: 'local-stores',
+  title: 'In-process stores',
+  about: '10,000 keys in the memory of the process, one check after another, none refused.',
+  async ask(bench) {
+    await using field = await openField(
+      ['onrush checkSync', 'onrush checkSync, TlruCacheStore', 'onrush check', PEER, 'nothing'],
+      { ports: [], limit: 1_000_000, period: 3_600_000 },
+      uniformKeys(KEYS),
+    )
+    const rows = against(await compare(bench, field.entrants, { inFlight: 1 }), PEER)
+    const peer = rowOf(rows, PEER)
+    return {
+      settings: { keys: KEYS, inFlight: 1 },
+      sections: [
+        { name: 'local', title: 'In the process', ratio: `× ${PEER}`, plot: { kind: 'bars', metric: 'rate' }, rows },
+      ],
+      goals: [
+        {
+          text: `local, checkSync GCRA: ≥ 4× ${PEER}`,
+          samples: ratio(rowOf(rows, 'onrush checkSync'), peer, 'rate'),
+          bound: { atLeast: 4 },
+        },
+        {
+          text: `local, async check GCRA: ≥ 1.2× ${PEER}`,
+          samples: ratio(rowOf(rows, 'onrush check'), peer, 'rate'),
+          bound: { atLeast: 1.2 },
+        },
+      ],
+    }
+  },
+}

@@ -1,0 +1,42 @@
+/** Keys that have nothing left: who is refused keeps asking, and each answer should cost as little as can be. */
+import { rowOf } from '../harness/answer.ts'
+import type { Question } from '../harness/bench.ts'
+import { against, compare, ratio } from '../harness/compare.ts'
+import { openField } from '../harness/field.ts'
+import { keyName, uniformKeys } from '../harness/keys.ts'
+import { drive } from '../harness/load.ts'
+
+const KEYS = 10_000
+const IN_FLIGHT = 512
+const PEER = 'rate-limiter-flexible inMemoryBlock'
+
+export const refusedKeys: Question = {
+  name: 'refused-keys',
+  title: 'Refused keys',
+  about:
+    '10,000 keys that have nothing left, 512 checks in flight in one process, all refused; with and without a memory of who is refused (denyCache, inMemoryBlockOnConsumed).',
+  async ask(bench) {
+    await using field = await openField(
+      ['onrush denyCache', 'onrush', PEER, 'rate-limiter-flexible', 'GCRA EVALSHA', 'nothing'],
+      { ports: [bench.redis.port], limit: 1, period: 3_600_000 },
+      uniformKeys(KEYS),
+    )
+    for (const { contestant } of field.entrants) {
+      await drive({ contestant, keys: (index) => keyName(index >>> 1), inFlight: IN_FLIGHT, count: KEYS * 2 })
+    }
+    const rows = against(await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter: bench.meter }), PEER)
+    return {
+      settings: { keys: KEYS, inFlight: IN_FLIGHT },
+      sections: [
+        { name: 'refused', title: 'All refused', ratio: `× ${PEER}`, plot: { kind: 'bars', metric: 'rate' }, rows },
+      ],
+      goals: [
+        {
+          text: `refused keys, denyCache: ≥ 3× ${PEER}`,
+          samples: ratio(rowOf(rows, 'onrush denyCache'), rowOf(rows, PEER), 'rate'),
+          bound: { atLeast: 3 },
+        },
+      ],
+    }
+  },
+}

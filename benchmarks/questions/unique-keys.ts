@@ -1,0 +1,65 @@
+/** Many callers, many keys: the usual load of a service. */
+
+import { rowOf, type Section } from '../harness/answer.ts'
+import type { Bench, Question } from '../harness/bench.ts'
+import { against, compare, ratio } from '../harness/compare.ts'
+import { openField, ROOMY } from '../harness/field.ts'
+import { type Keys, uniformKeys, zipfKeys } from '../harness/keys.ts'
+
+const KEYS = 10_000
+const IN_FLIGHT = 512
+/** As roomy as a key needs that has a tenth of all checks; the rarest live on for half a second. */
+const HOT = { limit: 100_000, period: 43_200_000 }
+const PEER = 'rate-limiter-flexible'
+
+export const uniqueKeys: Question = {
+  name: 'unique-keys',
+  title: 'Many keys',
+  about: '10,000 keys, 512 checks in flight in one process, none refused.',
+  async ask(bench) {
+    const uniform = await section(bench, 'uniform', 'Each key as likely as any other', ROOMY, uniformKeys(KEYS))
+    const zipf = await section(
+      bench,
+      'zipf',
+      'Keys by Zipf: the first is asked for in a tenth of all checks',
+      HOT,
+      zipfKeys(KEYS),
+    )
+    const us = rowOf(uniform.rows, 'onrush')
+    const peer = rowOf(uniform.rows, PEER)
+    return {
+      settings: { keys: KEYS, inFlight: IN_FLIGHT },
+      sections: [uniform, zipf],
+      goals: [
+        { text: `unique keys: ≥ 5× ${PEER}`, samples: ratio(us, peer, 'rate'), bound: { atLeast: 5 } },
+        {
+          text: 'unique keys: ≥ 2× raw INCR without autopipelining',
+          samples: ratio(us, rowOf(uniform.rows, 'INCR'), 'rate'),
+          bound: { atLeast: 2 },
+        },
+        {
+          text: `server time per decision: ≤ 0.45× that of ${PEER}`,
+          samples: ratio(us, peer, 'serverTime'),
+          bound: { atMost: 0.45 },
+        },
+      ],
+    }
+  },
+}
+
+async function section(
+  bench: Bench,
+  name: string,
+  title: string,
+  quota: { limit: number; period: number },
+  keys: Keys,
+): Promise<Section> {
+  await bench.meter.flush()
+  await using field = await openField(
+    ['onrush', PEER, 'rate-limit-redis', 'redis-gcra', 'GCRA EVALSHA', 'INCR', 'INCR autopipelining', 'nothing'],
+    { ports: [bench.redis.port], ...quota },
+    keys,
+  )
+  const rows = await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter: bench.meter })
+  return { name, title, ratio: `× ${PEER}`, plot: { kind: 'bars', metric: 'rate' }, rows: against(rows, PEER) }
+}

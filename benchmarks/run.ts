@@ -1,0 +1,92 @@
+/** `npm run bench -- [question …] [--quick] [--rounds n]`: asks the questions, prints the answers, keeps them in `results`. */
+import { parseArgs } from 'node:util'
+import { startRedis } from '../test/support/servers/redis.ts'
+import { type Bench, FULL, type Pace, QUICK, type Question } from './harness/bench.ts'
+import { build } from './harness/build.ts'
+import { describeMachine, describeVersions, type Machine, othersShare, type Versions } from './harness/machine.ts'
+import { Progress } from './harness/progress.ts'
+import { type Result, writeResult } from './harness/results.ts'
+import { ServerMeter } from './harness/server-meter.ts'
+import { print, printGoals } from './harness/terminal.ts'
+import { judgeGoal, judgeNoise } from './harness/verdict.ts'
+import { QUESTIONS } from './questions.ts'
+
+const USAGE = `npm run bench -- [question …] [options]
+  --quick       all questions in less than a minute
+  --rounds <n>  how often each contestant is asked
+  --list        names the questions
+Without a question, all are asked.`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    list: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) console.log(USAGE)
+else await run()
+
+async function run(): Promise<void> {
+  if (values.list) {
+    for (const { name, about } of QUESTIONS) console.log(`${name.padEnd(16)}${about}`)
+    return
+  }
+  const questions = chosen(QUESTIONS, positionals)
+  const pace = values.quick ? QUICK : FULL
+  // Before the build, which is a load too.
+  const machine = describeMachine()
+  build()
+  await askAll(questions, { ...pace, rounds: rounds(values.rounds) ?? pace.rounds }, machine)
+}
+
+async function askAll(questions: readonly Question[], pace: Pace, machine: Machine): Promise<void> {
+  await using redis = await startRedis()
+  await using meter = new ServerMeter([redis.port])
+  const bench: Bench = { ...pace, redis, meter, progress: new Progress() }
+  const versions = await describeVersions(redis)
+  const results: Result[] = []
+  for (const question of questions) {
+    const result = await ask(question, bench, machine, versions)
+    writeResult(result)
+    print(result)
+    results.push(result)
+  }
+  printGoals(results)
+}
+
+async function ask(question: Question, bench: Bench, machine: Machine, versions: Versions): Promise<Result> {
+  const { name, title, about } = question
+  const { quick, rounds, roundTime, warmUpTime } = bench
+  const start = performance.now()
+  await bench.meter.flush()
+  const others = await othersShare(quick ? 100 : 300)
+  bench.progress.start(name)
+  const answer = await question.ask(bench).finally(() => bench.progress.stop())
+  const noise = judgeNoise(answer.sections, others)
+  return {
+    ...{ question: name, title, about, date: new Date().toISOString(), seconds: (performance.now() - start) / 1000 },
+    pace: { quick, rounds, roundTime, warmUpTime },
+    ...{ machine, versions, noise },
+    ...answer,
+    goals: (answer.goals ?? []).map((goal) => judgeGoal(goal, noise)),
+  }
+}
+
+function chosen(questions: readonly Question[], names: readonly string[]): readonly Question[] {
+  const known = questions.map(({ name }) => name)
+  const unknown = names.find((name) => !known.includes(name))
+  if (unknown !== undefined) throw new RangeError(`question must be one of ${known.join(', ')}; got ${unknown}`)
+  return names.length === 0 ? questions : questions.filter(({ name }) => names.includes(name))
+}
+
+function rounds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1)
+    throw new RangeError(`--rounds must be a positive whole number, got ${text}`)
+  return count
+}

@@ -1,0 +1,33 @@
+-- What every part of a script needs.
+
+local MAXIMUM_UNITS = 9007199254740991
+-- Looked up once: a script reads globals slowly.
+local call, structPack, structUnpack = redis.call, struct.pack, struct.unpack
+local ceil, floor, frexp, max, min = math.ceil, math.floor, math.frexp, math.max, math.min
+
+-- False for NaN. Twin of isWhole in src/algorithms/algorithm.ts.
+local function isWhole(value, most)
+  return value >= 0 and value <= most and value % 1 == 0
+end
+
+-- Units as they can be counted: a debt is capped, and nobody has less than nothing.
+local function inRange(units)
+  if units < 0 then
+    return 0
+  end
+  return units < MAXIMUM_UNITS and units or MAXIMUM_UNITS
+end
+
+-- `x + -x % 1` is x rounded up, without the price of a call to C; so it stands where every check comes by.
+
+local grain = 1
+
+-- The instant, in ms, until which a state is kept that counts until `ends`, and counts for `lifetime` ms when it is written: no
+-- later than twice as long. It stays the same over many writes, so that most need not set it again.
+local function keptUntil(ends, lifetime)
+  if lifetime < grain or lifetime >= 2 * grain then
+    local _, exponent = frexp(lifetime)
+    grain = exponent > 1 and 2 ^ (exponent - 1) or 1
+  end
+  return ends - ends % grain + grain
+end

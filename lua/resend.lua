@@ -1,0 +1,21 @@
+-- Makes a call safe to be sent again: each place of a store, of which there are a few, has a record of its last call and the reply.
+-- decideCall() is the whole script that decides.
+--
+-- KEYS     those of the call, and last the record
+-- ARGV     those of the call, and last: the call's number, which only rises at a place; ms that the record lives
+-- Reply    that of the call; where it was made before, what was replied then; nil to a late duplicate of an earlier call
+
+local record, lifetime, number = table.remove(KEYS), table.remove(ARGV), tonumber(table.remove(ARGV))
+local seen = redis.pcall('GET', record)
+if type(seen) == 'string' and #seen >= 8 then
+  local last = struct.unpack('<d', seen)
+  if last == number then
+    return seen:sub(9)
+  end
+  if last > number then
+    return false
+  end
+end
+local reply = decideCall()
+redis.call('SET', record, struct.pack('<d', number) .. reply, 'PX', lifetime)
+return reply

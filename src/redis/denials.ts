@@ -1,0 +1,106 @@
+/**
+ * Refusals that are known here: until its `retryAfter` nobody else's spending can make a refusal wrong, so the same question,
+ * or one for more, needs no Redis. A clear, refund or settlement by another process can, until the refusal is `maxAge` old.
+ */
+import { LRUCache } from 'lru-cache'
+import { checkInteger, checkMilliseconds, checkOptions } from '../arguments.ts'
+import { RateLimitResult } from '../result.ts'
+import type { Batch } from './batch.ts'
+import type { RedisDecider } from './decider.ts'
+
+export interface DenyCacheOptions {
+  /** The most keys whose refusal is remembered; the least recently asked is pushed out. A positive safe integer. */
+  readonly maxSize: number
+  /** ms for which a refusal is remembered at most, however long its `retryAfter`. Default 60,000. */
+  readonly maxAge?: number | undefined
+}
+
+/** A refusal of one throttle; more of the same key follow. */
+interface Denial {
+  readonly decider: RedisDecider
+  readonly quantity: number
+  readonly result: RateLimitResult
+  /** When the call was sent that was refused, in ms. */
+  readonly since: number
+  readonly until: number
+  readonly next: Denial | undefined
+}
+
+export class Denials {
+  readonly #denials: LRUCache<string, Denial>
+  readonly #maxAge: number
+  readonly #now: () => number
+
+  /** @param now ms, of the clock that decides */
+  constructor(options: DenyCacheOptions, now: () => number) {
+    checkOptions('denyCache', options)
+    const { maxSize, maxAge = 60_000 } = options
+    checkInteger('maxSize of denyCache', maxSize, 1)
+    checkMilliseconds('maxAge of denyCache', maxAge)
+    this.#denials = new LRUCache({ max: maxSize })
+    this.#maxAge = maxAge
+    this.#now = now
+  }
+
+  now(): number {
+    return this.#now()
+  }
+
+  /** The answer to a check that was refused before, for no less; `undefined` where Redis must be asked. */
+  find(decider: RedisDecider, key: string, quantity: number): RateLimitResult | undefined {
+    let denial = this.#denials.get(key)
+    while (denial !== undefined && denial.decider !== decider) denial = denial.next
+    if (denial === undefined || quantity < denial.quantity) return undefined
+    const now = this.#now()
+    if (now >= denial.until || now < denial.since) return undefined
+    return aged(denial.result, quantity, now - denial.since)
+  }
+
+  /** Remembers the refusals of a call that was sent at `sentAt`. */
+  note(batch: Batch, sentAt: number): void {
+    for (const { decider, key, quantity, refused, subjects } of batch.entries) {
+      if (refused === undefined || subjects !== undefined || quantity === 0 || batch.isStale(key)) continue
+      if (refused.retryAfter === Number.POSITIVE_INFINITY) continue
+      const until = sentAt + Math.min(refused.retryAfter, this.#maxAge)
+      const others = without(this.#denials.peek(key), decider, this.#now())
+      this.#denials.set(key, { decider, quantity, result: refused, since: sentAt, until, next: others })
+    }
+  }
+
+  /** What was known of the key may be wrong from now on. */
+  forget(key: string): void {
+    this.#denials.delete(key)
+  }
+
+  clear(): void {
+    this.#denials.clear()
+  }
+}
+
+/** The other throttles' refusals that still hold. */
+function without(denial: Denial | undefined, decider: RedisDecider, now: number): Denial | undefined {
+  if (denial === undefined) return undefined
+  const next = without(denial.next, decider, now)
+  if (denial.decider === decider || denial.until <= now) return next
+  return denial.next === next ? denial : { ...denial, next }
+}
+
+/** The refusal as it reads some ms later; a quantity beyond the limit can never pass. */
+function aged(result: RateLimitResult, quantity: number, elapsed: number): RateLimitResult {
+  const layers = result.layers.length > 1 ? result.layers.map((layer) => aged(layer, quantity, elapsed)) : undefined
+  const impossible = result.limited && quantity > result.quota.limit
+  return new RateLimitResult({
+    limited: result.limited,
+    limit: result.limit,
+    remaining: result.remaining,
+    resetAfter: later(result.resetAfter, elapsed),
+    retryAfter: impossible ? Number.POSITIVE_INFINITY : later(result.retryAfter, elapsed),
+    quota: result.quota,
+    layers,
+  })
+}
+
+/** In whole µs, rounded up. */
+function later(milliseconds: number, elapsed: number): number {
+  return Math.max(Math.ceil((milliseconds - elapsed) * 1000) / 1000, 0)
+}

@@ -1,0 +1,42 @@
+/** One who asked, and the promise that was made. */
+import type { Turn } from '../algorithms/turns.ts'
+import type { RateLimitResult } from '../result.ts'
+
+/** What a reply says besides the result. */
+export interface Told {
+  /** Where what was spent stands, for each layer. */
+  readonly marks?: readonly number[]
+  readonly turn?: Turn
+}
+
+/** Settled once; then `resolve` and `reject` do nothing more. */
+export interface Waiter {
+  readonly resolve: (result: RateLimitResult) => void
+  readonly reject: (reason: unknown) => void
+  /** When it was asked, in ms of the process's steady clock. */
+  readonly askedAt: number
+  /** Told more than the result, just before it. */
+  readonly tell: ((told: Told) => void) | undefined
+  next: Waiter | undefined
+  /** True when it has been told something already, such as that its time is over. */
+  over: boolean
+}
+
+const nobody = (): void => {}
+let capturedResolve: (result: RateLimitResult) => void = nobody
+let capturedReject: (reason: unknown) => void = nobody
+
+/** What to make a promise with: one function for all, so that none needs a closure of its own. */
+export function capture(resolve: (result: RateLimitResult) => void, reject: (reason: unknown) => void): void {
+  capturedResolve = resolve
+  capturedReject = reject
+}
+
+/** The waiter of the promise that was made last. */
+export function captured(askedAt: number, tell: Waiter['tell']): Waiter {
+  const waiter = { resolve: capturedResolve, reject: capturedReject, askedAt, tell, next: undefined, over: false }
+  // A promise holds the context it was made in, which must not live until the next check.
+  capturedResolve = nobody
+  capturedReject = nobody
+  return waiter
+}

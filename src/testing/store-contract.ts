@@ -1,0 +1,94 @@
+/** The contract of stores as a suite, under any runner that has `describe` and `it`. */
+import { checkFunction, checkOptions, checkText } from '../arguments.ts'
+import type { Clock } from '../clock.ts'
+import type { Awaitable, BaseStore } from '../stores/base.ts'
+import { limiterTests } from './limiter-tests.ts'
+import { recordTests } from './record-tests.ts'
+import { swapTests } from './swap-tests.ts'
+import { timeTests } from './time-tests.ts'
+
+/** What the runner hands to a test; vitest's and node:test's contexts both are such. */
+export interface SkippableTest {
+  skip(reason?: string): unknown
+}
+
+/** `{ describe, it }` of vitest, of node:test, or of another runner like them. */
+export interface TestRunner {
+  readonly describe: (name: string, body: () => void) => unknown
+  readonly it: (name: string, test: (context?: SkippableTest) => Promise<void>) => unknown
+}
+
+export interface StoreContractOptions<Store extends BaseStore = BaseStore> {
+  /** What the suite is called. */
+  readonly name: string
+  /** Makes a store; called once for each test. It need not be empty: every test has keys of its own. */
+  readonly store: () => Awaitable<Store>
+  /** A second handle on the data of `store`, as another process would have it; for stores that many processes share. */
+  readonly sharedStore?: ((store: Store) => Awaitable<BaseStore>) | undefined
+  /** As `store`, with a clock that the store goes by, in µs since the epoch; for stores that can be given one. */
+  readonly storeWithClock?: ((clock: Clock) => Awaitable<BaseStore>) | undefined
+  /** Called with each store when its test is over. Default: its `close`. */
+  readonly close?: ((store: BaseStore) => Awaitable<void>) | undefined
+}
+
+/** What a test of the contract works with. */
+export interface Scene {
+  readonly store: BaseStore
+  /** The second handle; `undefined` for a store that is not shared. */
+  readonly shared: BaseStore | undefined
+  /** Says that the contract asks nothing of this store here. */
+  skip(reason: string): void
+}
+
+/** Declares one test. */
+export type Declare = (name: string, test: (scene: Scene) => Promise<void>) => void
+
+/**
+ * Declares the suite. It takes some seconds, for what may not be forgotten is waited for.
+ * @throws TypeError for options of a wrong type
+ */
+export function storeContract<Store extends BaseStore>(runner: TestRunner, options: StoreContractOptions<Store>): void {
+  checkOptions('runner', runner)
+  checkOptions('options of storeContract', options)
+  const { name, store: open, sharedStore, storeWithClock, close = (store) => store.close() } = options
+  checkText('name', name)
+  checkFunction('store', open)
+  const { describe, it } = runner
+
+  const declare: Declare = (title, test) => {
+    // The default keeps the function's length at 0: some runners take a parameter for a callback.
+    it(title, async (context = undefined) => {
+      const opened: BaseStore[] = []
+      try {
+        const store = await open()
+        opened.push(store)
+        const shared = await sharedStore?.(store)
+        if (shared !== undefined) opened.push(shared)
+        await test({ store, shared, skip: (reason) => context?.skip(reason) })
+      } finally {
+        for (const each of opened) await close(each)
+      }
+    })
+  }
+
+  describe(`${name} keeps the contract of stores`, () => {
+    describe('records', () => recordTests(declare, sharedStore !== undefined))
+    describe('compareAndSwap', () => swapTests(declare, sharedStore !== undefined))
+    describe('limiters', () => limiterTests(declare, sharedStore !== undefined))
+    if (storeWithClock !== undefined) {
+      describe('time', () => {
+        timeTests((title, test) => {
+          it(title, async (_context = undefined) => {
+            const time = { now: 1_700_000_000_000_000 }
+            const store = await storeWithClock(() => time.now)
+            try {
+              await test(store, time)
+            } finally {
+              await close(store)
+            }
+          })
+        })
+      })
+    }
+  })
+}

@@ -1,0 +1,32 @@
+/** What a process is told to ask for, and what it tells afterwards. All of it travels as JSON. */
+
+export interface JobLayer {
+  /** The class name of a limiter. */
+  readonly limiter: string
+  /** As `Quota.parseAll` reads it. */
+  readonly rate: string
+}
+
+export interface JobSubject {
+  /** Its place in `throttles`. */
+  readonly throttle: number
+  readonly key: string
+}
+
+export interface Job {
+  readonly url: string
+  readonly prefix: string
+  /** RedisStore itself, or a store of one's own upon its records. */
+  readonly store: 'redis' | 'swapping'
+  readonly throttles: readonly (readonly JobLayer[])[]
+  /** Asked all at once, in each round: one subject is a check, several are a checkAll. */
+  readonly questions: readonly (readonly JobSubject[])[]
+  /** What is asked for in each round. */
+  readonly quantities: readonly number[]
+}
+
+/** Units admitted of each question, in order. */
+export type JobResult = readonly number[]
+
+export type Request = { readonly prepare: Job } | 'go'
+export type Reply = 'ready' | { readonly admitted: JobResult } | { readonly error: string }
