@@ -1,6 +1,6 @@
 /** Shadow mode: decides as ever, and says what it would have done, but limits nobody. */
 import type { Layer } from './algorithms/driver.ts'
-import { changed, type RateLimitResult } from './result.ts'
+import { marked, type RateLimitResult } from './result.ts'
 import { type Decider, type Hold, isSync, type SyncDecider } from './stores/decider.ts'
 
 /** The decider of a throttle in shadow mode. Nobody waits for a turn there: all are told to start at once. */
@@ -60,5 +60,5 @@ export function shadowOf(decider: Decider): ShadowDecider {
 
 /** The same answer, by which nobody is limited. */
 export function unlimited(result: RateLimitResult): RateLimitResult {
-  return changed(result, ({ wouldLimit }) => ({ limited: false, retryAfter: 0, wouldLimit }))
+  return marked(result, 'shadow')
 }

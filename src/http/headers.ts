@@ -2,7 +2,7 @@
  * Header fields that tell a client its quotas: the newest draft of the IETF (draft-ietf-httpapi-ratelimit-headers-11)
  * and the forms before it.
  */
-import { type BareItem, type Item, serializeDictionary, serializeList } from 'structured-headers'
+import { type BareItem, type Item, serializeDictionary, serializeItem, serializeList } from 'structured-headers'
 import { checkOptions, named } from '../arguments.ts'
 import type { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -57,7 +57,13 @@ export function singleResults(result: RateLimitResult): readonly RateLimitResult
 const FORMS: Record<HeaderStandard, (result: RateLimitResult, key?: string | Uint8Array) => Record<string, string>> = {
   ietf(result, key) {
     const results = singleResults(result)
-    const partition: Parameter[] = key === undefined ? [] : [['pk', typeof key === 'string' ? Buffer.from(key) : key]]
+    if (key === undefined) {
+      return {
+        'RateLimit-Policy': results.map(({ quota }) => policyText(quota)).join(', '),
+        RateLimit: serializeList(results.map((single) => serviceLimit(single))),
+      }
+    }
+    const partition: Parameter = ['pk', typeof key === 'string' ? Buffer.from(key) : key]
     return {
       'RateLimit-Policy': serializeList(results.map(({ quota }) => policy(quota, partition))),
       RateLimit: serializeList(results.map((single) => serviceLimit(single, partition))),
@@ -77,11 +83,22 @@ const FORMS: Record<HeaderStandard, (result: RateLimitResult, key?: string | Uin
 
 type Parameter = [name: string, value: BareItem]
 
-function policy(quota: Quota, partition: readonly Parameter[]): Item {
+function policy(quota: Quota, ...partition: readonly Parameter[]): Item {
   return item(quota.name, ['q', integer(quota.limit)], ['w', seconds(quota.period)], ...partition)
 }
 
-function serviceLimit(result: RateLimitResult, partition: readonly Parameter[]): Item {
+/** Sent with every response and never changing, so written once. */
+const policyTexts = new WeakMap<Quota, string>()
+
+function policyText(quota: Quota): string {
+  const ready = policyTexts.get(quota)
+  if (ready !== undefined) return ready
+  const text = serializeItem(policy(quota))
+  policyTexts.set(quota, text)
+  return text
+}
+
+function serviceLimit(result: RateLimitResult, ...partition: readonly Parameter[]): Item {
   const time = wait(result)
   const left: Parameter = ['r', integer(result.remaining)]
   return time === undefined

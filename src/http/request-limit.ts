@@ -33,8 +33,8 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
   readonly counted?: Counted<Context> | undefined
   /** The form of the header fields, or `false` for none but `Retry-After`. Default `'ietf'`. */
   readonly headers?: HeaderStandard | false | undefined
-  /** Answers a refused request, in the framework's way. */
-  readonly onLimited?: ((result: RateLimitResult, ...rest: never[]) => unknown) | undefined
+  /** Answers a refused request; each framework has its own type for it. */
+  readonly onLimited?: unknown
   /**
    * What happens when the store fails. Default: the error goes to the framework's error handler, and the request is not
    * handled. `'allow'` lets it pass without a limit; a function is told the error and may answer `'allow'`. Wrong

@@ -97,7 +97,7 @@ export const ANYWHERE = -1
 /** Reads the doubles of a reply in the order of `lua/driver.lua`, and keeps what the entries before have changed. */
 class ReplyReader {
   readonly now: number
-  readonly #numbers: Float64Array
+  readonly #numbers: DataView
   readonly #places: readonly number[]
   readonly #offsets: number[] = []
   readonly #states: unknown[] = []
@@ -106,8 +106,7 @@ class ReplyReader {
   #outright: number
 
   constructor(call: Call, reply: Buffer) {
-    const { buffer, byteOffset, byteLength } = reply
-    this.#numbers = new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength))
+    this.#numbers = new DataView(reply.buffer, reply.byteOffset, reply.byteLength)
     this.#places = call.places
     this.now = this.#at(0)
     let offset = 1
@@ -163,6 +162,7 @@ class ReplyReader {
   }
 
   #at(index: number): number {
-    return this.#numbers[index] ?? Number.NaN
+    const offset = index * 8
+    return offset + 8 <= this.#numbers.byteLength ? this.#numbers.getFloat64(offset, true) : Number.NaN
   }
 }

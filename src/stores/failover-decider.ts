@@ -1,6 +1,6 @@
 /** A throttle's layers on two stores: the primary decides, or the fallback where it cannot. What one has charged is put right there. */
 import type { Layer } from '../algorithms/driver.ts'
-import { changed, type RateLimitResult } from '../result.ts'
+import { marked, type RateLimitResult } from '../result.ts'
 import type { Breaker } from './breaker.ts'
 import type { Decider, Hold } from './decider.ts'
 
@@ -96,5 +96,5 @@ function heldByFallback(hold: Hold): Hold {
 
 /** A fallback's answer, as such. */
 export function degraded(result: RateLimitResult): RateLimitResult {
-  return changed(result, () => ({ degraded: true }))
+  return marked(result, 'degraded')
 }
