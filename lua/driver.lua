@@ -15,7 +15,7 @@
 --                       CLEAR    forgets the keys
 --                       ACQUIRE  spends as of the first instant at which there is room, if that is at most `amount` µs from now
 --                       GIVE_UP  takes an ACQUIRE back where nobody has spent since: where (`amount`, `quantity`) is what it
---                                left, rolled to now, there (`amount`, `detail`) is what was before
+--                                left, rolled to the state's time, there (`amount`, `detail`) is what was before
 -- Reply    one text of little-endian doubles: now; each small state as it was read (NaN: a fresh key); and for each log of each
 --          request, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass)
 --
@@ -127,6 +127,16 @@ local function check(begin, last, repeats, count)
   end
 end
 
+-- What was given back in full is as if it had never been.
+local function giveBackTo(algorithm, quota, key, a, b, c, d)
+  changed[key] = changed[key] or GIVEN_BACK
+  if algorithm.resetAfter(now, quota, a, b, c, d) <= 0 then
+    a, b, c, d = algorithm.open(now, quota)
+    present[key] = false
+  end
+  first[key], second[key], third[key], fourth[key] = a, b, c, d
+end
+
 local function adjust(algorithm, quota, key, change, mark)
   local a, b, c, d = first[key], second[key], third[key], fourth[key]
   if change > 0 then
@@ -135,15 +145,9 @@ local function adjust(algorithm, quota, key, change, mark)
     changed[key] = SPENT
   elseif change < 0 and present[key] then
     if mark < 0 or not algorithm.giveBack then
-      first[key], second[key], third[key], fourth[key] = algorithm.spend(change, now, quota, a, b, c, d)
+      giveBackTo(algorithm, quota, key, algorithm.spend(change, now, quota, a, b, c, d))
     else
-      first[key], second[key], third[key], fourth[key] = algorithm.giveBack(-change, mark, now, quota, a, b, c, d)
-    end
-    changed[key] = changed[key] or GIVEN_BACK
-    -- What was given back in full is as if it had never been.
-    if algorithm.resetAfter(now, quota, first[key], second[key], third[key], fourth[key]) <= 0 then
-      first[key], second[key], third[key], fourth[key] = algorithm.open(now, quota)
-      present[key] = false
+      giveBackTo(algorithm, quota, key, algorithm.giveBack(-change, mark, now, quota, a, b, c, d))
     end
   end
 end
@@ -182,10 +186,12 @@ local function act(kind, begin, last, amount)
       present[key] = true
       changed[key] = SPENT
     elseif kind == GIVE_UP and present[key] then
-      local time, level = algorithm.roll(now, quota, amount, quantity)
-      if first[key] == time and second[key] == level then
-        first[key], second[key] = algorithm.roll(now, quota, amount, detail)
-        changed[key] = changed[key] or GIVEN_BACK
+      -- Not rolled to now: where the clock has gone back, the state is still as of later.
+      local reached = first[key]
+      local time, level = algorithm.roll(reached, quota, amount, quantity)
+      -- Once all has drained, nothing tells any more who was last.
+      if level > 0 and time == reached and second[key] == level then
+        giveBackTo(algorithm, quota, key, algorithm.roll(reached, quota, amount, detail))
       end
     end
     if algorithm.size == 0 then

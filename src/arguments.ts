@@ -7,9 +7,27 @@ import { inspect } from 'node:util'
 /** The longest key, in bytes of UTF-8. */
 export const MAXIMUM_KEY_BYTES = 65_536
 
-/** A value as it is named in an error: short, on one line. */
+/** The longest text that a value is named by. */
+const LONGEST_NAME = 200
+
+/** A value as it is named in an error: short, on one line, whatever it does when it is looked at. */
 export function named(value: unknown): string {
-  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 80, maxArrayLength: 4 })
+  const text = described(value).replace(/\s*\n\s*/g, ' ')
+  return text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text
+}
+
+function described(value: unknown): string {
+  try {
+    return inspect(value, {
+      depth: 0,
+      breakLength: Number.POSITIVE_INFINITY,
+      maxStringLength: 80,
+      maxArrayLength: 4,
+      customInspect: false,
+    })
+  } catch {
+    return `a value of type ${typeof value} that cannot be shown`
+  }
 }
 
 export function checkKey(key: unknown): asserts key is string {

@@ -20,8 +20,8 @@ export interface ThrottledFunction<This, Args extends unknown[], Result> {
   /** Rejects with a `ThrottleExceededError` when limited; the function has then not been called. */
   (this: This, ...args: Args): Promise<Awaited<Result>>
   /**
-   * Waits as long as the limiter says and tries again, until the call may run. Rejects with a `ThrottleExceededError` at
-   * once when it never can. An object is given to it as `sleepAndRetry.call(object, …)`.
+   * Waits its turn, as `throttle.acquire` does, until the call may run. Rejects with a `ThrottleExceededError` at once when
+   * it never can. An object is given to it as `sleepAndRetry.call(object, …)`.
    */
   sleepAndRetry(...args: Args): Promise<Awaited<Result>>
 }
@@ -71,9 +71,10 @@ export function throttled<KeyArgs extends unknown[] = unknown[]>(
     async function run(receiver: unknown, args: unknown[], patient: boolean): Promise<unknown> {
       const whose: string = typeof keyOf === 'function' ? Reflect.apply(keyOf, receiver, args) : keyOf
       for (;;) {
-        const result = await throttle.check(whose, quantity)
+        const result = await (patient ? throttle.acquire(whose, quantity) : throttle.check(whose, quantity))
         if (!result.limited) return Reflect.apply(fn, receiver, args)
         if (!patient || !Number.isFinite(result.retryAfter)) throw new ThrottleExceededError(result)
+        // Nobody gives turns for now, such as a fallback that denies.
         await sleep(result.retryAfter)
       }
     }

@@ -72,11 +72,14 @@ export class StoreTimeoutError extends StoreError {
   /** True when the check had left, so that it may have been counted; false when it was never sent. */
   readonly sent: boolean
 
-  constructor(timeout: number, sent: boolean) {
+  /** @param failure what was said meanwhile, where it was tried again */
+  constructor(timeout: number, sent: boolean, failure?: unknown) {
+    const reason = failure instanceof Error ? `: ${failure.message}` : ''
     super(
       sent
-        ? `No reply from the store within ${timeout} ms; the check was sent and may have been counted`
-        : `The check could not be sent to the store within ${timeout} ms; nothing was counted`,
+        ? `No reply from the store within ${timeout} ms; the check was sent and may have been counted${reason}`
+        : `The check could not be sent to the store within ${timeout} ms; nothing was counted${reason}`,
+      failure === undefined ? {} : { cause: failure },
     )
     this.sent = sent
   }

@@ -28,7 +28,8 @@ export async function waitForTurn(
   { maxWait = Number.POSITIVE_INFINITY, signal }: WaitOptions,
 ): Promise<RateLimitResult> {
   signal?.throwIfAborted()
-  if (decider.acquire === undefined) return pollForTurn(decider, key, quantity, maxWait, signal)
+  // A turn of nothing holds no place.
+  if (decider.acquire === undefined || quantity === 0) return pollForTurn(decider, key, quantity, maxWait, signal)
   const promised = await decider.acquire(key, quantity, Math.round(maxWait * 1000))
   if (promised.result.limited) return promised.result
   try {
@@ -59,7 +60,7 @@ async function pollForTurn(
   while (true) {
     const result = await decider.check(key, quantity, signal)
     const left = end - performance.now()
-    if (!result.limited || result.retryAfter > left) return result
+    if (!result.limited || result.retryAfter > left || result.retryAfter === Number.POSITIVE_INFINITY) return result
     const jitter = Math.random() * Math.min(result.retryAfter, LONGEST_JITTER)
     await sleep(Math.min(result.retryAfter + jitter, left), signal === undefined ? {} : { signal })
   }

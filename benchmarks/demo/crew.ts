@@ -73,6 +73,7 @@ class Member {
   }
 
   tell(order: Order): void {
+    if (order !== 'stop') this.tally = NOTHING
     this.#child.send(order)
   }
 

@@ -29,12 +29,18 @@ export function adjust(found: Found, change: number, marks: readonly number[] | 
       mark === undefined
         ? algorithm.spend(state, change, now, quota)
         : algorithm.giveBack(state, -change, mark, now, quota)
-    // What was given back in full is as if it had never been.
-    const any = algorithm.resetAfter(left, now, quota) > 0
-    found.states[index] = any ? left : algorithm.open(now, quota)
-    found.present[index] = any
-    return 'given back'
+    return giveBackTo(found, index, left, now)
   })
+}
+
+/** Leaves a layer so. What was given back in full is as if it had never been. */
+export function giveBackTo({ layers, states, present }: Found, index: number, left: unknown, now: number): Change {
+  const layer = layers[index]
+  if (layer === undefined) return undefined
+  const any = layer.algorithm.resetAfter(left, now, layer.quota) > 0
+  states[index] = any ? left : layer.algorithm.open(now, layer.quota)
+  present[index] = any
+  return 'given back'
 }
 
 /** Where what was just spent stands, for `adjust`. */

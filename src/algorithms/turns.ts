@@ -1,7 +1,7 @@
 /** Waiting one's turn: a start is promised at once, and what is spent counts as of then. Twin: ACQUIRE and GIVE_UP in `lua/driver.lua`. */
 import type { RateLimitResult } from '../result.ts'
 import { combineLayers, decide, type Layer, peek } from './driver.ts'
-import type { Change, Found } from './giving-back.ts'
+import { type Change, type Found, giveBackTo } from './giving-back.ts'
 
 /** A promised start. */
 export interface Turn {
@@ -9,7 +9,7 @@ export interface Turn {
   readonly wait: number
   /** What was charged: each level after, and before. Empty where nothing was. */
   readonly charged: readonly (readonly [after: number, before: number])[]
-  /** As of when the levels are: the decision's time, or where the clock had gone back, the states' own. */
+  /** As of when all these levels are, in µs. Where the clock had gone back, the layers were as of different times, none earlier. */
   readonly time: number
   readonly result: RateLimitResult
 }
@@ -30,14 +30,17 @@ export function takeTurn(found: Found, quantity: number, longest: number, now: n
     const { results } = decide([{ layers, states, quantity }], now)
     return { wait, charged: [], time: now, result: combineLayers(results) }
   }
-  const charged = layers.map(({ algorithm, quota }, index): readonly [number, number] => {
-    const before = states[index]
-    const after = algorithm.spendLater?.(before, quantity, wait, now, quota)
-    states[index] = after
+  const before = states.map((state) => numberIn(state, 1))
+  layers.forEach(({ algorithm, quota }, index) => {
+    states[index] = algorithm.spendLater?.(states[index], quantity, wait, now, quota)
     found.present[index] = true
-    return [numberIn(after, 1), numberIn(before, 1)]
   })
-  return { wait, charged, time: numberIn(states[0], 0), result: peek(layers, states, now, true) }
+  const time = Math.min(...states.map((state) => numberIn(state, 0)))
+  const charged = layers.map(({ quota }, index): readonly [number, number] => {
+    const drained = (numberIn(states[index], 0) - time) * quota.count
+    return [numberIn(states[index], 1) + drained, (before[index] ?? 0) + drained]
+  })
+  return { wait, charged, time, result: peek(layers, states, now, true) }
 }
 
 /** Takes a turn back where nobody has spent since; else its slot passes unused. */
@@ -46,9 +49,13 @@ export function giveUpTurn(found: Found, turn: Pick<Turn, 'charged' | 'time'>, n
     const charge = turn.charged[index]
     if (charge === undefined || !found.present[index]) return undefined
     const [after, before] = charge
-    if (!sameNumbers(found.states[index], algorithm.roll([turn.time, after], now, quota))) return undefined
-    found.states[index] = algorithm.roll([turn.time, before], now, quota)
-    return 'given back'
+    const state = found.states[index]
+    // Not rolled to now: where the clock has gone back, the state is still as of later.
+    const time = numberIn(state, 0)
+    const untouched = algorithm.roll([turn.time, after], time, quota)
+    // Once all has drained, nothing tells any more who was last.
+    if (numberIn(untouched, 1) === 0 || !sameNumbers(state, untouched)) return undefined
+    return giveBackTo(found, index, algorithm.roll([turn.time, before], time, quota), now)
   })
 }
 

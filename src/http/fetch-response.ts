@@ -39,7 +39,9 @@ export function withHeaders(response: Response, decision: Decision): Response {
     decision.writeHeaders(response.headers)
     return response
   } catch (error) {
-    if (!(error instanceof TypeError) || response.status < 200) throw error
+    if (!(error instanceof TypeError)) throw error
+    // An error of the network, or a change of protocol, has no other form.
+    if (response.status < 200) return response
     const copy = new Response(response.body, response)
     decision.writeHeaders(copy.headers)
     return copy

@@ -2,7 +2,7 @@
 import type { RateLimitResult } from '../result.ts'
 import type { RedisDecider } from './decider.ts'
 import type { Place } from './places.ts'
-import type { Waiter } from './waiter.ts'
+import { expire, type Waiter } from './waiter.ts'
 
 /** A check decides at most so many keys together, and a call too, so that Redis is never blocked for long. */
 export const MAXIMUM_KEYS = 128
@@ -86,11 +86,16 @@ export class Batch {
   overlaps = false
   /** Where it gathers. */
   readonly place: Place
+  /** When the oldest of those who wait asked. */
+  askedAt = Number.POSITIVE_INFINITY
+  /** True when it has left, so that it may have been counted. */
+  sent = false
+  /** What the last try said, where it is tried again. */
+  failure: unknown
   #weight = 0
   #decisions = 0
   #whenOver: (() => void)[] | undefined
   #over = false
-  #stale: Set<string> | undefined
 
   constructor(place: Place) {
     this.place = place
@@ -105,7 +110,7 @@ export class Batch {
     const latest = this.#latest.get(key)
     if (latest !== undefined) {
       if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
-        latest.add(waiter)
+        this.#add(latest, waiter)
         return true
       }
       if (!this.#mayFollow(decider, key)) return false
@@ -134,8 +139,13 @@ export class Batch {
     return true
   }
 
-  #append(entry: Entry, waiter: Waiter): void {
+  #add(entry: Entry, waiter: Waiter): void {
     entry.add(waiter)
+    if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
+  }
+
+  #append(entry: Entry, waiter: Waiter): void {
+    this.#add(entry, waiter)
     this.entries.push(entry)
     if (entry.subjects === undefined) this.#note(entry.key, entry)
     else for (const { key } of entry.subjects) this.#note(key, entry)
@@ -163,27 +173,10 @@ export class Batch {
     for (const waiter of this.waiters()) waiter.reject(error)
   }
 
-  /** Tells those that asked at `latest` or before that their time is over; answers when the oldest of the rest asked. */
-  expire(latest: number, error: Error): number | undefined {
-    let oldest: number | undefined
-    for (const waiter of this.waiters()) {
-      if (waiter.over) continue
-      if (waiter.askedAt <= latest) {
-        waiter.over = true
-        waiter.reject(error)
-      } else if (oldest === undefined || waiter.askedAt < oldest) oldest = waiter.askedAt
-    }
-    return oldest
-  }
-
-  /** What is answered about the key may be out of date when it comes: something was asked since that gives back. */
-  makeStale(key: string): void {
-    if (this.#stale === undefined) this.#stale = new Set()
-    this.#stale.add(key)
-  }
-
-  isStale(key: string): boolean {
-    return this.#stale?.has(key) === true
+  /** Tells those that asked at `latest` or before that their time is over; true when nobody waits any more. */
+  expire(latest: number, error: Error): boolean {
+    this.askedAt = expire(this.waiters(), latest, error)
+    return this.askedAt === Number.POSITIVE_INFINITY
   }
 
   /** Any of its keys: all lie in one slot. */

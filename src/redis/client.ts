@@ -11,9 +11,23 @@ const OWN = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, m
 /** ioredis's own, but for what this store decides: how replies are mapped, and that nothing is queued or sent again. */
 export type ClientOptions = Omit<RedisOptions, 'replyMapping' | keyof typeof OWN>
 
+/** Soon at first, for checks wait for it; at random, so that many processes do not come back together. */
+function retryDelay(attempts: number): number {
+  return Math.random() * Math.min(10 * 2 ** attempts, 1000)
+}
+
+/** The server that we write to has become a replica: a new connection finds the master. */
+function isReplaced(error: Error): boolean {
+  return error.message.startsWith('READONLY')
+}
+
 export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cluster {
   const { place, options } = url
   const common = {
+    reconnectOnError: isReplaced,
+    retryStrategy: retryDelay,
+    // Given up is a connection that has been silent for too long: there is nothing to wait for.
+    disconnectTimeout: 50,
     ...given,
     username: url.username ?? given.username,
     password: url.password ?? given.password,
@@ -60,6 +74,8 @@ function makeCluster(hosts: readonly Host[], options: ClientOptions): Cluster {
     lazyConnect: options.lazyConnect ?? false,
     // ioredis's word for sending again what a lost connection left unanswered.
     retryDelayOnFailover: 0,
+    // A slot on the move: what cannot be decided yet is soon to be asked again, or key by key.
+    retryDelayOnTryAgain: 10,
     // Without it, ioredis refuses whatever is asked while the connection to one node opens. While it has no node at all, we refuse.
     enableOfflineQueue: true,
     // A certificate is made out to a name, which ioredis would look up first.

@@ -3,7 +3,7 @@
  * in flight, later checks gather, so the fuller the pipe, the bigger the calls.
  */
 import { type Clock, readClock } from '../clock.ts'
-import { type StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Batch, Operation, RedisAsked } from './batch.ts'
 import { makeCall } from './call.ts'
@@ -12,6 +12,7 @@ import { Deadline } from './deadline.ts'
 import type { RedisDecider } from './decider.ts'
 import { Delivery } from './delivery.ts'
 import type { Denials } from './denials.ts'
+import { Errands } from './errands.ts'
 import type { KeyNames } from './keys.ts'
 import { observed } from './observed.ts'
 import { type Lane, Places } from './places.ts'
@@ -32,22 +33,25 @@ export interface CoalescerOptions {
   readonly denials: Denials | undefined
 }
 
-/** A command of its own that is waited for. */
-interface Errand {
-  readonly askedAt: number
-  readonly reject: (reason: StoreError) => void
-  sent: boolean
-}
+/** Parts of the timeout: between two looks at what is under way, where it can be sent again; and how long a node may be silent. */
+const LOOK = 1 / 8
+const SILENCE = { resend: 1 / 2, once: 3 / 4 }
+/** The shortest silence that tells anything, in ms. */
+const SHORTEST_SILENCE = 100
 
 export class Coalescer {
   readonly #connection: RedisConnection
   readonly #names: KeyNames
   readonly #clock: Clock | undefined
   readonly #timeout: number
+  /** ms between two looks at what is under way. */
+  readonly #interval: number
+  /** ms without a reply after which a connection is taken for dead. */
+  readonly #silence: number
   readonly #places: Places
   readonly #delivery: Delivery
   readonly #denials: Denials | undefined
-  readonly #errands = new Set<Errand>()
+  readonly #errands: Errands
   readonly #deadline: Deadline
   /** True while the client is on its way to a connection: what waits leaves when that has ended. */
   #opening = false
@@ -64,7 +68,10 @@ export class Coalescer {
     this.#timeout = timeout
     this.#places = new Places(connection, names)
     this.#delivery = new Delivery({ connection, names, timeout, resend })
-    this.#deadline = new Deadline(timeout, (now) => this.#expire(now))
+    this.#errands = new Errands(connection)
+    this.#interval = resend ? timeout * LOOK : timeout
+    this.#silence = Math.max(timeout * (resend ? SILENCE.resend : SILENCE.once), SHORTEST_SILENCE)
+    this.#deadline = new Deadline(this.#interval, (now) => this.#look(now))
   }
 
   check(
@@ -74,12 +81,11 @@ export class Coalescer {
     signal?: AbortSignal,
     tell?: (told: Told) => void,
   ): Promise<RateLimitResult> {
-    // A reservation must know where it was spent.
-    const denied = tell === undefined ? this.#denials?.find(decider, key, quantity) : undefined
+    const denied = this.#denials?.find(decider, key, quantity)
     if (denied !== undefined) return Promise.resolve(denied)
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#askedAt(), tell)
-    this.#places.of(decider, key).join(key, (batch) => batch.take(decider, key, quantity, waiter))
+    this.#places.of(decider, key).join(key, waiter, (batch) => batch.take(decider, key, quantity, waiter))
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
@@ -91,7 +97,7 @@ export class Coalescer {
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#askedAt(), undefined)
     const keys = subjects.map(({ key }) => key)
-    place.joinAll(keys, (batch) => batch.takeAll(first, subjects, waiter))
+    place.joinAll(keys, waiter, (batch) => batch.takeAll(first, subjects, waiter))
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
@@ -106,37 +112,17 @@ export class Coalescer {
     const waiter = captured(this.#askedAt(), tell)
     const place = this.#places.of(asked.decider, asked.key)
     const join = (batch: Batch): boolean => batch.takeOperation(asked, operation, waiter)
-    if (inOrder) this.#denials?.forget(asked.key)
-    if (inOrder) place.joinInOrder(asked.key, join)
-    else place.join(asked.key, join)
-    return promise
+    if (inOrder) place.joinInOrder(asked.key, waiter, join)
+    else place.join(asked.key, waiter, join)
+    return inOrder && this.#denials !== undefined ? this.#denials.whileChanging(asked.key, promise) : promise
   }
 
   /** Does `work`, a command of its own, within the deadline. */
   async within<T>(work: () => Promise<T>): Promise<T> {
-    const askedAt = this.#askedAt()
-    let errand: Errand | undefined
-    const late = new Promise<never>((_, reject) => {
-      errand = { askedAt, reject, sent: false }
-      this.#errands.add(errand)
-    })
     try {
-      await Promise.race([this.#opened(), late])
-      if (errand !== undefined) errand.sent = true
-      return await Promise.race([work(), late])
-    } catch (error) {
-      throw unavailable(error)
+      return await this.#errands.run(this.#askedAt(), work)
     } finally {
-      if (errand !== undefined) this.#errands.delete(errand)
       this.#restIfIdle()
-    }
-  }
-
-  async #opened(): Promise<void> {
-    let opening = this.#connection.opening()
-    while (opening !== undefined) {
-      await opening
-      opening = this.#connection.opening()
     }
   }
 
@@ -184,24 +170,28 @@ export class Coalescer {
       const next = lane.waiting.shift()
       if (next === undefined) return
       next.place.close(next)
+      const now = performance.now()
+      this.#giveUp(next, now - this.#timeout)
       if (this.#someGaveUp) next.prune()
-      if (next.entries.length > 0) this.#send(lane, next)
+      if (next.entries.length > 0) this.#send(lane, next, now)
       else next.over()
     }
   }
 
-  #send(lane: Lane, batch: Batch): void {
+  #send(lane: Lane, batch: Batch, now: number): void {
     const place = lane.take(batch)
+    lane.silentSince ??= now
     try {
       const sentAt = this.#denials?.now() ?? 0
       const call = makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
-      observed(batch, call, this.#delivery.deliver(batch, call, place))
+      observed(batch, call, this.#delivery.deliver(batch, call, lane.node, place))
         .then((reply) => {
           settle(batch, call, replyBytes(reply))
           this.#denials?.note(batch, sentAt)
         })
         .catch((error: unknown) => batch.fail(unavailable(error)))
         .finally(() => {
+          lane.silentSince = undefined
           this.#over(lane, batch)
           this.#pump(lane)
           this.#restIfIdle()
@@ -234,32 +224,54 @@ export class Coalescer {
   }
 
   #restIfIdle(): void {
-    const idle = this.#turn === undefined && !this.#opening && this.#errands.size === 0 && this.#places.areIdle
+    const idle = this.#turn === undefined && !this.#opening && this.#errands.areOver && this.#places.areIdle
     if (idle) this.#deadline.rest()
   }
 
-  /** Gives up what was asked too long ago; answers when the oldest of the rest was asked. */
-  #expire(now: number): number | undefined {
+  /** Gives up what was asked too long ago, and connections that have been silent for too long; answers when to look next. */
+  #look(now: number): number | undefined {
     const latest = now - this.#timeout
-    let oldest = Number.POSITIVE_INFINITY
-    this.#someGaveUp = true
+    const unsent = new StoreTimeoutError(this.#timeout, false, this.#connection.failure)
+    for (const place of this.#places.all()) place.expire(latest, unsent)
     for (const lane of this.#places.lanes()) {
-      for (const batch of lane.waiting) {
-        oldest = Math.min(oldest, batch.expire(latest, new StoreTimeoutError(this.#timeout, false)) ?? oldest)
+      this.#checkLife(lane, now)
+      for (const batch of lane.waiting.splice(0)) {
+        // What nobody waits for any more must not be kept until there is a connection,
+        if (this.#giveUp(batch, latest)) this.#drop(batch)
+        else lane.waiting.push(batch)
       }
-      for (const batch of lane.underWay()) {
-        const left = batch.expire(latest, new StoreTimeoutError(this.#timeout, true))
-        // Nobody waits for it any more: it must not keep others from leaving.
-        if (left === undefined) this.#over(lane, batch)
-        else oldest = Math.min(oldest, left)
-      }
+      // nor keep others from leaving.
+      for (const batch of lane.underWay()) if (this.#giveUp(batch, latest)) this.#over(lane, batch)
     }
-    for (const { askedAt, reject, sent } of this.#errands) {
-      if (askedAt <= latest) reject(new StoreTimeoutError(this.#timeout, sent))
-      else oldest = Math.min(oldest, askedAt)
-    }
+    const { oldest, unanswered } = this.#errands.expire(latest, this.#timeout)
+    if (unanswered && this.#places.areIdle) this.#connection.reopen('')
+    this.#connection.giveUpHandshake(now)
     for (const lane of this.#places.lanes()) this.#pump(lane)
-    return oldest === Number.POSITIVE_INFINITY ? undefined : oldest
+    const next = Math.min(oldest, this.#places.oldest())
+    return next === Number.POSITIVE_INFINITY ? undefined : Math.min(next + this.#timeout, now + this.#interval)
+  }
+
+  /** Gives up those in a batch that asked at `latest` or before; true when nobody waits any more. */
+  #giveUp(batch: Batch, latest: number): boolean {
+    if (batch.askedAt > latest) return false
+    this.#someGaveUp = true
+    const failure = batch.failure ?? (batch.sent ? undefined : this.#connection.failure)
+    return batch.expire(latest, new StoreTimeoutError(this.#timeout, batch.sent, failure))
+  }
+
+  #checkLife(lane: Lane, now: number): void {
+    if (lane.silentSince === undefined) {
+      if (lane.underWay().length > 0) lane.silentSince = now
+    } else if (now - lane.silentSince >= this.#silence) {
+      lane.silentSince = undefined
+      this.#connection.reopen(lane.node)
+    }
+  }
+
+  /** It never leaves. */
+  #drop(batch: Batch): void {
+    batch.place.close(batch)
+    batch.over()
   }
 }
 

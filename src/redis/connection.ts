@@ -1,11 +1,22 @@
 /** What the store needs of a Redis client, whichever it is. */
-import type { Cluster, Redis } from 'ioredis'
 
 export interface RedisConnection {
   /** Sends one command; texts in the reply are Buffers. */
   send(name: string, args: readonly (string | Buffer)[]): Promise<unknown>
+  /** True for a server's own word: it has counted nothing then, for a script decides all before it writes anything. */
+  answered(error: unknown): boolean
   /** Resolves when an attempt to connect that is under way has ended, either way; `undefined` when none is. */
   opening(): Promise<void> | undefined
+  /** False while a client of our own has no connection: nothing is sent then. A borrowed one decides for itself, once it is open. */
+  readonly isReady: boolean
+  /** True when the client is closed for good. */
+  readonly isOver: boolean
+  /** What a client of our own said last when it had no connection. */
+  readonly failure: unknown
+  /** Gives up the connection to a node, which has been silent for too long, and opens another. A borrowed client is left alone. */
+  reopen(node: string): void
+  /** As `reopen`, where a connection has been made and its first commands have not been answered in time. */
+  giveUpHandshake(now: number): void
   /** True for a client of a cluster: keys of one call must share a slot. */
   readonly cluster: boolean
   /** The node that answers for a slot; any text that tells nodes apart. */
@@ -16,21 +27,53 @@ export interface RedisConnection {
   masters(): readonly Pick<RedisConnection, 'send'>[]
 }
 
-/** An ioredis client, of version 5 or 6. */
+/** How long a server may take to answer the first commands on a connection, in ms. */
+const LONGEST_HANDSHAKE = 1000
+
+/** One server, to the shape of an ioredis client: fewer than its class has, so that iovalkey's and older ones fit. */
+interface IoredisNode {
+  readonly isCluster: boolean
+  readonly status: string
+  readonly options: {
+    readonly host?: string | undefined
+    readonly port?: number | undefined
+    readonly keyPrefix?: string | undefined
+    readonly enableAutoPipelining?: boolean | undefined
+  }
+  callBuffer(name: string, ...args: (string | Buffer)[]): Promise<unknown>
+  pipeline(): {
+    callBuffer(name: string, ...args: (string | Buffer)[]): { exec(): Promise<[Error | null, unknown][] | null> }
+  }
+  connect(): Promise<void>
+  disconnect(reconnect?: boolean): void
+  on(event: string, listener: (...args: never[]) => void): unknown
+  off(event: string, listener: (...args: never[]) => void): unknown
+}
+
+interface IoredisCluster extends IoredisNode {
+  /** The names of the nodes of each slot, its master first. */
+  readonly slots: readonly (readonly string[])[]
+  nodes(role?: 'master'): readonly IoredisNode[]
+}
+
+export type IoredisClient = IoredisNode | IoredisCluster
+
+/** A client of ioredis, of version 5 or 6, or of iovalkey. */
 export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
-  readonly #client: Redis | Cluster
+  readonly #client: IoredisClient
   readonly #own: boolean
   readonly #patient: boolean
   #opening: Promise<void> | undefined
-  /** What a client of our own said last when it had no connection. */
   #failure: unknown
+  /** When the connection was made whose first commands are not yet answered, in ms of `performance.now`. */
+  #connectedAt: number | undefined
 
   /**
    * @param own true for a client that the store made: nobody else listens for its errors
    * @param patient true where a lost connection is waited for, as long as the client tries to get it back
    */
-  constructor(client: Redis | Cluster, own: boolean, patient: boolean) {
+  constructor(client: IoredisClient, own: boolean, patient: boolean) {
     this.#client = client
     this.#patient = patient
     this.#own = own
@@ -43,10 +86,14 @@ export class IoredisConnection implements RedisConnection {
   }
 
   send(name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
-    if (this.#own && this.#client.status !== 'ready') {
+    if (!this.isReady) {
       return Promise.reject(this.#failure ?? new Error('the connection is closed'))
     }
     return send(this.#client, name, args)
+  }
+
+  answered(error: unknown): boolean {
+    return error instanceof Error && error.name === 'ReplyError'
   }
 
   opening(): Promise<void> | undefined {
@@ -56,6 +103,30 @@ export class IoredisConnection implements RedisConnection {
     else if (status === 'end' || (!this.#patient && status !== 'connecting' && status !== 'connect')) return undefined
     this.#opening ??= this.#ended()
     return this.#opening
+  }
+
+  get isReady(): boolean {
+    return !this.#own || this.#client.status === 'ready'
+  }
+
+  get isOver(): boolean {
+    return this.#client.status === 'end'
+  }
+
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  reopen(node: string): void {
+    if (!this.#own) return
+    if (!('slots' in this.#client)) this.#client.disconnect(true)
+    else for (const each of this.#client.nodes()) if (nameOf(each) === node) each.disconnect(true)
+  }
+
+  giveUpHandshake(now: number): void {
+    if (this.#connectedAt === undefined || now - this.#connectedAt < LONGEST_HANDSHAKE) return
+    this.#connectedAt = undefined
+    if (!('slots' in this.#client)) this.#client.disconnect(true)
   }
 
   nodeOf(slot: number): string {
@@ -83,8 +154,15 @@ export class IoredisConnection implements RedisConnection {
 
   #listen(): void {
     const client = this.#client
+    client.on('connect', () => {
+      this.#connectedAt = performance.now()
+    })
+    client.on('close', () => {
+      this.#connectedAt = undefined
+    })
     client.on('ready', () => {
       this.#failure = undefined
+      this.#connectedAt = undefined
     })
     // Without a listener, ioredis would print each failure.
     client.on('error', (error) => {
@@ -97,7 +175,7 @@ export class IoredisConnection implements RedisConnection {
   }
 }
 
-function send(client: Redis | Cluster, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+function send(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
   return client.options.enableAutoPipelining === true ? sendAlone(client, name, args) : client.callBuffer(name, ...args)
 }
 
@@ -105,7 +183,7 @@ function send(client: Redis | Cluster, name: string, args: readonly (string | Bu
  * A client that pipelines by itself loses the first argument of `call`, and on a cluster takes the script for the key; in a
  * pipeline of its own the command goes as it is.
  */
-async function sendAlone(client: Redis | Cluster, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+async function sendAlone(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
   const [outcome] =
     (await client
       .pipeline()
@@ -114,6 +192,11 @@ async function sendAlone(client: Redis | Cluster, name: string, args: readonly (
   const [error, reply] = outcome ?? [new Error('the pipeline was not run')]
   if (error) throw error
   return reply
+}
+
+/** As ioredis names nodes in its table of slots. */
+function nameOf({ options: { host, port } }: IoredisNode): string {
+  return `${host}:${port}`
 }
 
 /** ioredis notes on an error the whole command that failed: the password of a login, the keys and the source of a script. */

@@ -1,25 +1,28 @@
 /** One timer for all that a store is waiting for. */
 import { AsyncResource } from 'node:async_hooks'
 
+/** The longest time a timer can wait, in ms. */
+const LONGEST = 2 ** 31 - 1
+
 export class Deadline {
-  readonly #timeout: number
-  readonly #expire: (now: number) => number | undefined
+  readonly #first: number
+  readonly #look: (now: number) => number | undefined
   /** Timers are armed in the context the store was made in, or they would hold that of the request that came first. */
   readonly #context = new AsyncResource('OnrushDeadline')
   #timer: NodeJS.Timeout | undefined
 
   /**
-   * @param timeout ms
-   * @param expire gives up what was asked before `now - timeout`; answers when the oldest of the rest was asked, in ms of `performance.now`
+   * @param first ms from the first wait to the first look
+   * @param look gives up what has waited too long; answers when it wants to look next, in ms of `performance.now`
    */
-  constructor(timeout: number, expire: (now: number) => number | undefined) {
-    this.#timeout = timeout
-    this.#expire = expire
+  constructor(first: number, look: (now: number) => number | undefined) {
+    this.#first = first
+    this.#look = look
   }
 
   /** Something is waited for from now on. */
   watch(): void {
-    if (this.#timer === undefined) this.#arm(this.#timeout)
+    if (this.#timer === undefined) this.#arm(this.#first)
     else this.#timer.ref()
   }
 
@@ -36,13 +39,11 @@ export class Deadline {
         // Where the event loop was blocked, replies that have arrived meanwhile are read first.
         setImmediate(() => {
           this.#timer = undefined
-          const oldest = this.#expire(performance.now())
-          if (oldest !== undefined && this.#timer === undefined) {
-            this.#arm(Math.max(oldest + this.#timeout - performance.now(), 1))
-          }
+          const next = this.#look(performance.now())
+          if (next !== undefined && this.#timer === undefined) this.#arm(Math.max(next - performance.now(), 1))
         })
       },
-      delay,
+      Math.min(delay, LONGEST),
     )
   }
 }

@@ -3,18 +3,19 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
-import type { RedisConnection } from './connection.ts'
+import { type RedisConnection, withoutCommand } from './connection.ts'
 import type { KeyNames } from './keys.ts'
 import { run, type Script, withRecord } from './script.ts'
 
-/** How long the record of a call lives at least, in ms. */
-const RECORD_LIFETIME = 60_000
+/** How long the record of a call lives at least and at most, in ms. */
+const SHORTEST_RECORD = 60_000
+const LONGEST_RECORD = 86_400_000
 
 /** Between two tries of a call, in ms. */
 const PAUSE = 10
 
-/** Answers of a server that has not done anything, and soon will: it is loading, moving a slot, or being replaced. */
-const NOT_YET = /^(LOADING|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/
+/** Answers of a server that has not done anything, and soon will: it is loading, busy, moving a slot, or being replaced. */
+const NOT_YET = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/
 
 export interface DeliveryOptions {
   readonly connection: RedisConnection
@@ -39,24 +40,28 @@ export class Delivery {
     this.#connection = connection
     this.#names = names
     this.#resend = resend
-    this.#lifetime = String(Math.max(RECORD_LIFETIME, Math.ceil(timeout) * 10))
+    this.#lifetime = String(Math.min(Math.max(SHORTEST_RECORD, Math.ceil(timeout * 10)), LONGEST_RECORD))
   }
 
-  /** @param place which of the calls under way at its node it is, from 0 */
-  async deliver(batch: Batch, call: Call, place: number): Promise<unknown> {
-    const { script, keys, args } = this.#resend ? this.#recorded(batch, call, place) : call
+  /** @param place which of the calls under way at the node it is; no other takes that place until its batch is over */
+  async deliver(batch: Batch, call: Call, node: string, place: number): Promise<unknown> {
+    const { script, keys, args } = this.#resend ? this.#recorded(batch, call, `${place}@${node}`) : call
     while (true) {
+      const { sent } = batch
+      if (this.#connection.isReady) batch.sent = true
       try {
         return await run(this.#connection, script, keys, args)
       } catch (error) {
-        if (batch.isOver || !this.#mayTryAgain(error)) throw error
+        if (this.#connection.answered(error)) batch.sent = sent
+        if (batch.isOver || !this.#mayTryAgain(error, batch)) throw error
+        batch.failure = withoutCommand(error)
       }
-      await setTimeout(PAUSE)
-      await this.#connection.opening()
+      await (this.#connection.opening() ?? setTimeout(PAUSE))
+      if (batch.isOver) throw batch.failure
     }
   }
 
-  #recorded(batch: Batch, call: Call, place: number): { script: Script; keys: string[]; args: string[] } {
+  #recorded(batch: Batch, call: Call, place: string): { script: Script; keys: string[]; args: string[] } {
     const tag = this.#connection.cluster ? this.#names.tag(batch.key) : 'calls'
     const record = this.#names.record(tag, `${this.#id}:${place}`)
     const number = (this.#numbers.get(record) ?? 0) + 1
@@ -68,10 +73,10 @@ export class Delivery {
     }
   }
 
-  /** With a record, whatever was lost on the way; without one, only what the server says it has not done. */
-  #mayTryAgain(error: unknown): boolean {
-    if (!(error instanceof Error)) return false
-    if (NOT_YET.test(error.message)) return true
-    return this.#resend && error.name !== 'ReplyError'
+  /** With a record, whatever was lost on the way; without one, only what certainly was not counted. */
+  #mayTryAgain(error: unknown, { failure, sent }: Batch): boolean {
+    if (!(error instanceof Error) || this.#connection.isOver) return false
+    if (this.#connection.answered(error)) return NOT_YET.test(error.message)
+    return this.#resend || (failure !== undefined && !sent)
   }
 }

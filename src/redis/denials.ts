@@ -28,6 +28,8 @@ interface Denial {
 
 export class Denials {
   readonly #denials: LRUCache<string, Denial>
+  /** Keys of which something is asked that gives back, and how often. */
+  readonly #changing = new Map<string, number>()
   readonly #maxAge: number
   readonly #now: () => number
 
@@ -59,7 +61,7 @@ export class Denials {
   /** Remembers the refusals of a call that was sent at `sentAt`. */
   note(batch: Batch, sentAt: number): void {
     for (const { decider, key, quantity, refused, subjects } of batch.entries) {
-      if (refused === undefined || subjects !== undefined || quantity === 0 || batch.isStale(key)) continue
+      if (refused === undefined || subjects !== undefined || quantity === 0 || this.#changing.has(key)) continue
       if (refused.retryAfter === Number.POSITIVE_INFINITY) continue
       const until = sentAt + Math.min(refused.retryAfter, this.#maxAge)
       const others = without(this.#denials.peek(key), decider, this.#now())
@@ -67,9 +69,18 @@ export class Denials {
     }
   }
 
-  /** What was known of the key may be wrong from now on. */
-  forget(key: string): void {
+  /** Forgets the key, and refusals still on their way with it: what is under way gives back. */
+  async whileChanging<T>(key: string, change: Promise<T>): Promise<T> {
+    const before = this.#changing.get(key) ?? 0
+    this.#changing.set(key, before + 1)
     this.#denials.delete(key)
+    try {
+      return await change
+    } finally {
+      const left = (this.#changing.get(key) ?? 1) - 1
+      if (left > 0) this.#changing.set(key, left)
+      else this.#changing.delete(key)
+    }
   }
 
   clear(): void {

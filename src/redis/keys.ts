@@ -8,8 +8,11 @@ export type HashTag = (key: string) => string
 /** @throws TypeError or RangeError for a prefix that could not be told from the rest of a key. */
 export function checkPrefix(prefix: unknown): asserts prefix is string {
   checkText('prefix', prefix)
-  if (prefix === '' || /[{}]/.test(prefix)) {
-    throw new RangeError(`prefix must be a text that is not empty and holds no braces, got ${named(prefix)}`)
+  // UTF-8 has one form for all lone surrogates, so they would share their keys.
+  if (prefix === '' || /[{}]/.test(prefix) || !prefix.isWellFormed()) {
+    throw new RangeError(
+      `prefix must be a text that is not empty and holds no braces and no lone surrogates, got ${named(prefix)}`,
+    )
   }
 }
 

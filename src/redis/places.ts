@@ -4,6 +4,7 @@ import { Batch, type RedisAsked } from './batch.ts'
 import type { RedisConnection } from './connection.ts'
 import type { RedisDecider } from './decider.ts'
 import type { KeyNames } from './keys.ts'
+import { expire, type Waiter } from './waiter.ts'
 
 /** Calls under way at one node. Measured: one loses a third of the throughput, eight a tenth. */
 const MAXIMUM_UNDER_WAY = 3
@@ -12,6 +13,8 @@ const MAXIMUM_UNDER_WAY = 3
 export class Lane {
   readonly node: string
   readonly waiting: Batch[] = []
+  /** Since when calls are under way and none has returned, in ms of `performance.now`. */
+  silentSince: number | undefined
   /** By place; a fixed row, for the tables of a set that never rests keep alive for the garbage collector what has left it. */
   readonly #underWay: (Batch | undefined)[] = Array.from({ length: MAXIMUM_UNDER_WAY })
 
@@ -51,6 +54,7 @@ type Join = (batch: Batch) => boolean
 /** What is asked of keys of which one is gated. */
 interface Queued {
   readonly keys: readonly string[]
+  readonly waiter: Waiter
   readonly join: Join
   /** It must not be mixed up with what was asked before and after it. */
   readonly inOrder: boolean
@@ -94,22 +98,33 @@ export class Place {
   }
 
   /** As `take`; where something in order is under way for the key, after that. */
-  join(key: string, join: Join): void {
-    if (this.#gates.size > 0 && this.#gates.has(key)) this.#queue({ keys: [key], join, inOrder: false })
+  join(key: string, waiter: Waiter, join: Join): void {
+    if (this.#gates.size > 0 && this.#gates.has(key)) this.#queue({ keys: [key], waiter, join, inOrder: false })
     else this.take(join)
   }
 
   /** As `join`, for all of the keys together. */
-  joinAll(keys: readonly string[], join: Join): void {
-    if (keys.some((key) => this.#gates.has(key))) this.#queue({ keys, join, inOrder: false })
+  joinAll(keys: readonly string[], waiter: Waiter, join: Join): void {
+    if (keys.some((key) => this.#gates.has(key))) this.#queue({ keys, waiter, join, inOrder: false })
     else this.take(join)
   }
 
   /** As `take`, when earlier calls on the key have returned; later ones wait for it, but for what shares its call. */
-  joinInOrder(key: string, join: Join): void {
-    for (const batch of this.#lane.underWay()) if (batch.holds(key)) batch.makeStale(key)
-    for (const batch of this.#lane.waiting) if (batch.holds(key)) batch.makeStale(key)
-    this.#queue({ keys: [key], join, inOrder: true })
+  joinInOrder(key: string, waiter: Waiter, join: Join): void {
+    this.#queue({ keys: [key], waiter, join, inOrder: true })
+  }
+
+  /** Tells those that wait at the gates and asked at `latest` or before that their time is over. */
+  expire(latest: number, error: Error): void {
+    for (const { queue } of this.#gates.values()) for (const { waiter } of queue) expire([waiter], latest, error)
+  }
+
+  /** When the oldest of those at the gates asked; Infinity where nobody waits there. */
+  get askedAt(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { queue } of this.#gates.values())
+      for (const { waiter } of queue) if (!waiter.over) oldest = Math.min(oldest, waiter.askedAt)
+    return oldest
   }
 
   #queue(queued: Queued): void {
@@ -208,6 +223,21 @@ export class Places {
 
   lanes(): Iterable<Lane> {
     return this.#lanes.values()
+  }
+
+  all(): Iterable<Place> {
+    return this.#places.values()
+  }
+
+  /** When the oldest of all who wait asked; Infinity where nobody waits. */
+  oldest(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const place of this.all()) oldest = Math.min(oldest, place.askedAt)
+    for (const lane of this.lanes()) {
+      for (const batch of lane.waiting) oldest = Math.min(oldest, batch.askedAt)
+      for (const batch of lane.underWay()) oldest = Math.min(oldest, batch.askedAt)
+    }
+    return oldest
   }
 
   #place(name: string, node: string): Place {

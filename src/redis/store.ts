@@ -7,9 +7,10 @@ import type { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
+import { type BorrowedClient, checkClient, connectionOf, isCluster } from './borrowed.ts'
 import { type ClientOptions, makeClient } from './client.ts'
 import { Coalescer } from './coalescer.ts'
-import { IoredisConnection } from './connection.ts'
+import { IoredisConnection, type RedisConnection } from './connection.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
 import { Denials, type DenyCacheOptions } from './denials.ts'
 import { checkPrefix, type HashTag, KeyNames, shardTag } from './keys.ts'
@@ -49,17 +50,22 @@ export type RedisStoreOptions =
       readonly options?: ClientOptions | undefined
     })
   | (CommonOptions & {
-      /** A client of yours; `close()` leaves it open. */
-      readonly client: Redis | Cluster
+      /** A client of yours, of ioredis, iovalkey or node-redis; `close()` leaves it open. */
+      readonly client: BorrowedClient
     })
 
 /** Where the store's client comes from. Nothing is opened before all options are checked. */
 interface Source {
-  /** True for a client that the store makes. */
-  readonly own: boolean
+  readonly cluster: boolean
   /** What the URL says of the store. */
   readonly inUrl: RedisUrlOptions
-  readonly client: () => Redis | Cluster
+  readonly open: (timeout: number, patient: boolean) => Opened
+}
+
+interface Opened {
+  readonly connection: RedisConnection
+  /** A client that the store has made, and closes. */
+  readonly own?: Redis | Cluster
 }
 
 export class RedisStore extends BaseStore {
@@ -74,24 +80,27 @@ export class RedisStore extends BaseStore {
   constructor(options: RedisStoreOptions) {
     super()
     checkOptions('options of RedisStore', options)
-    const { own, inUrl, client: open } = sourceOf(options)
+    const { cluster, inUrl, open } = sourceOf(options)
     const {
       prefix = inUrl.prefix ?? 'onrush',
       clock,
       timeout = inUrl.timeout ?? 1000,
-      resend = false,
+      resend = inUrl.resend ?? false,
       denyCache,
     } = options
     checkPrefix(prefix)
     if (clock !== undefined) checkFunction('clock', clock)
     checkMilliseconds('timeout', timeout)
     if (typeof resend !== 'boolean') throw new TypeError(`resend must be true or false, got ${named(resend)}`)
-    const names = new KeyNames(prefix, tagOf(options.shards ?? inUrl.shards, options.hashTag))
-    const client = open()
-    if (own) this.#quit = () => quit(client)
-    const connection = new IoredisConnection(client, own, resend)
+    const shards = options.shards ?? inUrl.shards
+    const names = new KeyNames(prefix, tagOf(shards, options.hashTag))
+    if (resend && cluster && shards === undefined) {
+      throw new TypeError('resend needs shards in a cluster, for the record of a call must lie in its slot; got none')
+    }
     this.#denials = denyCache === undefined ? undefined : new Denials(denyCache, millisecondsOf(clock))
+    const { connection, own } = open(timeout, resend)
     const coalescer = new Coalescer({ connection, names, clock, timeout, resend, denials: this.#denials })
+    if (own !== undefined) this.#quit = () => quit(own, coalescer)
     this.#context = { connection, names, coalescer }
     this.#records = new Records(this.#context, clock)
   }
@@ -122,8 +131,9 @@ export class RedisStore extends BaseStore {
   }
 
   /** Forgets all keys of the prefix, on every node, and nothing else; what is checked meanwhile may be kept. */
-  override reset(): Promise<void> {
-    return reset(this.#context)
+  override async reset(): Promise<void> {
+    await reset(this.#context)
+    this.#denials?.clear()
   }
 
   /** Quits a client that the store made; a borrowed one stays open. */
@@ -155,21 +165,31 @@ function tagOf(shards: number | undefined, hashTag: HashTag | undefined): HashTa
 function sourceOf(options: RedisStoreOptions): Source {
   if ('client' in options) {
     const { client } = options
-    if (typeof client !== 'object' || client === null || typeof client.callBuffer !== 'function') {
-      throw new TypeError(`client must be an ioredis Redis or Cluster, got ${named(client)}`)
-    }
+    checkClient(client)
     if ('url' in options || 'options' in options) throw new TypeError('give either a url or a client, not both')
-    return { own: false, inUrl: {}, client: () => client }
+    return {
+      cluster: isCluster(client),
+      inUrl: {},
+      open: (timeout, patient) => ({ connection: connectionOf(client, timeout, patient) }),
+    }
   }
   checkText('url', options.url)
   if (options.options !== undefined) checkOptions('options of the client', options.options)
   const url = readRedisUrl(options.url)
-  return { own: true, inUrl: url.options, client: () => makeClient(url, options.options) }
+  return {
+    cluster: url.place.kind === 'cluster',
+    inUrl: url.options,
+    open: (_timeout, patient) => {
+      const own = makeClient(url, options.options)
+      return { connection: new IoredisConnection(own, true, patient), own }
+    },
+  }
 }
 
-async function quit(client: Redis | Cluster): Promise<void> {
+/** A server that does not answer within the timeout is left without a word. */
+async function quit(client: Redis | Cluster, coalescer: Coalescer): Promise<void> {
   try {
-    await client.quit()
+    await coalescer.within(() => client.quit())
   } catch {
     client.disconnect()
   }

@@ -36,6 +36,7 @@ const OPTIONS = {
   prefix: asText,
   timeout: asDuration,
   shards: asWhole,
+  resend: asFlag,
   /** Which IP version a host name is looked up for: 4, 6, or 0 for both. */
   family: asWhole,
 }

@@ -22,6 +22,19 @@ export interface Waiter {
   over: boolean
 }
 
+/** Tells those that asked at `latest` or before that their time is over; answers when the oldest of the rest asked, or Infinity. */
+export function expire(waiters: Iterable<Waiter>, latest: number, error: Error): number {
+  let oldest = Number.POSITIVE_INFINITY
+  for (const waiter of waiters) {
+    if (waiter.over) continue
+    if (waiter.askedAt <= latest) {
+      waiter.over = true
+      waiter.reject(error)
+    } else if (waiter.askedAt < oldest) oldest = waiter.askedAt
+  }
+  return oldest
+}
+
 const nobody = (): void => {}
 let capturedResolve: (result: RateLimitResult) => void = nobody
 let capturedReject: (reason: unknown) => void = nobody

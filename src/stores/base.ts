@@ -69,7 +69,8 @@ export abstract class BaseStore {
    * @internal
    */
   decider(layers: readonly Layer[]): Decider {
-    const name = layers.map(({ algorithm, quota, lua = '' }) => `${algorithm.id} ${quota}${lua}`).join('; ')
+    // Written so that no part can be taken for another, whatever stands in a twin's text.
+    const name = JSON.stringify(layers.map(({ algorithm, quota, lua }) => [algorithm.id, String(quota), lua]))
     const ready = this.#deciders.get(name)
     if (ready?.layers.every((layer, index) => layer.algorithm === layers[index]?.algorithm)) return ready
     const made = this.makeDecider(layers)

@@ -6,6 +6,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleType } from 'cockatiel'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { FailoverChange, FailoverState } from '../events.ts'
+import { RateLimitResult } from '../result.ts'
 import type { Awaitable } from './base.ts'
 
 export interface BreakerOptions {
@@ -70,8 +71,9 @@ export class Breaker {
       const openings = this.#openings
       try {
         const answer = await primary()
-        // Told to the counter itself: through the policy, each success would cost half a microsecond.
-        this.#counter.success()
+        // A refusal may come from a deny cache, so it proves nothing. Told to the counter itself, since through the policy
+        // each success would cost half a microsecond.
+        if (!(answer instanceof RateLimitResult && answer.limited)) this.#counter.success()
         return answer
       } catch (error) {
         if (!(error instanceof StoreError) || signal?.aborted) throw error
@@ -114,7 +116,9 @@ export class Breaker {
   #tryAgain(): void {
     this.#policy
       .execute(async () => {
-        if (!(await this.#probe())) throw new StoreUnavailableError('The primary store did not answer a ping')
+        // Any other error would be taken for an answer.
+        if (!(await this.#probe().catch(() => false)))
+          throw new StoreUnavailableError('The primary store did not answer a ping')
       })
       .catch(() => {})
   }

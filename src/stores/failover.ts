@@ -21,7 +21,7 @@ export interface FailoverStoreOptions {
    * the time to the next probe as `retryAfter`).
    */
   readonly fallback: BaseStore | 'allow' | 'deny'
-  /** How many processes fall back at the same time: each decides by `quota.share(instances)`, so that together they stay within the quota. Default 1. */
+  /** How many processes may fall back at the same time: each decides by `quota.share(instances)`, so that together they stay within the quota. Default 1. */
   readonly instances?: number | undefined
   readonly breaker?:
     | {
@@ -66,7 +66,7 @@ export class FailoverStore extends BaseStore {
     this.#breaker = new Breaker({
       failures,
       cooldown,
-      probe: () => primary.ping(),
+      probe: async () => primary.ping(),
       onChange: (change) => {
         if (failovers.hasSubscribers) failovers.publish({ store: this, ...change })
         if (onChange !== undefined) tell(onChange, change)

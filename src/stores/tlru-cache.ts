@@ -3,6 +3,7 @@
  * Pushing out a key that still counts gives it a fresh quota, so `maxSize` must exceed the keys that are busy at one time.
  */
 import { LRUCache } from 'lru-cache'
+import TinyQueue from 'tinyqueue'
 import { checkFunction, checkInteger, checkOptions } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import { type Duration, microseconds } from '../duration.ts'
@@ -25,11 +26,19 @@ interface Entry {
   expires: number
 }
 
+/** When an entry was to end as it was put down. */
+interface Expiry {
+  readonly key: string
+  readonly entry: Entry
+  readonly at: number
+}
+
 export class TlruCacheStore extends InProcessStore {
   readonly #entries: LRUCache<string, Entry>
   readonly #names = new Map<string, Slot>()
   readonly #ttl: number
-  #insertsSinceSweep = 0
+  /** Soonest first; an entry that has been kept for longer since is put back when it comes up. */
+  #expiries: TinyQueue<Expiry>
 
   /**
    * @throws TypeError or RangeError for a `maxSize` that is no positive integer, or a `ttl` that is not above 0.
@@ -42,6 +51,7 @@ export class TlruCacheStore extends InProcessStore {
     super(clock)
     this.#ttl = positive('ttl', ttl)
     this.#entries = new LRUCache({ max: maxSize })
+    this.#expiries = heapOf(this.#entries)
   }
 
   get(key: string): LimitData | undefined {
@@ -66,6 +76,7 @@ export class TlruCacheStore extends InProcessStore {
   /** Forgets everything. */
   override async reset(): Promise<void> {
     this.#entries.clear()
+    this.#expiries = heapOf(this.#entries)
   }
 
   protected override slot(name: string): Slot {
@@ -102,6 +113,7 @@ export class TlruCacheStore extends InProcessStore {
     this.#makeRoom()
     const made: Entry = { states: [], record: undefined, expires }
     this.#entries.set(key, made)
+    this.#expiries.push({ key, entry: made, at: expires })
     return made
   }
 
@@ -109,14 +121,25 @@ export class TlruCacheStore extends InProcessStore {
     if (entry.record === undefined && entry.states.every((state) => state === undefined)) this.#entries.delete(key)
   }
 
-  /** Lets what no longer counts go before what does; not at each insert, so that inserts stay cheap on the whole. */
+  /** Lets what no longer counts go before what does, at the price of a heap. */
   #makeRoom(): void {
-    this.#insertsSinceSweep++
-    if (this.#entries.size < this.#entries.max || this.#insertsSinceSweep < this.#entries.max / 2) return
-    this.#insertsSinceSweep = 0
+    if (this.#entries.size < this.#entries.max) return
     const now = this.currentTime()
-    for (const [key, entry] of this.#entries.entries()) if (entry.expires <= now) this.#entries.delete(key)
+    for (let next = this.#expiries.peek(); next !== undefined && next.at <= now; next = this.#expiries.peek()) {
+      this.#expiries.pop()
+      const entry = this.#entries.peek(next.key)
+      if (entry === undefined || entry !== next.entry) continue
+      if (entry.expires <= now) this.#entries.delete(next.key)
+      else this.#expiries.push({ key: next.key, entry, at: entry.expires })
+    }
+    // What was pushed out lies in the heap until its time comes, which may be long.
+    if (this.#expiries.length > 2 * this.#entries.max) this.#expiries = heapOf(this.#entries)
   }
+}
+
+function heapOf(entries: LRUCache<string, Entry>): TinyQueue<Expiry> {
+  const expiries = Array.from(entries.entries(), ([key, entry]): Expiry => ({ key, entry, at: entry.expires }))
+  return new TinyQueue(expiries, (one, other) => one.at - other.at)
 }
 
 function positive(name: string, duration: Duration): number {

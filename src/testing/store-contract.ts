@@ -51,9 +51,11 @@ export function storeContract<Store extends BaseStore>(runner: TestRunner, optio
   checkOptions('runner', runner)
   checkOptions('options of storeContract', options)
   const { name, store: open, sharedStore, storeWithClock, close = (store) => store.close() } = options
-  checkText('name', name)
-  checkFunction('store', open)
   const { describe, it } = runner
+  checkText('name', name)
+  for (const [what, value] of Object.entries({ describe, it, store: open, close })) checkFunction(what, value)
+  if (sharedStore !== undefined) checkFunction('sharedStore', sharedStore)
+  if (storeWithClock !== undefined) checkFunction('storeWithClock', storeWithClock)
 
   const declare: Declare = (title, test) => {
     // The default keeps the function's length at 0: some runners take a parameter for a callback.

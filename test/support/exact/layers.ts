@@ -74,7 +74,8 @@ export function acquire(now: bigint, layers: readonly ExactGcra[], quantity: big
     result: combine(layers.map((layer) => layer.answer(now, quantity, false))),
     giveUp(later) {
       for (const [index, layer] of layers.entries()) {
-        if (layer.arrival === after[index]) layer.restore(later, before[index] ?? 0n)
+        const pending = layer.available(later) < layer.limit
+        if (pending && layer.arrival === after[index]) layer.restore(later, before[index] ?? 0n)
       }
     },
   }

@@ -1,0 +1,60 @@
+/**
+ * A login form that is safe from guessing. Only failed logins count, for each user and for each address: who knows the
+ * password is never slowed down, and however many guesses come at once, no more are tried than the quotas allow.
+ */
+import { scrypt, timingSafeEqual } from 'node:crypto'
+import type { HttpBindings } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { type BaseStore, GcraLimiter, Quota, Throttle } from 'onrush'
+import { rateLimit } from 'onrush/hono'
+import { clientIp } from 'onrush/http'
+
+interface OnNode {
+  Bindings: HttpBindings
+}
+
+const FORM = `<form method="post" action="/login">
+  <input name="user" autocomplete="username"> <input name="password" type="password"> <button>Log in</button>
+</form>`
+
+export async function makeApp(store: BaseStore, passwords: Readonly<Record<string, string>>): Promise<Hono<OnNode>> {
+  const limiter = new GcraLimiter({ store })
+  const ofAddress = new Throttle({ limiter, rate: Quota.perHour(100, { name: 'address' }) })
+  const ofUser = new Throttle({ limiter, rate: Quota.perHour(5, { name: 'user' }) })
+  const hashes = new Map<string, Buffer>()
+  for (const [user, password] of Object.entries(passwords)) hashes.set(user, await hashOf(user, password))
+
+  const app = new Hono<OnNode>()
+  app.get('/', (context) => context.html(FORM))
+  app.post(
+    '/login',
+    rateLimit<OnNode>({ throttle: ofAddress, counted: 'failed', key: (context) => clientIp(context.env.incoming) }),
+    // Who guesses at a user keeps that user out too. Where that is worse, count by user and address together.
+    rateLimit<OnNode>({
+      throttle: ofUser,
+      counted: 'failed',
+      key: async (context) => `user ${(await login(context)).user}`,
+    }),
+    async (context) => {
+      const { user, password } = await login(context)
+      // Hashed for unknown users too, so that the time tells nobody who is known.
+      const given = await hashOf(user, password)
+      const known = hashes.get(user)
+      if (known === undefined || !timingSafeEqual(given, known)) return context.text('Wrong user or password', 401)
+      return context.text(`Welcome, ${user}`)
+    },
+  )
+  return app
+}
+
+async function login(context: Context<OnNode>): Promise<{ user: string; password: string }> {
+  const { user, password } = await context.req.parseBody()
+  // One name however it is written, so that nobody has as many quotas as there are ways to write it.
+  return { user: String(user).trim().toLowerCase(), password: String(password) }
+}
+
+function hashOf(user: string, password: string): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    scrypt(password, user, 32, (error, hash) => (error === null ? resolve(hash) : reject(error)))
+  })
+}

@@ -1,0 +1,37 @@
+/** Clients that users bring, and which adapter speaks to each. */
+import { named } from '../arguments.ts'
+import { type IoredisClient, IoredisConnection, type RedisConnection } from './connection.ts'
+import {
+  isNodeRedis,
+  isNodeRedisCluster,
+  type NodeRedisClient,
+  type NodeRedisCluster,
+  NodeRedisConnection,
+} from './node-redis.ts'
+
+/**
+ * A `Redis` or `Cluster` of ioredis 5 or 6 or of iovalkey, or what `createClient`, `createClientPool` or `createCluster` of
+ * node-redis (`redis` 5 or 6) returns, connected. Told by their shape, so that none of them must be installed.
+ */
+export type BorrowedClient = IoredisClient | NodeRedisClient | NodeRedisCluster
+
+/** @throws TypeError for what is no such client */
+export function checkClient(client: unknown): asserts client is BorrowedClient {
+  if (typeof client === 'object' && client !== null && (isIoredis(client) || isNodeRedis(client))) return
+  throw new TypeError(
+    `client must be a Redis or Cluster of ioredis or iovalkey, or a client, pool or cluster of node-redis 5 or 6, got ${named(client)}`,
+  )
+}
+
+export function isCluster(client: BorrowedClient): boolean {
+  return isIoredis(client) ? client.isCluster : isNodeRedisCluster(client)
+}
+
+/** @param timeout ms after which nobody waits for a command any more */
+export function connectionOf(client: BorrowedClient, timeout: number, patient: boolean): RedisConnection {
+  return isIoredis(client) ? new IoredisConnection(client, false, patient) : new NodeRedisConnection(client, timeout)
+}
+
+function isIoredis(client: object): client is IoredisClient {
+  return 'callBuffer' in client && typeof client.callBuffer === 'function'
+}

@@ -1,0 +1,63 @@
+/** Commands of their own, apart from checks: each is given up when its time is over. */
+import { type StoreError, StoreTimeoutError } from '../errors.ts'
+import type { RedisConnection } from './connection.ts'
+import { unavailable } from './unavailable.ts'
+
+interface Errand {
+  readonly askedAt: number
+  readonly reject: (reason: StoreError) => void
+  sent: boolean
+}
+
+export class Errands {
+  readonly #connection: RedisConnection
+  readonly #errands = new Set<Errand>()
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection
+  }
+
+  get areOver(): boolean {
+    return this.#errands.size === 0
+  }
+
+  /** Does `work` when the connection is open, unless it is given up before. */
+  async run<T>(askedAt: number, work: () => Promise<T>): Promise<T> {
+    let errand: Errand | undefined
+    const late = new Promise<never>((_, reject) => {
+      errand = { askedAt, reject, sent: false }
+      this.#errands.add(errand)
+    })
+    try {
+      await Promise.race([this.#opened(), late])
+      if (errand !== undefined) errand.sent = true
+      return await Promise.race([work(), late])
+    } catch (error) {
+      throw unavailable(error)
+    } finally {
+      if (errand !== undefined) this.#errands.delete(errand)
+    }
+  }
+
+  /** Gives up what was asked at `latest` or before; answers when the oldest of the rest asked, and whether one had no reply. */
+  expire(latest: number, timeout: number): { oldest: number; unanswered: boolean } {
+    let oldest = Number.POSITIVE_INFINITY
+    let unanswered = false
+    for (const { askedAt, reject, sent } of this.#errands) {
+      if (askedAt > latest) oldest = Math.min(oldest, askedAt)
+      else {
+        unanswered ||= sent
+        reject(new StoreTimeoutError(timeout, sent, sent ? undefined : this.#connection.failure))
+      }
+    }
+    return { oldest, unanswered }
+  }
+
+  async #opened(): Promise<void> {
+    let opening = this.#connection.opening()
+    while (opening !== undefined) {
+      await opening
+      opening = this.#connection.opening()
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/** Clients of node-redis, of version 5 or 6, told by their shape: the package itself is not needed. They are always the user's. */
+import type { RedisConnection } from './connection.ts'
+
+type Argument = string | Buffer
+
+interface CommandOptions {
+  /** By the first byte that a reply of the kind has. */
+  readonly typeMapping: { readonly 36: BufferConstructor }
+  /** ms after which a command leaves the queue, if it could not be written before. */
+  readonly timeout: number
+}
+
+/** What `createClient` of node-redis returns, or `createClientPool`. */
+export interface NodeRedisClient {
+  readonly isOpen: boolean
+  sendCommand(args: readonly Argument[], options?: CommandOptions): Promise<unknown>
+}
+
+interface ClusterNode {
+  readonly address: string
+}
+
+/** What `createCluster` of node-redis returns. */
+export interface NodeRedisCluster {
+  readonly isOpen: boolean
+  readonly masters: readonly ClusterNode[]
+  readonly slots: readonly { readonly master: ClusterNode }[]
+  sendCommand(
+    firstKey: Argument | undefined,
+    isReadonly: boolean | undefined,
+    args: Argument[],
+    options?: CommandOptions,
+  ): Promise<unknown>
+  nodeClient(node: ClusterNode): Promise<Pick<NodeRedisClient, 'sendCommand'>>
+}
+
+/** The longest that a timer can wait, in ms. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1
+
+/** What a server answers begins with a code; what the client says of its connection does not. Its classes cannot be asked for. */
+const CODE = /^[A-Z]+ /
+
+export class NodeRedisConnection implements RedisConnection {
+  readonly cluster: boolean
+  /** It puts none before the keys of a command that is sent as it is. */
+  readonly keyPrefix = ''
+  readonly failure = undefined
+  readonly masters: RedisConnection['masters']
+  readonly #client: NodeRedisClient | NodeRedisCluster
+  /** `undefined` for a client of one server. */
+  readonly #nodes: NodeRedisCluster | undefined
+  readonly #send: RedisConnection['send']
+
+  /** @param timeout ms; nobody waits for a command that is still queued then, so it must not be sent any more */
+  constructor(client: NodeRedisClient | NodeRedisCluster, timeout: number) {
+    const options = { typeMapping: { 36: Buffer }, timeout: Math.min(Math.ceil(timeout), LONGEST_TIMEOUT) }
+    this.#client = client
+    this.cluster = isNodeRedisCluster(client)
+    if (isNodeRedisCluster(client)) {
+      this.#nodes = client
+      this.#send = (name, args) => client.sendCommand(firstKey(name, args), false, [name, ...args], options)
+      this.masters = () => client.masters.map((master) => ({ send: onNode(client, master, options) }))
+    } else {
+      this.#send = (name, args) => client.sendCommand([name, ...args], options)
+      this.masters = () => [this]
+    }
+  }
+
+  send(name: string, args: readonly Argument[]): Promise<unknown> {
+    if (this.isReady) return this.#send(name, args)
+    return Promise.reject(new Error('the client is not connected: await client.connect() before the first check'))
+  }
+
+  answered(error: unknown): boolean {
+    return error instanceof Error && !('code' in error) && CODE.test(error.message)
+  }
+
+  /** What is asked while it connects, it queues by itself. */
+  opening(): undefined {
+    return undefined
+  }
+
+  get isReady(): boolean {
+    return this.#client.isOpen && this.#nodes?.masters.length !== 0
+  }
+
+  get isOver(): boolean {
+    return !this.#client.isOpen
+  }
+
+  reopen(): void {}
+
+  giveUpHandshake(): void {}
+
+  nodeOf(slot: number): string {
+    return this.#nodes?.slots[slot]?.master.address ?? ''
+  }
+}
+
+function onNode(cluster: NodeRedisCluster, node: ClusterNode, options: CommandOptions): RedisConnection['send'] {
+  return async (name, args) => (await cluster.nodeClient(node)).sendCommand([name, ...args], options)
+}
+
+/** By which the cluster finds the node. */
+function firstKey(name: string, args: readonly Argument[]): Argument | undefined {
+  switch (name) {
+    case 'EVAL':
+    case 'EVALSHA':
+      return args[2]
+    case 'GET':
+    case 'SET':
+    case 'UNLINK':
+      return args[0]
+    default:
+      return undefined
+  }
+}
+
+/** Neither a client that speaks to sentinels, whose `sendCommand` is another, nor one in legacy mode. */
+export function isNodeRedis(client: object): client is NodeRedisClient | NodeRedisCluster {
+  const isOpen = 'isOpen' in client && typeof client.isOpen === 'boolean'
+  return isOpen && 'sendCommand' in client && typeof client.sendCommand === 'function' && !('getSentinelNode' in client)
+}
+
+export function isNodeRedisCluster(client: object): client is NodeRedisCluster {
+  return 'slots' in client && 'masters' in client && isNodeRedis(client)
+}

@@ -1,0 +1,12 @@
+/** The contract on the example of a store of one's own, with a real memcached. */
+
+import { storeContract } from 'onrush/testing'
+import { describe, it } from 'vitest'
+import { MemcachedStore } from '../../examples/memcached-store/memcached-store.ts'
+import { startMemcached } from '../support/servers/memcached.ts'
+
+// It ends with this process.
+const { port } = await startMemcached()
+const open = (): MemcachedStore => new MemcachedStore({ host: '127.0.0.1', port, timeout: 20_000 })
+
+storeContract({ describe, it }, { name: 'MemcachedStore', store: open, sharedStore: open })

@@ -1,0 +1,35 @@
+/** Links between the documents lead somewhere. */
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+import { pages, readPage } from './snippets.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const FENCED = /^ *```[\s\S]*?^ *```$/gm
+const LINK = /\]\((?!https?:)(?<path>[^)#\s]*)(?:#(?<anchor>[^)\s]+))?\)/g
+
+function proseOf(page: string): string {
+  return readPage(page).replace(FENCED, '')
+}
+
+/** The anchors that GitHub gives to the headings of a page. */
+function anchorsOf(page: string): string[] {
+  return [...proseOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+function leadsNowhere(page: string, path: string, anchor: string | undefined): boolean {
+  const target = path === '' ? page : join(dirname(page), path)
+  if (!existsSync(join(ROOT, target))) return true
+  return anchor !== undefined && target.endsWith('.md') && !anchorsOf(target).includes(anchor)
+}
+
+test.each([...pages(), 'CONTRIBUTING.md', 'CHANGELOG.md'])('every link in %s leads somewhere', (page) => {
+  const links = [...proseOf(page).matchAll(LINK)].map(({ groups = {} }) => groups)
+  const broken = links.filter(({ path = '', anchor }) => leadsNowhere(page, path, anchor))
+  expect(broken.map(({ path, anchor }) => `${path}${anchor === undefined ? '' : `#${anchor}`}`)).toEqual([])
+})

@@ -1,0 +1,172 @@
+/** How many calls checks make: as few as the bounds of a call allow, and a lone check one. */
+import { setImmediate } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import {
+  AlgorithmLimiter,
+  checkAll,
+  GcraLimiter,
+  MovingWindowLimiter,
+  PeriodicLimiter,
+  Quota,
+  RedisStore,
+  StoreUnavailableError,
+  Throttle,
+} from 'onrush'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { gcra } from '../../src/algorithms/gcra.ts'
+import { startProxy } from '../support/servers/proxy.ts'
+import { type RedisServer, startRedis } from '../support/servers/redis.ts'
+import { uniquePrefix } from '../support/servers/shared-redis.ts'
+
+const DAY = Quota.perDay(1000)
+
+let server: RedisServer
+let client: Redis
+
+beforeAll(async () => {
+  server = await startRedis()
+  client = new Redis(server.url)
+})
+
+afterAll(async () => {
+  client?.disconnect()
+  await server?.stop()
+})
+
+function store(): RedisStore {
+  return new RedisStore({ client, prefix: uniquePrefix(), timeout: 20_000 })
+}
+
+function gcraOn(own: RedisStore, rate: Quota | Quota[] = DAY): Throttle {
+  return new Throttle({ limiter: new GcraLimiter({ store: own }), rate })
+}
+
+function keys(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `key ${index}`)
+}
+
+/** How many scripts the server ran for `work`, those it had to be told anew included. */
+async function callsFor(work: () => Promise<unknown>): Promise<number> {
+  await client.config('RESETSTAT')
+  await work()
+  const text = await client.info('commandstats')
+  const [evalsha, unknown] = [/cmdstat_evalsha:calls=(\d+)/, /cmdstat_eval:calls=(\d+)/].map((pattern) =>
+    Number(pattern.exec(text)?.[1] ?? 0),
+  )
+  return (evalsha ?? 0) + (unknown ?? 0)
+}
+
+/** As `callsFor`, when the server knows the scripts. */
+async function steadyCallsFor(work: () => Promise<unknown>): Promise<number> {
+  await work()
+  return callsFor(work)
+}
+
+describe('checks of one turn', () => {
+  test.each([
+    { count: 1, calls: 1 },
+    { count: 128, calls: 1 },
+    { count: 129, calls: 2 },
+    { count: 1000, calls: 8 },
+  ])('of $count keys make $calls calls', async ({ count, calls }) => {
+    const throttle = gcraOn(store())
+    expect(await steadyCallsFor(() => Promise.all(keys(count).map((key) => throttle.check(key))))).toBe(calls)
+  })
+
+  test('of one key make one call, however many they are', async () => {
+    const throttle = gcraOn(store())
+    expect(await steadyCallsFor(() => Promise.all(Array.from({ length: 5000 }, () => throttle.check('key'))))).toBe(1)
+  })
+
+  test('of logs make a call for eight keys', async () => {
+    const throttle = new Throttle({ limiter: new MovingWindowLimiter({ store: store() }), rate: DAY })
+    expect(await steadyCallsFor(() => Promise.all(keys(8).map((key) => throttle.check(key))))).toBe(1)
+    expect(await steadyCallsFor(() => Promise.all(keys(9).map((key) => throttle.check(key))))).toBe(2)
+  })
+
+  test('of several layers fill a call by their states', async () => {
+    const rates = Array.from({ length: 16 }, (_, index) => Quota.perDay(1000 + index))
+    const throttle = gcraOn(store(), rates)
+    expect(await steadyCallsFor(() => Promise.all(keys(8).map((key) => throttle.check(key))))).toBe(1)
+    expect(await steadyCallsFor(() => Promise.all(keys(9).map((key) => throttle.check(key))))).toBe(2)
+  })
+
+  test('by several limiters, quotas and quantities, and checkAll, share a call', async () => {
+    const own = store()
+    const rates = gcraOn(own)
+    const windows = new Throttle({ limiter: new PeriodicLimiter({ store: own }), rate: [DAY, Quota.perHour(100)] })
+    const work = () =>
+      Promise.all([
+        rates.check('a', 2),
+        rates.check('a', 3),
+        windows.check('a'),
+        checkAll([
+          { throttle: rates, key: 'a' },
+          { throttle: windows, key: 'b' },
+        ]),
+        rates.peek('c'),
+      ])
+    expect(await steadyCallsFor(work)).toBe(1)
+  })
+
+  test('share a call when they are asked in microtasks and ticks of that turn', async () => {
+    const throttle = gcraOn(store())
+    const work = async () => {
+      const first = throttle.check('a')
+      await Promise.resolve()
+      const second = throttle.check('b')
+      await (async () => {})()
+      await Promise.all([first, second, throttle.check('c')])
+    }
+    expect(await steadyCallsFor(work)).toBe(1)
+  })
+
+  test('are never shared by two stores', async () => {
+    const throttles = [gcraOn(store()), gcraOn(store())]
+    expect(await steadyCallsFor(() => Promise.all(throttles.map((throttle) => throttle.check('key'))))).toBe(2)
+  })
+})
+
+test('while three calls are under way, later checks gather', async () => {
+  await using proxy = await startProxy(server)
+  const through = new Redis({ port: proxy.port })
+  const throttle = gcraOn(new RedisStore({ client: through, prefix: uniquePrefix(), timeout: 20_000 }))
+  await throttle.check('key')
+  await Promise.all(['warm', 'up'].map((key) => throttle.check(key)))
+  proxy.faults.holdReplies()
+  const checks: Promise<unknown>[] = []
+  const calls = await callsFor(async () => {
+    for (const key of keys(20)) {
+      checks.push(throttle.check(key))
+      await setImmediate()
+    }
+    proxy.faults.pass()
+    await Promise.all(checks)
+  })
+  through.disconnect()
+  expect(calls).toBe(4)
+})
+
+describe('a script of one’s own', () => {
+  function broken(own: RedisStore, lua: string): Throttle {
+    const limiter = new AlgorithmLimiter({ store: own, algorithm: { ...gcra, id: 'mine' }, lua })
+    return new Throttle({ limiter, rate: DAY })
+  }
+
+  test.each([
+    { fault: 'fails when it runs', lua: "error('the twin is broken')" },
+    { fault: 'cannot be read', lua: 'this is no Lua' },
+    { fault: 'gives nothing', lua: 'return {}' },
+  ])('that $fault harms its own checks alone, and is not tried again', async ({ lua }) => {
+    const own = store()
+    const [mine, ours] = [broken(own, lua), gcraOn(own)]
+    const answers = () =>
+      Promise.allSettled([mine.check('key'), ours.check('key'), mine.check('other'), ours.check('other')])
+    const [first, second, third, fourth] = await answers()
+    for (const each of [first, third]) expect(each).toMatchObject({ reason: expect.any(StoreUnavailableError) })
+    for (const each of [second, fourth]) expect(each).toMatchObject({ value: { limited: false, remaining: 999 } })
+    // A script that cannot be read is never known: it is sent twice, by its name and in full.
+    expect(await callsFor(answers)).toBeLessThanOrEqual(3)
+    expect(await ours.peek('key')).toMatchObject({ remaining: 998 })
+  })
+})

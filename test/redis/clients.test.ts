@@ -1,0 +1,76 @@
+/** The store on borrowed clients of every kind: the same answers, the same records, and the client stays open. */
+import type { Redis } from 'ioredis'
+import { LimitData, MismatchedDataError, Quota } from 'onrush'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CLIENTS } from './clients.ts'
+import { LIMITERS } from './limiters.ts'
+import { redisSuite } from './suite.ts'
+import { Twin } from './twin.ts'
+
+const suite = await redisSuite()
+
+describe.each(CLIENTS.map(({ name, connect }) => [name, connect] as const))('%s', (_name, connect) => {
+  let client: Redis
+
+  beforeAll(() => {
+    client = connect(suite.url)
+  })
+
+  afterAll(() => client.disconnect())
+
+  test('answers and keeps what the store in this process does', async () => {
+    for (const counting of LIMITERS) {
+      const twin = new Twin(client, 1_700_000_000_000_000)
+      const throttle = twin.throttle([{ counting, rate: [Quota.perSecond(7, { maximumBurst: 2 }), Quota.perDay(20)] }])
+      for (const quantity of [0, 1, 2, 5, 3, 1, 9, 2 ** 53 - 1]) {
+        twin.now += 123_457
+        await twin.check(throttle, 'key', quantity)
+      }
+      await twin.expectSameStates(['key'])
+      expect(await throttle.remote.clear('key')).toStrictEqual(throttle.local.clearSync('key'))
+      await twin.check(throttle, 'key', 1)
+    }
+  })
+
+  test('heals a script that the server does not know', async () => {
+    const twin = new Twin(client, 1_700_000_000_000_000)
+    const throttle = twin.throttle(LIMITERS.map((counting) => ({ counting, rate: Quota.perSecond(3) })))
+    await client.script('FLUSH')
+    await twin.check(throttle, 'key', 2)
+    await twin.check(throttle, 'key', 2)
+  })
+
+  test('keeps, swaps and deletes records', async () => {
+    const store = suite.store({ client })
+    const first = new LimitData({
+      used: 0.1 + 0.2,
+      remaining: 2 / 3,
+      createdAt: 1e15 + 0.125,
+      history: [1e-300, 2 ** 53 - 1],
+    })
+    const second = first.copyWith({ used: 2, time: 5 })
+    expect(await store.get('key')).toBeUndefined()
+    await store.compareAndSwap('key', undefined, first, 60_000)
+    await expect(store.compareAndSwap('key', undefined, second)).rejects.toThrow(MismatchedDataError)
+    expect(await store.get('key')).toStrictEqual(first)
+    await store.compareAndSwap('key', first, second, 60_000)
+    await expect(store.compareAndSwap('key', first, second)).rejects.toMatchObject({ expected: first, actual: second })
+    await store.set('key', first, 60_000)
+    expect(await store.get('key')).toStrictEqual(first)
+    await store.delete('key')
+    expect(await store.get('key')).toBeUndefined()
+  })
+
+  test('tells the server’s time and that it can be reached, and stays open when the store is closed', async () => {
+    const store = suite.store({ client })
+    const before = Number((await suite.client.time())[0])
+    const now = await store.currentTime()
+    expect(Number.isSafeInteger(now)).toBe(true)
+    expect(now / 1_000_000).toBeGreaterThanOrEqual(before)
+    expect(now / 1_000_000).toBeLessThan(before + 60)
+    expect(await store.ping()).toBe(true)
+    await store.close()
+    expect(client.status).toBe('ready')
+    expect(await client.ping()).toBe('PONG')
+  })
+})

@@ -1,0 +1,195 @@
+/** Keys of any characters: each counts by itself, and none reaches another's state or slot. */
+import calculateSlot from 'cluster-key-slot'
+import { Redis } from 'ioredis'
+import {
+  type BaseStore,
+  checkAll,
+  DictionaryStore,
+  GcraLimiter,
+  PeriodicLimiter,
+  Quota,
+  RedisStore,
+  Throttle,
+  TlruCacheStore,
+} from 'onrush'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { MapStore } from '../stores/map-store.ts'
+import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import { redisSuite } from './suite.ts'
+
+const suite = await redisSuite()
+
+const LONGEST = 65_536
+
+const KEYS = [
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  ' ',
+  'a',
+  'a ',
+  'A',
+  'a:b',
+  'a}:gcra:100-1d',
+  'a}:data',
+  'a%7D:gcra:100-1d',
+  '%',
+  '%25',
+  '%2525',
+  '{',
+  '}',
+  '{}',
+  '{a}',
+  '}x',
+  '}:{a}',
+  '%7B',
+  '%7D',
+  '%7b',
+  '%uD800',
+  '\uD800',
+  '\uDC00',
+  '\uDC00\uD800',
+  '\uD83D',
+  '\uFFFD',
+  '😀',
+  '\u00E9',
+  'e\u0301',
+  '\n',
+  '\r\n',
+  '\0',
+  'a\0',
+  '*',
+  '?',
+  '[a]',
+  '\\',
+  '"',
+  'k'.repeat(LONGEST),
+  `${'k'.repeat(LONGEST - 1)}l`,
+  '😀'.repeat(LONGEST / 4),
+  '}'.repeat(LONGEST),
+]
+
+const QUOTA = Quota.perDay(100)
+
+const STORES: Readonly<Record<string, () => BaseStore>> = {
+  DictionaryStore: () => new DictionaryStore(),
+  TlruCacheStore: () => new TlruCacheStore({ maxSize: 1000, ttl: '1h' }),
+  RedisStore: () => suite.store(),
+  'a store of one’s own': () => new MapStore(),
+}
+
+describe.each(Object.keys(STORES))('%s', (name) => {
+  const throttle = () => {
+    const store = STORES[name]?.() ?? new DictionaryStore()
+    return new Throttle({
+      layers: [
+        { limiter: new GcraLimiter({ store }), rate: QUOTA },
+        { limiter: new PeriodicLimiter({ store }), rate: QUOTA },
+      ],
+    })
+  }
+
+  test('counts every key by itself, whatever its characters', async () => {
+    const asking = throttle()
+    await Promise.all(KEYS.map((key, index) => asking.check(key, index + 1)))
+    const remaining = (await Promise.all(KEYS.map((key) => asking.peek(key)))).map((result) => result.remaining)
+    expect(remaining).toEqual(KEYS.map((_, index) => 100 - (index + 1)))
+    await asking.clear('}')
+    expect((await Promise.all(KEYS.map((key) => asking.peek(key)))).map((result) => result.remaining)).toEqual(
+      remaining.with(KEYS.indexOf('}'), 100),
+    )
+  })
+
+  test.each([
+    ['', RangeError],
+    ['k'.repeat(LONGEST + 1), RangeError],
+    ['\u20AC'.repeat(21_846), RangeError],
+    [undefined, TypeError],
+    [null, TypeError],
+    [5, TypeError],
+    [Buffer.from('key'), TypeError],
+    [['key'], TypeError],
+  ])('refuses what is no key', async (key, error) => {
+    const asking: {
+      check(key: unknown): Promise<unknown>
+      peek(key: unknown): Promise<unknown>
+      clear(key: unknown): Promise<unknown>
+    } = throttle()
+    for (const asked of [asking.check(key), asking.peek(key), asking.clear(key)]) {
+      await expect(asked).rejects.toThrow(error)
+      await expect(asked).rejects.toThrow('key')
+    }
+  })
+})
+
+describe('RedisStore', () => {
+  test('names every state so that its key alone decides the slot', async () => {
+    const prefix = uniquePrefix()
+    const store = suite.store({ prefix })
+    const layers = [
+      { limiter: new GcraLimiter({ store }), rate: QUOTA },
+      { limiter: new PeriodicLimiter({ store }), rate: QUOTA },
+    ]
+    const asking = new Throttle({ layers })
+    await Promise.all(KEYS.map((key) => asking.check(key)))
+    const names = await suite.keys(prefix)
+    expect(names).toHaveLength(2 * KEYS.length)
+    const tags = new Map<string, string[]>()
+    for (const name of names) {
+      const [, tag = '', end = ''] = /^[^{}]+:\{([^{}]+)\}(:[^{}]+)$/su.exec(name) ?? []
+      expect(calculateSlot(name)).toBe(calculateSlot(tag))
+      tags.set(tag, [...(tags.get(tag) ?? []), end])
+    }
+    expect(tags.size).toBe(KEYS.length)
+    for (const ends of tags.values()) expect(ends.sort()).toEqual([':gcra:100-1d', ':periodic:100-1d'])
+  })
+
+  test('keeps records apart from states, whatever their keys', async () => {
+    const store = suite.store()
+    const asking = new Throttle({ limiter: new GcraLimiter({ store }), rate: QUOTA })
+    await asking.check('a', 3)
+    expect(await store.get('a')).toBeUndefined()
+    expect(await store.get('a}:gcra:100-1d')).toBeUndefined()
+    await store.delete('a')
+    expect(await asking.peek('a')).toMatchObject({ remaining: 97 })
+  })
+
+  test.each(['', '{', 'a}', '{a}', 'a{b}c', 'a\uD800'])(
+    'refuses the prefix %j, which could not be told from a key',
+    (prefix) => {
+      expect(() => new RedisStore({ client: suite.client, prefix })).toThrow(RangeError)
+    },
+  )
+
+  test('keeps prefixes apart, also where one starts with the other', async () => {
+    const prefix = uniquePrefix()
+    const throttles = [prefix, `${prefix}:a`, `${prefix}*`, `${prefix}%7B`].map(
+      (each) => new Throttle({ limiter: new GcraLimiter({ store: suite.store({ prefix: each }) }), rate: QUOTA }),
+    )
+    await Promise.all(throttles.map((asking, index) => asking.check('a:b', index + 1)))
+    const peeked = await Promise.all(throttles.map((asking) => asking.peek('a:b')))
+    expect(peeked.map(({ remaining }) => remaining)).toEqual([99, 98, 97, 96])
+  })
+
+  test('puts its keys under the keyPrefix of a borrowed client, all of them', async () => {
+    const keyPrefix = uniquePrefix()
+    const client = new Redis(suite.url, { keyPrefix: `${keyPrefix}:` })
+    onTestFinished(() => client.disconnect())
+    const store = suite.store({ client, prefix: 'own' })
+    const rates = new Throttle({ limiter: new GcraLimiter({ store }), rate: [QUOTA, Quota.perHour(50)] })
+    const windows = new Throttle({ limiter: new PeriodicLimiter({ store }), rate: QUOTA })
+    await rates.check('key', 5)
+    await checkAll([
+      { throttle: rates, key: 'key' },
+      { throttle: windows, key: 'other' },
+    ])
+    expect(await rates.peek('key')).toMatchObject({ remaining: 44 })
+    expect((await suite.keys(keyPrefix)).sort()).toEqual(
+      ['{key}:gcra:100-1d', '{key}:gcra:50-1h', '{other}:periodic:100-1d'].map((end) => `${keyPrefix}:own:${end}`),
+    )
+    expect(await suite.client.exists('own:{key}:gcra:100-1d')).toBe(0)
+    await rates.clear('key')
+    expect(await suite.keys(keyPrefix)).toEqual([`${keyPrefix}:own:{other}:periodic:100-1d`])
+  })
+})

@@ -1,0 +1,123 @@
+/** What the log of a moving window costs Redis: memory bounded by the limit, and reads that grow with its logarithm. */
+import { MovingWindowLimiter, Quota, Throttle } from 'onrush'
+import { expect, test } from 'vitest'
+import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import { redisSuite } from './suite.ts'
+
+const suite = await redisSuite()
+
+/** Bytes of an entry, and of what stands before the first. */
+const RECORD = 16
+const SECOND = 1_000_000
+
+class Log {
+  now = 1_700_000_000_000_000
+  readonly throttle: Throttle
+  readonly #key: string
+
+  constructor(limit: number) {
+    const prefix = uniquePrefix()
+    const store = suite.store({ prefix, clock: () => this.now })
+    this.throttle = new Throttle({ limiter: new MovingWindowLimiter({ store }), rate: Quota.perSecond(limit) })
+    this.#key = `${prefix}:{key}:moving:${limit}-1s`
+  }
+
+  check(quantity = 1) {
+    return this.throttle.check('key', quantity)
+  }
+
+  async entries(): Promise<number> {
+    return (await suite.client.strlen(this.#key)) / RECORD - 1
+  }
+
+  bytes(): Promise<Buffer | null> {
+    return suite.client.getBuffer(this.#key)
+  }
+
+  /** Puts `count` entries of one unit there, the newest of now, all of the last second. */
+  async fill(count: number): Promise<void> {
+    const numbers = new Float64Array(2 + 2 * count)
+    for (let index = 0; index < count; index++) {
+      numbers[2 + 2 * index] = this.now - Math.floor(((count - 1 - index) * (SECOND - 1)) / count)
+      numbers[3 + 2 * index] = index + 1
+    }
+    await suite.client.set(this.#key, Buffer.from(numbers.buffer), 'PX', 60_000)
+  }
+}
+
+test('a quantity of 1000 is one entry', async () => {
+  const log = new Log(5000)
+  await log.check(1000)
+  expect(await log.entries()).toBe(1)
+})
+
+test('checks at one instant are one entry', async () => {
+  const log = new Log(5000)
+  for (let count = 0; count < 10; count++) await log.check(2)
+  await Promise.all(Array.from({ length: 100 }, (_, index) => log.check(index)))
+  expect(await log.entries()).toBe(1)
+})
+
+test('a refused check changes no bit of the log, also where entries have left', async () => {
+  const log = new Log(50)
+  for (let count = 0; count < 50; count++) {
+    log.now += 30_000
+    await log.check()
+  }
+  const before = await log.bytes()
+  log.now += 500_000
+  expect(await log.check(50)).toMatchObject({ limited: true })
+  expect(await log.check(0)).toMatchObject({ limited: false })
+  expect(await log.bytes()).toEqual(before)
+})
+
+test('memory is bounded by the limit, whatever is thrown at it', async () => {
+  const limit = 100
+  const log = new Log(limit)
+  let most = 0
+  for (let round = 0; round < 800; round++) {
+    log.now += 1 + ((round * 7919) % 30_000)
+    await Promise.all([log.check(), log.check(3), log.check(), log.check(limit)])
+    if (round % 25 === 0) most = Math.max(most, await log.entries())
+  }
+  // What has left lies in front until it is half of the log, or a few entries.
+  expect(most).toBeLessThanOrEqual(2 * limit + 33)
+  expect(most).toBeGreaterThan(limit / 4)
+})
+
+test('a log from which all has left shrinks with the next entry', async () => {
+  const log = new Log(5000)
+  await log.fill(5000)
+  log.now += 2 * SECOND
+  await log.check()
+  expect(await log.entries()).toBe(1)
+})
+
+test('a log of 2^20 entries merges its newest two into the later time', async () => {
+  const most = 2 ** 20
+  const log = new Log(2 * most)
+  await log.fill(most)
+  log.now += 1
+  expect(await log.check(5)).toMatchObject({ limited: false, remaining: most - 5, resetAfter: 1000 })
+  expect(await log.entries()).toBe(most)
+  // All units of the merged entries count until the later time, and the sum is still exact.
+  log.now += SECOND - 1
+  expect(await log.throttle.peek('key')).toMatchObject({ remaining: 2 * most - 6 })
+  log.now += 1
+  expect(await log.throttle.peek('key')).toMatchObject({ remaining: 2 * most })
+})
+
+test.each([10, 1000, 100_000])('a check reads a log of %i entries only here and there', async (limit) => {
+  const log = new Log(limit)
+  const reads = async () =>
+    Number(/cmdstat_getrange:calls=(\d+)/.exec(await suite.client.info('commandstats'))?.[1] ?? 0)
+  // Half of the entries have left: the search has the farthest to go.
+  for (const elapsed of [0, SECOND / 2]) {
+    await log.fill(limit)
+    log.now += elapsed
+    const before = await reads()
+    await log.check(limit)
+    await log.throttle.peek('key')
+    expect((await reads()) - before).toBeLessThanOrEqual(2 * 3 * 2 * Math.ceil(Math.log2(limit)))
+  }
+})

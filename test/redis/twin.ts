@@ -1,0 +1,125 @@
+/** The same question put to TypeScript and to Lua at the same instant, and what each of them then holds. */
+import type { Cluster, Redis } from 'ioredis'
+import {
+  type BaseStore,
+  type CheckOptions,
+  DictionaryStore,
+  type RateLimitResult,
+  RedisStore,
+  type RedisStoreOptions,
+  Throttle,
+} from 'onrush'
+import { expect } from 'vitest'
+import type { MovingLog } from '../../src/algorithms/moving-window.ts'
+import { layersOf } from '../../src/limiters/limiters.ts'
+import type { Decider } from '../../src/stores/decider.ts'
+import type { Slot } from '../../src/stores/in-process.ts'
+import { encodeKey } from '../../src/stores/state-key.ts'
+import type { Rate } from '../../src/throttle.ts'
+import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import type { Counting } from './limiters.ts'
+
+/** A DictionaryStore whose states can be looked at. */
+class OpenDictionary extends DictionaryStore {
+  readonly slots = new Map<string, Slot>()
+
+  protected override slot(name: string): Slot {
+    const slot = super.slot(name)
+    this.slots.set(name, slot)
+    return slot
+  }
+}
+
+/** How the store names its keys. */
+export type TwinOptions = Pick<RedisStoreOptions, 'shards' | 'hashTag'>
+
+export interface TwinLayer {
+  readonly counting: Counting
+  readonly rate: Rate
+}
+
+export interface TwinThrottle {
+  readonly local: Throttle
+  readonly remote: Throttle
+}
+
+export class Twin {
+  /** µs. */
+  now: number
+  readonly prefix = uniquePrefix()
+  readonly #dictionary = new OpenDictionary({ clock: () => this.now })
+  readonly #redis: RedisStore
+  readonly #client: Redis | Cluster
+
+  /** @param client for the store, and to look at what it has written */
+  constructor(client: Redis | Cluster, start: number, options: TwinOptions = {}) {
+    this.now = start
+    this.#client = client
+    const clock = () => this.now
+    this.#redis = new RedisStore({ client, prefix: this.prefix, clock, timeout: 20_000, ...options })
+  }
+
+  throttle(layers: readonly TwinLayer[]): TwinThrottle {
+    const on = (store: DictionaryStore | RedisStore): Throttle =>
+      new Throttle({ layers: layers.map(({ counting, rate }) => ({ limiter: new counting.Limiter({ store }), rate })) })
+    return { local: on(this.#dictionary), remote: on(this.#redis) }
+  }
+
+  /** A throttle that takes a caller's own rate. */
+  throttleOf({ Limiter }: Counting, rate: Rate): TwinThrottle {
+    const on = (store: DictionaryStore | RedisStore): Throttle =>
+      new Throttle({ limiter: new Limiter({ store }), rate })
+    return { local: on(this.#dictionary), remote: on(this.#redis) }
+  }
+
+  /** What the stores make of a throttle of these layers. */
+  deciders(layers: readonly TwinLayer[]): { readonly local: Decider; readonly remote: Decider } {
+    const on = (store: BaseStore) =>
+      store.decider(layers.flatMap(({ counting, rate }) => layersOf(new counting.Limiter({ store }), rate)))
+    return { local: on(this.#dictionary), remote: on(this.#redis) }
+  }
+
+  /** Asks both; both must answer the same. */
+  async check(
+    { local, remote }: TwinThrottle,
+    key: string,
+    quantity: number,
+    options?: CheckOptions,
+  ): Promise<RateLimitResult> {
+    const expected = local.checkSync(key, quantity, options)
+    expect(await remote.check(key, quantity, options)).toStrictEqual(expected)
+    return expected
+  }
+
+  /** What Redis holds for these keys is bit for bit what TypeScript holds. */
+  async expectSameStates(keys: readonly string[]): Promise<void> {
+    for (const [name, slot] of this.#dictionary.slots) {
+      const names = keys.map((key) => `${this.prefix}:{${encodeKey(key)}}:${name}`)
+      const values = await Promise.all(names.map((each) => this.#client.getBuffer(each)))
+      for (const [index, key] of keys.entries()) {
+        const held = values[index] ?? null
+        const expected = slot.get(key)
+        if (isLog(expected)) expect(held && logBytes(held), names[index]).toEqual(bytesOfLog(expected))
+        else expect(held, names[index]).toEqual(Array.isArray(expected) ? bytesOf(expected) : null)
+      }
+    }
+  }
+}
+
+function isLog(state: unknown): state is MovingLog {
+  return typeof state === 'object' && state !== null && 'times' in state
+}
+
+function bytesOf(numbers: readonly number[]): Buffer {
+  return Buffer.from(Float64Array.from(numbers).buffer)
+}
+
+/** What a log says, wherever its dropped entries still lie. */
+function bytesOfLog({ times, sums, head, base }: MovingLog): Buffer {
+  return bytesOf([base, ...times.slice(head).flatMap((time, index) => [time, sums[head + index] ?? Number.NaN])])
+}
+
+function logBytes(held: Buffer): Buffer {
+  const head = held.readDoubleLE(0)
+  return Buffer.concat([held.subarray(8, 16), held.subarray((head + 1) * 16)])
+}
