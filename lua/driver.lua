@@ -63,7 +63,7 @@ local function load(key, layer)
   local value = values[key]
   if value and #value == algorithm.size * 8 then
     local a, b, c, d = structUnpack(FORMATS[algorithm.size], value)
-    if algorithm.valid(quota, a, b, c, d) then
+    if (algorithm.valid or areFinite)(quota, a, b, c, d) then
       present[key] = true
       kept[key] = quota.steady and algorithm.expiresAt and algorithm.expiresAt(quota, a, b, c, d)
       first[key], second[key], third[key], fourth[key] = algorithm.roll(now, quota, a, b, c, d)

@@ -15,6 +15,17 @@ local function readClock(clock)
   return time[1] * 1000000 + time[2], false
 end
 
+-- What a twin that does not say what it writes is taken to write. Twin of the default in src/algorithms/complete.ts.
+local function areFinite(_, ...)
+  for index = 1, select('#', ...) do
+    local number = select(index, ...)
+    if number and number - number ~= 0 then
+      return false
+    end
+  end
+  return true
+end
+
 -- Until when a state is kept, in ms.
 local function expiryOf(algorithm, now, quota, a, b, c, d)
   if algorithm.expiresAt then
@@ -27,7 +38,7 @@ end
 -- `written` gets what is to be written, `expiries` until when it is kept, where that is not as long as it is kept now.
 local function decideEach(now, algorithm, quota, quantity, count, from, to, values, written, expiries)
   local valid, roll, available, spend, expiresAt =
-    algorithm.valid, algorithm.roll, algorithm.available, algorithm.spend, algorithm.expiresAt
+    algorithm.valid or areFinite, algorithm.roll, algorithm.available, algorithm.spend, algorithm.expiresAt
   local format, width = FORMATS[algorithm.size], algorithm.size * 8
   local nothing = NOTHING:sub(1, width)
   -- What was written by other numbers, under a name that lets them change, is kept by those.

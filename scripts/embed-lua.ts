@@ -12,9 +12,9 @@ const TARGET = new URL('../src/redis/lua.generated.ts', import.meta.url)
 /** What Redis gives a script, and what the parts of a script give each other. */
 const KNOWN = new Set(
   [
-    'KEYS ARGV redis struct cjson math string table unpack type tonumber algorithms startOf',
+    'KEYS ARGV redis struct cjson math string table unpack type tonumber select algorithms startOf',
     'MAXIMUM_UNITS call structPack structUnpack ceil floor frexp max min isWhole inRange keptUntil',
-    'FORMATS NOTHING readClock expiryOf decideEach expiryText write decideCall',
+    'FORMATS NOTHING readClock areFinite expiryOf decideEach expiryText write decideCall',
   ].flatMap((names) => names.split(' ')),
 )
 

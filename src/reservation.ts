@@ -24,7 +24,7 @@ export class Reservation implements AsyncDisposable {
    * @param actual units really used: a non-negative safe integer
    * @returns what a peek would answer after it; rejects with a `ReservationSettledError` the second time, or when limited
    */
-  async settle(actual: number): Promise<RateLimitResult> {
+  readonly settle = async (actual: number): Promise<RateLimitResult> => {
     checkQuantity(actual)
     if (this.result.limited)
       throw new ReservationSettledError('The reservation was limited: it holds nothing to settle')
@@ -36,7 +36,7 @@ export class Reservation implements AsyncDisposable {
    * Gives all of it back; does nothing when limited, or settled or cancelled before.
    * @returns rejects with a `StoreError` when the store fails: the units then stay spent
    */
-  async cancel(): Promise<void> {
+  readonly cancel = async (): Promise<void> => {
     if (this.result.limited || this.#settled) return
     await this.#adjust(-this.#quantity)
   }

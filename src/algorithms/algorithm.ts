@@ -15,8 +15,11 @@ export const MAXIMUM_UNITS = Number.MAX_SAFE_INTEGER
 export interface Algorithm<State = unknown> {
   /** The part of every key that tells algorithms apart: `[a-z][a-z0-9_-]*`. */
   readonly id: string
-  /** How many numbers, 1 to 4, make a state that is stored as little-endian doubles; 0: the Lua twin reads and writes its own. */
-  readonly size: number
+  /**
+   * How many numbers, 1 to 4, make a state that Redis keeps as little-endian doubles; 0: the Lua twin reads and writes its own.
+   * Default: the length of what `open` gives.
+   */
+  readonly size?: number | undefined
   /**
    * Refuses a quota that this algorithm cannot count exactly.
    * @throws RangeError
@@ -34,22 +37,29 @@ export interface Algorithm<State = unknown> {
   resetAfter(state: State, now: number, quota: Quota): number
   /** µs until a quantity of at most `quota.limit` that is too much now will pass, rounded up. */
   retryAfter(state: State, quantity: number, now: number, quota: Quota): number
-  /** False for numbers that this algorithm never writes; such a state reads as a fresh key. */
-  valid(state: State, quota: Quota): boolean
-  /** The record for a store of one's own. */
-  toData(state: State, now: number, quota: Quota): LimitData
-  /** The state in a record; `undefined` where there is none. */
-  fromData(data: LimitData, quota: Quota): State | undefined
-  /** Where what was just spent stands (the start of a window, the time of an entry), for `giveBack`. */
-  mark(state: State, now: number, quota: Quota): number
-  /** Gives back a part of what was spent at `mark`, wherever that stands now; nothing where it has ended. */
-  giveBack(state: State, quantity: number, mark: number, now: number, quota: Quota): State
+  /** False for numbers that this algorithm never writes; such a state reads as a fresh key. Default: true for finite ones. */
+  valid?(state: State, quota: Quota): boolean
+  /** The record for a store of one's own. Default: a tuple goes into `history`. */
+  toData?(state: State, now: number, quota: Quota): LimitData
+  /** The state in a record; `undefined` where there is none. Default: the `history`. */
+  fromData?(data: LimitData, quota: Quota): State | undefined
+  /** Where what was just spent stands (the start of a window, the time of an entry), for `giveBack`. Default 0. */
+  mark?(state: State, now: number, quota: Quota): number
+  /** Gives back a part of what was spent at `mark`, wherever that stands now; nothing where it has ended. Default: `spend` of less than 0. */
+  giveBack?(state: State, quantity: number, mark: number, now: number, quota: Quota): State
   /**
    * The state after a caller has been promised a start in `wait` µs: spent as of then. Only where waiting callers
    * can be given their turn at once; `retryAfter` then says how long the wait is.
    */
   spendLater?(state: State, quantity: number, wait: number, now: number, quota: Quota): State
 }
+
+/** What may be left to defaults. */
+type Defaulted = 'size' | 'valid' | 'toData' | 'fromData' | 'mark' | 'giveBack'
+
+/** An algorithm with nothing left to defaults. */
+export type CompleteAlgorithm<State = unknown> = Omit<Algorithm<State>, Defaulted> &
+  Required<Pick<Algorithm<State>, Defaulted>> & { readonly size: number }
 
 /** True for a whole number from 0 to `most`; false for NaN. */
 export function isWhole(value: number, most: number): boolean {

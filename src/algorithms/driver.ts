@@ -4,11 +4,11 @@
  */
 import type { Quota } from '../quota.ts'
 import { RateLimitResult } from '../result.ts'
-import type { Algorithm } from './algorithm.ts'
+import type { CompleteAlgorithm } from './algorithm.ts'
 
 /** A quota and how it is counted. */
 export interface Layer {
-  readonly algorithm: Algorithm
+  readonly algorithm: CompleteAlgorithm
   readonly quota: Quota
   /** The Lua twin of an algorithm that is not ours. */
   readonly lua?: string | undefined

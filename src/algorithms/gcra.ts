@@ -4,7 +4,7 @@
  */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
-import { type Algorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
 /** `level` as of `time`. */
 export type GcraState = readonly [time: number, level: number]
@@ -12,7 +12,7 @@ export type GcraState = readonly [time: number, level: number]
 /** The longest a bucket may take to drain, in µs: 100 years of 365.25 days. */
 const CENTURY = 36_525 * 86_400_000_000
 
-export const gcra: Algorithm<GcraState> = {
+export const gcra: CompleteAlgorithm<GcraState> = {
   id: 'gcra',
   size: 2,
 

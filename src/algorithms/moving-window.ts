@@ -4,7 +4,7 @@
  * Twin: `lua/moving_window.lua`.
  */
 import { LimitData } from '../limit-data.ts'
-import { type Algorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
 /** A log of this many live entries merges its newest two, so that none grows beyond all bounds. */
 export const MAXIMUM_ENTRIES = 2 ** 20
@@ -27,7 +27,7 @@ export interface MovingLog {
   live: number
 }
 
-export const movingWindow: Algorithm<MovingLog> = {
+export const movingWindow: CompleteAlgorithm<MovingLog> = {
   id: 'moving',
   size: 0,
 

@@ -2,11 +2,11 @@
  * Answers that came ready from Redis, in the shape of an algorithm: for algorithms whose state is too long to be sent back.
  * State: units available, and in µs, as they are after the decision: resetAfter, and retryAfter for the quantity asked.
  */
-import type { Algorithm } from './algorithm.ts'
+import type { CompleteAlgorithm } from './algorithm.ts'
 
 export type OutrightState = readonly [available: number, resetAfter: number, retryAfter: number]
 
-export function outright(algorithm: Algorithm): Algorithm<OutrightState> {
+export function outright(algorithm: CompleteAlgorithm): CompleteAlgorithm<OutrightState> {
   return {
     id: algorithm.id,
     size: 3,

@@ -5,12 +5,12 @@
  */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
-import { type Algorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
 /** Units in the window that starts at `start`, and in the one before. */
 export type SlidingWindowState = readonly [start: number, previous: number, current: number]
 
-export const slidingWindowCounter: Algorithm<SlidingWindowState> = {
+export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
   id: 'sliding',
   size: 3,
 

@@ -1,14 +1,17 @@
 /** What the two plain windows share: so many units used in one window that has a start. They differ in where a window starts. */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
-import { type Algorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
 /** Units `used` in the window that starts at `start`. */
 export type WindowState = readonly [start: number, used: number]
 
 /** A window algorithm whose windows start at `startOf(now)`. Twin: `lua/periodic.lua`, `lua/fixed_window.lua`. */
-export function windowAlgorithm(id: string, startOf: (now: number, quota: Quota) => number): Algorithm<WindowState> {
-  const algorithm: Algorithm<WindowState> = {
+export function windowAlgorithm(
+  id: string,
+  startOf: (now: number, quota: Quota) => number,
+): CompleteAlgorithm<WindowState> {
+  const algorithm: CompleteAlgorithm<WindowState> = {
     id,
     size: 2,
 

@@ -1,5 +1,6 @@
 /** An algorithm and a store. The five limiters differ in nothing but their algorithm. */
-import type { Algorithm } from '../algorithms/algorithm.ts'
+import type { Algorithm, CompleteAlgorithm } from '../algorithms/algorithm.ts'
+import { complete } from '../algorithms/complete.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import { fixedWindow } from '../algorithms/fixed-window.ts'
 import { gcra } from '../algorithms/gcra.ts'
@@ -16,7 +17,7 @@ import { BaseLimiter, type LimiterOptions } from './base.ts'
 const MAXIMUM_LAYERS = 16
 
 const ID = /^[a-z][a-z0-9_-]*$/
-const OURS: ReadonlyMap<string, Algorithm> = new Map(
+const OURS: ReadonlyMap<string, CompleteAlgorithm> = new Map(
   [gcra, periodic, fixedWindow, movingWindow, slidingWindowCounter].map((algorithm) => [algorithm.id, algorithm]),
 )
 
@@ -45,7 +46,7 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
         `id of the algorithm must match ${ID.source} and be none of ours, got ${named(algorithm.id)}`,
       )
     }
-    if (![0, 1, 2, 3, 4].includes(algorithm.size)) {
+    if (algorithm.size !== undefined && ![0, 1, 2, 3, 4].includes(algorithm.size)) {
       throw new RangeError(`size of the algorithm must be a whole number from 0 to 4, got ${named(algorithm.size)}`)
     }
     if (lua !== undefined) checkText('lua', lua)
@@ -115,7 +116,8 @@ function checkedOptions(options: LimiterOptions): LimiterOptions {
  */
 export function layersOf(limiter: AlgorithmLimiter, rate: Quota | readonly Quota[]): Layer[] {
   const quotas: readonly unknown[] = Array.isArray(rate) ? rate : [rate]
-  const { algorithm, lua } = limiter
+  const { lua } = limiter
+  const algorithm = OURS.get(limiter.algorithm.id) ?? complete(limiter.algorithm)
   const layers = quotas.map((quota) => {
     if (!(quota instanceof Quota)) throw new TypeError(`rate must be a Quota or an array of them, got ${named(quota)}`)
     algorithm.accept?.(quota)

@@ -46,8 +46,8 @@ interface IoredisNode {
   }
   connect(): Promise<void>
   disconnect(reconnect?: boolean): void
-  on(event: string, listener: (...args: never[]) => void): unknown
-  off(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: (error: Error, node: string) => void): unknown
+  off(event: string, listener: () => void): unknown
 }
 
 interface IoredisCluster extends IoredisNode {
@@ -65,6 +65,8 @@ export class IoredisConnection implements RedisConnection {
   readonly #own: boolean
   readonly #patient: boolean
   #opening: Promise<void> | undefined
+  #endOpening: (() => void) | undefined
+  #over = false
   #failure: unknown
   /** When the connection was made whose first commands are not yet answered, in ms of `performance.now`. */
   #connectedAt: number | undefined
@@ -98,7 +100,7 @@ export class IoredisConnection implements RedisConnection {
 
   opening(): Promise<void> | undefined {
     const { status } = this.#client
-    if (status === 'ready') return undefined
+    if (status === 'ready' || this.#over) return undefined
     if (status === 'wait') this.#client.connect().catch(() => {})
     else if (status === 'end' || (!this.#patient && status !== 'connecting' && status !== 'connect')) return undefined
     this.#opening ??= this.#ended()
@@ -110,7 +112,7 @@ export class IoredisConnection implements RedisConnection {
   }
 
   get isOver(): boolean {
-    return this.#client.status === 'end'
+    return this.#over || this.#client.status === 'end'
   }
 
   get failure(): unknown {
@@ -127,6 +129,13 @@ export class IoredisConnection implements RedisConnection {
     if (this.#connectedAt === undefined || now - this.#connectedAt < LONGEST_HANDSHAKE) return
     this.#connectedAt = undefined
     if (!('slots' in this.#client)) this.#client.disconnect(true)
+  }
+
+  /** Closes the client at once; what waits for a connection fails. */
+  disconnect(): void {
+    this.#over = true
+    this.#client.disconnect()
+    this.#endOpening?.()
   }
 
   nodeOf(slot: number): string {
@@ -148,6 +157,7 @@ export class IoredisConnection implements RedisConnection {
         this.#opening = undefined
         resolve()
       }
+      this.#endOpening = end
       for (const event of events) this.#client.on(event, end)
     })
   }

@@ -1,4 +1,5 @@
 /** Clients of node-redis, of version 5 or 6, told by their shape: the package itself is not needed. They are always the user's. */
+import { StoreTimeoutError } from '../errors.ts'
 import type { RedisConnection } from './connection.ts'
 
 type Argument = string | Buffer
@@ -50,10 +51,12 @@ export class NodeRedisConnection implements RedisConnection {
   /** `undefined` for a client of one server. */
   readonly #nodes: NodeRedisCluster | undefined
   readonly #send: RedisConnection['send']
+  readonly #timeout: number
 
   /** @param timeout ms; nobody waits for a command that is still queued then, so it must not be sent any more */
   constructor(client: NodeRedisClient | NodeRedisCluster, timeout: number) {
     const options = { typeMapping: { 36: Buffer }, timeout: Math.min(Math.ceil(timeout), LONGEST_TIMEOUT) }
+    this.#timeout = timeout
     this.#client = client
     this.cluster = isNodeRedisCluster(client)
     if (isNodeRedisCluster(client)) {
@@ -66,9 +69,13 @@ export class NodeRedisConnection implements RedisConnection {
     }
   }
 
-  send(name: string, args: readonly Argument[]): Promise<unknown> {
-    if (this.isReady) return this.#send(name, args)
-    return Promise.reject(new Error('the client is not connected: await client.connect() before the first check'))
+  async send(name: string, args: readonly Argument[]): Promise<unknown> {
+    if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
+    try {
+      return await this.#send(name, args)
+    } catch (error) {
+      throw hasLeftQueue(error) ? new StoreTimeoutError(this.#timeout, false, error) : error
+    }
   }
 
   answered(error: unknown): boolean {
@@ -99,6 +106,11 @@ export class NodeRedisConnection implements RedisConnection {
 
 function onNode(cluster: NodeRedisCluster, node: ClusterNode, options: CommandOptions): RedisConnection['send'] {
   return async (name, args) => (await cluster.nodeClient(node)).sendCommand([name, ...args], options)
+}
+
+/** What the client says of a command that it has not written within the timeout; there is no message. */
+function hasLeftQueue(error: unknown): boolean {
+  return error instanceof Error && error.constructor.name === 'TimeoutError'
 }
 
 /** By which the cluster finds the node. */

@@ -1,5 +1,5 @@
 /** Stores in this process's memory: a check is one synchronous step, so it is atomic as it is. */
-import type { Algorithm } from '../algorithms/algorithm.ts'
+import type { CompleteAlgorithm } from '../algorithms/algorithm.ts'
 import {
   combineSubjects,
   decide,
@@ -13,6 +13,8 @@ import {
 import { adjust, type Change, type Found, marksOf } from '../algorithms/giving-back.ts'
 import { canPromise, giveUpTurn, type Turn, takeTurn } from '../algorithms/turns.ts'
 import { type Clock, readClock, systemClock } from '../clock.ts'
+import { MismatchedDataError } from '../errors.ts'
+import type { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from './base.ts'
@@ -35,6 +37,22 @@ export abstract class InProcessStore extends BaseStore {
 
   /** Where the states of this name are kept; the same for the same name. */
   protected abstract slot(name: string): Slot
+
+  abstract override get(key: string): LimitData | undefined
+
+  abstract override set(key: string, data: LimitData, ttl?: number): LimitData
+
+  /** One synchronous step, so atomic. */
+  override async compareAndSwap(
+    key: string,
+    old: LimitData | undefined,
+    data: LimitData,
+    ttl?: number,
+  ): Promise<LimitData> {
+    const actual = this.get(key)
+    if (actual === undefined ? old !== undefined : !actual.equals(old)) throw new MismatchedDataError(old, actual)
+    return this.set(key, data, ttl)
+  }
 
   override currentTime(): number {
     return this.#clock()
@@ -186,7 +204,7 @@ class InProcessDecider implements SyncDecider {
 /** The usual case of one layer: nothing is made but the state and the result. */
 class SingleDecider extends InProcessDecider {
   readonly #layer: Layer
-  readonly #algorithm: Algorithm
+  readonly #algorithm: CompleteAlgorithm
   readonly #quota: Quota
   readonly #slot: Slot
   readonly #held: Held = { state: undefined }

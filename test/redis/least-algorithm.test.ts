@@ -1,0 +1,89 @@
+/** An algorithm of a user's own that says no more than it must runs wherever ours do. */
+import {
+  type Algorithm,
+  AlgorithmLimiter,
+  BaseStore,
+  DictionaryStore,
+  type LimitData,
+  Quota,
+  RedisStore,
+  Throttle,
+} from 'onrush'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type RedisServer, startRedis } from '../support/servers/redis.ts'
+
+/** So many units a key, until nobody has asked for a period. */
+const quiet: Algorithm<readonly [last: number, used: number]> = {
+  id: 'quiet',
+  open: (now) => [now, 0],
+  roll: (state, now, quota) => (now >= state[0] + quota.period * 1000 ? [now, 0] : state),
+  available: (state, _now, quota) => Math.max(quota.limit - state[1], 0),
+  spend: (state, quantity, now) => [now, Math.max(state[1] + quantity, 0)],
+  resetAfter: (state, now, quota) => (state[1] > 0 ? state[0] + quota.period * 1000 - now : 0),
+  retryAfter: (state, _quantity, now, quota) => state[0] + quota.period * 1000 - now,
+}
+
+const lua = `
+local function open(now) return now, 0 end
+local function roll(now, quota, last, used)
+  if now >= last + quota.period then return now, 0 end
+  return last, used
+end
+local function available(now, quota, last, used) return max(quota.limit - used, 0) end
+local function spend(quantity, now, quota, last, used) return now, max(used + quantity, 0) end
+local function resetAfter(now, quota, last, used) return used > 0 and last + quota.period - now or 0 end
+return { size = 2, open = open, roll = roll, available = available, spend = spend, resetAfter = resetAfter }
+`
+
+class MapStore extends BaseStore {
+  readonly #records = new Map<string, LimitData>()
+
+  get(key: string): LimitData | undefined {
+    return this.#records.get(key)
+  }
+
+  set(key: string, data: LimitData): LimitData {
+    this.#records.set(key, data)
+    return data
+  }
+
+  override currentTime(): number {
+    return now
+  }
+}
+
+const now = 1_800_000_000_000_000
+let server: RedisServer
+const clock = (): number => now
+
+beforeAll(async () => {
+  server = await startRedis()
+})
+afterAll(() => server.stop())
+
+it('answers the same on all stores, checks, refunds and reservations alike', async () => {
+  const redis = new RedisStore({ url: server.url, clock })
+  const stores = [new DictionaryStore({ clock }), new MapStore(), redis]
+  const answers = await Promise.all(stores.map((store) => story(store)))
+  expect(answers[1]).toEqual(answers[0])
+  expect(answers[2]).toEqual(answers[0])
+  expect(answers[0]).toEqual([4, 2, 0, 0, 3, 1, 4, 5])
+  await redis.close()
+})
+
+async function story(store: BaseStore): Promise<number[]> {
+  const rate = new Quota({ count: 5, period: '1s' })
+  const throttle = new Throttle({ limiter: new AlgorithmLimiter({ store, algorithm: quiet, lua }), rate })
+  const seen: number[] = []
+  seen.push((await throttle.check('k')).remaining)
+  seen.push((await throttle.check('k', 2)).remaining)
+  seen.push((await throttle.check('k', 2)).remaining)
+  seen.push((await throttle.check('k')).remaining)
+  seen.push((await throttle.refund('k', 3)).remaining)
+  const reservation = await throttle.reserve('k', 2)
+  seen.push(reservation.result.remaining)
+  seen.push((await reservation.settle(0)).remaining + 1)
+  await throttle.clear('k')
+  seen.push((await throttle.peek('k')).remaining)
+  return seen
+}
