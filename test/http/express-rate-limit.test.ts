@@ -10,6 +10,9 @@ import { BrokenStore, stillStores } from './stores.ts'
 
 const HOUR = 3_600_000
 
+/** Polls for long on a busy machine; ms. */
+const PATIENTLY = { timeout: 30_000 }
+
 let store: BaseStore
 let server: Server | undefined
 
@@ -135,7 +138,7 @@ describe.each(stillStores())('on %s', (_name, makeStore) => {
     const counted = new OnrushStore({ limiter: new PeriodicLimiter({ store }) })
     const url = await serve({ limit: 2, skipFailedRequests: true, store: counted })
     expect(await statusesOf(`${url}/401`, `${url}/500`, url)).toEqual([401, 500, 200])
-    await expect.poll(async () => (await counted.get('ann'))?.totalHits).toBe(1)
+    await expect.poll(async () => (await counted.get('ann'))?.totalHits, PATIENTLY).toBe(1)
   })
 
   test('a refused request gives nothing back where failed ones are skipped', async () => {
@@ -149,7 +152,7 @@ describe.each(stillStores())('on %s', (_name, makeStore) => {
     const counted = new OnrushStore({ limiter: new PeriodicLimiter({ store }) })
     const url = await serve({ limit: 2, skipSuccessfulRequests: true, store: counted })
     expect(await statusesOf(url, url, url)).toEqual([200, 200, 200])
-    await expect.poll(() => counted.get('ann')).toBeUndefined()
+    await expect.poll(() => counted.get('ann'), PATIENTLY).toBeUndefined()
     expect(await statusesOf(`${url}/401`, `${url}/401`, url)).toEqual([401, 401, 429])
   })
 

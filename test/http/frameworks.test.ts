@@ -206,6 +206,18 @@ describe('Hono', () => {
     }
   })
 
+  test('a response passed on from another service keeps its fields beside ours', async () => {
+    const upstream = await serve((_request, response) => {
+      response.writeHead(200, { RateLimit: '"upstream";r=9' }).end('from upstream')
+    })
+    const app = new Hono()
+    app.use(honoRateLimit({ throttle, key }))
+    app.get('/', () => fetch(upstream))
+    const response = await app.request('/')
+    expect(response.headers.get('ratelimit')).toBe('"upstream";r=9, "one";r=0;t=3600')
+    expect(await response.text()).toBe('from upstream')
+  })
+
   test('a key may come from what was set before', async () => {
     interface Variables {
       Variables: { user: string }
@@ -282,6 +294,14 @@ describe('fetch', () => {
     })
     await expect(handler(new Request('http://127.0.0.1/'))).rejects.toThrow('crashed')
     expect((await handler(new Request('http://127.0.0.1/'))).status).toBe(429)
+  })
+
+  test('a handler that rejects has not succeeded', async () => {
+    const handler = fetchRateLimit({ throttle, key, counted: 'successful' })(async () => {
+      throw new Error('crashed')
+    })
+    await expect(handler(new Request('http://127.0.0.1/'))).rejects.toThrow('crashed')
+    expect(throttle.peekSync('ann').remaining).toBe(1)
   })
 
   test('what was reserved is given back before the response is out', async () => {

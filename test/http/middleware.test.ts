@@ -6,6 +6,9 @@ import { startRedis } from '../support/servers/redis.ts'
 import { frameworks, type Handle, type Limit, type Service } from './servers.ts'
 import { BrokenStore, SlowStore, stillStores } from './stores.ts'
 
+/** Polls for long on a busy machine; ms. */
+const PATIENTLY = { timeout: 30_000 }
+
 const stores = stillStores()
 const cases = frameworks.flatMap(([framework, startService]) =>
   stores.map(([storeName, makeStore]) => ({ framework, startService, storeName, makeStore })),
@@ -39,7 +42,7 @@ function askAndLeave(path: string): () => Promise<void> {
   request.on('error', () => {})
   return async () => {
     request.destroy()
-    await expect.poll(connections).toBe(0)
+    await expect.poll(connections, PATIENTLY).toBe(0)
   }
 }
 
@@ -59,7 +62,7 @@ class HeldHandler {
   }
 
   async until(count: number): Promise<void> {
-    await expect.poll(() => this.#count).toBe(count)
+    await expect.poll(() => this.#count, PATIENTLY).toBe(count)
   }
 
   letGo(): void {
@@ -201,7 +204,7 @@ describe.each(cases)('$framework on $storeName', ({ startService, makeStore }) =
 
     /** How much of the quota is left, as soon as it is so much: what is given back after a response may take a moment. */
     async function untilLeft(throttle: Throttle, wanted: number): Promise<void> {
-      await expect.poll(async () => (await throttle.peek('ann')).remaining).toBe(wanted)
+      await expect.poll(async () => (await throttle.peek('ann')).remaining, PATIENTLY).toBe(wanted)
     }
 
     test('successes are given back where failures count', async () => {
@@ -273,10 +276,10 @@ test.each(frameworks)(
     const throttle = hourly(1, 'asked')
     service = await startService([{ throttle, counted: 'failed' }], held.handle)
     const leave = askAndLeave('/401')
-    await expect.poll(() => slow.waiting).toBe(1)
+    await expect.poll(() => slow.waiting, PATIENTLY).toBe(1)
     await leave()
     slow.letGo()
-    await expect.poll(async () => (await throttle.peek('ann')).remaining).toBe(1)
+    await expect.poll(async () => (await throttle.peek('ann')).remaining, PATIENTLY).toBe(1)
     held.letGo()
   },
 )
@@ -332,9 +335,7 @@ test.each(frameworks)(
     await redis.kill()
     expect(await statusesOf(get('/'), get('/open'))).toEqual([500, 200])
     await redis.restart()
-    await expect
-      .poll(async () => (await get('/open')).headers.get('ratelimit'), { timeout: 10_000 })
-      .toContain('"open"')
+    await expect.poll(async () => (await get('/open')).headers.get('ratelimit'), PATIENTLY).toContain('"open"')
     expect((await get('/')).headers.get('ratelimit')).toContain('"closed";r=1')
   },
 )
