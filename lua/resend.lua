@@ -17,5 +17,6 @@ if type(seen) == 'string' and #seen >= 8 then
   end
 end
 local reply = decideCall()
-redis.call('SET', record, struct.pack('<d', number) .. reply, 'PX', lifetime)
+-- Refused, out of memory, only where nothing else was written: then it does no harm to decide again.
+redis.pcall('SET', record, struct.pack('<d', number) .. reply, 'PX', lifetime)
 return reply

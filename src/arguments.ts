@@ -53,11 +53,30 @@ export function checkInteger(name: string, value: unknown, least: number): asser
   throw typeof value === 'number' ? new RangeError(message) : new TypeError(message)
 }
 
+/** The most entries of a cache: a `Map` holds no more. */
+const MAXIMUM_ENTRIES = 2 ** 24
+
+/** Throws unless a cache can hold so many entries. */
+export function checkSize(name: string, value: unknown): asserts value is number {
+  checkInteger(name, value, 1)
+  if (value > MAXIMUM_ENTRIES) throw new RangeError(`${name} must be at most ${MAXIMUM_ENTRIES}, got ${value}`)
+}
+
 /** Throws unless `value` is a finite number of ms above 0. */
 export function checkMilliseconds(name: string, value: unknown): asserts value is number {
   if (typeof value !== 'number') throw new TypeError(`${name} must be a number of milliseconds, got ${named(value)}`)
   if (!Number.isFinite(value) || value <= 0)
     throw new RangeError(`${name} must be a finite number of milliseconds above 0, got ${named(value)}`)
+}
+
+/**
+ * The items of an array, its holes too.
+ * @throws TypeError when it is none, RangeError when it holds more than `most`.
+ */
+export function itemsOf(name: string, value: unknown, most: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(`${name} must be an array, got ${named(value)}`)
+  if (value.length > most) throw new RangeError(`${name} must hold at most ${most}, got ${value.length}`)
+  return Array.from(value)
 }
 
 /** Throws unless `value` is an object that can hold options. */
@@ -77,4 +96,9 @@ export function checkFunction(name: string, value: unknown): void {
 
 export function checkBoolean(name: string, value: unknown): asserts value is boolean {
   if (typeof value !== 'boolean') throw new TypeError(`${name} must be a boolean, got ${named(value)}`)
+}
+
+export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw new TypeError(`signal must be an AbortSignal, got ${named(signal)}`)
 }

@@ -1,6 +1,6 @@
 /** Several subjects decided together: user, address and tenant, all or nothing. */
 import { combineSubjects } from './algorithms/driver.ts'
-import { checkKey, checkOptions, checkQuantity, named } from './arguments.ts'
+import { checkKey, checkOptions, checkQuantity, itemsOf, named } from './arguments.ts'
 import { decisions } from './events.ts'
 import { published, type Question } from './published.ts'
 import { RateLimitResult } from './result.ts'
@@ -23,11 +23,9 @@ export interface CheckAllSubject {
  * @returns rejects with a TypeError for throttles on different stores, a RangeError for no subject, the same state twice or more than 128 states
  */
 export async function checkAll(subjects: readonly CheckAllSubject[]): Promise<RateLimitResult> {
-  if (!Array.isArray(subjects)) throw new TypeError(`subjects must be an array, got ${named(subjects)}`)
-  const given: readonly CheckAllSubject[] = subjects
-  const asked = given.map((subject) => {
+  const asked = itemsOf('subjects', subjects, MAXIMUM_STATES).map((subject) => {
     checkOptions('subject', subject)
-    const { throttle, key, quantity = 1 } = subject
+    const { throttle, key, quantity = 1 }: Partial<Record<keyof CheckAllSubject, unknown>> = subject
     if (!(throttle instanceof Throttle)) throw new TypeError(`throttle must be a Throttle, got ${named(throttle)}`)
     checkKey(key)
     checkQuantity(quantity)

@@ -17,8 +17,9 @@ export function microseconds(duration: Duration, name = 'duration'): number {
   if (typeof duration !== 'number') {
     throw new TypeError(`${name} must be a number of milliseconds or a text such as '10s', got ${named(duration)}`)
   }
-  if (!Number.isFinite(duration)) throw new RangeError(`${name} must be finite, got ${named(duration)}`)
-  return Math.round(duration * 1000)
+  const whole = Math.round(duration * 1000)
+  if (!Number.isFinite(whole)) throw new RangeError(`${name} must be finite, got ${named(duration)}`)
+  return whole
 }
 
 /** The library skips what it cannot read; a limit must not, so the whole text is matched first. */

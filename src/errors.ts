@@ -56,7 +56,7 @@ export class InvalidStoreUrlError extends StoreError {
 
   constructor(url: string, reason: string) {
     const masked = maskPassword(url)
-    super(`Invalid store URL ${JSON.stringify(masked)}: ${reason}`)
+    super(`Invalid store URL ${JSON.stringify(shortened(masked))}: ${shortened(reason)}`)
     this.url = masked
   }
 }
@@ -106,11 +106,21 @@ export class ThrottleExceededError extends OnrushError {
   }
 }
 
+/** No error repeats more of what it was given. */
+const LONGEST_TEXT = 300
+
+function shortened(text: string): string {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text
+}
+
 function describeData(data: LimitData | undefined): string {
   return data === undefined ? 'nothing' : JSON.stringify(data)
 }
 
 /** The same URL with its password, if any, replaced by `***`; rather too much than too little where a text is no valid URL. */
 export function maskPassword(url: string): string {
-  return url.replace(/:(?!\/\/).*@/s, ':***@').replace(/([?&](?:[a-z]*password|auth|pass)=)[^&#]*/gi, '$1***')
+  const colon = url.search(/:(?!\/\/)/)
+  const at = url.lastIndexOf('@')
+  const masked = colon >= 0 && colon < at ? `${url.slice(0, colon)}:***${url.slice(at)}` : url
+  return masked.replace(/([?&](?:[a-z]*password|auth|pass)=)[^&#]*/gi, '$1***')
 }

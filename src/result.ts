@@ -1,6 +1,9 @@
 /** The answer to a check. A value: being limited is never an exception. */
-import { checkOptions, named } from './arguments.ts'
+import { checkBoolean, checkOptions, itemsOf, named } from './arguments.ts'
 import { Quota } from './quota.ts'
+
+/** As many subjects as one `checkAll` may have. */
+const MAXIMUM_LAYERS = 128
 
 export interface RateLimitResultFields {
   readonly limited: boolean
@@ -67,7 +70,7 @@ export class RateLimitResult {
     this.quota = fields.quota
     this.degraded = fields.degraded ?? false
     if (fields.layers !== undefined) {
-      Object.defineProperty(this, 'layers', { value: Object.freeze([...fields.layers]), enumerable: true })
+      Object.defineProperty(this, 'layers', { value: Object.freeze(layersIn(fields.layers)), enumerable: true })
     }
     if (fields.wouldLimit !== undefined && fields.wouldLimit !== fields.limited) {
       Object.defineProperty(this, 'wouldLimit', { value: fields.wouldLimit, enumerable: true })
@@ -102,13 +105,22 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): Rate
   })
 }
 
-function checkFields({ limited, limit, remaining, resetAfter, retryAfter, quota }: RateLimitResultFields): void {
+function layersIn(layers: unknown): readonly unknown[] {
+  const items = itemsOf('layers', layers, MAXIMUM_LAYERS)
+  const wrong = items.findIndex((layer) => !(layer instanceof RateLimitResult))
+  if (wrong >= 0) throw new TypeError(`layers[${wrong}] must be a RateLimitResult, got ${named(items[wrong])}`)
+  return items
+}
+
+function checkFields(fields: RateLimitResultFields): void {
+  const { limited, limit, remaining, resetAfter, retryAfter, quota, degraded } = fields
   if (typeof limited !== 'boolean') throw new TypeError(`limited must be a boolean, got ${named(limited)}`)
   if (!(quota instanceof Quota)) throw new TypeError(`quota must be a Quota, got ${named(quota)}`)
   checkAmount('limit', limit)
   checkAmount('remaining', remaining)
   checkAmount('resetAfter', resetAfter)
   checkAmount('retryAfter', retryAfter)
+  if (degraded !== undefined) checkBoolean('degraded', degraded)
 }
 
 function checkAmount(name: string, value: unknown): void {

@@ -1,5 +1,5 @@
 /** Stores by URL: ours, and those of your own that were registered. Above all stores, so that none has to know another. */
-import { checkText, named } from './arguments.ts'
+import { checkText, itemsOf, named } from './arguments.ts'
 import { InvalidStoreUrlError } from './errors.ts'
 import { RedisStore } from './redis/store.ts'
 import { REDIS_SCHEMES } from './redis/url.ts'
@@ -15,6 +15,9 @@ export interface StoreClass {
   /** A store by a URL of one of the schemes. */
   fromUrl(url: string): BaseStore
 }
+
+/** The most schemes of one class. */
+const MAXIMUM_SCHEMES = 100
 
 const SCHEME = /^[a-z][a-z0-9+.-]*$/
 
@@ -52,7 +55,7 @@ export function registerStore(storeClass: StoreClass): void {
   if (typeof storeClass?.fromUrl !== 'function' || !Array.isArray(storeClass.schemes)) {
     throw new TypeError(`a registered store must have static schemes and fromUrl, got ${named(storeClass)}`)
   }
-  const schemes: readonly unknown[] = storeClass.schemes
+  const schemes = itemsOf('schemes', storeClass.schemes, MAXIMUM_SCHEMES)
   const texts = schemes.map((scheme) => {
     checkText('scheme', scheme)
     if (!SCHEME.test(scheme)) throw new RangeError(`scheme must match ${SCHEME.source}, got ${named(scheme)}`)

@@ -1,10 +1,10 @@
 /** What users call: a quota, how it is counted, and where that is kept, as one question. */
 import type { Layer } from './algorithms/driver.ts'
-import { checkBoolean, checkKey, checkOptions, checkQuantity, named } from './arguments.ts'
+import { checkBoolean, checkKey, checkOptions, checkQuantity, checkSignal, itemsOf, named } from './arguments.ts'
 import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
-import { AlgorithmLimiter, checkLayers, layersOf } from './limiters/limiters.ts'
+import { AlgorithmLimiter, checkLayers, layersOf, MAXIMUM_LAYERS } from './limiters/limiters.ts'
 import { published, publishedSync, type Question } from './published.ts'
 import { Quota } from './quota.ts'
 import { Reservation } from './reservation.ts'
@@ -214,7 +214,8 @@ export class Throttle {
 
   #deciderFor(options: CheckOptions): Decider {
     checkOptions('options of a check', options)
-    const { rate } = options
+    const { rate, signal } = options
+    checkSignal(signal)
     if (rate === undefined || rate === this.#rate) return this.#decider
     if (this.#limiter === undefined) {
       throw new TypeError("a caller's own rate needs a throttle made of a limiter and a rate, not of layers")
@@ -229,19 +230,21 @@ export class Throttle {
 }
 
 function layersIn(options: { readonly layers: readonly ThrottleLayer[] }): { layers: Layer[]; store: BaseStore } {
-  if (!Array.isArray(options.layers)) throw new TypeError(`layers must be an array, got ${named(options.layers)}`)
+  const given = itemsOf('layers', options.layers, MAXIMUM_LAYERS)
   if ('limiter' in options || 'rate' in options)
     throw new TypeError('give either layers or a limiter and a rate, not both')
-  const given: readonly ThrottleLayer[] = options.layers
+  const stores = new Set<BaseStore>()
   const layers = given.flatMap((layer) => {
     checkOptions('layer', layer)
-    if (!(layer.limiter instanceof AlgorithmLimiter)) {
-      throw new TypeError(`limiter of a layer must be one of an algorithm, got ${named(layer.limiter)}`)
+    const { limiter, rate }: Partial<Record<keyof ThrottleLayer, unknown>> = layer
+    if (!(limiter instanceof AlgorithmLimiter)) {
+      throw new TypeError(`limiter of a layer must be one of an algorithm, got ${named(limiter)}`)
     }
-    return layersOf(layer.limiter, layer.rate)
+    stores.add(limiter.store)
+    return layersOf(limiter, rate)
   })
   checkLayers(layers)
-  const [store, other] = new Set(given.map(({ limiter }) => limiter.store))
+  const [store, other] = stores
   if (store === undefined || other !== undefined) throw new TypeError('all layers must be on one store')
   return { layers, store }
 }

@@ -7,14 +7,14 @@ import { gcra } from '../algorithms/gcra.ts'
 import { movingWindow } from '../algorithms/moving-window.ts'
 import { periodic } from '../algorithms/periodic.ts'
 import { slidingWindowCounter } from '../algorithms/sliding-window-counter.ts'
-import { checkKey, checkOptions, checkQuantity, checkText, named } from '../arguments.ts'
+import { checkKey, checkOptions, checkQuantity, checkText, itemsOf, named } from '../arguments.ts'
 import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
 import { BaseLimiter, type LimiterOptions } from './base.ts'
 
 /** The most layers of one throttle. */
-const MAXIMUM_LAYERS = 16
+export const MAXIMUM_LAYERS = 16
 
 const ID = /^[a-z][a-z0-9_-]*$/
 const OURS: ReadonlyMap<string, CompleteAlgorithm> = new Map(
@@ -114,8 +114,8 @@ function checkedOptions(options: LimiterOptions): LimiterOptions {
  * The layers of a limiter and its rate.
  * @throws TypeError for a rate that holds no quotas, RangeError for none, too many, or ones the algorithm cannot count.
  */
-export function layersOf(limiter: AlgorithmLimiter, rate: Quota | readonly Quota[]): Layer[] {
-  const quotas: readonly unknown[] = Array.isArray(rate) ? rate : [rate]
+export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
+  const quotas = Array.isArray(rate) ? itemsOf('rate', rate, MAXIMUM_LAYERS) : [rate]
   const { lua } = limiter
   const algorithm = OURS.get(limiter.algorithm.id) ?? complete(limiter.algorithm)
   const layers = quotas.map((quota) => {

@@ -16,15 +16,24 @@ function retryDelay(attempts: number): number {
   return Math.random() * Math.min(10 * 2 ** attempts, 1000)
 }
 
-/** The server that we write to has become a replica: a new connection finds the master. */
-function isReplaced(error: Error): boolean {
-  return error.message.startsWith('READONLY')
+/** Between two connections that are given up for the same reason, in ms. */
+const PAUSE = 1000
+
+/** The server that we write to has become a replica: a new connection finds the master, if there is one. */
+function replacedServers(): (error: Error) => boolean {
+  let last = Number.NEGATIVE_INFINITY
+  return ({ message }) => {
+    const now = performance.now()
+    if (!message.startsWith('READONLY') || now - last < PAUSE) return false
+    last = now
+    return true
+  }
 }
 
 export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cluster {
   const { place, options } = url
   const common = {
-    reconnectOnError: isReplaced,
+    reconnectOnError: replacedServers(),
     retryStrategy: retryDelay,
     // Given up is a connection that has been silent for too long: there is nothing to wait for.
     disconnectTimeout: 50,

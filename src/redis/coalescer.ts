@@ -17,6 +17,7 @@ import type { KeyNames } from './keys.ts'
 import { observed } from './observed.ts'
 import { type Lane, Places } from './places.ts'
 import { settle } from './reply.ts'
+import { Signals } from './signals.ts'
 import { unavailable } from './unavailable.ts'
 import { capture, captured, type Told, type Waiter } from './waiter.ts'
 
@@ -33,9 +34,9 @@ export interface CoalescerOptions {
   readonly denials: Denials | undefined
 }
 
-/** Parts of the timeout: between two looks at what is under way, where it can be sent again; and how long a node may be silent. */
+/** In timeouts: between two looks at what is under way, where it can be sent again; and how long a node may be silent. */
 const LOOK = 1 / 8
-const SILENCE = { resend: 1 / 2, once: 3 / 4 }
+const SILENCE = { resend: 1 / 2, once: 2 }
 /** The shortest silence that tells anything, in ms. */
 const SHORTEST_SILENCE = 100
 
@@ -52,6 +53,7 @@ export class Coalescer {
   readonly #delivery: Delivery
   readonly #denials: Denials | undefined
   readonly #errands: Errands
+  readonly #signals = new Signals()
   readonly #deadline: Deadline
   /** True while the client is on its way to a connection: what waits leaves when that has ended. */
   #opening = false
@@ -215,11 +217,11 @@ export class Coalescer {
       this.#someGaveUp = true
       waiter.reject(signal.reason)
     }
-    signal.addEventListener('abort', cancel, { once: true })
+    this.#signals.add(signal, cancel)
     try {
       return await promise
     } finally {
-      signal.removeEventListener('abort', cancel)
+      this.#signals.forget(signal, cancel)
     }
   }
 

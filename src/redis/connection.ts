@@ -46,6 +46,7 @@ interface IoredisNode {
   }
   connect(): Promise<void>
   disconnect(reconnect?: boolean): void
+  quit(): Promise<unknown>
   on(event: string, listener: (error: Error, node: string) => void): unknown
   off(event: string, listener: () => void): unknown
 }
@@ -131,6 +132,15 @@ export class IoredisConnection implements RedisConnection {
     if (!('slots' in this.#client)) this.#client.disconnect(true)
   }
 
+  get isReconnecting(): boolean {
+    return this.#client.status === 'reconnecting'
+  }
+
+  /** Closes the client when what was sent before has been answered. */
+  async quit(): Promise<void> {
+    await this.#client.quit()
+  }
+
   /** Closes the client at once; what waits for a connection fails. */
   disconnect(): void {
     this.#over = true
@@ -169,6 +179,7 @@ export class IoredisConnection implements RedisConnection {
     })
     client.on('close', () => {
       this.#connectedAt = undefined
+      this.#failure ??= new Error('the connection is closed')
     })
     client.on('ready', () => {
       this.#failure = undefined

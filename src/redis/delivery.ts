@@ -52,9 +52,12 @@ export class Delivery {
       try {
         return await run(this.#connection, script, keys, args)
       } catch (error) {
-        if (this.#connection.answered(error)) batch.sent = sent
-        if (batch.isOver || !this.#mayTryAgain(error, batch)) throw error
-        batch.failure = withoutCommand(error)
+        const answered = this.#connection.answered(error)
+        if (answered) batch.sent = sent
+        const reason = answered || this.#connection.isReady ? error : (this.#connection.failure ?? error)
+        if (batch.isOver || !this.#mayTryAgain(error, batch)) throw reason
+        // What the server has said tells more than what became of the connection then.
+        if (answered || batch.failure === undefined) batch.failure = withoutCommand(reason)
       }
       await (this.#connection.opening() ?? setTimeout(PAUSE))
       if (batch.isOver) throw batch.failure

@@ -3,13 +3,13 @@
  * or one for more, needs no Redis. A clear, refund or settlement by another process can, until the refusal is `maxAge` old.
  */
 import { LRUCache } from 'lru-cache'
-import { checkInteger, checkMilliseconds, checkOptions } from '../arguments.ts'
+import { checkMilliseconds, checkOptions, checkSize } from '../arguments.ts'
 import { RateLimitResult } from '../result.ts'
 import type { Batch } from './batch.ts'
 import type { RedisDecider } from './decider.ts'
 
 export interface DenyCacheOptions {
-  /** The most keys whose refusal is remembered; the least recently asked is pushed out. A positive safe integer. */
+  /** The most keys whose refusal is remembered; the least recently asked is pushed out. From 1 to 2^24. */
   readonly maxSize: number
   /** ms for which a refusal is remembered at most, however long its `retryAfter`. Default 60,000. */
   readonly maxAge?: number | undefined
@@ -37,7 +37,7 @@ export class Denials {
   constructor(options: DenyCacheOptions, now: () => number) {
     checkOptions('denyCache', options)
     const { maxSize, maxAge = 60_000 } = options
-    checkInteger('maxSize of denyCache', maxSize, 1)
+    checkSize('maxSize of denyCache', maxSize)
     checkMilliseconds('maxAge of denyCache', maxAge)
     this.#denials = new LRUCache({ max: maxSize })
     this.#maxAge = maxAge

@@ -7,8 +7,8 @@ type Argument = string | Buffer
 interface CommandOptions {
   /** By the first byte that a reply of the kind has. */
   readonly typeMapping: { readonly 36: BufferConstructor }
-  /** ms after which a command leaves the queue, if it could not be written before. */
-  readonly timeout: number
+  /** Takes a command back that has not been written yet. */
+  readonly abortSignal: AbortSignal
 }
 
 /** What `createClient` of node-redis returns, or `createClientPool`. */
@@ -35,6 +35,8 @@ export interface NodeRedisCluster {
   nodeClient(node: ClusterNode): Promise<Pick<NodeRedisClient, 'sendCommand'>>
 }
 
+type Send = (options: CommandOptions, name: string, args: readonly Argument[]) => Promise<unknown>
+
 /** The longest that a timer can wait, in ms. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
 
@@ -50,31 +52,36 @@ export class NodeRedisConnection implements RedisConnection {
   readonly #client: NodeRedisClient | NodeRedisCluster
   /** `undefined` for a client of one server. */
   readonly #nodes: NodeRedisCluster | undefined
-  readonly #send: RedisConnection['send']
+  readonly #send: Send
   readonly #timeout: number
 
   /** @param timeout ms; nobody waits for a command that is still queued then, so it must not be sent any more */
   constructor(client: NodeRedisClient | NodeRedisCluster, timeout: number) {
-    const options = { typeMapping: { 36: Buffer }, timeout: Math.min(Math.ceil(timeout), LONGEST_TIMEOUT) }
     this.#timeout = timeout
     this.#client = client
     this.cluster = isNodeRedisCluster(client)
     if (isNodeRedisCluster(client)) {
       this.#nodes = client
-      this.#send = (name, args) => client.sendCommand(firstKey(name, args), false, [name, ...args], options)
-      this.masters = () => client.masters.map((master) => ({ send: onNode(client, master, options) }))
+      this.#send = (options, name, args) => client.sendCommand(firstKey(name, args), false, [name, ...args], options)
+      this.masters = () =>
+        client.masters.map((master) => ({ send: (name, args) => this.#inTime(onNode(client, master), name, args) }))
     } else {
-      this.#send = (name, args) => client.sendCommand([name, ...args], options)
+      this.#send = (options, name, args) => client.sendCommand([name, ...args], options)
       this.masters = () => [this]
     }
   }
 
-  async send(name: string, args: readonly Argument[]): Promise<unknown> {
+  send(name: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#inTime(this.#send, name, args)
+  }
+
+  async #inTime(send: Send, name: string, args: readonly Argument[]): Promise<unknown> {
     if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
+    const abortSignal = AbortSignal.timeout(Math.min(Math.ceil(this.#timeout), LONGEST_TIMEOUT))
     try {
-      return await this.#send(name, args)
+      return await send({ typeMapping: { 36: Buffer }, abortSignal }, name, args)
     } catch (error) {
-      throw hasLeftQueue(error) ? new StoreTimeoutError(this.#timeout, false, error) : error
+      throw abortSignal.aborted ? new StoreTimeoutError(this.#timeout, true) : error
     }
   }
 
@@ -104,13 +111,8 @@ export class NodeRedisConnection implements RedisConnection {
   }
 }
 
-function onNode(cluster: NodeRedisCluster, node: ClusterNode, options: CommandOptions): RedisConnection['send'] {
-  return async (name, args) => (await cluster.nodeClient(node)).sendCommand([name, ...args], options)
-}
-
-/** What the client says of a command that it has not written within the timeout; there is no message. */
-function hasLeftQueue(error: unknown): boolean {
-  return error instanceof Error && error.constructor.name === 'TimeoutError'
+function onNode(cluster: NodeRedisCluster, node: ClusterNode): Send {
+  return async (options, name, args) => (await cluster.nodeClient(node)).sendCommand([name, ...args], options)
 }
 
 /** By which the cluster finds the node. */

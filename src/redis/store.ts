@@ -1,5 +1,4 @@
 /** Quotas that many processes share, in Redis: a whole check is one atomic step there, on the server's clock. */
-import type { Cluster, Redis } from 'ioredis'
 import type { Layer } from '../algorithms/driver.ts'
 import { checkFunction, checkInteger, checkMilliseconds, checkOptions, checkText, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
@@ -64,8 +63,8 @@ interface Source {
 
 interface Opened {
   readonly connection: RedisConnection
-  /** A client that the store has made, and closes. */
-  readonly own?: Redis | Cluster
+  /** That of a client that the store has made, and closes. */
+  readonly own?: IoredisConnection
 }
 
 export class RedisStore extends BaseStore {
@@ -92,7 +91,7 @@ export class RedisStore extends BaseStore {
     if (clock !== undefined) checkFunction('clock', clock)
     checkMilliseconds('timeout', timeout)
     if (typeof resend !== 'boolean') throw new TypeError(`resend must be true or false, got ${named(resend)}`)
-    const shards = options.shards ?? inUrl.shards
+    const shards = options.shards === undefined ? inUrl.shards : options.shards
     const names = new KeyNames(prefix, tagOf(shards, options.hashTag))
     if (resend && cluster && shards === undefined) {
       throw new TypeError('resend needs shards in a cluster, for the record of a call must lie in its slot; got none')
@@ -180,18 +179,20 @@ function sourceOf(options: RedisStoreOptions): Source {
     cluster: url.place.kind === 'cluster',
     inUrl: url.options,
     open: (_timeout, patient) => {
-      const own = makeClient(url, options.options)
-      return { connection: new IoredisConnection(own, true, patient), own }
+      const own = new IoredisConnection(makeClient(url, options.options), true, patient)
+      return { connection: own, own }
     },
   }
 }
 
 /** A server that does not answer within the timeout is left without a word. */
-async function quit(client: Redis | Cluster, coalescer: Coalescer): Promise<void> {
+async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void> {
+  // Nobody waits for a lost connection just to end it.
+  if (own.isReconnecting) return own.disconnect()
   try {
-    await coalescer.within(() => client.quit())
+    await coalescer.within(() => own.quit())
   } catch {
-    client.disconnect()
+    own.disconnect()
   }
 }
 

@@ -4,14 +4,14 @@
  */
 import { LRUCache } from 'lru-cache'
 import TinyQueue from 'tinyqueue'
-import { checkFunction, checkInteger, checkOptions } from '../arguments.ts'
+import { checkFunction, checkOptions, checkSize } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import { type Duration, microseconds } from '../duration.ts'
 import type { LimitData } from '../limit-data.ts'
 import { InProcessStore, type Slot } from './in-process.ts'
 
 export interface TlruCacheStoreOptions {
-  /** The most keys kept, each with the states of all its policies: a positive safe integer. */
+  /** The most keys kept, each with the states of all its policies: from 1 to 2^24. */
   readonly maxSize: number
   /** How long a record lives that is set without a ttl: milliseconds or a text such as `'6h'`. What limiters write lives as long as it counts. */
   readonly ttl: Duration
@@ -41,12 +41,12 @@ export class TlruCacheStore extends InProcessStore {
   #expiries: TinyQueue<Expiry>
 
   /**
-   * @throws TypeError or RangeError for a `maxSize` that is no positive integer, or a `ttl` that is not above 0.
+   * @throws TypeError or RangeError for a `maxSize` that is no whole number from 1 to 2^24, or a `ttl` that is not above 0.
    */
   constructor(options: TlruCacheStoreOptions) {
     checkOptions('options of TlruCacheStore', options)
     const { maxSize, ttl, clock } = options
-    checkInteger('maxSize', maxSize, 1)
+    checkSize('maxSize', maxSize)
     if (clock !== undefined) checkFunction('clock', clock)
     super(clock)
     this.#ttl = positive('ttl', ttl)

@@ -57,10 +57,10 @@ function flushScripts(): Promise<unknown> {
 
 describe.each(CLUSTER_CLIENTS.map(({ name, connect }) => [name, connect] as const))('%s', (_name, connect) => {
   test('answers and keeps what the store in this process does, on every node', async () => {
-    const client = connect([...cluster.addresses])
-    onTestFinished(() => client.disconnect())
+    const borrowed = await connect([...cluster.addresses])
+    onTestFinished(() => borrowed.close())
     for (const counting of LIMITERS) {
-      const twin = new Twin(client, NOW)
+      const twin = new Twin(client, NOW, { client: borrowed.client })
       const { local, remote } = twin.throttle([{ counting, rate: [Quota.perSecond(7), DAY] }])
       await flushScripts()
       for (const quantity of [3, 1, 4, 2, 0]) {
@@ -75,6 +75,22 @@ describe.each(CLUSTER_CLIENTS.map(({ name, connect }) => [name, connect] as cons
       )
       await twin.expectSameStates(KEYS)
     }
+  })
+
+  test('keeps records, and forgets all of its prefix on every node', async () => {
+    const borrowed = await connect([...cluster.addresses])
+    onTestFinished(() => borrowed.close())
+    const prefix = uniquePrefix()
+    const own = store({ client: borrowed.client, prefix })
+    const records = KEYS.map(
+      (key, index) => [key, new LimitData({ used: index, remaining: 1, createdAt: NOW })] as const,
+    )
+    await Promise.all(records.map(([key, record]) => own.set(key, record, 60_000)))
+    for (const [key, record] of records) expect(await own.get(key)).toStrictEqual(record)
+    expect(await own.ping()).toBe(true)
+    expect(Number.isSafeInteger(await own.currentTime())).toBe(true)
+    await own.reset()
+    expect(await keysUnder(prefix)).toEqual([])
   })
 })
 

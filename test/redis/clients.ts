@@ -1,10 +1,21 @@
-/** ioredis clients as users may bring them: of both versions, both protocols, and with the options that change replies. */
+/** Clients as users may bring them: of all packages, versions and protocols, and with the options that change replies. */
 import { Cluster, Redis } from 'ioredis'
-import { Cluster as Cluster5, type RedisOptions as Options5, Redis as Redis5 } from 'ioredis5'
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
+import { Redis as Valkey, Cluster as ValkeyCluster } from 'iovalkey'
+import type { RedisStoreOptions } from 'onrush'
+import { createClient, createClientPool, createCluster, RESP_TYPES } from 'redis'
+import {
+  createClient as createClient5,
+  createClientPool as createClientPool5,
+  createCluster as createCluster5,
+} from 'redis5'
 
-export interface ClientKind {
-  readonly name: string
-  connect(url: string): Redis
+/** What a RedisStore takes. */
+export type Client = Extract<RedisStoreOptions, { readonly client: unknown }>['client']
+
+export interface Borrowed {
+  readonly client: Client
+  close(): void
 }
 
 interface Address {
@@ -12,54 +23,95 @@ interface Address {
   readonly port: number
 }
 
-export interface ClusterKind {
+interface Kind<Where> {
   readonly name: string
-  connect(addresses: Address[]): Cluster
+  connect(where: Where): Borrowed | Promise<Borrowed>
 }
 
-/** Version 5 has all that a store calls, under types of its own. */
-function isClient(client: Redis5 | Redis): client is Redis {
-  return client instanceof Redis5
+export type ClientKind = Kind<string>
+export type ClusterKind = Kind<Address[]>
+
+function opened(client: Client & { disconnect(): void }): Borrowed {
+  return { client, close: () => client.disconnect() }
 }
 
-function isCluster(client: Cluster5 | Cluster): client is Cluster {
-  return client instanceof Cluster5
+/** A client of node-redis is opened by its owner, who must listen for its errors. */
+interface Unopened {
+  on(event: 'error', listener: () => void): unknown
+  connect(): Promise<unknown>
+  destroy(): unknown
 }
 
-function redis5(url: string, options: Options5 = {}): Redis {
-  const client = new Redis5(url, options)
-  if (!isClient(client)) throw new TypeError('ioredis 5 made something else')
-  return client
+async function connected(client: Client & Unopened): Promise<Borrowed> {
+  client.on('error', () => {})
+  await client.connect()
+  return { client, close: () => client.destroy() }
 }
 
-function cluster5(addresses: Address[]): Cluster {
-  const client = new Cluster5(addresses)
-  if (!isCluster(client)) throw new TypeError('ioredis 5 made something else')
-  return client
-}
+/** Replies that a store must not see. */
+const MAPPED = { typeMapping: { [RESP_TYPES.NUMBER]: String, [RESP_TYPES.BLOB_STRING]: String } }
 
 export const CLIENTS: readonly ClientKind[] = [
-  { name: 'ioredis 6 over RESP2', connect: (url) => new Redis(url, { protocol: 2 }) },
-  { name: 'ioredis 6 over RESP3', connect: (url) => new Redis(url, { protocol: 3 }) },
+  { name: 'ioredis 6 over RESP2', connect: (url) => opened(new Redis(url, { protocol: 2 })) },
+  { name: 'ioredis 6 over RESP3', connect: (url) => opened(new Redis(url, { protocol: 3 })) },
   {
     name: 'ioredis 6 over RESP3 with its reply shapes',
-    connect: (url) => new Redis(url, { protocol: 3, replyMapping: 'resp3' }),
+    connect: (url) => opened(new Redis(url, { protocol: 3, replyMapping: 'resp3' })),
   },
-  { name: 'ioredis 6 with numbers as texts', connect: (url) => new Redis(url, { stringNumbers: true }) },
-  { name: 'ioredis 6 with autopipelining', connect: (url) => new Redis(url, { enableAutoPipelining: true }) },
-  { name: 'ioredis 5', connect: (url) => redis5(url) },
+  { name: 'ioredis 6 with numbers as texts', connect: (url) => opened(new Redis(url, { stringNumbers: true })) },
+  { name: 'ioredis 6 with autopipelining', connect: (url) => opened(new Redis(url, { enableAutoPipelining: true })) },
+  { name: 'ioredis 5', connect: (url) => opened(new Redis5(url)) },
   {
     name: 'ioredis 5 with numbers as texts and autopipelining',
-    connect: (url) => redis5(url, { stringNumbers: true, enableAutoPipelining: true }),
+    connect: (url) => opened(new Redis5(url, { stringNumbers: true, enableAutoPipelining: true })),
   },
+  { name: 'iovalkey', connect: (url) => opened(new Valkey(url)) },
+  { name: 'iovalkey with autopipelining', connect: (url) => opened(new Valkey(url, { enableAutoPipelining: true })) },
+  { name: 'node-redis 6 over RESP2', connect: (url) => connected(createClient({ url, RESP: 2 })) },
+  { name: 'node-redis 6 over RESP3', connect: (url) => connected(createClient({ url, RESP: 3 })) },
+  {
+    name: 'node-redis 6 with reply types of its own',
+    connect: (url) => connected(createClient({ url, commandOptions: MAPPED })),
+  },
+  { name: 'node-redis 6 as a pool', connect: (url) => connected(createClientPool({ url })) },
+  { name: 'node-redis 5 over RESP2', connect: (url) => connected(createClient5({ url, RESP: 2 })) },
+  { name: 'node-redis 5 over RESP3', connect: (url) => connected(createClient5({ url, RESP: 3 })) },
+  { name: 'node-redis 5 as a pool', connect: (url) => connected(createClientPool5({ url })) },
 ]
 
+function rootNodes(addresses: readonly Address[]): { socket: Address }[] {
+  return addresses.map((socket) => ({ socket }))
+}
+
 export const CLUSTER_CLIENTS: readonly ClusterKind[] = [
-  { name: 'ioredis 6 over RESP2', connect: (addresses) => new Cluster(addresses, { redisOptions: { protocol: 2 } }) },
-  { name: 'ioredis 6 over RESP3', connect: (addresses) => new Cluster(addresses, { redisOptions: { protocol: 3 } }) },
+  {
+    name: 'ioredis 6 over RESP2',
+    connect: (addresses) => opened(new Cluster(addresses, { redisOptions: { protocol: 2 } })),
+  },
+  {
+    name: 'ioredis 6 over RESP3',
+    connect: (addresses) => opened(new Cluster(addresses, { redisOptions: { protocol: 3 } })),
+  },
   {
     name: 'ioredis 6 with autopipelining',
-    connect: (addresses) => new Cluster(addresses, { enableAutoPipelining: true }),
+    connect: (addresses) => opened(new Cluster(addresses, { enableAutoPipelining: true })),
   },
-  { name: 'ioredis 5', connect: cluster5 },
+  { name: 'ioredis 5', connect: (addresses) => opened(new Cluster5(addresses)) },
+  { name: 'iovalkey', connect: (addresses) => opened(new ValkeyCluster(addresses)) },
+  {
+    name: 'node-redis 6 over RESP2',
+    connect: (addresses) => connected(createCluster({ rootNodes: rootNodes(addresses), RESP: 2 })),
+  },
+  {
+    name: 'node-redis 6 over RESP3',
+    connect: (addresses) => connected(createCluster({ rootNodes: rootNodes(addresses), RESP: 3 })),
+  },
+  {
+    name: 'node-redis 5 over RESP2',
+    connect: (addresses) => connected(createCluster5({ rootNodes: rootNodes(addresses), RESP: 2 })),
+  },
+  {
+    name: 'node-redis 5 over RESP3',
+    connect: (addresses) => connected(createCluster5({ rootNodes: rootNodes(addresses), RESP: 3 })),
+  },
 ]

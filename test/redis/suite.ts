@@ -1,15 +1,16 @@
 /** What the tests of a file share on a real Redis: a client, stores under prefixes of their own, and a watch over every key's TTL. */
-import { type Cluster, Redis } from 'ioredis'
-import { type Clock, RedisStore } from 'onrush'
+import { Redis } from 'ioredis'
+import { type Clock, RedisStore, type RedisStoreOptions } from 'onrush'
 import { afterAll, expect } from 'vitest'
 import { sharedRedis, uniquePrefix } from '../support/servers/shared-redis.ts'
+import type { Client } from './clients.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 
-export interface StoreChoice {
+export interface StoreChoice extends Pick<RedisStoreOptions, 'denyCache'> {
   readonly prefix?: string
   readonly clock?: Clock
   /** Default: the suite's. */
-  readonly client?: Redis | Cluster
+  readonly client?: Client
 }
 
 export interface Suite {

@@ -17,6 +17,7 @@ import type { Slot } from '../../src/stores/in-process.ts'
 import { encodeKey } from '../../src/stores/state-key.ts'
 import type { Rate } from '../../src/throttle.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import type { Client } from './clients.ts'
 import type { Counting } from './limiters.ts'
 
 /** A DictionaryStore whose states can be looked at. */
@@ -31,7 +32,10 @@ class OpenDictionary extends DictionaryStore {
 }
 
 /** How the store names its keys. */
-export type TwinOptions = Pick<RedisStoreOptions, 'shards' | 'hashTag'>
+export interface TwinOptions extends Pick<RedisStoreOptions, 'shards' | 'hashTag'> {
+  /** The store's, where it is not the one that looks. */
+  readonly client?: Client
+}
 
 export interface TwinLayer {
   readonly counting: Counting
@@ -51,7 +55,7 @@ export class Twin {
   readonly #redis: RedisStore
   readonly #client: Redis | Cluster
 
-  /** @param client for the store, and to look at what it has written */
+  /** @param client for the store, if it has none of its own, and to look at what it has written */
   constructor(client: Redis | Cluster, start: number, options: TwinOptions = {}) {
     this.now = start
     this.#client = client

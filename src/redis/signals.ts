@@ -1,0 +1,36 @@
+/** Who waits on which signal: one listener a signal, however many wait, for Node takes more than ten for a leak and says so. */
+
+interface Waiting {
+  readonly callbacks: Set<() => void>
+  readonly listener: () => void
+}
+
+export class Signals {
+  readonly #waiting = new WeakMap<AbortSignal, Waiting>()
+
+  /** Calls back when the signal aborts, unless it is forgotten before. */
+  add(signal: AbortSignal, callback: () => void): void {
+    const waiting = this.#waiting.get(signal) ?? this.#listen(signal)
+    waiting.callbacks.add(callback)
+  }
+
+  forget(signal: AbortSignal, callback: () => void): void {
+    const waiting = this.#waiting.get(signal)
+    if (waiting === undefined) return
+    waiting.callbacks.delete(callback)
+    if (waiting.callbacks.size > 0) return
+    signal.removeEventListener('abort', waiting.listener)
+    this.#waiting.delete(signal)
+  }
+
+  #listen(signal: AbortSignal): Waiting {
+    const callbacks = new Set<() => void>()
+    const listener = (): void => {
+      for (const callback of callbacks) callback()
+    }
+    signal.addEventListener('abort', listener, { once: true })
+    const waiting = { callbacks, listener }
+    this.#waiting.set(signal, waiting)
+    return waiting
+  }
+}

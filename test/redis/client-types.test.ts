@@ -1,0 +1,35 @@
+/** The types under which users hold their clients, checked by the compiler; what their constructors return is in clients.ts. */
+import type { Cluster, Redis } from 'ioredis'
+import type { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
+import type { Redis as Valkey, Cluster as ValkeyCluster } from 'iovalkey'
+import type { RedisClientPoolType, RedisClientType, RedisClusterType, RedisSentinelType } from 'redis'
+import type {
+  RedisClientPoolType as RedisClientPoolType5,
+  RedisClientType as RedisClientType5,
+  RedisClusterType as RedisClusterType5,
+  RedisSentinelType as RedisSentinelType5,
+} from 'redis5'
+import { expectTypeOf, test } from 'vitest'
+import type { Client } from './clients.ts'
+
+test('a store takes each of them without a cast', () => {
+  expectTypeOf<Redis>().toExtend<Client>()
+  expectTypeOf<Redis<'resp3'>>().toExtend<Client>()
+  expectTypeOf<Cluster>().toExtend<Client>()
+  expectTypeOf<Cluster<'resp3'>>().toExtend<Client>()
+  expectTypeOf<Redis5>().toExtend<Client>()
+  expectTypeOf<Cluster5>().toExtend<Client>()
+  expectTypeOf<Valkey>().toExtend<Client>()
+  expectTypeOf<ValkeyCluster>().toExtend<Client>()
+  expectTypeOf<RedisClientType>().toExtend<Client>()
+  expectTypeOf<RedisClientPoolType>().toExtend<Client>()
+  expectTypeOf<RedisClusterType>().toExtend<Client>()
+  expectTypeOf<RedisClientType5>().toExtend<Client>()
+  expectTypeOf<RedisClientPoolType5>().toExtend<Client>()
+  expectTypeOf<RedisClusterType5>().toExtend<Client>()
+})
+
+test('a client for sentinels is none', () => {
+  expectTypeOf<RedisSentinelType>().not.toExtend<Client>()
+  expectTypeOf<RedisSentinelType5>().not.toExtend<Client>()
+})
