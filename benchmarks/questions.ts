@@ -5,6 +5,7 @@ import { cluster } from './questions/cluster.ts'
 import { eventLoop } from './questions/event-loop.ts'
 import { growth } from './questions/growth.ts'
 import { hotKey } from './questions/hot-key.ts'
+import { http } from './questions/http.ts'
 import { localStores } from './questions/local-stores.ts'
 import { loneCaller } from './questions/lone-caller.ts'
 import { processMemory } from './questions/process-memory.ts'
@@ -23,6 +24,7 @@ export const QUESTIONS: readonly Question[] = [
   processes,
   cluster,
   eventLoop,
+  http,
   redisMemory,
   processMemory,
   accuracy,

@@ -12,7 +12,8 @@ if type(seen) == 'string' and #seen >= 8 then
   if last == number then
     return seen:sub(9)
   end
-  if last > number then
+  -- What is no number of a call was written by somebody else: it is replaced.
+  if last > number and last <= 9007199254740991 and last % 1 == 0 then
     return false
   end
 end

@@ -18,10 +18,17 @@ export const systemClock: Clock = () => {
  * @throws RangeError when it is not a whole number of µs since 1970.
  */
 export function readClock(clock: Clock): number {
-  const now: unknown = clock()
-  if (typeof now !== 'number') throw new TypeError(`clock must return a number of microseconds, got ${named(now)}`)
+  return checkedTime('clock', clock())
+}
+
+/**
+ * A time that somebody else told.
+ * @throws RangeError when it is not a whole number of µs since 1970.
+ */
+export function checkedTime(name: string, now: unknown): number {
+  if (typeof now !== 'number') throw new TypeError(`${name} must return a number of microseconds, got ${named(now)}`)
   if (!Number.isSafeInteger(now) || now < 0) {
-    throw new RangeError(`clock must return whole microseconds since 1970, got ${named(now)}`)
+    throw new RangeError(`${name} must return whole microseconds since 1970, got ${named(now)}`)
   }
   return now
 }

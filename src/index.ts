@@ -38,6 +38,9 @@ export {
   SlidingWindowCounterLimiter,
 } from './limiters/limiters.ts'
 export { Quota, type QuotaOptions } from './quota.ts'
+export type { BorrowedClient } from './redis/borrowed.ts'
+export type { DenyCacheOptions } from './redis/denials.ts'
+export type { HashTag } from './redis/keys.ts'
 export { RedisStore, type RedisStoreOptions } from './redis/store.ts'
 export { Reservation } from './reservation.ts'
 export { RateLimitResult, type RateLimitResultFields } from './result.ts'

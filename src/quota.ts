@@ -22,6 +22,7 @@ export interface QuotaOptions {
 
 type Extra = Pick<QuotaOptions, 'maximumBurst' | 'name'>
 
+/** What is allowed: `count` units in each `period`, and `maximumBurst` more at once. A frozen value. */
 export class Quota {
   /** Units allowed in each period. */
   readonly count: number
@@ -69,18 +70,22 @@ export class Quota {
     Object.freeze(this)
   }
 
+  /** `count` units a second; `extra` as in the constructor. Throws as that does. */
   static perSecond(count: number, extra?: Extra): Quota {
     return every(1000, count, extra)
   }
 
+  /** `count` units a minute. */
   static perMinute(count: number, extra?: Extra): Quota {
     return every(60_000, count, extra)
   }
 
+  /** `count` units an hour. */
   static perHour(count: number, extra?: Extra): Quota {
     return every(3_600_000, count, extra)
   }
 
+  /** `count` units a day of 24 hours. */
   static perDay(count: number, extra?: Extra): Quota {
     return every(86_400_000, count, extra)
   }

@@ -20,6 +20,7 @@ export interface RateLimitResultFields {
   readonly wouldLimit?: boolean | undefined
 }
 
+/** The answer to a check. A value: being limited is never an exception. */
 export class RateLimitResult {
   /** True when the request must be refused; it has then spent nothing. */
   readonly limited: boolean
@@ -29,7 +30,7 @@ export class RateLimitResult {
   readonly remaining: number
   /** Milliseconds until all of `limit` is available again; 0 when it is now. */
   readonly resetAfter: number
-  /** 0 when not limited; else milliseconds until the same quantity would pass if nobody else spends; `Infinity` when it never can. */
+  /** 0 when not limited; else milliseconds, with a fraction, until the same quantity would pass if nobody else spends (timers cut fractions off: `Math.ceil` it); `Infinity` when it never can. */
   readonly retryAfter: number
   /** The quota that this result speaks of: the only one, or of several layers the one that binds. */
   readonly quota: Quota

@@ -24,8 +24,8 @@ export interface ThrottleLayer {
 }
 
 export type ThrottleOptions = (
-  | { readonly limiter: BaseLimiter; readonly rate: Rate }
-  | { readonly layers: readonly ThrottleLayer[] }
+  | { readonly limiter: BaseLimiter; readonly rate: Rate; readonly layers?: never }
+  | { readonly layers: readonly ThrottleLayer[]; readonly limiter?: never; readonly rate?: never }
 ) & {
   /** Decides and reports, but never limits: `limited` is always false, and `wouldLimit` tells. Default false. */
   readonly shadow?: boolean | undefined
@@ -47,6 +47,7 @@ export interface CheckOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** A quota, how it is counted, and where that is kept, as one question: may this key spend so much now? */
 export class Throttle {
   readonly #limiter: BaseLimiter | undefined
   readonly #rate: Rate | undefined
@@ -66,7 +67,7 @@ export class Throttle {
     checkBoolean('publishKeys', publishKeys)
     this.#shadow = shadow
     this.#publishKeys = publishKeys
-    if ('layers' in options) {
+    if (options.layers !== undefined) {
       const layers = layersIn(options)
       this.#store = layers.store
       this.#decider = this.#moded(layers.store.decider(layers.layers))
@@ -105,7 +106,7 @@ export class Throttle {
     return this.check(key, 0, options)
   }
 
-  /** Forgets the key in all layers; answers what a fresh key would. */
+  /** Forgets the key in all layers (of a caller's own rate: in those of `options.rate`); answers what a fresh key would. */
   async clear(key: string, options?: CheckOptions): Promise<RateLimitResult> {
     checkKey(key)
     return this.#deciderOf(options).clear(key)

@@ -33,7 +33,7 @@ export async function waitForTurn(
   const promised = await decider.acquire(key, quantity, Math.round(maxWait * 1000))
   if (promised.result.limited) return promised.result
   try {
-    if (promised.wait > 0) await sleep(promised.wait / 1000, signal === undefined ? {} : { signal })
+    if (promised.wait > 0) await sleep(promised.wait / 1000, { signal })
     signal?.throwIfAborted()
   } catch (error) {
     await giveUp(promised)
@@ -62,6 +62,6 @@ async function pollForTurn(
     const left = end - performance.now()
     if (!result.limited || result.retryAfter > left || result.retryAfter === Number.POSITIVE_INFINITY) return result
     const jitter = Math.random() * Math.min(result.retryAfter, LONGEST_JITTER)
-    await sleep(Math.min(result.retryAfter + jitter, left), signal === undefined ? {} : { signal })
+    await sleep(Math.min(result.retryAfter + jitter, left), { signal })
   }
 }

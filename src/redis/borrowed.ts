@@ -28,8 +28,8 @@ export function isCluster(client: BorrowedClient): boolean {
 }
 
 /** @param timeout ms after which nobody waits for a command any more */
-export function connectionOf(client: BorrowedClient, timeout: number, patient: boolean): RedisConnection {
-  return isIoredis(client) ? new IoredisConnection(client, false, patient) : new NodeRedisConnection(client, timeout)
+export function connectionOf(client: BorrowedClient, timeout: number, resend: boolean): RedisConnection {
+  return isIoredis(client) ? new IoredisConnection(client, false, resend) : new NodeRedisConnection(client, timeout)
 }
 
 function isIoredis(client: object): client is IoredisClient {

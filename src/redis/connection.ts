@@ -1,4 +1,5 @@
 /** What the store needs of a Redis client, whichever it is. */
+import { forgets, Unanswered, warnOfSendingAgain } from './unanswered.ts'
 
 export interface RedisConnection {
   /** Sends one command; texts in the reply are Buffers. */
@@ -39,6 +40,10 @@ interface IoredisNode {
     readonly port?: number | undefined
     readonly keyPrefix?: string | undefined
     readonly enableAutoPipelining?: boolean | undefined
+    readonly enableOfflineQueue?: boolean | undefined
+    readonly autoResendUnfulfilledCommands?: boolean | undefined
+    readonly maxRetriesPerRequest?: number | null | undefined
+    readonly retryDelayOnFailover?: number | undefined
   }
   callBuffer(name: string, ...args: (string | Buffer)[]): Promise<unknown>
   pipeline(): {
@@ -64,24 +69,29 @@ export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
   readonly #client: IoredisClient
   readonly #own: boolean
-  readonly #patient: boolean
+  /** True where a lost connection is waited for, as long as the client tries to get it back. */
+  #patient: boolean
   #opening: Promise<void> | undefined
   #endOpening: (() => void) | undefined
   #over = false
+  readonly #unanswered: Unanswered | undefined
   #failure: unknown
   /** When the connection was made whose first commands are not yet answered, in ms of `performance.now`. */
   #connectedAt: number | undefined
 
   /**
    * @param own true for a client that the store made: nobody else listens for its errors
-   * @param patient true where a lost connection is waited for, as long as the client tries to get it back
+   * @param resend true where a command that is sent again does no harm
    */
-  constructor(client: IoredisClient, own: boolean, patient: boolean) {
+  constructor(client: IoredisClient, own: boolean, resend: boolean) {
     this.#client = client
-    this.#patient = patient
+    // What a borrowed client would queue waits here instead, where it can still be given up.
+    this.#patient = resend || (!own && client.options.enableOfflineQueue !== false)
     this.#own = own
     this.cluster = client.isCluster
     if (own) this.#listen()
+    else if (!resend) warnOfSendingAgain(client)
+    if (forgets(client)) this.#unanswered = new Unanswered(client)
   }
 
   get keyPrefix(): string {
@@ -92,7 +102,8 @@ export class IoredisConnection implements RedisConnection {
     if (!this.isReady) {
       return Promise.reject(this.#failure ?? new Error('the connection is closed'))
     }
-    return send(this.#client, name, args)
+    const reply = send(this.#client, name, args)
+    return this.#unanswered === undefined ? reply : this.#unanswered.watch(reply)
   }
 
   answered(error: unknown): boolean {
@@ -132,8 +143,10 @@ export class IoredisConnection implements RedisConnection {
     if (!('slots' in this.#client)) this.#client.disconnect(true)
   }
 
-  get isReconnecting(): boolean {
-    return this.#client.status === 'reconnecting'
+  /** From now on a lost connection stays lost; one that is being made may still be used. */
+  waitNoMore(): void {
+    this.#patient = false
+    if (this.#client.status === 'reconnecting') this.#endOpening?.()
   }
 
   /** Closes the client when what was sent before has been answered. */

@@ -32,7 +32,7 @@ export class Delivery {
   readonly #resend: boolean
   readonly #lifetime: string
   /** No other store's, so that no two ever share a record. */
-  readonly #id = randomBytes(16).toString('hex')
+  #id = newId()
   /** The last call's number of each record. */
   readonly #numbers = new Map<string, number>()
 
@@ -50,7 +50,9 @@ export class Delivery {
       const { sent } = batch
       if (this.#connection.isReady) batch.sent = true
       try {
-        return await run(this.#connection, script, keys, args)
+        const reply = await run(this.#connection, script, keys, args)
+        if (reply === null && this.#resend) this.#startAfresh()
+        return reply
       } catch (error) {
         const answered = this.#connection.answered(error)
         if (answered) batch.sent = sent
@@ -62,6 +64,12 @@ export class Delivery {
       await (this.#connection.opening() ?? setTimeout(PAUSE))
       if (batch.isOver) throw batch.failure
     }
+  }
+
+  /** Somebody has written a later call into a record: it would answer none of ours any more. */
+  #startAfresh(): void {
+    this.#id = newId()
+    this.#numbers.clear()
   }
 
   #recorded(batch: Batch, call: Call, place: string): { script: Script; keys: string[]; args: string[] } {
@@ -82,4 +90,8 @@ export class Delivery {
     if (this.#connection.answered(error)) return NOT_YET.test(error.message)
     return this.#resend || (failure !== undefined && !sent)
   }
+}
+
+function newId(): string {
+  return randomBytes(16).toString('hex')
 }

@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { checkMilliseconds, checkOptions, checkSize } from '../arguments.ts'
-import { RateLimitResult } from '../result.ts'
+import { changed, type RateLimitResult } from '../result.ts'
 import type { Batch } from './batch.ts'
 import type { RedisDecider } from './decider.ts'
 
@@ -20,8 +20,9 @@ interface Denial {
   readonly decider: RedisDecider
   readonly quantity: number
   readonly result: RateLimitResult
-  /** When the call was sent that was refused, in ms. */
+  /** When the call was sent that was refused, in µs. */
   readonly since: number
+  /** In µs. */
   readonly until: number
   readonly next: Denial | undefined
 }
@@ -30,17 +31,18 @@ export class Denials {
   readonly #denials: LRUCache<string, Denial>
   /** Keys of which something is asked that gives back, and how often. */
   readonly #changing = new Map<string, number>()
+  /** In µs. */
   readonly #maxAge: number
   readonly #now: () => number
 
-  /** @param now ms, of the clock that decides */
+  /** @param now µs, of the clock that decides */
   constructor(options: DenyCacheOptions, now: () => number) {
     checkOptions('denyCache', options)
     const { maxSize, maxAge = 60_000 } = options
     checkSize('maxSize of denyCache', maxSize)
     checkMilliseconds('maxAge of denyCache', maxAge)
     this.#denials = new LRUCache({ max: maxSize })
-    this.#maxAge = maxAge
+    this.#maxAge = maxAge * 1000
     this.#now = now
   }
 
@@ -53,9 +55,11 @@ export class Denials {
     let denial = this.#denials.get(key)
     while (denial !== undefined && denial.decider !== decider) denial = denial.next
     if (denial === undefined || quantity < denial.quantity) return undefined
+    // What can never pass is another answer.
+    if (quantity > denial.quantity && decider.layers.some(({ quota }) => quantity > quota.limit)) return undefined
     const now = this.#now()
     if (now >= denial.until || now < denial.since) return undefined
-    return aged(denial.result, quantity, now - denial.since)
+    return aged(denial.result, now - denial.since)
   }
 
   /** Remembers the refusals of a call that was sent at `sentAt`. */
@@ -63,7 +67,7 @@ export class Denials {
     for (const { decider, key, quantity, refused, subjects } of batch.entries) {
       if (refused === undefined || subjects !== undefined || quantity === 0 || this.#changing.has(key)) continue
       if (refused.retryAfter === Number.POSITIVE_INFINITY) continue
-      const until = sentAt + Math.min(refused.retryAfter, this.#maxAge)
+      const until = sentAt + Math.min(microseconds(refused.retryAfter), this.#maxAge)
       const others = without(this.#denials.peek(key), decider, this.#now())
       this.#denials.set(key, { decider, quantity, result: refused, since: sentAt, until, next: others })
     }
@@ -96,22 +100,20 @@ function without(denial: Denial | undefined, decider: RedisDecider, now: number)
   return denial.next === next ? denial : { ...denial, next }
 }
 
-/** The refusal as it reads some ms later; a quantity beyond the limit can never pass. */
-function aged(result: RateLimitResult, quantity: number, elapsed: number): RateLimitResult {
-  const layers = result.layers.length > 1 ? result.layers.map((layer) => aged(layer, quantity, elapsed)) : undefined
-  const impossible = result.limited && quantity > result.quota.limit
-  return new RateLimitResult({
-    limited: result.limited,
-    limit: result.limit,
-    remaining: result.remaining,
-    resetAfter: later(result.resetAfter, elapsed),
-    retryAfter: impossible ? Number.POSITIVE_INFINITY : later(result.retryAfter, elapsed),
-    quota: result.quota,
-    layers,
-  })
+/** The refusal as it reads some µs later. */
+function aged(result: RateLimitResult, elapsed: number): RateLimitResult {
+  return changed(result, ({ resetAfter, retryAfter }) => ({
+    resetAfter: later(resetAfter, elapsed),
+    retryAfter: later(retryAfter, elapsed),
+  }))
 }
 
-/** In whole µs, rounded up. */
+/** ms in whole µs, rounded up. */
 function later(milliseconds: number, elapsed: number): number {
-  return Math.max(Math.ceil((milliseconds - elapsed) * 1000) / 1000, 0)
+  return Math.max(Math.ceil(microseconds(milliseconds) - elapsed), 0) / 1000
+}
+
+/** The whole µs that a result's ms came from. */
+function microseconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1000)
 }

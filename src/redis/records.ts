@@ -7,6 +7,9 @@ import type { DeciderContext } from './decider.ts'
 import * as lua from './lua.generated.ts'
 import { run, script } from './script.ts'
 
+/** Longer than Redis will run, and short enough for it, in ms. */
+const LONGEST_TTL = Number.MAX_SAFE_INTEGER
+
 const COMPARE_AND_SWAP = script(lua.compareAndSwap)
 
 export class Records {
@@ -19,7 +22,9 @@ export class Records {
   }
 
   async get(key: string): Promise<LimitData | undefined> {
-    return read(textOf(await this.#send('GET', [this.#name(key)])))
+    // GET would fail on a value of another type.
+    const reply = await this.#send('MGET', [this.#name(key)])
+    return read(bytesOf(Array.isArray(reply) ? reply[0] : undefined).toString())
   }
 
   async set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
@@ -30,12 +35,25 @@ export class Records {
   }
 
   async compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
-    const { connection, coalescer } = this.#context
-    const args = [old === undefined ? '' : textFor(old), textFor(data), expiryFor(ttl)]
+    const [text, expiry] = [textFor(data), expiryFor(ttl)]
     const name = this.#name(key)
+    let expected: string | Buffer = old === undefined ? '' : textFor(old)
+    while (true) {
+      const found = await this.#swap(name, [expected, text, expiry])
+      if (found === undefined) return data
+      const actual = read(found.toString())
+      // Texts may differ where records do not: what was written by somebody else reads as nothing, or as a record all the same.
+      const same = actual === undefined ? old === undefined : actual.equals(old)
+      if (!same || found.equals(Buffer.from(expected))) throw new MismatchedDataError(old, actual)
+      expected = found
+    }
+  }
+
+  /** What was found instead of `expected`; `undefined` when swapped. */
+  async #swap(name: string, args: readonly (string | Buffer)[]): Promise<Buffer | undefined> {
+    const { connection, coalescer } = this.#context
     const found = await coalescer.within(() => run(connection, COMPARE_AND_SWAP, [name], args))
-    if (found === null) return data
-    throw new MismatchedDataError(old, read(textOf(found)))
+    return found === null ? undefined : bytesOf(found)
   }
 
   async delete(key: string): Promise<void> {
@@ -77,11 +95,11 @@ function textFor(data: LimitData): string {
 function expiryFor(ttl: number | undefined): string {
   if (ttl === undefined) return ''
   checkMilliseconds('ttl', ttl)
-  return String(Math.ceil(ttl))
+  return String(Math.min(Math.ceil(ttl), LONGEST_TTL))
 }
 
-function textOf(reply: unknown): string {
-  return reply instanceof Uint8Array ? Buffer.from(reply).toString() : ''
+function bytesOf(reply: unknown): Buffer {
+  return reply instanceof Uint8Array ? Buffer.from(reply) : Buffer.of()
 }
 
 /** A text that is no record, written by somebody else, reads as none. */

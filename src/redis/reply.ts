@@ -2,6 +2,7 @@
 import { combineSubjects, decide, decideOne, fresh, type Held, peek, type Subject } from '../algorithms/driver.ts'
 import { adjust, type Found, marksOf } from '../algorithms/giving-back.ts'
 import { giveUpTurn, takeTurn } from '../algorithms/turns.ts'
+import { StoreUnavailableError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Batch, Entry, Operation, RedisAsked } from './batch.ts'
 import type { Call } from './call.ts'
@@ -163,6 +164,7 @@ class ReplyReader {
 
   #at(index: number): number {
     const offset = index * 8
-    return offset + 8 <= this.#numbers.byteLength ? this.#numbers.getFloat64(offset, true) : Number.NaN
+    if (offset + 8 <= this.#numbers.byteLength) return this.#numbers.getFloat64(offset, true)
+    throw new StoreUnavailableError(`Redis answered a check with only ${this.#numbers.byteLength} bytes`)
   }
 }

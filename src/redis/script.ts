@@ -53,7 +53,7 @@ export function scriptOf(used: readonly Twin[], form: keyof typeof FORMS): Scrip
   const ready = composed.get(name)
   if (ready !== undefined) return ready
   const algorithms = used.map(({ text }) => `(function()\n${text}\nend)()`).join(',\n')
-  const made = script(`${lua.common}\nlocal algorithms = {\n${algorithms}\n}\n${lua.one}\n${FORMS[form]}`)
+  const made = script(`${lua.common}\nlocal algorithms = {\n${algorithms}\n}\n${lua.decideEach}\n${FORMS[form]}`)
   composed.set(name, made)
   return made
 }
@@ -81,7 +81,7 @@ export async function run(
   connection: RedisConnection,
   { source, sha1 }: Script,
   keys: readonly string[],
-  args: readonly string[],
+  args: readonly (string | Buffer)[],
 ): Promise<unknown> {
   const count = String(keys.length)
   try {

@@ -58,7 +58,7 @@ interface Source {
   readonly cluster: boolean
   /** What the URL says of the store. */
   readonly inUrl: RedisUrlOptions
-  readonly open: (timeout: number, patient: boolean) => Opened
+  readonly open: (timeout: number, resend: boolean) => Opened
 }
 
 interface Opened {
@@ -67,6 +67,7 @@ interface Opened {
   readonly own?: IoredisConnection
 }
 
+/** Quotas that many processes share, in Redis: a whole check is one atomic step there, on the server's clock. */
 export class RedisStore extends BaseStore {
   readonly #context: DeciderContext
   readonly #records: Records
@@ -96,7 +97,7 @@ export class RedisStore extends BaseStore {
     if (resend && cluster && shards === undefined) {
       throw new TypeError('resend needs shards in a cluster, for the record of a call must lie in its slot; got none')
     }
-    this.#denials = denyCache === undefined ? undefined : new Denials(denyCache, millisecondsOf(clock))
+    this.#denials = denyCache === undefined ? undefined : new Denials(denyCache, steadyClock(clock))
     const { connection, own } = open(timeout, resend)
     const coalescer = new Coalescer({ connection, names, clock, timeout, resend, denials: this.#denials })
     if (own !== undefined) this.#quit = () => quit(own, coalescer)
@@ -169,7 +170,7 @@ function sourceOf(options: RedisStoreOptions): Source {
     return {
       cluster: isCluster(client),
       inUrl: {},
-      open: (timeout, patient) => ({ connection: connectionOf(client, timeout, patient) }),
+      open: (timeout, resend) => ({ connection: connectionOf(client, timeout, resend) }),
     }
   }
   checkText('url', options.url)
@@ -178,8 +179,8 @@ function sourceOf(options: RedisStoreOptions): Source {
   return {
     cluster: url.place.kind === 'cluster',
     inUrl: url.options,
-    open: (_timeout, patient) => {
-      const own = new IoredisConnection(makeClient(url, options.options), true, patient)
+    open: (_timeout, resend) => {
+      const own = new IoredisConnection(makeClient(url, options.options), true, resend)
       return { connection: own, own }
     },
   }
@@ -187,8 +188,7 @@ function sourceOf(options: RedisStoreOptions): Source {
 
 /** A server that does not answer within the timeout is left without a word. */
 async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void> {
-  // Nobody waits for a lost connection just to end it.
-  if (own.isReconnecting) return own.disconnect()
+  own.waitNoMore()
   try {
     await coalescer.within(() => own.quit())
   } catch {
@@ -196,7 +196,7 @@ async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void>
   }
 }
 
-/** The time that refusals are remembered by: that of the clock that decides, else the process's steady one. */
-function millisecondsOf(clock: Clock | undefined): () => number {
-  return clock === undefined ? () => performance.now() : () => readClock(clock) / 1000
+/** The time that refusals are remembered by, in µs: that of the clock that decides, else the process's steady one. */
+function steadyClock(clock: Clock | undefined): () => number {
+  return clock === undefined ? () => performance.now() * 1000 : () => readClock(clock)
 }

@@ -16,6 +16,7 @@ export type Awaitable<T> = T | Promise<T>
 /** Deciders kept ready; one more costs only time. */
 const KEPT_DECIDERS = 1000
 
+/** What every store is. One of your own extends this and writes `get` and `set`; every limiter then works on it. */
 export abstract class BaseStore {
   readonly #deciders = new LRUCache<string, Decider>({ max: KEPT_DECIDERS })
 

@@ -9,6 +9,7 @@ export interface DictionaryStoreOptions {
   readonly clock?: Clock | undefined
 }
 
+/** A store in a `Map` of this process, for tests and first steps; it never forgets by itself. */
 export class DictionaryStore extends InProcessStore {
   readonly #records = new Map<string, LimitData>()
   readonly #slots = new Map<string, Map<string, unknown>>()

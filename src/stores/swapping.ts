@@ -5,8 +5,10 @@
 import { setImmediate } from 'node:timers/promises'
 import { answer, combineLayers, combineSubjects, decide, fresh, type Layer, peek } from '../algorithms/driver.ts'
 import { adjust } from '../algorithms/giving-back.ts'
+import { named } from '../arguments.ts'
+import { checkedTime } from '../clock.ts'
 import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
-import type { LimitData } from '../limit-data.ts'
+import { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { BaseStore } from './base.ts'
 import type { Asked, Decider, Hold } from './decider.ts'
@@ -82,7 +84,7 @@ export class SwappingDecider implements Decider {
     // All take their places in the queues at once, so that a check asked later finds all of them cleared.
     const names = this.cells(key, 0).map(({ name }) => name)
     await Promise.all(names.map((name) => queued(this.#store, name, async () => this.#store.delete(name))))
-    return fresh(this.layers, await this.#store.currentTime())
+    return fresh(this.layers, await timeOf(this.#store))
   }
 }
 
@@ -187,8 +189,8 @@ function swap<T>(
   return queued(store, name, async () => {
     const { algorithm, quota } = layer
     for (let tries = 0; tries < MAXIMUM_TRIES; tries++) {
-      const now = await store.currentTime()
-      const old = await store.get(name)
+      const now = await timeOf(store)
+      const old = await recordIn(store, name)
       const { write, answer } = step(...stateIn(old, layer, now))
       if (write === undefined) return answer
       const ttl = Math.max(Math.ceil(algorithm.resetAfter(write, now, quota) / 1000), 1)
@@ -202,6 +204,20 @@ function swap<T>(
     }
     throw new DataChangedInStoreError(`${name} kept changing: lost ${MAXIMUM_TRIES} swaps to other processes`)
   })
+}
+
+async function timeOf(store: BaseStore): Promise<number> {
+  return checkedTime(`currentTime of ${nameOf(store)}`, await store.currentTime())
+}
+
+async function recordIn(store: BaseStore, name: string): Promise<LimitData | undefined> {
+  const data: unknown = await store.get(name)
+  if (data === undefined || data instanceof LimitData) return data
+  throw new TypeError(`get of ${nameOf(store)} must return a LimitData or undefined, got ${named(data)}`)
+}
+
+function nameOf(store: BaseStore): string {
+  return store.constructor.name
 }
 
 /** The state in a record, rolled to now, and whether it is there: a record that is not what we write reads as a fresh key. */

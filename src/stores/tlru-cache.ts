@@ -33,6 +33,7 @@ interface Expiry {
   readonly at: number
 }
 
+/** A store in this process, of bounded memory: where a key is too many, the least recently used is pushed out. */
 export class TlruCacheStore extends InProcessStore {
   readonly #entries: LRUCache<string, Entry>
   readonly #names = new Map<string, Slot>()

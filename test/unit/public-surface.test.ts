@@ -18,6 +18,7 @@ const TYPES = [
   ...['QuotaOptions', 'Duration', 'Clock', 'RateLimitResultFields', 'LimitDataFields', 'Awaitable'],
   ...['Algorithm', 'LimiterOptions', 'AlgorithmLimiterOptions'],
   ...['DictionaryStoreOptions', 'TlruCacheStoreOptions', 'RedisStoreOptions', 'FailoverStoreOptions', 'StoreClass'],
+  ...['BorrowedClient', 'DenyCacheOptions', 'HashTag'],
   ...['ThrottledOptions', 'ThrottledFunction', 'Throttling'],
   ...['Events', 'BatchEvent', 'DecisionEvent', 'ScriptEvent', 'FailoverEvent', 'FailoverChange', 'FailoverState'],
 ]

@@ -26,7 +26,8 @@ export class Signals {
   #listen(signal: AbortSignal): Waiting {
     const callbacks = new Set<() => void>()
     const listener = (): void => {
-      for (const callback of callbacks) callback()
+      // The newest first, for a turn is given back only while nobody has spent since.
+      for (const callback of [...callbacks].reverse()) callback()
     }
     signal.addEventListener('abort', listener, { once: true })
     const waiting = { callbacks, listener }

@@ -1,0 +1,44 @@
+/** What becomes of commands that are under way when an ioredis client loses its connection: that depends on its options. */
+import type { IoredisClient } from './connection.ts'
+
+const warned = new WeakSet<IoredisClient>()
+
+/** Says once of each client what its options lead to. */
+export function warnOfSendingAgain(client: IoredisClient): void {
+  if (warned.has(client) || !sendsAgain(client)) return
+  warned.add(client)
+  process.emitWarning(
+    `The ${client.isCluster ? 'Cluster' : 'Redis'} client given to RedisStore sends a command again when its reply was lost, so that ` +
+      `a check may be counted twice. Give the client \`${client.isCluster ? 'retryDelayOnFailover: 0' : 'autoResendUnfulfilledCommands: false'}\`, ` +
+      'or the store `resend: true`, with which nothing is counted twice.',
+    { code: 'ONRUSH_CLIENT_SENDS_AGAIN' },
+  )
+}
+
+function sendsAgain({ isCluster, options }: IoredisClient): boolean {
+  if (isCluster) return options.retryDelayOnFailover !== 0
+  return options.autoResendUnfulfilledCommands !== false && options.maxRetriesPerRequest !== 0
+}
+
+/** With these options, ioredis never settles what a lost connection left unanswered. */
+export function forgets({ isCluster, options }: IoredisClient): boolean {
+  return !isCluster && options.autoResendUnfulfilledCommands === false && options.maxRetriesPerRequest !== 0
+}
+
+/** Fails what is under way when the connection is lost, for a client that does not. */
+export class Unanswered {
+  readonly #fail = new Set<(error: Error) => void>()
+
+  constructor(client: IoredisClient) {
+    client.on('close', () => {
+      for (const fail of this.#fail) fail(new Error('the connection is closed'))
+    })
+  }
+
+  watch(reply: Promise<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#fail.add(reject)
+      reply.then(resolve, reject).finally(() => this.#fail.delete(reject))
+    })
+  }
+}
