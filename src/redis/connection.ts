@@ -64,6 +64,9 @@ interface IoredisCluster extends IoredisNode {
 
 export type IoredisClient = IoredisNode | IoredisCluster
 
+/** What a server says to SELECT of a database that it has not. */
+const NO_DATABASE = /DB index/i
+
 /** A client of ioredis, of version 5 or 6, or of iovalkey. */
 export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
@@ -120,7 +123,7 @@ export class IoredisConnection implements RedisConnection {
   }
 
   get isReady(): boolean {
-    return !this.#own || this.#client.status === 'ready'
+    return !this.#own || (this.#client.status === 'ready' && !this.#over)
   }
 
   get isOver(): boolean {
@@ -195,12 +198,14 @@ export class IoredisConnection implements RedisConnection {
       this.#failure ??= new Error('the connection is closed')
     })
     client.on('ready', () => {
-      this.#failure = undefined
+      if (!this.#over) this.#failure = undefined
       this.#connectedAt = undefined
     })
     // Without a listener, ioredis would print each failure.
     client.on('error', (error) => {
-      if (!this.cluster) this.#failure = withoutCommand(error)
+      if (!this.cluster && !this.#over) this.#failure = withoutCommand(error)
+      // ioredis would go on in database 0: nothing may be counted there.
+      if (NO_DATABASE.test(error.message)) this.disconnect()
     })
     // A cluster says no more than that all nodes failed; why is told of each.
     client.on('node error', (error: Error, node: string) => {

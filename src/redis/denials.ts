@@ -4,10 +4,14 @@
  */
 import { LRUCache } from 'lru-cache'
 import { checkMilliseconds, checkOptions, checkSize } from '../arguments.ts'
-import { changed, type RateLimitResult } from '../result.ts'
+import { RateLimitResult } from '../result.ts'
 import type { Batch } from './batch.ts'
 import type { RedisDecider } from './decider.ts'
 
+/**
+ * A refusal that is answered from memory says how much was left when Redis was asked, and to who asks for more, how long
+ * the wait is for what was asked then.
+ */
 export interface DenyCacheOptions {
   /** The most keys whose refusal is remembered; the least recently asked is pushed out. From 1 to 2^24. */
   readonly maxSize: number
@@ -100,12 +104,17 @@ function without(denial: Denial | undefined, decider: RedisDecider, now: number)
   return denial.next === next ? denial : { ...denial, next }
 }
 
-/** The refusal as it reads some µs later. */
+/** The refusal as it reads some µs later. Field by field: spread into each other, objects cost twenty times as much. */
 function aged(result: RateLimitResult, elapsed: number): RateLimitResult {
-  return changed(result, ({ resetAfter, retryAfter }) => ({
-    resetAfter: later(resetAfter, elapsed),
-    retryAfter: later(retryAfter, elapsed),
-  }))
+  return new RateLimitResult({
+    limited: result.limited,
+    limit: result.limit,
+    remaining: result.remaining,
+    resetAfter: later(result.resetAfter, elapsed),
+    retryAfter: later(result.retryAfter, elapsed),
+    quota: result.quota,
+    layers: result.layers.length > 1 ? result.layers.map((layer) => aged(layer, elapsed)) : undefined,
+  })
 }
 
 /** ms in whole µs, rounded up. */

@@ -7,6 +7,7 @@ import {
   Quota,
   RedisStore,
   StoreTimeoutError,
+  StoreTimeoutError,
   StoreUnavailableError,
   storeFromUrl,
   Throttle,
@@ -242,7 +243,23 @@ describe('a wrong password', () => {
       .check('key')
       .catch((reason: unknown) => reason)
     client.disconnect()
-    expect(error).toBeInstanceOf(StoreUnavailableError)
+    // Its owner's client goes on trying, so the check waits as long as it may.
+    expect(error).toBeInstanceOf(StoreTimeoutError)
     expect(inspect(error, { depth: 20, showHidden: true })).not.toContain('hunter')
+  })
+})
+
+describe('a database that the server does not have', () => {
+  it('is counted in nowhere: checks reject and say why', async () => {
+    await using server = await startRedis()
+    const store = opened(storeFromUrl(`redis://127.0.0.1:${server.port}/99`))
+    const checks = Array.from({ length: 3 }, () => throttleOn(store).check('key'))
+    for (const { status, reason } of (await Promise.allSettled(checks)) as PromiseRejectedResult[]) {
+      expect(status).toBe('rejected')
+      expect(inspect(reason)).toContain('DB index is out of range')
+    }
+    await expect(throttleOn(store).check('key')).rejects.toThrow('DB index is out of range')
+    expect(await store.ping()).toBe(false)
+    expect(await server.command('DBSIZE')).toBe(0)
   })
 })
