@@ -7,7 +7,6 @@ import {
   Quota,
   RedisStore,
   StoreTimeoutError,
-  StoreTimeoutError,
   StoreUnavailableError,
   storeFromUrl,
   Throttle,
