@@ -12,6 +12,7 @@ import { processMemory } from './questions/process-memory.ts'
 import { processes } from './questions/processes.ts'
 import { redisMemory } from './questions/redis-memory.ts'
 import { refusedKeys } from './questions/refused-keys.ts'
+import { resend } from './questions/resend.ts'
 import { uniqueKeys } from './questions/unique-keys.ts'
 
 export const QUESTIONS: readonly Question[] = [
@@ -19,6 +20,7 @@ export const QUESTIONS: readonly Question[] = [
   hotKey,
   refusedKeys,
   loneCaller,
+  resend,
   localStores,
   growth,
   processes,

@@ -21,6 +21,8 @@ export interface OnrushOptions {
   readonly denied?: number
   /** Hash tags that keys are put under. Default: one a key. */
   readonly shards?: number
+  /** Whether calls are made so that they can be sent again. Default false. */
+  readonly resend?: boolean
   /** Quotas in an array, checked together; the second is for two periods, and so on. Default: one quota by itself. */
   readonly layers?: number
   /** Units that a check spends. Default 1. */
@@ -31,9 +33,10 @@ export interface OnrushOptions {
 export async function openOnrush(setting: Setting, options: OnrushOptions = {}): Promise<Contestant> {
   const { RedisStore } = await loadBuild()
   const client = await connect(setting)
-  const { denied, shards } = options
+  const { denied, shards, resend = false } = options
   const store = new RedisStore({
     client,
+    resend,
     ...(denied === undefined ? {} : { denyCache: { maxSize: denied } }),
     ...(shards === undefined ? {} : { shards }),
   })

@@ -263,7 +263,7 @@ function keyOfNext(): () => string {
 
 async function throttleOn(redisPort: number) {
   const onrush = await loadBuild()
-  const store = new onrush.RedisStore({ client: new Redis({ host: '127.0.0.1', port: redisPort }) })
+  const store = new onrush.RedisStore({ url: `redis://127.0.0.1:${redisPort}` })
   const rate = new onrush.Quota({ count: ROOMY.limit, period: ROOMY.period })
   return new onrush.Throttle({ limiter: new onrush.GcraLimiter({ store }), rate })
 }

@@ -1,0 +1,42 @@
+/** What it costs that a call can be sent again and is counted once: a record a call, by the number of checks in it. */
+import type { Row } from '../harness/answer.ts'
+import type { Question } from '../harness/bench.ts'
+import { against, compare } from '../harness/compare.ts'
+import { openField, ROOMY } from '../harness/field.ts'
+import { uniformKeys } from '../harness/keys.ts'
+
+const KEYS = 10_000
+/** As many callers are answered together, and ask together again: so they make one call. */
+const CHECKS = [1, 8, 128]
+const PEER = 'onrush'
+
+export const resend: Question = {
+  name: 'resend',
+  title: 'Resend',
+  about: 'With and without `resend`, by how many checks there are in a call; one call after another.',
+  async ask(full) {
+    const bench = { ...full, roundTime: full.roundTime / 2, warmUpTime: full.warmUpTime / 2 }
+    await using field = await openField(
+      [PEER, 'onrush resend'],
+      { ports: [bench.redis.port], ...ROOMY },
+      uniformKeys(KEYS),
+    )
+    const rows: Row[] = []
+    for (const checks of CHECKS) {
+      const entrants = field.entrants.map((entrant) => ({ ...entrant, at: checks }))
+      rows.push(...(await compare(bench, entrants, { inFlight: checks, sampling: checks, meter: bench.meter })))
+    }
+    return {
+      settings: { keys: KEYS },
+      sections: [
+        {
+          name: 'checks',
+          title: 'By the checks in a call',
+          varied: 'checks',
+          ratio: `× ${PEER}`,
+          rows: against(rows, PEER),
+        },
+      ],
+    }
+  },
+}
