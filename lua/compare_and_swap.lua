@@ -6,10 +6,8 @@
 -- ARGV[3]  ms until it is forgotten; empty: never
 -- Reply    nil when swapped, else the text found: empty where there is none, or where it is no text
 
-local found = redis.pcall('GET', KEYS[1])
-if type(found) ~= 'string' then
-  found = ''
-end
+-- GET would fail on a value of another type.
+local found = redis.call('MGET', KEYS[1])[1] or ''
 if found ~= ARGV[1] then
   return found
 end

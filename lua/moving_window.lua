@@ -64,6 +64,10 @@ end
 
 local function read(key)
   local chunk = redis.pcall('GETRANGE', key, 0, CHUNK - 1)
+  -- A value of another type reads as none. Whoever may not read must fail instead: this does.
+  if type(chunk) ~= 'string' and not chunk.err:find('WRONGTYPE', 1, true) then
+    call('GETRANGE', key, 0, CHUNK - 1)
+  end
   if type(chunk) ~= 'string' or #chunk < 2 * RECORD then
     return empty()
   end

@@ -6,8 +6,9 @@
 -- Reply    that of the call; where it was made before, what was replied then; nil to a late duplicate of an earlier call
 
 local record, lifetime, number = table.remove(KEYS), table.remove(ARGV), tonumber(table.remove(ARGV))
-local seen = redis.pcall('GET', record)
-if type(seen) == 'string' and #seen >= 8 then
+-- GET would fail on a value of another type.
+local seen = redis.call('MGET', record)[1]
+if seen and #seen >= 8 then
   local last = struct.unpack('<d', seen)
   if last == number then
     return seen:sub(9)

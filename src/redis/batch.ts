@@ -96,9 +96,12 @@ export class Batch {
   #decisions = 0
   #whenOver: (() => void)[] | undefined
   #over = false
+  readonly #whole: Batch | undefined
 
-  constructor(place: Place) {
+  /** @param whole what it is a part of, which is over when nobody waits any more */
+  constructor(place: Place, whole?: Batch) {
     this.place = place
+    this.#whole = whole
   }
 
   holds(key: string): boolean {
@@ -185,7 +188,27 @@ export class Batch {
   }
 
   get isOver(): boolean {
-    return this.#over
+    return this.#over || this.#whole?.isOver === true
+  }
+
+  get holdsManyKeys(): boolean {
+    return this.#latest.size > 1
+  }
+
+  /** Its entries in parts that share no key, those of a key in their order. A part is not split again. */
+  split(): Batch[] {
+    const groups = new Map<string, Entry[]>()
+    for (const entry of this.entries) {
+      const near = new Set(entry.all().flatMap(({ key }) => groups.get(key) ?? []))
+      const group = [...near, entry]
+      for (const member of group) for (const { key } of member.all()) groups.set(key, group)
+    }
+    return Array.from(new Set(groups.values()), (group) => {
+      const part = new Batch(this.place, this)
+      part.entries = group
+      part.overlaps = this.overlaps
+      return part
+    })
   }
 
   /** Calls back when the call has returned, or will never leave. */

@@ -83,8 +83,9 @@ function makeCluster(hosts: readonly Host[], options: ClientOptions): Cluster {
     lazyConnect: options.lazyConnect ?? false,
     // ioredis's word for sending again what a lost connection left unanswered.
     retryDelayOnFailover: 0,
-    // A slot on the move: what cannot be decided yet is soon to be asked again, or key by key.
+    // A slot on the move: what cannot be decided yet is soon asked again, or key by key.
     retryDelayOnTryAgain: 10,
+    maxRedirections: 5,
     // Without it, ioredis refuses whatever is asked while the connection to one node opens. While it has no node at all, we refuse.
     enableOfflineQueue: true,
     // A certificate is made out to a name, which ioredis would look up first.

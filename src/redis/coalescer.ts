@@ -11,7 +11,7 @@ import { makeCall } from './call.ts'
 import type { RedisConnection } from './connection.ts'
 import { Deadline } from './deadline.ts'
 import type { RedisDecider } from './decider.ts'
-import { Delivery } from './delivery.ts'
+import { Delivery, KeysApartError } from './delivery.ts'
 import type { Denials } from './denials.ts'
 import { Errands } from './errands.ts'
 import type { KeyNames } from './keys.ts'
@@ -184,24 +184,37 @@ export class Coalescer {
     const place = lane.take(batch)
     lane.silentSince ??= now
     try {
-      const sentAt = this.#denials?.now() ?? 0
-      const call = makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
-      observed(batch, call, this.#delivery.deliver(batch, call, lane.node, place))
-        .then((reply) => {
-          settle(batch, call, replyBytes(reply))
-          this.#denials?.note(batch, sentAt)
-        })
-        .catch((error: unknown) => batch.fail(unavailable(error)))
-        .finally(() => {
-          lane.silentSince = undefined
-          this.#over(lane, batch)
-          this.#pump(lane)
-          this.#restIfIdle()
-        })
+      this.#decide(batch, lane.node, place).finally(() => {
+        lane.silentSince = undefined
+        this.#over(lane, batch)
+        this.#pump(lane)
+        this.#restIfIdle()
+      })
     } catch (error) {
       batch.fail(error)
       this.#over(lane, batch)
     }
+  }
+
+  /** Sends a batch and tells all who asked; throws where no call can be made of it. */
+  #decide(batch: Batch, node: string, place: number): Promise<void> {
+    const sentAt = this.#denials?.now() ?? 0
+    const call = makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
+    return observed(batch, call, this.#delivery.deliver(batch, call, node, place))
+      .then((reply) => {
+        settle(batch, call, replyBytes(reply))
+        this.#denials?.note(batch, sentAt)
+      })
+      .catch((error: unknown) =>
+        error instanceof KeysApartError ? this.#decideApart(batch, error, node, place) : batch.fail(unavailable(error)),
+      )
+  }
+
+  /** Each key by itself, so that one that cannot be decided yet does not keep the others from it. */
+  async #decideApart(batch: Batch, { cause }: KeysApartError, node: string, place: number): Promise<void> {
+    batch.sent = true
+    batch.failure = cause
+    await Promise.all(batch.split().map((part) => this.#decide(part, node, place)))
   }
 
   /** Makes room for the next call. */

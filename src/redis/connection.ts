@@ -24,9 +24,12 @@ export interface RedisConnection {
   nodeOf(slot: number): string
   /** What the client puts before every key by itself, but not before what SCAN matches. */
   readonly keyPrefix: string
-  /** Every server that holds keys of its own: all masters of a cluster. */
-  masters(): readonly Pick<RedisConnection, 'send'>[]
+  /** Every server that holds keys of its own: all masters of a cluster, as far as its client can find out. */
+  masters(): Promise<readonly Pick<RedisConnection, 'send'>[]>
 }
+
+/** What ioredis makes of the last answer when a command has been sent from node to node too often. */
+const REDIRECTED = /^Too many Cluster redirections\. Last error: ReplyError\b/
 
 /** How long a server may take to answer the first commands on a connection, in ms. */
 const LONGEST_HANDSHAKE = 1000
@@ -60,6 +63,7 @@ interface IoredisCluster extends IoredisNode {
   /** The names of the nodes of each slot, its master first. */
   readonly slots: readonly (readonly string[])[]
   nodes(role?: 'master'): readonly IoredisNode[]
+  refreshSlotsCache(callback: () => void): void
 }
 
 export type IoredisClient = IoredisNode | IoredisCluster
@@ -110,7 +114,7 @@ export class IoredisConnection implements RedisConnection {
   }
 
   answered(error: unknown): boolean {
-    return error instanceof Error && error.name === 'ReplyError'
+    return error instanceof Error && (error.name === 'ReplyError' || REDIRECTED.test(error.message))
   }
 
   opening(): Promise<void> | undefined {
@@ -170,8 +174,8 @@ export class IoredisConnection implements RedisConnection {
     return slots[slot]?.[0] ?? ''
   }
 
-  masters(): readonly Pick<RedisConnection, 'send'>[] {
-    const nodes = 'nodes' in this.#client ? this.#client.nodes('master') : [this.#client]
+  async masters(): Promise<readonly Pick<RedisConnection, 'send'>[]> {
+    const nodes = 'slots' in this.#client ? await mastersOf(this.#client) : [this.#client]
     return nodes.map((node) => ({ send: (name, args) => send(node, name, args) }))
   }
 
@@ -231,6 +235,12 @@ async function sendAlone(client: IoredisClient, name: string, args: readonly (st
   const [error, reply] = outcome ?? [new Error('the pipeline was not run')]
   if (error) throw error
   return reply
+}
+
+/** A node may have been added since the client last asked who owns what; where nobody can tell, those that it knows. */
+async function mastersOf(cluster: IoredisCluster): Promise<readonly IoredisNode[]> {
+  await new Promise<void>((resolve) => cluster.refreshSlotsCache(() => resolve()))
+  return cluster.nodes('master')
 }
 
 /** As ioredis names nodes in its table of slots. */

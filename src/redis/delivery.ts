@@ -1,6 +1,7 @@
 /** Brings calls to Redis: again, where that cannot count twice. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
+import { StoreUnavailableError } from '../errors.ts'
 import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import { type RedisConnection, withoutCommand } from './connection.ts'
@@ -16,6 +17,12 @@ const PAUSE = 10
 
 /** Answers of a server that has not done anything, and soon will: it is loading, busy, moving a slot, or being replaced. */
 const NOT_YET = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/
+
+/** What a client says when it was sent to and fro between the nodes of a slot on the move, and what a node says. */
+const ON_THE_MOVE = /^(Too many Cluster redirections\b|TRYAGAIN\b)/
+
+/** A slot is on the move, and the keys of a call lie on both of its nodes: it was not decided, but each key can be. */
+export class KeysApartError extends StoreUnavailableError {}
 
 export interface DeliveryOptions {
   readonly connection: RedisConnection
@@ -55,8 +62,13 @@ export class Delivery {
         return reply
       } catch (error) {
         const answered = this.#connection.answered(error)
-        if (answered) batch.sent = sent
+        if (answered) {
+          batch.sent = sent
+          batch.place.lane.silentSince = undefined
+        }
         const reason = answered || this.#connection.isReady ? error : (this.#connection.failure ?? error)
+        if (answered && this.#liesApart(reason, batch))
+          throw new KeysApartError('the keys lie apart', { cause: reason })
         if (batch.isOver || !this.#mayTryAgain(error, batch)) throw reason
         // What the server has said tells more than what became of the connection then.
         if (answered || batch.failure === undefined) batch.failure = withoutCommand(reason)
@@ -64,6 +76,11 @@ export class Delivery {
       await (this.#connection.opening() ?? setTimeout(PAUSE))
       if (batch.isOver) throw batch.failure
     }
+  }
+
+  /** A record would lie apart from each of the keys as well. */
+  #liesApart(error: unknown, batch: Batch): boolean {
+    return !this.#resend && batch.holdsManyKeys && error instanceof Error && ON_THE_MOVE.test(error.message)
   }
 
   /** Somebody has written a later call into a record: it would answer none of ours any more. */
@@ -87,7 +104,7 @@ export class Delivery {
   /** With a record, whatever was lost on the way; without one, only what certainly was not counted. */
   #mayTryAgain(error: unknown, { failure, sent }: Batch): boolean {
     if (!(error instanceof Error) || this.#connection.isOver) return false
-    if (this.#connection.answered(error)) return NOT_YET.test(error.message)
+    if (this.#connection.answered(error)) return NOT_YET.test(error.message) || ON_THE_MOVE.test(error.message)
     return this.#resend || (failure !== undefined && !sent)
   }
 }

@@ -63,11 +63,11 @@ export class NodeRedisConnection implements RedisConnection {
     if (isNodeRedisCluster(client)) {
       this.#nodes = client
       this.#send = (options, name, args) => client.sendCommand(firstKey(name, args), false, [name, ...args], options)
-      this.masters = () =>
+      this.masters = async () =>
         client.masters.map((master) => ({ send: (name, args) => this.#inTime(onNode(client, master), name, args) }))
     } else {
       this.#send = (options, name, args) => client.sendCommand([name, ...args], options)
-      this.masters = () => [this]
+      this.masters = async () => [this]
     }
   }
 
@@ -121,7 +121,7 @@ function firstKey(name: string, args: readonly Argument[]): Argument | undefined
     case 'EVAL':
     case 'EVALSHA':
       return args[2]
-    case 'GET':
+    case 'MGET':
     case 'SET':
     case 'UNLINK':
       return args[0]

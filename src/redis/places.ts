@@ -82,6 +82,11 @@ export class Place {
     return this.#lane
   }
 
+  /** True when nothing gathers here: what is asked next may as well gather elsewhere. */
+  get isIdle(): boolean {
+    return this.#open === undefined && this.#gates.size === 0
+  }
+
   /** Joins the open batch, or one that is opened for it. */
   take(join: Join): Batch {
     if (this.#open !== undefined && join(this.#open)) return this.#open
@@ -194,7 +199,7 @@ export class Places {
     if (this.#only !== undefined && decider.own === '') return this.#only
     const slot = this.#only === undefined ? calculateSlot(this.#names.tag(key)) : undefined
     const node = slot === undefined ? '' : this.#connection.nodeOf(slot)
-    return this.#place(`${node} ${slot ?? ''} ${decider.own}`, node)
+    return this.#place(`${slot ?? ''} ${decider.own}`, node)
   }
 
   /** @throws RangeError where the keys of a cluster do not share a slot. */
@@ -213,7 +218,9 @@ export class Places {
     }
     const own = [...new Set(subjects.map(({ decider }) => decider.own))].sort().join('')
     const place = this.of(first.decider, first.key)
-    return own === first.decider.own ? place : this.#place(`all ${own}`, place.lane.node)
+    if (own === first.decider.own) return place
+    const slot = this.#connection.cluster ? calculateSlot(this.#names.tag(first.key)) : ''
+    return this.#place(`${slot} all ${own}`, place.lane.node)
   }
 
   get areIdle(): boolean {
@@ -240,9 +247,10 @@ export class Places {
     return oldest
   }
 
+  /** The place of this name; a new one where its slot has moved to another node. */
   #place(name: string, node: string): Place {
     const kept = this.#places.get(name)
-    if (kept !== undefined) return kept
+    if (kept !== undefined && (kept.lane.node === node || !kept.isIdle)) return kept
     const lane = this.#lanes.get(node) ?? new Lane(node)
     this.#lanes.set(node, lane)
     const made = new Place(lane)

@@ -11,7 +11,8 @@ export async function reset(context: DeciderContext): Promise<void> {
   const { connection, coalescer } = context
   // The masters of a cluster are known when the client has connected.
   await coalescer.within(() => connection.send('PING', []))
-  await Promise.all(connection.masters().map((master) => resetOn(master, context)))
+  const masters = await coalescer.within(() => connection.masters())
+  await Promise.all(masters.map((master) => resetOn(master, context)))
 }
 
 async function resetOn(master: Pick<RedisConnection, 'send'>, context: DeciderContext): Promise<void> {
@@ -21,11 +22,20 @@ async function resetOn(master: Pick<RedisConnection, 'send'>, context: DeciderCo
   do {
     const from = cursor
     const page = readPage(await coalescer.within(() => master.send('SCAN', [from, 'MATCH', pattern, 'COUNT', BATCH])))
-    await Promise.all(
-      unlinkable(page.keys, connection).map((keys) => coalescer.within(() => connection.send('UNLINK', keys))),
-    )
+    await Promise.all(unlinkable(page.keys, connection).map((keys) => unlink(keys, context)))
     cursor = page.cursor
   } while (cursor !== '0')
+}
+
+/** One by one where they cannot go together: while their slot moves, they lie on two nodes. */
+async function unlink(keys: readonly Buffer[], context: DeciderContext): Promise<void> {
+  const { connection, coalescer } = context
+  try {
+    await coalescer.within(() => connection.send('UNLINK', keys))
+  } catch (error) {
+    if (keys.length === 1) throw error
+    await Promise.all(keys.map((key) => unlink([key], context)))
+  }
 }
 
 /** The keys that one UNLINK may name, which puts the client's own prefix before each again: on a cluster those of one slot. */

@@ -1,0 +1,19 @@
+/** docs/reliability.md speaks of tests that are there. */
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+
+const page = readFileSync(new URL('../../docs/reliability.md', import.meta.url), 'utf8')
+/** As in the table and after it: `outages`: a black hole. */
+const named = [...page.matchAll(/(?:\| |\()`(?<file>[a-z-]+)`: (?<title>[^|\n]*?)(?: \||\.\))/g)].map(
+  ({ groups = {} }) => groups,
+)
+
+test('the page names a test for each fault', () => {
+  expect(named.length).toBeGreaterThan(20)
+})
+
+test.each(named.map(({ file = '', title = '' }) => [title, file]))('there is a test "%s" in %s', (title, file) => {
+  const source = readFileSync(new URL(`${file}.test.ts`, import.meta.url), 'utf8')
+  // A title may be made of more than the page says, such as where the test runs.
+  expect(source.includes(`${title}'`), `test/faults/${file}.test.ts`).toBe(true)
+})
