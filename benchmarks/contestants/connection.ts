@@ -11,7 +11,7 @@ export async function connect(
   if (node === undefined) throw new RangeError('ports must hold one port or more')
   const client =
     others.length === 0
-      ? new Redis({ ...node, db: database, enableAutoPipelining })
+      ? new Redis({ ...node, db: database, enableAutoPipelining, autoResendUnfulfilledCommands: false })
       : new Cluster([node, ...others], { enableAutoPipelining })
   await client.ping()
   return client
