@@ -14,6 +14,7 @@ import { redisMemory } from './questions/redis-memory.ts'
 import { refusedKeys } from './questions/refused-keys.ts'
 import { resend } from './questions/resend.ts'
 import { uniqueKeys } from './questions/unique-keys.ts'
+import { waiters } from './questions/waiters.ts'
 
 export const QUESTIONS: readonly Question[] = [
   uniqueKeys,
@@ -24,6 +25,7 @@ export const QUESTIONS: readonly Question[] = [
   localStores,
   growth,
   processes,
+  waiters,
   cluster,
   eventLoop,
   http,

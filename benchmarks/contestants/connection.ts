@@ -4,7 +4,7 @@ import type { Setting } from '../harness/contestant.ts'
 
 /** Ready when it resolves. */
 export async function connect(
-  { ports, database }: Setting,
+  { ports, database }: Pick<Setting, 'ports' | 'database'>,
   { enableAutoPipelining = false } = {},
 ): Promise<Redis | Cluster> {
   const [node, ...others] = ports.map((port) => ({ host: '127.0.0.1', port }))

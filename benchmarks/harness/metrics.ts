@@ -8,6 +8,9 @@ export interface Metric {
 
 export const METRICS = {
   rate: { heading: 'checks/s', withSpread: true },
+  starts: { heading: 'starts/s', withSpread: true },
+  startError50: { heading: 'start error p50 ms' },
+  startError99: { heading: 'start error p99 ms' },
   clientTime: { heading: 'client µs' },
   serverTime: { heading: 'server µs' },
   serverProcessorTime: { heading: 'server CPU µs' },

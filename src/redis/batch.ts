@@ -164,11 +164,12 @@ export class Batch {
       for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) yield waiter
   }
 
-  /** Lets go of those who were told something already, so that nothing is asked for them. */
-  prune(): void {
-    if (![...this.waiters()].some(({ over }) => over)) return
+  /** Lets go of those who were told something already, so that nothing is asked for them; true where there were some. */
+  prune(): boolean {
+    if (![...this.waiters()].some(({ over }) => over)) return false
     for (const entry of this.entries) entry.prune()
     this.entries = this.entries.filter(({ count }) => count > 0)
+    return true
   }
 
   /** Tells all who still wait that it failed. */

@@ -7,7 +7,7 @@ import { StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
 import { Signals } from '../signals.ts'
 import type { Batch, Operation, RedisAsked } from './batch.ts'
-import { makeCall } from './call.ts'
+import { type Call, makeCall } from './call.ts'
 import type { RedisConnection } from './connection.ts'
 import { Deadline } from './deadline.ts'
 import type { RedisDecider } from './decider.ts'
@@ -199,9 +199,10 @@ export class Coalescer {
   /** Sends a batch and tells all who asked; throws where no call can be made of it. */
   #decide(batch: Batch, node: string, place: number): Promise<void> {
     const sentAt = this.#denials?.now() ?? 0
-    const call = makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
-    return observed(batch, call, this.#delivery.deliver(batch, call, node, place))
-      .then((reply) => {
+    const make = (): Call => makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
+    const first = make()
+    return observed(batch, first, this.#delivery.deliver(batch, first, make, `${place}@${node}`))
+      .then(({ call, reply }) => {
         settle(batch, call, replyBytes(reply))
         this.#denials?.note(batch, sentAt)
       })

@@ -18,8 +18,8 @@ const PAUSE = 10
 /** Answers of a server that has not done anything, and soon will: it is loading, busy, moving a slot, or being replaced. */
 const NOT_YET = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/
 
-/** What a client says when it was sent to and fro between the nodes of a slot on the move, and what a node says. */
-const ON_THE_MOVE = /^(Too many Cluster redirections\b|TRYAGAIN\b)/
+/** What a node of a cluster says of a slot on the move, and a client that was sent to and fro between its nodes. */
+const ON_THE_MOVE = /^(TRYAGAIN|ASK|MOVED|Too many Cluster redirections)\b/
 
 /** A slot is on the move, and the keys of a call lie on both of its nodes: it was not decided, but each key can be. */
 export class KeysApartError extends StoreUnavailableError {}
@@ -31,6 +31,12 @@ export interface DeliveryOptions {
   readonly timeout: number
   /** Whether a call whose reply was lost is sent again. */
   readonly resend: boolean
+}
+
+/** A reply, and the call that it answers. */
+export interface Delivered {
+  readonly call: Call
+  readonly reply: unknown
 }
 
 export class Delivery {
@@ -50,16 +56,20 @@ export class Delivery {
     this.#lifetime = String(Math.min(Math.max(SHORTEST_RECORD, Math.ceil(timeout * 10)), LONGEST_RECORD))
   }
 
-  /** @param place which of the calls under way at the node it is; no other takes that place until its batch is over */
-  async deliver(batch: Batch, call: Call, node: string, place: number): Promise<unknown> {
-    const { script, keys, args } = this.#resend ? this.#recorded(batch, call, `${place}@${node}`) : call
+  /**
+   * @param make makes the call anew, for those who still wait
+   * @param place names which of the calls under way it is; no other takes that place until its batch is over
+   */
+  async deliver(batch: Batch, first: Call, make: () => Call, place: string): Promise<Delivered> {
+    let call = first
+    let request = this.#resend ? this.#recorded(batch, call, place) : call
     while (true) {
       const { sent } = batch
       if (this.#connection.isReady) batch.sent = true
       try {
-        const reply = await run(this.#connection, script, keys, args)
+        const reply = await run(this.#connection, request.script, request.keys, request.args)
         if (reply === null && this.#resend) this.#startAfresh()
-        return reply
+        return { call, reply }
       } catch (error) {
         const answered = this.#connection.answered(error)
         if (answered) {
@@ -74,13 +84,22 @@ export class Delivery {
         if (answered || batch.failure === undefined) batch.failure = withoutCommand(reason)
       }
       await (this.#connection.opening() ?? setTimeout(PAUSE))
-      if (batch.isOver) throw batch.failure
+      // Who was given up meanwhile has been told that nothing was counted; after a lost reply the call must stay as it was.
+      if (!batch.sent && batch.prune() && batch.entries.length > 0) {
+        call = make()
+        request = this.#resend ? this.#recorded(batch, call, place) : call
+      }
+      if (batch.isOver || batch.entries.length === 0) throw batch.failure
     }
   }
 
   /** A record would lie apart from each of the keys as well. */
   #liesApart(error: unknown, batch: Batch): boolean {
-    return !this.#resend && batch.holdsManyKeys && error instanceof Error && ON_THE_MOVE.test(error.message)
+    return !this.#resend && batch.holdsManyKeys && this.#isOnTheMove(error)
+  }
+
+  #isOnTheMove(error: unknown): boolean {
+    return this.#connection.cluster && error instanceof Error && ON_THE_MOVE.test(error.message)
   }
 
   /** Somebody has written a later call into a record: it would answer none of ours any more. */
@@ -104,7 +123,7 @@ export class Delivery {
   /** With a record, whatever was lost on the way; without one, only what certainly was not counted. */
   #mayTryAgain(error: unknown, { failure, sent }: Batch): boolean {
     if (!(error instanceof Error) || this.#connection.isOver) return false
-    if (this.#connection.answered(error)) return NOT_YET.test(error.message) || ON_THE_MOVE.test(error.message)
+    if (this.#connection.answered(error)) return NOT_YET.test(error.message) || this.#isOnTheMove(error)
     return this.#resend || (failure !== undefined && !sent)
   }
 }

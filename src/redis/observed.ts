@@ -5,7 +5,7 @@ import type { Call } from './call.ts'
 import { unavailable } from './unavailable.ts'
 
 /** The same reply. */
-export function observed(batch: Batch, call: Call, reply: Promise<unknown>): Promise<unknown> {
+export function observed<Reply>(batch: Batch, call: Call, reply: Promise<Reply>): Promise<Reply> {
   if (!batches.hasSubscribers) return reply
   const sentAt = performance.now()
   const checks = batch.entries.reduce((sum, { count }) => sum + count, 0)

@@ -120,7 +120,7 @@ describe.concurrent.each([
           hour += jump
         }
       },
-      { throttle },
+      throttle,
     )
     expect(report).toMatchObject({ admitted: 2 * LIMIT, failures: new Map() })
     expect((await throttle.peek('hot')).retryAfter).toBeLessThanOrEqual(2 * 3_600_000)

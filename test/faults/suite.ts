@@ -34,18 +34,22 @@ export class Scene implements AsyncDisposable {
   readonly server: RedisServer
   readonly proxy: FaultProxy
   readonly store: RedisStore
+  /** ms: the store's. */
+  readonly timeout: number
 
-  private constructor(server: RedisServer, proxy: FaultProxy, store: RedisStore) {
+  private constructor(server: RedisServer, proxy: FaultProxy, store: RedisStore, timeout: number) {
     this.server = server
     this.proxy = proxy
     this.store = store
+    this.timeout = timeout
   }
 
   /** The store goes through the proxy, or to the server itself: a proxy stands still when this process does. */
   static async start(choice: StoreChoice = {}, { direct = false, ...options }: SceneOptions = {}): Promise<Scene> {
     const server = await startRedis(options)
     const proxy = await startProxy(server)
-    return new Scene(server, proxy, openStore(direct ? server.port : proxy.port, choice))
+    const store = openStore(direct ? server.port : proxy.port, choice)
+    return new Scene(server, proxy, store, choice.timeout ?? TIMEOUT)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

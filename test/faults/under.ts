@@ -1,7 +1,7 @@
 /** Faults under load, and what holds of all of them. */
 import { expect } from 'vitest'
 import { Load, type Report } from './load.ts'
-import { type Scene, TIMEOUT, throttleOn } from './suite.ts'
+import { type Scene, throttleOn } from './suite.ts'
 
 /** Of each key, where a test does not say. */
 export const LIMIT = 600
@@ -10,9 +10,9 @@ export const LIMIT = 600
 export async function under(
   scene: Scene,
   fault: (load: Load) => Promise<unknown>,
-  { timeout = TIMEOUT, throttle = throttleOn(scene.store, LIMIT) } = {},
+  throttle = throttleOn(scene.store, LIMIT),
 ): Promise<Report> {
-  using load = new Load(throttle, { timeout })
+  using load = new Load(throttle, { timeout: scene.timeout })
   await load.run(200)
   await fault(load)
   await load.recovered()

@@ -1,0 +1,76 @@
+/** Ways to wait until a rate that processes share allows the next start, each as its docs say, behind one method. */
+import Bottleneck from 'bottleneck'
+import { Redis } from 'ioredis'
+import { RateLimiterQueue, RateLimiterRedis } from 'rate-limiter-flexible'
+import { loadBuild } from '../harness/build.ts'
+import { connect, disconnect } from './connection.ts'
+
+export interface Queue extends AsyncDisposable {
+  /** Resolves when its caller may start. */
+  wait(): Promise<unknown>
+}
+
+export interface QueueSetting {
+  readonly port: number
+  readonly database: number
+  /** Starts a second. */
+  readonly rate: number
+}
+
+type OpenQueue = (setting: QueueSetting) => Promise<Queue>
+
+export const QUEUES = {
+  'onrush acquire': async (setting) => {
+    const { throttle, close } = await openThrottle(setting)
+    return { wait: () => throttle.acquire('queue'), [Symbol.asyncDispose]: close }
+  },
+
+  // What one writes where there is no acquire.
+  'onrush check, polled': async (setting) => {
+    const { throttle, close } = await openThrottle(setting)
+    return {
+      async wait() {
+        for (;;) {
+          const { limited, retryAfter } = await throttle.check('queue')
+          if (!limited) return
+          await new Promise((resolve) => setTimeout(resolve, Math.ceil(retryAfter)))
+        }
+      },
+      [Symbol.asyncDispose]: close,
+    }
+  },
+
+  bottleneck: async ({ port, database, rate }) => {
+    const limiter = new Bottleneck({
+      id: 'queue',
+      minTime: 1000 / rate,
+      datastore: 'ioredis',
+      clearDatastore: true,
+      clientOptions: { host: '127.0.0.1', port, db: database },
+      Redis,
+    })
+    await limiter.ready()
+    return {
+      wait: () => limiter.schedule(async () => {}),
+      [Symbol.asyncDispose]: () => limiter.disconnect(),
+    }
+  },
+
+  // It knows windows only: so many points a second, however they fall into it.
+  'rate-limiter-flexible queue': async ({ port, database, rate }) => {
+    const client = await connect({ ports: [port], database })
+    const limiter = new RateLimiterRedis({ storeClient: client, points: rate, duration: 1 })
+    const queue = new RateLimiterQueue(limiter)
+    return { wait: () => queue.removeTokens(1), [Symbol.asyncDispose]: () => disconnect(client) }
+  },
+} as const satisfies Record<string, OpenQueue>
+
+export type QueueName = keyof typeof QUEUES
+
+async function openThrottle({ port, database, rate }: QueueSetting) {
+  const { GcraLimiter, Quota, RedisStore, Throttle } = await loadBuild()
+  const client = await connect({ ports: [port], database })
+  const limiter = new GcraLimiter({ store: new RedisStore({ client, timeout: 10_000 }) })
+  const throttle = new Throttle({ limiter, rate: new Quota({ count: 1, period: 1000 / rate }) })
+  return { throttle, close: () => disconnect(client) }
+}

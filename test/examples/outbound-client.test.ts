@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest'
+import { startRedis } from '../support/servers/redis.ts'
+import { runExample } from './run-example.ts'
+
+test('a client that waits its turn is never refused', async () => {
+  const [made, answered] = await runExample('outbound-client')
+  expect(made).toMatch(/^1 process made 20 calls in [\d.]+ s$/)
+  expect(answered).toBe('the vendor answered 20 and refused 0')
+})
+
+test('nor are three processes that share their turns in Redis', async () => {
+  await using redis = await startRedis()
+  const [made, answered] = await runExample('outbound-client', { REDIS_URL: redis.url })
+  expect(made).toMatch(/^3 processes made 60 calls in [\d.]+ s$/)
+  expect(answered).toBe('the vendor answered 60 and refused 0')
+})
