@@ -145,7 +145,8 @@ export class Throttle {
    * Waits its turn, then resolves with an unlimited result; limited at once when that would take longer than `maxWait`, or
    * more than the limit is asked for. On GCRA the turn is promised in one step, first come first served over all
    * processes; with any other algorithm among the layers, and on stores of one's own, it is asked for again until it passes.
-   * @returns rejects with the signal's reason when that ends the wait
+   * @param quantity a non-negative safe integer; 0 waits until 1 could be spent, and spends nothing
+   * @returns as it was when the turn was promised; rejects with the signal's reason when that ends the wait
    */
   async acquire(key: string, quantity = 1, options: WaitOptions & CheckOptions = {}): Promise<RateLimitResult> {
     checkKey(key)
