@@ -47,6 +47,7 @@ interface IoredisNode {
     readonly autoResendUnfulfilledCommands?: boolean | undefined
     readonly maxRetriesPerRequest?: number | null | undefined
     readonly retryDelayOnFailover?: number | undefined
+    reconnectOnError?: ((error: Error) => boolean | 1 | 2) | null | undefined
   }
   callBuffer(name: string, ...args: (string | Buffer)[]): Promise<unknown>
   pipeline(): {
@@ -81,6 +82,8 @@ export class IoredisConnection implements RedisConnection {
   #opening: Promise<void> | undefined
   #endOpening: (() => void) | undefined
   #over = false
+  /** True from when our client gives up a connection for what the server said, until its attempt to get another has ended. */
+  #leaving = false
   readonly #unanswered: Unanswered | undefined
   #failure: unknown
   /** When the connection was made whose first commands are not yet answered, in ms of `performance.now`. */
@@ -119,15 +122,16 @@ export class IoredisConnection implements RedisConnection {
 
   opening(): Promise<void> | undefined {
     const { status } = this.#client
-    if (status === 'ready' || this.#over) return undefined
+    if ((status === 'ready' && !this.#leaving) || this.#over) return undefined
+    const waits = this.#patient || this.#leaving || status === 'connecting' || status === 'connect'
     if (status === 'wait') this.#client.connect().catch(() => {})
-    else if (status === 'end' || (!this.#patient && status !== 'connecting' && status !== 'connect')) return undefined
+    else if (status === 'end' || !waits) return undefined
     this.#opening ??= this.#ended()
     return this.#opening
   }
 
   get isReady(): boolean {
-    return !this.#own || (this.#client.status === 'ready' && !this.#over)
+    return !this.#own || (this.#client.status === 'ready' && !this.#leaving && !this.#over)
   }
 
   get isOver(): boolean {
@@ -140,8 +144,10 @@ export class IoredisConnection implements RedisConnection {
 
   reopen(node: string): void {
     if (!this.#own) return
-    if (!('slots' in this.#client)) this.#client.disconnect(true)
-    else for (const each of this.#client.nodes()) if (nameOf(each) === node) each.disconnect(true)
+    if (!('slots' in this.#client)) {
+      // While it looks for a server, a client would not look on: it would be closed for good.
+      if (this.#client.status === 'ready') this.#client.disconnect(true)
+    } else for (const each of this.#client.nodes()) if (nameOf(each) === node) each.disconnect(true)
   }
 
   giveUpHandshake(now: number): void {
@@ -153,6 +159,7 @@ export class IoredisConnection implements RedisConnection {
   /** From now on a lost connection stays lost; one that is being made may still be used. */
   waitNoMore(): void {
     this.#patient = false
+    this.#leaving = false
     if (this.#client.status === 'reconnecting') this.#endOpening?.()
   }
 
@@ -194,6 +201,14 @@ export class IoredisConnection implements RedisConnection {
 
   #listen(): void {
     const client = this.#client
+    const { reconnectOnError } = client.options
+    if (reconnectOnError) {
+      client.options.reconnectOnError = (error) => {
+        const reconnects = reconnectOnError(error)
+        if (reconnects) this.#leaving = true
+        return reconnects
+      }
+    }
     client.on('connect', () => {
       this.#connectedAt = performance.now()
     })
@@ -204,10 +219,12 @@ export class IoredisConnection implements RedisConnection {
     client.on('ready', () => {
       if (!this.#over) this.#failure = undefined
       this.#connectedAt = undefined
+      this.#leaving = false
     })
     // Without a listener, ioredis would print each failure.
     client.on('error', (error) => {
       if (!this.cluster && !this.#over) this.#failure = withoutCommand(error)
+      this.#leaving = false
       // ioredis would go on in database 0: nothing may be counted there.
       if (NO_DATABASE.test(error.message)) this.disconnect()
     })
