@@ -82,7 +82,7 @@ export class IoredisConnection implements RedisConnection {
   #opening: Promise<void> | undefined
   #endOpening: (() => void) | undefined
   #over = false
-  /** True from when our client gives up a connection for what the server said, until its attempt to get another has ended. */
+  /** True from when our client gives up a connection, for what the server said or did not say, until its attempt to get another has ended. */
   #leaving = false
   readonly #unanswered: Unanswered | undefined
   #failure: unknown
@@ -144,10 +144,13 @@ export class IoredisConnection implements RedisConnection {
 
   reopen(node: string): void {
     if (!this.#own) return
-    if (!('slots' in this.#client)) {
-      // While it looks for a server, a client would not look on: it would be closed for good.
-      if (this.#client.status === 'ready') this.#client.disconnect(true)
-    } else for (const each of this.#client.nodes()) if (nameOf(each) === node) each.disconnect(true)
+    if ('slots' in this.#client) {
+      for (const each of this.#client.nodes()) if (nameOf(each) === node) each.disconnect(true)
+    } else if (this.#client.status === 'ready') {
+      // Not before: a client that is looking for a server would give that up for good.
+      this.#leaving = true
+      this.#client.disconnect(true)
+    }
   }
 
   giveUpHandshake(now: number): void {

@@ -1,42 +1,18 @@
 /** Every check is settled by its deadline, with the truth about whether it was sent; what was given up before it left never leaves. */
-import { createHook } from 'node:async_hooks'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { checkAll, LimitData, Quota, StoreError, StoreTimeoutError, type Throttle } from 'onrush'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { freePort } from '../support/servers/server-process.ts'
 import { until } from '../support/servers/until.ts'
-import { blockFor } from './blocking.ts'
-import { heapUsed } from './heap.ts'
-import { openStore, Scene, type StoreChoice, throttleOn } from './suite.ts'
+import { LIMIT, sharedScene, TIMEOUT } from './ready.ts'
+import { openStore, throttleOn } from './suite.ts'
 
-const TIMEOUT = 300
-const LIMIT = 100
-
-let scene: Scene
-
-beforeAll(async () => {
-  scene = await Scene.start({ timeout: TIMEOUT })
-})
-
-afterAll(() => scene?.[Symbol.asyncDispose]())
-
-/** A throttle on a store of its own, connected and its script known. */
-async function ready(choice: StoreChoice = {}, port = scene.proxy.port): Promise<Throttle & AsyncDisposable> {
-  const store = openStore(port, { timeout: TIMEOUT, ...choice })
-  const throttle = throttleOn(store, LIMIT)
-  await throttle.check('first')
-  return Object.assign(throttle, { [Symbol.asyncDispose]: () => store.close() })
-}
-
-/** How many calls the server has got, of those that decide. */
-async function calls(): Promise<number> {
-  const text = await scene.server.information('commandstats')
-  return [...text.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)
-}
+const shared = sharedScene()
+const { ready, calls } = shared
 
 /** What is asked while the server stands still, each in a turn of its own. */
 async function whilePaused<T>(asks: readonly (() => Promise<T>)[]): Promise<PromiseSettledResult<T>[]> {
-  scene.server.pause()
+  shared.scene.server.pause()
   try {
     const asked: Promise<T>[] = []
     for (const ask of asks) {
@@ -45,7 +21,7 @@ async function whilePaused<T>(asks: readonly (() => Promise<T>)[]): Promise<Prom
     }
     return await Promise.allSettled(asked)
   } finally {
-    scene.server.resume()
+    shared.scene.server.resume()
   }
 }
 
@@ -56,7 +32,7 @@ function reasonOf(outcome: PromiseSettledResult<unknown> | undefined): unknown {
 describe.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ resend }) => {
   test('whatever is asked of a server that stands still fails in time', async () => {
     await using throttle = await ready({ resend })
-    const store = openStore(scene.proxy.port, { timeout: TIMEOUT, resend })
+    const store = openStore(shared.scene.proxy.port, { timeout: TIMEOUT, resend })
     await store.ping()
     const others = throttleOn(store, LIMIT)
     const asks: (() => Promise<unknown>)[] = [
@@ -107,7 +83,7 @@ describe.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ 
     await using throttle = await ready({ resend, timeout })
     const named = (count: number) => ({ rate: Quota.perDay(count, { name: 'plan' }) })
     const times: number[] = []
-    scene.server.pause()
+    shared.scene.server.pause()
     const under = Array.from({ length: 3 }, (_, index) => sleep(index * 5).then(() => throttle.check('other')))
     await sleep(50)
     const asked = performance.now()
@@ -117,7 +93,7 @@ describe.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ 
     await sleep(timeout - 100)
     const later = throttle.check('later')
     const outcomes = await Promise.allSettled([...under, ...waiting, later])
-    scene.server.resume()
+    shared.scene.server.resume()
     expect(outcomes.map(reasonOf).every((reason) => reason instanceof StoreError)).toBe(true)
     expect(times).toHaveLength(2)
     expect(Math.max(...times)).toBeLessThan(timeout + 100)
@@ -125,14 +101,14 @@ describe.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ 
 
   test('what a replica refuses was not counted: it is given up as not sent, and says why', async () => {
     await using throttle = await ready({ resend })
-    await scene.server.command('REPLICAOF', '127.0.0.1', await freePort())
+    await shared.scene.server.command('REPLICAOF', '127.0.0.1', await freePort())
     const errors: unknown[] = []
     // Of those that were under way just then nobody knows, so they say that they were sent.
     await until('a check to be given up between two tries', async () => {
       errors.push(await throttle.check('refused').catch((reason: unknown) => reason))
       return errors.some((error) => error instanceof StoreTimeoutError && !error.sent)
     })
-    await scene.server.command('REPLICAOF', 'NO', 'ONE')
+    await shared.scene.server.command('REPLICAOF', 'NO', 'ONE')
     for (const error of errors) {
       expect(error).toMatchObject({ name: 'StoreTimeoutError', message: expect.stringContaining('READONLY') })
     }
@@ -141,14 +117,14 @@ describe.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ 
 
   test('who is given up between two tries is not in the next', async () => {
     await using throttle = await ready({ resend, timeout: 2000 })
-    await scene.server.command('REPLICAOF', '127.0.0.1', await freePort())
+    await shared.scene.server.command('REPLICAOF', '127.0.0.1', await freePort())
     const controller = new AbortController()
     const stays = throttle.check('tried again')
     const leaves = Array.from({ length: 5 }, () => throttle.check('tried again', 1, { signal: controller.signal }))
     const outcomes = Promise.allSettled(leaves)
     await sleep(100)
     controller.abort('enough')
-    await scene.server.command('REPLICAOF', 'NO', 'ONE')
+    await shared.scene.server.command('REPLICAOF', 'NO', 'ONE')
     expect(await stays).toMatchObject({ remaining: LIMIT - 1 })
     expect((await outcomes).map(reasonOf)).toEqual(Array(5).fill('enough'))
     expect(await throttle.peek('tried again')).toMatchObject({ remaining: LIMIT - 1 })
@@ -156,12 +132,12 @@ describe.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ 
 
   test('what is given up while there is no connection says that it was not sent, and never is', async () => {
     await using throttle = await ready({ resend })
-    scene.proxy.faults.blackHole()
-    scene.proxy.faults.resetAll()
+    shared.scene.proxy.faults.blackHole()
+    shared.scene.proxy.faults.resetAll()
     await until('a connection that is not answered', () => isOpening(throttle))
     const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => throttle.check('away')))
     for (const outcome of outcomes) expect(reasonOf(outcome)).toMatchObject({ name: 'StoreTimeoutError', sent: false })
-    scene.proxy.faults.pass()
+    shared.scene.proxy.faults.pass()
     await until('the connection', async () => (await throttle.peek('away')).remaining === LIMIT)
   })
 })
@@ -192,7 +168,7 @@ describe('a signal', () => {
     await using throttle = await ready()
     const controller = new AbortController()
     const stopped = { signal: controller.signal }
-    scene.proxy.faults.holdReplies()
+    shared.scene.proxy.faults.holdReplies()
     const under = Array.from({ length: 3 }, async (_, index) => {
       for (let turns = 0; turns < index; turns++) await turn()
       return throttle.check('merged')
@@ -206,7 +182,7 @@ describe('a signal', () => {
     const outcomes = Promise.allSettled(waiting)
     await turn()
     controller.abort('enough')
-    scene.proxy.faults.pass()
+    shared.scene.proxy.faults.pass()
     await Promise.all(under)
     expect((await outcomes).map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected'])
     expect((await outcomes).map(reasonOf)).toEqual(['enough', undefined, 'enough'])
@@ -215,7 +191,7 @@ describe('a signal', () => {
 
   test('that aborts when the check has left ends the wait at once, and the check may be counted', async () => {
     await using throttle = await ready()
-    scene.server.pause()
+    shared.scene.server.pause()
     const controller = new AbortController()
     const check = throttle.check('left', 1, { signal: controller.signal })
     await sleep(20)
@@ -223,78 +199,7 @@ describe('a signal', () => {
     const asked = performance.now()
     await expect(check).rejects.toBe('enough')
     expect(performance.now() - asked).toBeLessThan(TIMEOUT)
-    scene.server.resume()
+    shared.scene.server.resume()
     await until('the check to be counted', async () => (await throttle.peek('left')).remaining === LIMIT - 1)
   })
-})
-
-describe('an event loop that is blocked for two seconds', () => {
-  test('lets the reply win that came meanwhile', async () => {
-    // Not through the proxy, which stands still too.
-    await using throttle = await ready({}, scene.server.port)
-    const check = throttle.check('reply')
-    await turn()
-    blockFor(2000)
-    expect(await check).toMatchObject({ remaining: LIMIT - 1 })
-  })
-
-  test('lets nothing be sent that was to leave before it', async () => {
-    await using throttle = await ready()
-    const before = await calls()
-    const check = throttle.check('late')
-    blockFor(2000)
-    await expect(check).rejects.toMatchObject({ name: 'StoreTimeoutError', sent: false })
-    expect(await calls()).toBe(before)
-  })
-})
-
-test.each([{ resend: false }, { resend: true }])(
-  'a store has one timer, however much is asked, with resend: $resend',
-  async (choice) => {
-    await using throttle = await ready({ timeout: 60_000, ...choice })
-    await sleep(20)
-    let timers = 0
-    const hook = createHook({ init: (_id, type) => (timers += type === 'Timeout' ? 1 : 0) }).enable()
-    const { signal } = new AbortController()
-    const checks: Promise<unknown>[] = []
-    for (let turns = 0; turns < 200; turns++) {
-      checks.push(throttle.check('timer'), throttle.check(`timer ${turns}`, 1, { signal }), throttle.refund('timer'))
-      await turn()
-    }
-    await Promise.all(checks)
-    hook.disable()
-    expect(timers).toBeLessThanOrEqual(1)
-  },
-)
-
-test.each([{ resend: false }, { resend: true }])(
-  'a connection on which replies come is kept, with resend: $resend',
-  async (choice) => {
-    await using throttle = await ready({ timeout: 100, ...choice })
-    const connections = async () =>
-      /total_connections_received:(\d+)/.exec(await scene.server.information('stats'))?.[1]
-    // Each of these makes one to ask.
-    const before = Number(await connections())
-    for (const end = performance.now() + 600; performance.now() < end; ) {
-      await Promise.all([throttle.check('steady'), throttle.check(`steady ${performance.now()}`)])
-    }
-    expect(Number(await connections())).toBe(before + 1)
-  },
-)
-
-test('what waits in vain for a connection is not kept beyond its deadline', async () => {
-  await using throttle = await ready({ timeout: 100, resend: true })
-  scene.proxy.faults.refuse()
-  scene.proxy.faults.resetAll()
-  const ask = async (): Promise<void> => {
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 5000 }, (_, index) => throttle.check(`away ${index}`)),
-    )
-    expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true)
-  }
-  await ask()
-  const before = heapUsed()
-  for (let round = 0; round < 4; round++) await ask()
-  expect(heapUsed() - before).toBeLessThan(1_000_000)
-  await scene.proxy.faults.accept()
 })

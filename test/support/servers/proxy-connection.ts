@@ -39,7 +39,7 @@ export class ProxyConnection {
     client.on('end', () => server.end())
     server.on('end', () => this.#toClient(() => client.end()))
     client.on('error', () => server.end())
-    server.on('error', () => client.resetAndDestroy())
+    server.on('error', () => reset(client))
   }
 
   get isBroken(): boolean {
@@ -54,7 +54,7 @@ export class ProxyConnection {
   /** Resets the client's side; what is held is lost. The server still carries out what it was sent. */
   reset(): void {
     this.#broken = true
-    this.#client.resetAndDestroy()
+    reset(this.#client)
     this.#server.end()
   }
 
@@ -108,4 +108,10 @@ export class ProxyConnection {
     })
     this.#late = late
   }
+}
+
+/** A socket that is about to end cannot be reset: Node would keep its handle for ever. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
