@@ -26,6 +26,8 @@ interface Denial {
   readonly result: RateLimitResult
   /** When the call was sent that was refused, in µs. */
   readonly since: number
+  /** When it was answered, in µs. */
+  readonly answered: number
   /** In µs. */
   readonly until: number
   readonly next: Denial | undefined
@@ -63,7 +65,8 @@ export class Denials {
     if (quantity > denial.quantity && decider.layers.some(({ quota }) => quantity > quota.limit)) return undefined
     const now = this.#now()
     if (now >= denial.until || now < denial.since) return undefined
-    return aged(denial.result, now - denial.since)
+    // Redis decided between `since` and `answered`: it is asked again from the one, who is told to wait waits by the other.
+    return aged(denial.result, Math.max(now - denial.answered, 0))
   }
 
   /** Remembers the refusals of a call that was sent at `sentAt`. */
@@ -71,9 +74,10 @@ export class Denials {
     for (const { decider, key, quantity, refused, subjects } of batch.entries) {
       if (refused === undefined || subjects !== undefined || quantity === 0 || this.#changing.has(key)) continue
       if (refused.retryAfter === Number.POSITIVE_INFINITY) continue
+      const answered = this.#now()
       const until = sentAt + Math.min(microseconds(refused.retryAfter), this.#maxAge)
-      const others = without(this.#denials.peek(key), decider, this.#now())
-      this.#denials.set(key, { decider, quantity, result: refused, since: sentAt, until, next: others })
+      const others = without(this.#denials.peek(key), decider, answered)
+      this.#denials.set(key, { decider, quantity, result: refused, since: sentAt, answered, until, next: others })
     }
   }
 

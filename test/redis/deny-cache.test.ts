@@ -134,6 +134,18 @@ test('who waits as long as was said is let through, by the server’s own clock'
   }
 })
 
+test('who is refused from memory is not told less than the server would say, which decided late', async () => {
+  const store = new RedisStore({ client, prefix: uniquePrefix(), timeout: 20_000, denyCache: { maxSize: 1 } })
+  const throttle = throttleOn(store, new Quota({ count: 1, period: 2000 }))
+  await throttle.check('key')
+  await client.client('PAUSE', 500)
+  await throttle.check('key')
+  const { limited, retryAfter } = await throttle.check('key')
+  expect(limited).toBe(true)
+  await sleep(retryAfter)
+  expect(await throttle.check('key')).toMatchObject({ limited: false })
+})
+
 test('without the option every refusal is asked for', async () => {
   const throttle = throttleOn(new RedisStore({ client, prefix: uniquePrefix(), clock, timeout: 20_000 }))
   await throttle.check('key', 10)
