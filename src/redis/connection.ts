@@ -1,4 +1,5 @@
 /** What the store needs of a Redis client, whichever it is. */
+import { attemptOver } from './attempt.ts'
 import { forgets, Unanswered, warnOfSendingAgain } from './unanswered.ts'
 
 export interface RedisConnection {
@@ -101,7 +102,7 @@ export class IoredisConnection implements RedisConnection {
     this.cluster = client.isCluster
     if (own) this.#listen()
     else if (!resend) warnOfSendingAgain(client)
-    if (forgets(client)) this.#unanswered = new Unanswered(client)
+    if (forgets(client)) this.#unanswered = Unanswered.of(client)
   }
 
   get keyPrefix(): string {
@@ -191,14 +192,14 @@ export class IoredisConnection implements RedisConnection {
 
   #ended(): Promise<void> {
     return new Promise((resolve) => {
-      const events = ['ready', 'close', 'end']
       const end = (): void => {
-        for (const event of events) this.#client.off(event, end)
+        if (this.#endOpening !== end) return
         this.#opening = undefined
+        this.#endOpening = undefined
         resolve()
       }
       this.#endOpening = end
-      for (const event of events) this.#client.on(event, end)
+      attemptOver(this.#client).then(end)
     })
   }
 

@@ -27,9 +27,17 @@ export function forgets({ isCluster, options }: IoredisClient): boolean {
 
 /** Fails what is under way when the connection is lost, for a client that does not. */
 export class Unanswered {
+  static readonly #known = new WeakMap<IoredisClient, Unanswered>()
   readonly #fail = new Set<(error: Error) => void>()
 
-  constructor(client: IoredisClient) {
+  /** That of a client: one for all stores on it. */
+  static of(client: IoredisClient): Unanswered {
+    const known = Unanswered.#known.get(client) ?? new Unanswered(client)
+    Unanswered.#known.set(client, known)
+    return known
+  }
+
+  private constructor(client: IoredisClient) {
     client.on('close', () => {
       for (const fail of this.#fail) fail(new Error('the connection is closed'))
     })
