@@ -86,6 +86,23 @@ test('load goes on while the slots of all its keys move about and scripts are fl
   expect(moved).toBeGreaterThan(5)
 })
 
+test('with shards, the checks of a turn leave in a call a shard; without, in one a slot', async () => {
+  const keys = Array.from({ length: 300 }, (_, index) => `key ${index}`)
+  const calls = async () => {
+    const stats = await Promise.all(cluster.nodes.map(({ server }) => server.information('commandstats')))
+    return stats.reduce((sum, text) => sum + Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0), 0)
+  }
+  const spent: number[] = []
+  for (const choice of [{ shards: 8 }, {}]) {
+    const throttle = new Throttle({ limiter: new GcraLimiter({ store: store(choice) }), rate: Quota.perDay(10) })
+    await Promise.all(keys.map((key) => throttle.check(key)))
+    const before = await calls()
+    await Promise.all(keys.map((key) => throttle.check(key)))
+    spent.push((await calls()) - before)
+  }
+  expect(spent).toEqual([8, new Set(keys.map((key) => calculateSlot(`{${key}}`))).size])
+})
+
 describe('while a slot is half moved', () => {
   const layers = [Quota.parse(`20/${PERIOD}`), Quota.parse('20/3652 days')]
   const once = Quota.parse('20/3651 days')
@@ -195,18 +212,31 @@ describe('while a slot is half moved', () => {
 })
 
 test('a slot that has moved is asked where it is now, also when the node that it left hangs', async () => {
-  const throttle = new Throttle({ limiter: new GcraLimiter({ store: store() }), rate: Quota.perDay(10) })
+  const own = store()
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store: own }), rate: Quota.perDay(10) })
   const slot = calculateSlot('{moved}')
+  // Which node owns a slot is known when the client has connected.
+  await own.ping()
   await throttle.check('moved')
   const { from } = await move(slot)
   await throttle.check('moved')
+  const others = Array.from({ length: 30 }, (_, index) => `other ${index}`)
+  // The client learns of the move by its first redirection, and asks a node for the whole table then.
+  await sleep(500)
+  await Promise.all(others.map((key) => throttle.check(key)))
   from.server.pause()
+  const hanging = others.map((key) => throttle.check(key))
   try {
     const results = await Promise.all(Array.from({ length: 5 }, () => throttle.check('moved')))
     expect(results.map(({ remaining }) => remaining)).toEqual([7, 6, 5, 4, 3])
+    let answered = 0
+    for (const each of hanging) each.then(() => answered++)
+    await sleep(50)
+    expect(answered).toBeLessThan(others.length)
   } finally {
     from.server.resume()
   }
+  await Promise.all(hanging)
 })
 
 test('a node that is added takes over slots under load, and a store that has not heard of it resets it too', async () => {

@@ -1,0 +1,176 @@
+/** A store behind sentinels: the master dies, hangs or becomes a replica under load, and the store finds the next by itself. */
+import { type BaseStore, GcraLimiter, Quota, StoreError, storeFromUrl, Throttle } from 'onrush'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Load } from '../cluster/load.ts'
+import { LIMITERS } from '../redis/limiters.ts'
+import { type RedisServer, startRedis } from '../support/servers/redis.ts'
+import { type SentinelGroup, startSentinels } from '../support/servers/sentinel.ts'
+import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import { until } from '../support/servers/until.ts'
+
+const TIMEOUT = 1000
+/** By how many ms a check may be settled late on a busy machine. */
+const GRACE = 1000
+/** ms: what a replica may lack was admitted in so long a time. */
+const LAG = 500
+
+const LIMIT = 200
+const KEYS = Array.from({ length: 20 }, (_, index) => `key ${index}`)
+
+const stores: BaseStore[] = []
+
+afterEach(async () => {
+  await Promise.all(stores.splice(0).map((store) => store.close()))
+})
+
+function throttleOn(url: string, options = ''): Throttle {
+  const store = storeFromUrl(`${url}?prefix=${uniquePrefix()}${options}`)
+  stores.push(store)
+  return new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.parse(`${LIMIT}/3653 days`) })
+}
+
+async function exhausted(load: Load): Promise<void> {
+  let before = -1
+  await until('every key to be used up', async () => {
+    const admitted = load.admissions.length
+    const same = admitted === before
+    before = admitted
+    await load.more(KEYS.length * 5)
+    return same
+  })
+}
+
+describe('when the master', () => {
+  let group: SentinelGroup
+
+  beforeAll(async () => {
+    group = await startSentinels({ replicas: 2 })
+  })
+
+  afterAll(async () => {
+    await group?.stop()
+  })
+
+  function url(): string {
+    const hosts = group.sentinelPorts.map((port) => `127.0.0.1:${port}`).join(',')
+    return `redis+sentinel://${hosts}/${group.masterName}/0`
+  }
+
+  /** Fails the master under load, and answers when each key has been given all it gets. */
+  async function loadWhile(fail: () => Promise<unknown>, options = '') {
+    const load = new Load([throttleOn(url(), options)], KEYS)
+    await load.more(500)
+    const began = performance.now()
+    await fail()
+    const promoted = performance.now()
+    await exhausted(load)
+    await load.stop()
+    return { load, began, promoted }
+  }
+
+  /** No check failed but in the outage, each in time; no key was given more than its limit and what the replica lacked. */
+  function expectBounded({ load, began, promoted }: { load: Load; began: number; promoted: number }): void {
+    expect(load.failures.length).toBeGreaterThan(0)
+    for (const { error, askedAt, settledAt } of load.failures) {
+      expect(error).toBeInstanceOf(StoreError)
+      expect(settledAt - askedAt).toBeLessThan(TIMEOUT + GRACE)
+      expect(settledAt).toBeGreaterThan(began)
+      expect(askedAt).toBeLessThan(promoted + 2 * TIMEOUT + GRACE)
+    }
+    for (const [key, admitted] of load.admitted) {
+      const mayBeLost = load.admissions.filter((each) => each.key === key && began - each.askedAt < LAG).length
+      const mayBeCounted = load.failures.filter((failure) => failure.key === key).length
+      expect(admitted, key).toBeLessThanOrEqual(LIMIT + mayBeLost)
+      expect(admitted, key).toBeGreaterThanOrEqual(LIMIT - mayBeCounted)
+    }
+  }
+
+  test('is killed, checks fail until a replica is promoted, and go on by themselves', async () => {
+    expectBounded(await loadWhile(() => group.killMaster()))
+  })
+
+  test('hangs, checks fail until a replica is promoted, though its connections stay open', async () => {
+    const hanging = await group.currentMaster()
+    try {
+      const outage = await loadWhile(async () => {
+        hanging.pause()
+        await until('another master', async () => (await group.currentMaster()) !== hanging)
+      })
+      expectBounded(outage)
+    } finally {
+      hanging.resume()
+    }
+  })
+})
+
+describe('a master that has become a replica', () => {
+  let server: RedisServer
+
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+
+  afterAll(async () => {
+    await server?.stop()
+  })
+
+  /** The server refuses to write for as long as `work` takes: the replica of nobody, it keeps what it has. */
+  async function whileReadOnly(work: () => Promise<unknown>): Promise<void> {
+    await server.command('REPLICAOF', '127.0.0.1', 1)
+    try {
+      await work()
+    } finally {
+      await server.command('REPLICAOF', 'NO', 'ONE')
+    }
+  }
+
+  async function refusals(): Promise<number> {
+    return Number(/errorstat_READONLY:count=(\d+)/.exec(await server.information('errorstats'))?.[1] ?? 0)
+  }
+
+  test.each(['', '&resend=true'])(
+    'is left for a new connection, and no check fails that can wait (%s)',
+    async (option) => {
+      const load = new Load([throttleOn(server.url, `&timeout=20000${option}`)], KEYS)
+      await load.more(500)
+      const before = await refusals()
+      const clients = String(await server.command('CLIENT', 'LIST')).match(/id=\d+/g) ?? []
+      await whileReadOnly(() => until('checks to be refused', async () => (await refusals()) > before))
+      await exhausted(load)
+      await load.stop()
+      expect(load.failures).toEqual([])
+      expect([...load.admitted.values()]).toEqual(KEYS.map(() => LIMIT))
+      const later = String(await server.command('CLIENT', 'LIST'))
+      expect(clients.filter((id) => !later.includes(`${id} `))).not.toEqual([])
+    },
+  )
+
+  test('tells at the deadline why it could not decide, and counts nothing', async () => {
+    const throttle = throttleOn(server.url, '&timeout=300')
+    await throttle.check('key')
+    await whileReadOnly(async () => {
+      const error: unknown = await throttle.check('key').catch((reason: unknown) => reason)
+      expect(error).toMatchObject({ code: 'ONRUSH_STORE_TIMEOUT', sent: false })
+      expect(error).toHaveProperty('message', expect.stringContaining('READONLY'))
+    })
+    expect((await throttle.check('key')).remaining).toBe(LIMIT - 2)
+  })
+
+  test('is asked by every limiter, and each goes on where it was', async () => {
+    const store = storeFromUrl(`${server.url}?prefix=${uniquePrefix()}&timeout=20000`)
+    stores.push(store)
+    const rate = Quota.parse(`${LIMIT}/3653 days`)
+    const throttle = new Throttle({
+      layers: LIMITERS.map(({ Limiter }) => ({ limiter: new Limiter({ store }), rate })),
+    })
+    const held = await throttle.reserve('key', 10)
+    const asked: Promise<{ remaining: number }>[] = []
+    const before = await refusals()
+    await whileReadOnly(async () => {
+      asked.push(throttle.check('key', 5), throttle.refund('key', 1), held.settle(3))
+      await until('it to be asked', async () => (await refusals()) > before)
+    })
+    expect((await Promise.all(asked)).map(({ remaining }) => remaining)).toEqual([LIMIT - 15, LIMIT - 14, LIMIT - 7])
+    expect((await throttle.peek('key')).layers.map(({ remaining }) => remaining)).toEqual(LIMITERS.map(() => LIMIT - 7))
+  })
+})
