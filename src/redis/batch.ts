@@ -1,7 +1,7 @@
 /** Checks that go to Redis in one call. Equal ones on one key are one entry, asked several times. */
 import type { RateLimitResult } from '../result.ts'
 import type { RedisDecider } from './decider.ts'
-import type { Place } from './places.ts'
+import type { Place } from './place.ts'
 import { expire, type Waiter } from './waiter.ts'
 
 /** A check decides at most so many keys together, and a call too, so that Redis is never blocked for long. */
@@ -92,7 +92,8 @@ export class Batch {
   sent = false
   /** What the last try said, where it is tried again. */
   failure: unknown
-  #weight = 0
+  /** Keys that its call has at most. */
+  weight = 0
   #decisions = 0
   #whenOver: (() => void)[] | undefined
   #over = false
@@ -183,11 +184,6 @@ export class Batch {
     return this.askedAt === Number.POSITIVE_INFINITY
   }
 
-  /** Any of its keys: all lie in one slot. */
-  get key(): string {
-    return this.entries[0]?.key ?? ''
-  }
-
   get isOver(): boolean {
     return this.#over || this.#whole?.isOver === true
   }
@@ -240,11 +236,11 @@ export class Batch {
   #hasRoom(weight: number, decisions: number): boolean {
     if (
       this.entries.length > 0 &&
-      (this.#weight + weight > MAXIMUM_KEYS || this.#decisions + decisions > MAXIMUM_DECISIONS)
+      (this.weight + weight > MAXIMUM_KEYS || this.#decisions + decisions > MAXIMUM_DECISIONS)
     ) {
       return false
     }
-    this.#weight += weight
+    this.weight += weight
     this.#decisions += decisions
     return true
   }

@@ -15,8 +15,9 @@ import { Delivery, KeysApartError } from './delivery.ts'
 import type { Denials } from './denials.ts'
 import { Errands } from './errands.ts'
 import type { KeyNames } from './keys.ts'
+import type { Lane } from './lane.ts'
 import { observed } from './observed.ts'
-import { type Lane, Places } from './places.ts'
+import { Places } from './places.ts'
 import { settle } from './reply.ts'
 import { unavailable } from './unavailable.ts'
 import { capture, captured, type Told, type Waiter } from './waiter.ts'
@@ -168,9 +169,7 @@ export class Coalescer {
 
   #pump(lane: Lane): void {
     if (this.#isOpening()) return
-    while (lane.hasRoom) {
-      const next = lane.waiting.shift()
-      if (next === undefined) return
+    for (let next = lane.next(); next !== undefined; next = lane.next()) {
       next.place.close(next)
       const now = performance.now()
       this.#giveUp(next, now - this.#timeout)
@@ -181,46 +180,46 @@ export class Coalescer {
   }
 
   #send(lane: Lane, batch: Batch, now: number): void {
-    const place = lane.take(batch)
+    const number = batch.place.send(batch)
     lane.silentSince ??= now
     try {
-      this.#decide(batch, lane.node, place).finally(() => {
+      this.#decide(batch, `${number}@${lane.node}`).finally(() => {
         lane.silentSince = undefined
-        this.#over(lane, batch)
+        this.#over(batch)
         this.#pump(lane)
         this.#restIfIdle()
       })
     } catch (error) {
       batch.fail(error)
-      this.#over(lane, batch)
+      this.#over(batch)
     }
   }
 
   /** Sends a batch and tells all who asked; throws where no call can be made of it. */
-  #decide(batch: Batch, node: string, place: number): Promise<void> {
+  #decide(batch: Batch, name: string): Promise<void> {
     const sentAt = this.#denials?.now() ?? 0
     const make = (): Call => makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
     const first = make()
-    return observed(batch, first, this.#delivery.deliver(batch, first, make, `${place}@${node}`))
+    return observed(batch, first, this.#delivery.deliver(batch, first, make, name))
       .then(({ call, reply }) => {
         settle(batch, call, replyBytes(reply))
         this.#denials?.note(batch, sentAt)
       })
       .catch((error: unknown) =>
-        error instanceof KeysApartError ? this.#decideApart(batch, error, node, place) : batch.fail(unavailable(error)),
+        error instanceof KeysApartError ? this.#decideApart(batch, error, name) : batch.fail(unavailable(error)),
       )
   }
 
   /** Each key by itself, so that one that cannot be decided yet does not keep the others from it. */
-  async #decideApart(batch: Batch, { cause }: KeysApartError, node: string, place: number): Promise<void> {
+  async #decideApart(batch: Batch, { cause }: KeysApartError, name: string): Promise<void> {
     batch.sent = true
     batch.failure = cause
-    await Promise.all(batch.split().map((part) => this.#decide(part, node, place)))
+    await Promise.all(batch.split().map((part) => this.#decide(part, name)))
   }
 
   /** Makes room for the next call. */
-  #over(lane: Lane, batch: Batch): void {
-    lane.release(batch)
+  #over(batch: Batch): void {
+    batch.place.release(batch)
     batch.over()
   }
 
@@ -257,7 +256,7 @@ export class Coalescer {
         else lane.waiting.push(batch)
       }
       // nor keep others from leaving.
-      for (const batch of lane.underWay()) if (this.#giveUp(batch, latest)) this.#over(lane, batch)
+      for (const batch of lane.underWay()) if (this.#giveUp(batch, latest)) this.#over(batch)
     }
     const { oldest, unanswered } = this.#errands.expire(latest, this.#timeout)
     if (unanswered && this.#places.areIdle) this.#connection.reopen('')

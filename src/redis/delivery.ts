@@ -58,11 +58,11 @@ export class Delivery {
 
   /**
    * @param make makes the call anew, for those who still wait
-   * @param place names which of the calls under way it is; no other takes that place until its batch is over
+   * @param name which of the calls under way it is; no other has that name in its place until its batch is over
    */
-  async deliver(batch: Batch, first: Call, make: () => Call, place: string): Promise<Delivered> {
+  async deliver(batch: Batch, first: Call, make: () => Call, name: string): Promise<Delivered> {
     let call = first
-    let request = this.#resend ? this.#recorded(batch, call, place) : call
+    let request = this.#resend ? this.#recorded(batch, call, name) : call
     while (true) {
       const { sent } = batch
       if (this.#connection.isReady) batch.sent = true
@@ -87,7 +87,7 @@ export class Delivery {
       // Who was given up meanwhile has been told that nothing was counted; after a lost reply the call must stay as it was.
       if (!batch.sent && batch.prune() && batch.entries.length > 0) {
         call = make()
-        request = this.#resend ? this.#recorded(batch, call, place) : call
+        request = this.#resend ? this.#recorded(batch, call, name) : call
       }
       if (batch.isOver || batch.entries.length === 0) throw batch.failure
     }
@@ -108,9 +108,9 @@ export class Delivery {
     this.#numbers.clear()
   }
 
-  #recorded(batch: Batch, call: Call, place: string): { script: Script; keys: string[]; args: string[] } {
-    const tag = this.#connection.cluster ? this.#names.tag(batch.key) : 'calls'
-    const record = this.#names.record(tag, `${this.#id}:${place}`)
+  #recorded(batch: Batch, call: Call, name: string): { script: Script; keys: string[]; args: string[] } {
+    const tag = this.#connection.cluster ? batch.place.tag : 'calls'
+    const record = this.#names.record(tag, `${this.#id}:${name}`)
     const number = (this.#numbers.get(record) ?? 0) + 1
     this.#numbers.set(record, number)
     return {

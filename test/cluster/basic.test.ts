@@ -11,6 +11,7 @@ import {
   Quota,
   RedisStore,
   type RedisStoreOptions,
+  StoreTimeoutError,
   Throttle,
 } from 'onrush'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -239,4 +240,20 @@ test.each(['app:', '{app}:'])('a keyPrefix of the client (%s) is put before all 
   expect((await Promise.all(KEYS.map((key) => throttle.peek(key)))).map(({ remaining }) => remaining)).toEqual(
     KEYS.map(() => 10),
   )
+})
+
+test('checks of many slots do not wait for each other to leave; those of one slot gather from the fourth call on', async () => {
+  const own = store({ timeout: 1000 })
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store: own }), rate: DAY })
+  await Promise.all(KEYS.map((key) => throttle.check(key)))
+  for (const { server } of cluster.nodes) server.pause()
+  const outcomes = KEYS.map((key) => throttle.check(key).catch((error: unknown) => error))
+  for (let turn = 0; turn < 5; turn++) {
+    outcomes.push(throttle.check('hot').catch((error: unknown) => error))
+    await new Promise(setImmediate)
+  }
+  const errors = await Promise.all(outcomes)
+  for (const { server } of cluster.nodes) server.resume()
+  const sent = errors.map((error) => error instanceof StoreTimeoutError && error.sent)
+  expect(sent).toEqual([...KEYS.map(() => true), true, true, true, false, false])
 })

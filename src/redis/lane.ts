@@ -1,0 +1,52 @@
+/** The calls of one node: how many may be under way, and what waits to leave. */
+import { type Batch, MAXIMUM_KEYS } from './batch.ts'
+
+/** Calls under way of what may share one. Measured: one loses a third of the throughput, eight a tenth. */
+export const MAXIMUM_CALLS = 3
+/** Keys of all calls under way, from where on the rest gathers: as many as full calls of one server have. */
+const ENOUGH_KEYS = MAXIMUM_CALLS * MAXIMUM_KEYS
+
+export class Lane {
+  readonly node: string
+  readonly waiting: Batch[] = []
+  /** Since when calls are under way and none has returned, in ms of `performance.now`. */
+  silentSince: number | undefined
+  /** A row of which places are taken again, for the tables of a set that never rests keep alive for the garbage collector what has left it. */
+  readonly #underWay: (Batch | undefined)[] = []
+  readonly #free: number[] = []
+  #keys = 0
+
+  constructor(node: string) {
+    this.node = node
+  }
+
+  get isIdle(): boolean {
+    return this.waiting.length === 0 && this.#free.length === this.#underWay.length
+  }
+
+  /** The first that may leave now: in a cluster, other slots' calls go past those whose own are all under way. */
+  next(): Batch | undefined {
+    if (this.#keys >= ENOUGH_KEYS) return undefined
+    const index = this.waiting.findIndex(({ place }) => place.hasRoom)
+    if (index === 0) return this.waiting.shift()
+    return index < 0 ? undefined : this.waiting.splice(index, 1)[0]
+  }
+
+  take(batch: Batch): void {
+    this.#underWay[this.#free.pop() ?? this.#underWay.length] = batch
+    this.#keys += batch.weight
+  }
+
+  /** Its reply may come when it has been given up, and its place taken by another. */
+  release(batch: Batch): void {
+    const place = this.#underWay.indexOf(batch)
+    if (place < 0) return
+    this.#underWay[place] = undefined
+    this.#free.push(place)
+    this.#keys -= batch.weight
+  }
+
+  underWay(): Batch[] {
+    return this.#underWay.filter((batch) => batch !== undefined)
+  }
+}

@@ -1,0 +1,160 @@
+/** Where requests gather that may share a call. */
+import { Batch } from './batch.ts'
+import { type Lane, MAXIMUM_CALLS } from './lane.ts'
+import { expire, type Waiter } from './waiter.ts'
+
+/** Puts a request into a batch; false where it must go into a later one. */
+type Join = (batch: Batch) => boolean
+
+/** What is asked of keys of which one is gated. */
+interface Queued {
+  readonly keys: readonly string[]
+  readonly waiter: Waiter
+  readonly join: Join
+  /** It must not be mixed up with what was asked before and after it. */
+  readonly inOrder: boolean
+}
+
+/** A key for which order matters: what is asked of it waits here until it may join a call. */
+interface Gate {
+  readonly queue: Queued[]
+  /** The call that the last request in order is in. */
+  batch: Batch | undefined
+}
+
+/** Requests that may share calls: of one slot; those by an algorithm of a user's own apart, so that its errors are its own. */
+export class Place {
+  readonly lane: Lane
+  /** A hash tag of its slot. */
+  readonly tag: string
+  /** The batch that still takes requests in. */
+  #open: Batch | undefined
+  /** Calls under way, each by its number. */
+  readonly #underWay: (Batch | undefined)[] = Array.from({ length: MAXIMUM_CALLS })
+  readonly #gates = new Map<string, Gate>()
+
+  constructor(lane: Lane, tag: string) {
+    this.lane = lane
+    this.tag = tag
+  }
+
+  get hasRoom(): boolean {
+    return this.#underWay.includes(undefined)
+  }
+
+  /** True when nothing gathers here: what is asked next may as well gather elsewhere. */
+  get isIdle(): boolean {
+    return this.#open === undefined && this.#gates.size === 0
+  }
+
+  /** Joins the open batch, or one that is opened for it. */
+  take(join: Join): Batch {
+    if (this.#open !== undefined && join(this.#open)) return this.#open
+    const batch = new Batch(this)
+    join(batch)
+    this.#open = batch
+    this.lane.waiting.push(batch)
+    return batch
+  }
+
+  /** The batch takes nothing in any more. */
+  close(batch: Batch): void {
+    if (this.#open === batch) this.#open = undefined
+  }
+
+  /** The batch is under way from now on; answers its number, which no other has until it is released. */
+  send(batch: Batch): number {
+    const number = this.#underWay.indexOf(undefined)
+    this.#underWay[number] = batch
+    this.lane.take(batch)
+    return number
+  }
+
+  /** Makes room for the next call. */
+  release(batch: Batch): void {
+    const number = this.#underWay.indexOf(batch)
+    if (number >= 0) this.#underWay[number] = undefined
+    this.lane.release(batch)
+  }
+
+  /** As `take`; where something in order is under way for the key, after that. */
+  join(key: string, waiter: Waiter, join: Join): void {
+    if (this.#gates.size > 0 && this.#gates.has(key)) this.#queue({ keys: [key], waiter, join, inOrder: false })
+    else this.take(join)
+  }
+
+  /** As `join`, for all of the keys together. */
+  joinAll(keys: readonly string[], waiter: Waiter, join: Join): void {
+    if (keys.some((key) => this.#gates.has(key))) this.#queue({ keys, waiter, join, inOrder: false })
+    else this.take(join)
+  }
+
+  /** As `take`, when earlier calls on the key have returned; later ones wait for it, but for what shares its call. */
+  joinInOrder(key: string, waiter: Waiter, join: Join): void {
+    this.#queue({ keys: [key], waiter, join, inOrder: true })
+  }
+
+  /** Tells those that wait at the gates and asked at `latest` or before that their time is over. */
+  expire(latest: number, error: Error): void {
+    for (const { queue } of this.#gates.values()) for (const { waiter } of queue) expire([waiter], latest, error)
+  }
+
+  /** When the oldest of those at the gates asked; Infinity where nobody waits there. */
+  get askedAt(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { queue } of this.#gates.values())
+      for (const { waiter } of queue) if (!waiter.over) oldest = Math.min(oldest, waiter.askedAt)
+    return oldest
+  }
+
+  #queue(queued: Queued): void {
+    for (const key of queued.keys) {
+      const gate = this.#gates.get(key) ?? { queue: [], batch: undefined }
+      this.#gates.set(key, gate)
+      gate.queue.push(queued)
+    }
+    for (const key of queued.keys) this.#drain(key)
+  }
+
+  #drain(key: string): void {
+    const gate = this.#gates.get(key)
+    if (gate === undefined) return
+    for (let next = gate.queue[0]; next !== undefined; next = gate.queue[0]) {
+      const queued = next
+      // Where it is not its turn at another key yet, it goes on from there.
+      if (!queued.keys.every((other) => this.#gates.get(other)?.queue[0] === queued)) return
+      const blocking = queued.inOrder ? this.#earlier(key) : this.#joinBehind(queued)
+      if (blocking !== undefined) {
+        blocking.whenOver(() => this.#drain(key))
+        return
+      }
+      if (queued.inOrder) gate.batch = this.take(queued.join)
+      for (const other of queued.keys) this.#gates.get(other)?.queue.shift()
+      for (const other of queued.keys) if (other !== key) this.#drain(other)
+    }
+    if (gate.batch === undefined || gate.batch.isOver) this.#gates.delete(key)
+    else gate.batch.whenOver(() => this.#drain(key))
+  }
+
+  /** A call with the key that is on its way, or will be before the open batch. */
+  #earlier(key: string): Batch | undefined {
+    return (
+      this.#underWay.find((batch) => batch?.holds(key)) ??
+      this.lane.waiting.find((batch) => batch.place === this && batch !== this.#open && batch.holds(key))
+    )
+  }
+
+  /** Lets a request join behind those in order, if they have returned or their call is still open; else says what to wait for. */
+  #joinBehind({ keys, join }: Queued): Batch | undefined {
+    let open: Batch | undefined
+    for (const key of keys) {
+      const batch = this.#gates.get(key)?.batch
+      if (batch === undefined || batch.isOver) continue
+      if (batch !== this.#open) return batch
+      open = batch
+    }
+    if (open !== undefined) return join(open) ? undefined : open
+    this.take(join)
+    return undefined
+  }
+}
