@@ -31,3 +31,15 @@ local function keptUntil(ends, lifetime)
   end
   return ends - ends % grain + grain
 end
+
+-- Passed-in time does not run with the server's, so keys live an hour longer then, in ms.
+local ALLOWANCE = 3600000
+
+-- The instant `expiry`, in ms, as it is told to a command: by how long it is from now, where the server's clock did not decide.
+-- Redis itself would write some whole numbers with an exponent.
+local function textOf(expiry, now, passedIn)
+  if passedIn then
+    expiry = math.max(expiry - math.floor(now / 1000), 1) + ALLOWANCE
+  end
+  return string.format('%.0f', expiry)
+end

@@ -24,7 +24,8 @@
 local CHECK, ADJUST, CLEAR, ACQUIRE, GIVE_UP, ONE = 0, 1, 2, 3, 4, 5
 
 local argument = cjson.decode(ARGV[1])
-local now, passedIn = readClock(argument[1])
+local clock = argument[1]
+--#include read_clock.lua
 local small, layers = argument[2], argument[3]
 
 local quotas, counted = {}, {}
@@ -202,6 +203,22 @@ local function act(kind, begin, last, amount)
   end
 end
 
+-- Few instants are ever made texts of, for the keys of a call share most.
+local texts, newText = {}, textOf
+
+local function textOf(expiry)
+  local text = texts[expiry]
+  if not text then
+    text = newText(expiry, now, passedIn)
+    texts[expiry] = text
+  end
+  return text
+end
+
+local function write(key, text, expiry)
+  --#include write_state.lua
+end
+
 local finish = #argument
 while at <= finish do
   local kind, repeats, amount, cells = argument[at], argument[at + 1], argument[at + 2], argument[at + 3]
@@ -221,7 +238,7 @@ end
 
 for key = 1, #KEYS do
   if written[key] then
-    write(KEYS[key], written[key], expiries[key], now, passedIn)
+    write(KEYS[key], written[key], expiries[key])
   elseif changed[key] then
     local algorithm, quota = counted[owner[key]], quotas[owner[key]]
     local a, b, c, d = first[key], second[key], third[key], fourth[key]
@@ -233,9 +250,9 @@ for key = 1, #KEYS do
         expiry = nil
       end
       if algorithm.size == 0 then
-        algorithm.write(KEYS[key], expiry and expiryText(expiry, now, passedIn), passedIn, a)
+        algorithm.write(KEYS[key], expiry and textOf(expiry), passedIn, a)
       else
-        write(KEYS[key], structPack(FORMATS[algorithm.size], a, b, c, d), expiry, now, passedIn)
+        write(KEYS[key], structPack(FORMATS[algorithm.size], a, b, c, d), expiry)
       end
     end
   end

@@ -5,23 +5,37 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { parse } from 'luaparse'
+import { functionsOf, included, straight } from './straight-lua.ts'
 
 const SOURCES = new URL('../lua/', import.meta.url)
 const TARGET = new URL('../src/redis/lua.generated.ts', import.meta.url)
 
-/** What Redis gives a script, and what the parts of a script give each other. */
-const KNOWN = new Set(
-  [
-    'KEYS ARGV redis struct cjson math string table unpack type tonumber select algorithms startOf',
+/** What Redis gives a script. */
+const GIVEN = new Set('KEYS ARGV redis struct cjson math string table unpack type tonumber select'.split(' '))
+
+/** And what the parts of a script give each other. */
+const KNOWN = new Set([
+  ...GIVEN,
+  ...[
+    'algorithms startOf open valid roll available spend expiresAt format width nothing',
     'MAXIMUM_UNITS call structPack structUnpack ceil floor frexp max min isWhole inRange keptUntil',
-    'FORMATS NOTHING readClock areFinite expiryOf decideEach expiryText write decideCall',
+    'FORMATS NOTHING areFinite expiryOf decideEach textOf decideCall',
   ].flatMap((names) => names.split(' ')),
+])
+
+const files = new Map(
+  readdirSync(SOURCES)
+    .filter((name) => name.endsWith('.lua'))
+    .sort()
+    .map((name) => [name, readFileSync(new URL(name, SOURCES), 'utf8')]),
 )
 
-const texts = readdirSync(SOURCES)
-  .filter((name) => name.endsWith('.lua'))
-  .sort()
-  .map((name) => ({ name, text: readFileSync(new URL(name, SOURCES), 'utf8') }))
+/** Parts of other files, which are what is checked. */
+const PARTS = new Set(['decide_one.lua', 'read_clock.lua', 'write_state.lua'])
+
+const texts = [...files.keys()]
+  .filter((name) => !PARTS.has(name))
+  .map((name) => ({ name, text: withoutComments(fileOf(name)) }))
 
 for (const { name, text } of texts) {
   const { globals } = parse(text, { scope: true, luaVersion: '5.1' })
@@ -29,14 +43,45 @@ for (const { name, text } of texts) {
   if (unknown.length > 0) throw new Error(`lua/${name} names the globals ${[...new Set(unknown)].join(', ')}`)
 }
 
+/** The twins of which a check may come alone, by the files that make them. */
+const LONE = {
+  gcraSingle: ['gcra.lua'],
+  periodicSingle: ['periodic.lua', 'window.lua'],
+  fixedWindowSingle: ['fixed_window.lua', 'window.lua'],
+  slidingWindowCounterSingle: ['sliding_window_counter.lua'],
+}
+
 const generated = [
   '/** Made by `npm run lua` from the folder lua; do not edit. */',
-  ...texts.map(({ name, text }) => `export const ${identifier(name)} = ${JSON.stringify(withoutComments(text))}`),
+  ...texts.filter(({ name }) => name !== 'single.lua').map(({ name, text }) => exported(identifier(name), text)),
+  ...Object.entries(LONE).map(([name, twin]) => exported(name, lone(twin))),
   '',
 ].join('\n')
 
 if (!process.argv.includes('--check')) writeFileSync(TARGET, generated)
 else if (readFileSync(TARGET, 'utf8') !== generated) throw new Error('src/redis/lua.generated.ts is stale: npm run lua')
+
+function fileOf(name: string): string {
+  const text = files.get(name)
+  if (text === undefined) throw new Error(`there is no lua/${name}`)
+  return included(text, fileOf)
+}
+
+/** The program for one check by a twin. */
+function lone(twin: readonly string[]): string {
+  const { size, text } = functionsOf(twin.map(fileOf).join('\n'))
+  const state = `local format, width, nothing = '<${'d'.repeat(size)}', ${size * 8}, '${'\\255'.repeat(size * 8)}'`
+  const parts = [fileOf('common.lua'), text, fileOf('decide_each.lua'), state, fileOf('single.lua')]
+  const program = straight(withoutComments(parts.join('\n')))
+  const { globals } = parse(program, { scope: true, luaVersion: '5.1' })
+  const unknown = (globals ?? []).map(({ name }) => name).filter((name) => !GIVEN.has(name))
+  if (unknown.length > 0) throw new Error(`the program for one check by ${twin.join(', ')} lacks ${unknown.join(', ')}`)
+  return program
+}
+
+function exported(name: string, text: string): string {
+  return `export const ${name} = ${JSON.stringify(text)}`
+}
 
 function identifier(name: string): string {
   return basename(name, '.lua').replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())

@@ -1,4 +1,13 @@
-/** What `scripts/embed-lua.ts` uses of luaparse, which has no types of its own. */
-declare module 'luaparse' {
-  export function parse(text: string, options: { scope: boolean; luaVersion: '5.1' }): { globals?: { name: string }[] }
+/** What luaparse notes on its nodes, and its types do not tell. */
+import 'luaparse/lib/ast.js'
+
+declare module 'luaparse/lib/ast.js' {
+  interface Base<TType extends string> {
+    /** Where it stands in the text; with `ranges`. */
+    readonly range?: readonly [start: number, end: number]
+  }
+  interface Chunk {
+    /** With `scope`. */
+    readonly globals?: readonly { readonly name: string }[]
+  }
 }

@@ -2,7 +2,7 @@
 import type { Batch, Entry, RedisAsked } from './batch.ts'
 import type { PreparedLayer } from './decider.ts'
 import type { KeyNames } from './keys.ts'
-import { type Script, scriptOf } from './script.ts'
+import { driverOf, type Script } from './script.ts'
 
 export interface Call {
   readonly script: Script
@@ -30,8 +30,9 @@ interface Run {
 /** @param now µs since the epoch, or -1 for the server's clock */
 export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
   const [first, second] = batch.entries
-  if (first !== undefined && second === undefined && !first.closed && first.decider.one !== undefined) {
-    return loneCall(first, first.decider.one, names, now)
+  if (first !== undefined && second === undefined && !first.closed) {
+    const lone = first.decider.one
+    if (lone?.twin.single !== undefined) return loneCall(first, lone, lone.twin.single, names, now)
   }
   const layout = new Layout(names, batch.overlaps)
   for (const entry of batch.entries) layout.add(entry)
@@ -39,9 +40,15 @@ export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
 }
 
 /** The lone caller's, by a script of its own. */
-function loneCall({ key, quantity, count }: Entry, prepared: PreparedLayer, names: KeyNames, now: number): Call {
+function loneCall(
+  { key, quantity, count }: Entry,
+  prepared: PreparedLayer,
+  script: Script,
+  names: KeyNames,
+  now: number,
+): Call {
   return {
-    script: scriptOf([prepared.twin], 'single'),
+    script,
     keys: [names.stem(key) + prepared.suffix],
     args: [String(now), ...prepared.texts, String(quantity), String(count)],
     places: [0],
@@ -80,7 +87,7 @@ class Layout {
     for (const { twin, numbers: own } of this.#layers.keys()) numbers.push(twins.indexOf(twin) + 1, ...own)
     for (const run of this.#runs) this.#pushRun(numbers, run)
     return {
-      script: scriptOf(twins, 'driver'),
+      script: driverOf(twins),
       keys: this.#smallKeys.concat(this.#logKeys),
       args: [`[${numbers.join(',')}]`],
       places: this.#places,

@@ -10,23 +10,21 @@ export interface Script {
   readonly sha1: string
 }
 
-/** The twins of our algorithms, by id. */
-const TWINS: ReadonlyMap<string, string> = new Map([
-  ['gcra', lua.gcra],
-  ['periodic', `${lua.periodic}\n${lua.window}`],
-  ['fixed', `${lua.fixedWindow}\n${lua.window}`],
-  ['moving', lua.movingWindow],
-  ['sliding', lua.slidingWindowCounter],
-])
-
-/** A twin's text, and a number that stands for it. */
+/** The text of a twin, a number that stands for it, and the script for one check by it, where it has one. */
 export interface Twin {
   readonly text: string
   readonly id: number
+  readonly single: Script | undefined
 }
 
-/** What puts a call's requests to the algorithms. */
-const FORMS = { driver: lua.driver, single: lua.single } as const
+/** The twins of our algorithms, by id, and their scripts for one check. */
+const TWINS: ReadonlyMap<string, readonly [text: string, single?: string]> = new Map([
+  ['gcra', [lua.gcra, lua.gcraSingle]],
+  ['periodic', [`${lua.periodic}\n${lua.window}`, lua.periodicSingle]],
+  ['fixed', [`${lua.fixedWindow}\n${lua.window}`, lua.fixedWindowSingle]],
+  ['moving', [lua.movingWindow]],
+  ['sliding', [lua.slidingWindowCounter, lua.slidingWindowCounterSingle]],
+])
 
 const twins = new Map<string, Twin>()
 const composed = new Map<string, Script>()
@@ -36,24 +34,26 @@ const composed = new Map<string, Script>()
  * @throws TypeError where it has none.
  */
 export function twinOf({ algorithm, lua: own }: Layer): Twin {
-  const text = TWINS.get(algorithm.id) ?? own
+  const [text = own, single] = TWINS.get(algorithm.id) ?? []
   if (text === undefined) {
     throw new TypeError(
       `the algorithm '${algorithm.id}' has no Lua twin: give AlgorithmLimiter its text as \`lua\` to use RedisStore`,
     )
   }
-  const twin = twins.get(text) ?? { text, id: twins.size }
+  const known = twins.get(text)
+  if (known !== undefined) return known
+  const twin = { text, id: twins.size, single: single === undefined ? undefined : script(single) }
   twins.set(text, twin)
   return twin
 }
 
-/** `driver`: for many requests; `single`: for one check of one layer, whose algorithm keeps a few numbers. */
-export function scriptOf(used: readonly Twin[], form: keyof typeof FORMS): Script {
-  const name = `${form} ${used.map(({ id }) => id).join(' ')}`
+/** For many requests, by just these algorithms. */
+export function driverOf(used: readonly Twin[]): Script {
+  const name = used.map(({ id }) => id).join(' ')
   const ready = composed.get(name)
   if (ready !== undefined) return ready
   const algorithms = used.map(({ text }) => `(function()\n${text}\nend)()`).join(',\n')
-  const made = script(`${lua.common}\nlocal algorithms = {\n${algorithms}\n}\n${lua.decideEach}\n${FORMS[form]}`)
+  const made = script(`${lua.common}\nlocal algorithms = {\n${algorithms}\n}\n${lua.decideEach}\n${lua.driver}`)
   composed.set(name, made)
   return made
 }

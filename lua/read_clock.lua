@@ -1,0 +1,7 @@
+-- Now in µs, and whether it was passed in (`clock`; -1 stands for the server's own): a part of driver.lua and single.lua.
+
+local now, passedIn = clock, true
+if clock < 0 then
+  local time = call('TIME')
+  now, passedIn = time[1] * 1000000 + time[2], false
+end
