@@ -43,18 +43,18 @@ for (const { name, text } of texts) {
   if (unknown.length > 0) throw new Error(`lua/${name} names the globals ${[...new Set(unknown)].join(', ')}`)
 }
 
-/** The twins of which a check may come alone, by the files that make them. */
-const LONE = {
-  gcraSingle: ['gcra.lua'],
-  periodicSingle: ['periodic.lua', 'window.lua'],
-  fixedWindowSingle: ['fixed_window.lua', 'window.lua'],
-  slidingWindowCounterSingle: ['sliding_window_counter.lua'],
+/** The twins whose states are a few numbers, by the files that make them. */
+const PACKED = {
+  gcraEach: ['gcra.lua'],
+  periodicEach: ['periodic.lua', 'window.lua'],
+  fixedWindowEach: ['fixed_window.lua', 'window.lua'],
+  slidingWindowCounterEach: ['sliding_window_counter.lua'],
 }
 
 const generated = [
   '/** Made by `npm run lua` from the folder lua; do not edit. */',
-  ...texts.filter(({ name }) => name !== 'single.lua').map(({ name, text }) => exported(identifier(name), text)),
-  ...Object.entries(LONE).map(([name, twin]) => exported(name, lone(twin))),
+  ...texts.filter(({ name }) => name !== 'each.lua').map(({ name, text }) => exported(identifier(name), text)),
+  ...Object.entries(PACKED).map(([name, twin]) => exported(name, each(twin))),
   '',
 ].join('\n')
 
@@ -67,15 +67,15 @@ function fileOf(name: string): string {
   return included(text, fileOf)
 }
 
-/** The program for one check by a twin. */
-function lone(twin: readonly string[]): string {
+/** The program for checks by a twin on keys that differ. */
+function each(twin: readonly string[]): string {
   const { size, text } = functionsOf(twin.map(fileOf).join('\n'))
   const state = `local format, width, nothing = '<${'d'.repeat(size)}', ${size * 8}, '${'\\255'.repeat(size * 8)}'`
-  const parts = [fileOf('common.lua'), text, fileOf('decide_each.lua'), state, fileOf('single.lua')]
+  const parts = [fileOf('common.lua'), text, fileOf('decide_each.lua'), state, fileOf('each.lua')]
   const program = straight(withoutComments(parts.join('\n')))
   const { globals } = parse(program, { scope: true, luaVersion: '5.1' })
   const unknown = (globals ?? []).map(({ name }) => name).filter((name) => !GIVEN.has(name))
-  if (unknown.length > 0) throw new Error(`the program for one check by ${twin.join(', ')} lacks ${unknown.join(', ')}`)
+  if (unknown.length > 0) throw new Error(`the program for checks by ${twin.join(', ')} lacks ${unknown.join(', ')}`)
   return program
 }
 

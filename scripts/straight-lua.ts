@@ -1,5 +1,7 @@
 /** Lua put together into one straight program, of which only what it uses is left: what a script defines is defined anew by each call. */
 import { type Node, parse } from 'luaparse'
+import { inlined } from './inline-lua.ts'
+import { namesIn, sourceOf } from './lua-source.ts'
 
 const INCLUDE = /^[ \t]*--#include (\S+)$/gm
 
@@ -12,17 +14,20 @@ export function included(text: string, read: (name: string) => string): string {
 }
 
 /**
- * @param program defines locals and then does something with them; what it defines and does not use is left out, and its constants
- * stand where they are used, for a function pays for each local of others that it names
+ * @param program defines locals and then does something with them. Functions stand where they are called, constants where they are
+ * used (a function pays for each local of others that it names), and what is not used is left out.
  */
 export function straight(program: string): string {
-  const text = withLiterals(program)
+  return withoutUnused(inlined(withoutUnused(withLiterals(program))))
+}
+
+function withoutUnused(text: string): string {
   const { body } = parse(text, { ranges: true, luaVersion: '5.1' })
   const needed = new Set<string>()
   const kept: string[] = []
   for (const statement of body.toReversed()) {
     const declared = declaredBy(statement)
-    const part = declared.length === 0 ? source(text, statement) : onlyNeeded(text, statement, needed)
+    const part = declared.length === 0 ? sourceOf(text, statement) : onlyNeeded(text, statement, needed)
     if (part === undefined) continue
     kept.push(part)
     for (const name of namesIn(parse(part, { luaVersion: '5.1' }))) needed.add(name)
@@ -65,26 +70,10 @@ function declaredBy(statement: Node): string[] {
 function onlyNeeded(text: string, statement: Node, needed: ReadonlySet<string>): string | undefined {
   const declared = declaredBy(statement)
   if (!declared.some((name) => needed.has(name))) return undefined
-  if (statement.type !== 'LocalStatement' || statement.init.length !== declared.length) return source(text, statement)
+  if (statement.type !== 'LocalStatement' || statement.init.length !== declared.length) return sourceOf(text, statement)
   const pairs = statement.init.flatMap((init, place) => {
     const name = declared[place] ?? ''
-    return needed.has(name) ? [{ name, value: source(text, init) }] : []
+    return needed.has(name) ? [{ name, value: sourceOf(text, init) }] : []
   })
   return `local ${pairs.map(({ name }) => name).join(', ')} = ${pairs.map(({ value }) => value).join(', ')}`
-}
-
-function source(text: string, { range }: Node): string {
-  return text.slice(...(range ?? [0, 0]))
-}
-
-/** Every name that stands for a variable. */
-function* namesIn(node: unknown): Iterable<string> {
-  if (Array.isArray(node)) for (const child of node) yield* namesIn(child)
-  if (typeof node !== 'object' || node === null || Array.isArray(node)) return
-  if ('type' in node && node.type === 'Identifier' && 'name' in node) yield String(node.name)
-  for (const [field, child] of Object.entries(node)) {
-    // The name of a field is none of a variable.
-    const isField = 'type' in node && (field === 'key' || (node.type === 'MemberExpression' && field === 'identifier'))
-    if (!isField) yield* namesIn(child)
-  }
 }

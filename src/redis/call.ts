@@ -1,4 +1,4 @@
-/** A batch in the words of `lua/driver.lua`: its keys, and the numbers that tell what to decide. */
+/** A batch in the words of `lua/each.lua` or `lua/driver.lua`: its keys, and the numbers that tell what to decide. */
 import type { Batch, Entry, RedisAsked } from './batch.ts'
 import type { PreparedLayer } from './decider.ts'
 import type { KeyNames } from './keys.ts'
@@ -29,31 +29,45 @@ interface Run {
 
 /** @param now µs since the epoch, or -1 for the server's clock */
 export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
-  const [first, second] = batch.entries
-  if (first !== undefined && second === undefined && !first.closed) {
-    const lone = first.decider.one
-    if (lone?.twin.single !== undefined) return loneCall(first, lone, lone.twin.single, names, now)
-  }
+  const each = oneLayer(batch)
+  if (each?.twin.each !== undefined) return callForEach(batch.entries, each, each.twin.each, names, now)
   const layout = new Layout(names, batch.overlaps)
   for (const entry of batch.entries) layout.add(entry)
   return layout.call(now)
 }
 
-/** The lone caller's, by a script of its own. */
-function loneCall(
-  { key, quantity, count }: Entry,
+/** The only layer of all that is asked, where only checks are asked, of keys that differ. */
+function oneLayer({ entries, overlaps }: Batch): PreparedLayer | undefined {
+  const decider = entries[0]?.decider
+  if (overlaps || decider?.one === undefined) return undefined
+  for (const entry of entries) if (entry.decider !== decider || entry.closed) return undefined
+  return decider.one
+}
+
+/** The usual call, and that of a lone caller. */
+function callForEach(
+  entries: readonly Entry[],
   prepared: PreparedLayer,
   script: Script,
   names: KeyNames,
   now: number,
 ): Call {
-  return {
-    script,
-    keys: [names.stem(key) + prepared.suffix],
-    args: [String(now), ...prepared.texts, String(quantity), String(count)],
-    places: [0],
-    small: [prepared],
+  const keys: string[] = []
+  const places: number[] = []
+  const small: PreparedLayer[] = []
+  const args = [String(now), ...prepared.texts]
+  let run = 0
+  for (const [place, { key, quantity, count }] of entries.entries()) {
+    keys.push(names.stem(key) + prepared.suffix)
+    places.push(place)
+    small.push(prepared)
+    run++
+    const next = entries[place + 1]
+    if (next?.quantity === quantity && next.count === count) continue
+    args.push(String(run), String(quantity), String(count))
+    run = 0
   }
+  return { script, keys, args, places, small }
 }
 
 class Layout {

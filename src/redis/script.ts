@@ -10,20 +10,20 @@ export interface Script {
   readonly sha1: string
 }
 
-/** The text of a twin, a number that stands for it, and the script for one check by it, where it has one. */
+/** The text of a twin, a number that stands for it, and the script for checks by it on keys that differ, where it has one. */
 export interface Twin {
   readonly text: string
   readonly id: number
-  readonly single: Script | undefined
+  readonly each: Script | undefined
 }
 
-/** The twins of our algorithms, by id, and their scripts for one check. */
-const TWINS: ReadonlyMap<string, readonly [text: string, single?: string]> = new Map([
-  ['gcra', [lua.gcra, lua.gcraSingle]],
-  ['periodic', [`${lua.periodic}\n${lua.window}`, lua.periodicSingle]],
-  ['fixed', [`${lua.fixedWindow}\n${lua.window}`, lua.fixedWindowSingle]],
+/** The twins of our algorithms, by id, and their scripts for checks on keys that differ. */
+const TWINS: ReadonlyMap<string, readonly [text: string, each?: string]> = new Map([
+  ['gcra', [lua.gcra, lua.gcraEach]],
+  ['periodic', [`${lua.periodic}\n${lua.window}`, lua.periodicEach]],
+  ['fixed', [`${lua.fixedWindow}\n${lua.window}`, lua.fixedWindowEach]],
   ['moving', [lua.movingWindow]],
-  ['sliding', [lua.slidingWindowCounter, lua.slidingWindowCounterSingle]],
+  ['sliding', [lua.slidingWindowCounter, lua.slidingWindowCounterEach]],
 ])
 
 const twins = new Map<string, Twin>()
@@ -34,7 +34,7 @@ const composed = new Map<string, Script>()
  * @throws TypeError where it has none.
  */
 export function twinOf({ algorithm, lua: own }: Layer): Twin {
-  const [text = own, single] = TWINS.get(algorithm.id) ?? []
+  const [text = own, each] = TWINS.get(algorithm.id) ?? []
   if (text === undefined) {
     throw new TypeError(
       `the algorithm '${algorithm.id}' has no Lua twin: give AlgorithmLimiter its text as \`lua\` to use RedisStore`,
@@ -42,7 +42,7 @@ export function twinOf({ algorithm, lua: own }: Layer): Twin {
   }
   const known = twins.get(text)
   if (known !== undefined) return known
-  const twin = { text, id: twins.size, single: single === undefined ? undefined : script(single) }
+  const twin = { text, id: twins.size, each: each === undefined ? undefined : script(each) }
   twins.set(text, twin)
   return twin
 }

@@ -1,0 +1,168 @@
+/** Puts Lua functions in where they are called, since in Redis's Lua a call costs as much as most of our functions do. */
+import { type CallExpression, type FunctionDeclaration, type Node, parse, type Statement } from 'luaparse'
+import { namesIn, sourceOf } from './lua-source.ts'
+
+interface Inlined {
+  readonly parameters: readonly string[]
+  readonly body: readonly Statement[]
+  /** Parameters and locals. */
+  readonly own: ReadonlySet<string>
+  readonly assigned: ReadonlySet<string>
+}
+
+/**
+ * The program with the functions that it defines at its top in the place of their calls, where a statement is nothing but such a
+ * call: `local a, b = f(x)`, `a, b = f(x)`, and `return f(x)` in such functions.
+ */
+export function inlined(program: string): string {
+  return new Inliner(program).text()
+}
+
+class Inliner {
+  readonly #program: string
+  readonly #functions = new Map<string, Inlined>()
+  /** Names that stand for something else in some place than at the top. */
+  readonly #inner = new Set<string>()
+  #results = 0
+
+  constructor(program: string) {
+    this.#program = program
+  }
+
+  text(): string {
+    const { body } = parse(this.#program, { ranges: true, luaVersion: '5.1' })
+    for (const statement of body) {
+      if (statement.type !== 'FunctionDeclaration')
+        for (const name of localsIn(childrenOf(statement))) this.#inner.add(name)
+      else this.#add(statement)
+    }
+    return body
+      .map((statement) => (isFunction(statement) ? this.#source(statement) : this.#render(statement)))
+      .join('\n')
+  }
+
+  #add({ identifier, parameters, body }: FunctionDeclaration): void {
+    const names = parameters.flatMap((parameter) => (parameter.type === 'Identifier' ? [parameter.name] : []))
+    const own = new Set([...names, ...localsIn(body)])
+    for (const name of own) this.#inner.add(name)
+    if (identifier?.type !== 'Identifier' || names.length < parameters.length || !endsInReturn(body)) return
+    this.#functions.set(identifier.name, { parameters: names, body, own, assigned: new Set(assignedIn(body)) })
+  }
+
+  /** @param targets where what is returned goes; `undefined` outside of functions */
+  #render(statement: Statement, targets?: readonly string[], isLast = false): string {
+    if (statement.type === 'LocalStatement' || statement.type === 'AssignmentStatement') {
+      const [init, second] = statement.init
+      const call = second === undefined ? this.#calls(init) : undefined
+      if (call === undefined) return this.#source(statement)
+      const names = statement.variables.map((variable) => this.#source(variable))
+      return this.#renderCall(call, names, statement.type === 'LocalStatement')
+    }
+    if (statement.type === 'IfStatement') {
+      const clauses = statement.clauses.map((clause, place) => {
+        const body = this.#renderAll(clause.body, targets)
+        if (clause.type === 'ElseClause') return `else\n${body}`
+        return `${place === 0 ? 'if' : 'elseif'} ${this.#source(clause.condition)} then\n${body}`
+      })
+      return `${clauses.join('\n')}\nend`
+    }
+    if (statement.type === 'ForNumericStatement') {
+      const { variable, start, end, step, body } = statement
+      const bounds = [start, end, ...(step === null ? [] : [step])].map((bound) => this.#source(bound)).join(', ')
+      return `for ${variable.name} = ${bounds} do\n${this.#renderAll(body)}\nend`
+    }
+    if (statement.type === 'ReturnStatement' && targets !== undefined) {
+      const [only, second] = statement.arguments
+      const call = second === undefined ? this.#calls(only) : undefined
+      const values = statement.arguments.map((value) => this.#source(value)).join(', ')
+      const given = call === undefined ? `${targets.join(', ')} = ${values}` : this.#renderCall(call, targets, false)
+      return isLast ? given : `${given}\nbreak`
+    }
+    return this.#source(statement)
+  }
+
+  #renderAll(body: readonly Statement[], targets?: readonly string[], isFunction = false): string {
+    return body.map((one, place) => this.#render(one, targets, isFunction && place === body.length - 1)).join('\n')
+  }
+
+  #renderCall(call: CallExpression, targets: readonly string[], areNew: boolean): string {
+    const name = this.#source(call.base)
+    const called = this.#functions.get(name)
+    if (called === undefined) throw new Error(`${name} is no function of the program`)
+    this.#checkFree(name, called)
+    const { parameters, body, own, assigned } = called
+    const hidden = targets.some((target) => own.has(target))
+    const into = hidden ? targets.map(() => `result${++this.#results}`) : targets
+    const bound = parameters.flatMap((parameter, place) => {
+      const argument = call.arguments[place]
+      const value = argument === undefined ? 'nil' : this.#source(argument)
+      return value === parameter && !assigned.has(parameter) ? [] : [{ parameter, value }]
+    })
+    const lines: string[] = []
+    if (areNew || hidden) lines.push(`local ${into.join(', ')}`)
+    lines.push('do')
+    if (bound.length > 0) {
+      lines.push(`local ${bound.map((one) => one.parameter).join(', ')} = ${bound.map((one) => one.value).join(', ')}`)
+    }
+    const text = this.#renderAll(body, into, true)
+    const leavesEarly = body.slice(0, -1).some((statement) => returnsIn(statement))
+    lines.push(...(leavesEarly ? ['repeat', text, 'until true'] : [text]), 'end')
+    if (hidden) lines.push(`${areNew ? 'local ' : ''}${targets.join(', ')} = ${into.join(', ')}`)
+    return lines.join('\n')
+  }
+
+  /** What a function names and does not define must be the same thing where it is put in. */
+  #checkFree(name: string, { body, own }: Inlined): void {
+    for (const free of namesIn(body)) {
+      if (!own.has(free) && this.#inner.has(free))
+        throw new Error(`${name} names ${free}, which is something else elsewhere`)
+    }
+  }
+
+  #calls(value: Node | undefined): CallExpression | undefined {
+    if (value?.type !== 'CallExpression' || value.base.type !== 'Identifier') return undefined
+    return this.#functions.has(value.base.name) ? value : undefined
+  }
+
+  #source(node: Node): string {
+    return sourceOf(this.#program, node)
+  }
+}
+
+function isFunction(statement: Statement): statement is FunctionDeclaration {
+  return statement.type === 'FunctionDeclaration'
+}
+
+function endsInReturn(body: readonly Statement[]): boolean {
+  return body.at(-1)?.type === 'ReturnStatement' && !body.some((statement) => loopsIn(statement))
+}
+
+function childrenOf(statement: Statement): readonly Statement[] {
+  if (statement.type === 'IfStatement') return statement.clauses.flatMap((clause): Statement[] => clause.body)
+  return 'body' in statement && Array.isArray(statement.body) ? statement.body : []
+}
+
+function returnsIn(statement: Statement): boolean {
+  return statement.type === 'ReturnStatement' || childrenOf(statement).some(returnsIn)
+}
+
+function loopsIn(statement: Statement): boolean {
+  return /^(For|While|Repeat|Do|Function)/.test(statement.type) || childrenOf(statement).some(loopsIn)
+}
+
+function* localsIn(body: readonly Statement[]): Iterable<string> {
+  for (const statement of body) {
+    if (statement.type === 'LocalStatement') for (const { name } of statement.variables) yield name
+    if (statement.type === 'ForNumericStatement') yield statement.variable.name
+    yield* localsIn(childrenOf(statement))
+  }
+}
+
+function* assignedIn(body: readonly Statement[]): Iterable<string> {
+  for (const statement of body) {
+    if (statement.type === 'AssignmentStatement') {
+      for (const variable of statement.variables) if (variable.type === 'Identifier') yield variable.name
+    }
+    yield* assignedIn(childrenOf(statement))
+  }
+}
