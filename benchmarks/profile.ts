@@ -8,8 +8,8 @@ import { parseArgs } from 'node:util'
 import { startRedis } from '../test/support/servers/redis.ts'
 import { CONTESTANTS, type ContestantName } from './contestants.ts'
 import { costPerDecision, measurementOf } from './harness/compare.ts'
-import { uniformKeys } from './harness/keys.ts'
-import { drive } from './harness/load.ts'
+import { keysOf } from './harness/keys.ts'
+import { drive, summaryOf } from './harness/load.ts'
 import { ServerMeter } from './harness/server-meter.ts'
 
 const { values, positionals } = parseArgs({
@@ -33,7 +33,7 @@ await using redis = await startRedis()
 await using meter = new ServerMeter([redis.port])
 const setting = { ports: [redis.port], limit: Number(values.limit), period: 86_400_000 }
 await using contestant = await CONTESTANTS[name](setting)
-const keys = uniformKeys(Number(values.keys))
+const keys = keysOf({ kind: 'uniform', count: Number(values.keys) })
 const load = { contestant, keys, inFlight: Number(values['in-flight']), count: Number(values.checks) }
 await drive(load)
 
@@ -47,7 +47,7 @@ const { result, cost } = await meter.measure(() => drive(load))
 const { profile } = await session.post('Profiler.stop')
 writeFileSync(values.output, JSON.stringify(profile))
 
-console.log({ ...measurementOf(result), ...costPerDecision(cost, result.decisions) })
+console.log({ ...measurementOf(summaryOf(result)), ...costPerDecision(cost, result.decisions) })
 // What scripts call is counted in their own time as well as here.
 console.log(String(await redis.command('INFO', 'commandstats')))
 

@@ -1,21 +1,11 @@
 /** Asks all contestants in turn, round by round, so that whatever the machine does meanwhile hits all alike. */
 import { type Row, rowOf } from './answer.ts'
 import type { Bench } from './bench.ts'
-import type { Contestant } from './contestant.ts'
+import type { Entrant } from './field.ts'
 import { ratios } from './figures.ts'
-import { collectGarbage } from './garbage.ts'
-import type { Keys } from './keys.ts'
-import { drive, type Load, type Run } from './load.ts'
+import type { Summary } from './load.ts'
 import { type Measurement, type MetricName, samplesOf } from './metrics.ts'
 import type { ServerCost, ServerMeter } from './server-meter.ts'
-
-export interface Entrant {
-  readonly name: string
-  readonly contestant: Contestant
-  readonly keys: Keys
-  /** What was varied. */
-  readonly at?: number | undefined
-}
 
 export interface CompareOptions {
   /** Callers that ask at the same time. */
@@ -37,8 +27,7 @@ export async function compare(bench: Bench, entrants: readonly Entrant[], option
   for (let round = 0; round < bench.rounds; round++) {
     // Who goes first changes, so that nobody always follows the same neighbour.
     for (const contest of rotated(contests, round)) {
-      collectGarbage()
-      contest.measurements.push(await measure(contest.load, options.meter))
+      contest.measurements.push(await measure(contest, options))
       bench.progress.step(contest.entrant.name)
     }
   }
@@ -59,41 +48,40 @@ export function ratio(row: Row, other: Row, metric: MetricName): number[] {
 
 interface Contest {
   readonly entrant: Entrant
-  readonly load: Load
+  /** Checks of a round. */
+  readonly count: number
   readonly measurements: Measurement[]
 }
 
 /** Doubles the load until it fills a round, which also lets the compiler do its work. */
-async function warmUp(bench: Bench, entrant: Entrant, { inFlight, sampling }: CompareOptions): Promise<Contest> {
-  const load = { ...entrant, inFlight, ...(sampling === undefined ? {} : { sampling }) }
+async function warmUp(bench: Bench, entrant: Entrant, options: CompareOptions): Promise<Contest> {
   let total = 0
-  for (let count = inFlight * 8; ; count *= 2) {
-    const { time } = await drive({ ...load, count })
+  for (let count = options.inFlight * 8; ; count *= 2) {
+    const { time } = await entrant.drive({ ...loadOf(options), count })
     total += time
     if (time >= bench.roundTime / 2 && total >= bench.warmUpTime) {
-      return { entrant, load: { ...load, count: Math.ceil((count * bench.roundTime) / time) }, measurements: [] }
+      return { entrant, count: Math.ceil((count * bench.roundTime) / time), measurements: [] }
     }
   }
 }
 
-async function measure(load: Load, meter: ServerMeter | undefined): Promise<Measurement> {
-  if (meter === undefined) return measurementOf(await drive(load))
-  const { result, cost } = await meter.measure(() => drive(load))
+/** Of a turn, goes before the clock runs: while the others had theirs, caches have forgotten this one. */
+const LEAD_IN = 1 / 3
+
+async function measure({ entrant, count }: Contest, options: CompareOptions): Promise<Measurement> {
+  await entrant.drive({ ...loadOf(options), count: Math.ceil(count * LEAD_IN), collects: true })
+  const work = (): Promise<Summary> => entrant.drive({ ...loadOf(options), count })
+  if (options.meter === undefined) return measurementOf(await work())
+  const { result, cost } = await options.meter.measure(work)
   return { ...measurementOf(result), ...costPerDecision(cost, result.decisions) }
 }
 
-export function measurementOf({ decisions, time, processorTime, latencies }: Run): Measurement {
-  return {
-    rate: (decisions / time) * 1000,
-    clientTime: (processorTime * 1000) / decisions,
-    ...(latencies.totalCount === 0
-      ? {}
-      : {
-          p50: latencies.getValueAtPercentile(50) / 1000,
-          p99: latencies.getValueAtPercentile(99) / 1000,
-          p999: latencies.getValueAtPercentile(99.9) / 1000,
-        }),
-  }
+function loadOf({ inFlight, sampling }: CompareOptions): { inFlight: number; sampling?: number } {
+  return sampling === undefined ? { inFlight } : { inFlight, sampling }
+}
+
+export function measurementOf({ decisions, time, processorTime, latencies }: Summary): Measurement {
+  return { rate: (decisions / time) * 1000, clientTime: (processorTime * 1000) / decisions, ...latencies }
 }
 
 export function costPerDecision(cost: ServerCost, decisions: number): Measurement {

@@ -35,6 +35,13 @@ export class Crew implements AsyncDisposable {
     return (await answers).map((text) => JSON.parse(text))
   }
 
+  /** Has the first process do a task. */
+  async ask<Name extends TaskName>(task: Tasks[Name]['task']): Promise<Tasks[Name]['answer']> {
+    const [answer] = await this.perform<Name>(1, () => task)
+    if (answer === undefined) throw new Error('The crew has no process')
+    return answer
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(
       this.#processes.map(async (child) => {

@@ -1,30 +1,90 @@
-/** The contestants of a question, set up and closed together. */
-import { CONTESTANTS, type ContestantName } from '../contestants.ts'
-import type { Entrant } from './compare.ts'
+/** The contestants of a question, each in a process of its own, as it would run in a service: what one leaves behind is not the others'. */
+import type { ContestantName } from '../contestants.ts'
 import type { Setting } from './contestant.ts'
-import type { Keys } from './keys.ts'
+import { Crew } from './crew.ts'
+import type { KeyOrder } from './keys.ts'
+import type { Summary } from './load.ts'
+import type { Measurement } from './metrics.ts'
+import type { DriveTask, OfferTask, Recruit } from './tasks.ts'
 
 /** Refuses nobody here, and a key that was asked for once lives on for four seconds, through the turns of the others. */
 export const ROOMY = { limit: 20_000, period: 86_400_000 } as const
 
-export interface Field extends AsyncDisposable {
+/** One row of a table. */
+export interface Variant {
+  readonly name: string
+  /** What was varied. */
+  readonly at?: number | undefined
+  readonly recruit: Recruit
+  readonly keys: KeyOrder
+}
+
+export class Entrant {
+  readonly name: string
+  readonly at: number | undefined
+  readonly #crew: Crew
+  readonly #variant: Variant
+
+  constructor(variant: Variant, crew: Crew) {
+    this.name = variant.name
+    this.at = variant.at
+    this.#variant = variant
+    this.#crew = crew
+  }
+
+  /** The same contestant, under what else is varied. */
+  varied(at: number): Entrant {
+    return new Entrant({ ...this.#variant, at }, this.#crew)
+  }
+
+  /** `keys`: others than its own. */
+  drive({ keys, ...load }: Omit<DriveTask, 'name' | 'recruit' | 'keys'> & { keys?: KeyOrder }): Promise<Summary> {
+    const { recruit } = this.#variant
+    return this.#crew.ask<'drive'>({ name: 'drive', recruit, keys: keys ?? this.#variant.keys, ...load })
+  }
+
+  offer(rate: number, duration: number): Promise<Measurement> {
+    const { recruit, keys } = this.#variant
+    const task: OfferTask = { name: 'offer', recruit, keys, rate, duration }
+    return this.#crew.ask<'offer'>(task)
+  }
+}
+
+export class Field implements AsyncDisposable {
   readonly entrants: readonly Entrant[]
-}
+  readonly #crews: readonly Crew[]
 
-/** Each has a database of its own, since some write the user's key as it is; a cluster has but one. */
-export async function openField(names: readonly ContestantName[], setting: Setting, keys: Keys): Promise<Field> {
-  const single = setting.ports.length <= 1
-  const opening = names.map(async (name, index) => {
-    return { name, contestant: await CONTESTANTS[name](single ? { ...setting, database: index } : setting), keys }
-  })
-  return closing(await Promise.all(opening))
-}
+  private constructor(entrants: readonly Entrant[], crews: readonly Crew[]) {
+    this.entrants = entrants
+    this.#crews = crews
+  }
 
-export function closing(entrants: readonly Entrant[]): Field {
-  return {
-    entrants,
-    async [Symbol.asyncDispose]() {
-      await Promise.all(entrants.map(({ contestant }) => contestant[Symbol.asyncDispose]()))
-    },
+  /** Each contestant has a database of its own, since some write the user's key as it is; a cluster has but one. */
+  static open(names: readonly ContestantName[], setting: Setting, keys: KeyOrder): Promise<Field> {
+    const single = setting.ports.length <= 1
+    return Field.of(
+      names.map((name, database) => {
+        const recruit = { contestant: name, setting: single ? { ...setting, database } : setting }
+        return { name, recruit, keys }
+      }),
+    )
+  }
+
+  /** Variants of one contestant share its process. */
+  static async of(variants: readonly Variant[]): Promise<Field> {
+    const names = [...new Set(variants.map(({ recruit }) => recruit.contestant))]
+    const crews = await Promise.all(names.map(() => Crew.start(1)))
+    const entrants: Entrant[] = []
+    for (const variant of variants) {
+      const crew = crews[names.indexOf(variant.recruit.contestant)]
+      if (crew === undefined) throw new Error(`${variant.name} has no process`)
+      await crew.open(variant.recruit)
+      entrants.push(new Entrant(variant, crew))
+    }
+    return new Field(entrants, crews)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#crews.map((crew) => crew[Symbol.asyncDispose]()))
   }
 }

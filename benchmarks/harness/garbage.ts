@@ -3,5 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 setFlagsFromString('--expose-gc')
+// Else what was compiled for a contestant is thrown away while the others have their turns.
+setFlagsFromString('--no-flush-bytecode')
 
 export const collectGarbage: () => void = runInNewContext('gc')

@@ -1,23 +1,58 @@
-/** Which keys are asked for, in which order: made before the clock runs, and the same for all contestants of a run. */
+/** Which keys are asked for, in which order: made before the clock runs, and the same for all contestants of a question. */
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 
 /** The key of the check of this number. */
 export type Keys = (index: number) => string
 
+/** Keys as a process is told of them. */
+export type KeyOrder =
+  /** Each key as likely as any other. */
+  | { readonly kind: 'uniform'; readonly count: number }
+  /** The key of rank r is asked for in proportion to 1 / r, as users and pages are. */
+  | { readonly kind: 'zipf'; readonly count: number }
+  | { readonly kind: 'one' }
+  /** Every key so many times, in order, made anew so that whoever keeps it pays for it. */
+  | { readonly kind: 'fresh'; readonly times: number }
+
 /** As many checks as a round may hold before the order repeats. */
 const LENGTH = 1 << 18
+const SEED = 1
+const RANGE = 2 ** 31
 
-export function keyName(index: number): string {
+const known = new Map<string, Keys>()
+
+export function keysOf(order: KeyOrder): Keys {
+  const name = JSON.stringify(order)
+  const keys = known.get(name) ?? made(order)
+  known.set(name, keys)
+  return keys
+}
+
+function made(order: KeyOrder): Keys {
+  switch (order.kind) {
+    case 'uniform':
+      return uniformKeys(order.count)
+    case 'zipf':
+      return zipfKeys(order.count)
+    case 'one':
+      return repeated(namesOf(1))
+    case 'fresh':
+      return (index) => keyName(Math.floor(index / order.times))
+  }
+}
+
+function keyName(index: number): string {
   return `user:${String(index).padStart(7, '0')}`
 }
 
-/** Each key as likely as any other. */
-export function uniformKeys(count: number): Keys {
+function uniformKeys(count: number): Keys {
   const names = namesOf(count)
-  return repeated(Array.from({ length: LENGTH }, () => pick(names, Math.floor(Math.random() * count))))
+  const random = xoroshiro128plus(SEED)
+  return repeated(Array.from({ length: LENGTH }, () => pick(names, uniformInt(random, 0, count - 1))))
 }
 
-/** The key of rank r is asked for in proportion to 1 / r, as users and pages are. */
-export function zipfKeys(count: number): Keys {
+function zipfKeys(count: number): Keys {
   const names = namesOf(count)
   const cumulative: number[] = []
   let sum = 0
@@ -25,17 +60,9 @@ export function zipfKeys(count: number): Keys {
     sum += 1 / rank
     cumulative.push(sum)
   }
-  return repeated(Array.from({ length: LENGTH }, () => pick(names, firstAbove(cumulative, Math.random() * sum))))
-}
-
-export function oneKey(): Keys {
-  const name = keyName(0)
-  return () => name
-}
-
-/** Every key once, in order, made anew so that whoever keeps it pays for it. */
-export function freshKeys(): Keys {
-  return keyName
+  const random = xoroshiro128plus(SEED)
+  const draw = (): number => (uniformInt(random, 0, RANGE - 1) / RANGE) * sum
+  return repeated(Array.from({ length: LENGTH }, () => pick(names, firstAbove(cumulative, draw()))))
 }
 
 function namesOf(count: number): string[] {
@@ -43,7 +70,7 @@ function namesOf(count: number): string[] {
 }
 
 function repeated(sequence: readonly string[]): Keys {
-  return (index) => pick(sequence, index % LENGTH)
+  return (index) => pick(sequence, index % sequence.length)
 }
 
 function pick(names: readonly string[], index: number): string {

@@ -26,6 +26,23 @@ export interface Run {
   readonly latencies: Histogram
 }
 
+/** A run as another process is told of it. */
+export interface Summary {
+  readonly decisions: number
+  /** Milliseconds. */
+  readonly time: number
+  /** Milliseconds. */
+  readonly processorTime: number
+  /** Microseconds; `undefined` where none was taken. */
+  readonly latencies?: { readonly p50: number; readonly p99: number; readonly p999: number }
+}
+
+export function summaryOf({ decisions, time, processorTime, latencies }: Run): Summary {
+  const at = (percentile: number): number => latencies.getValueAtPercentile(percentile) / 1000
+  const taken = latencies.totalCount > 0 ? { latencies: { p50: at(50), p99: at(99), p999: at(99.9) } } : {}
+  return { decisions, time, processorTime, ...taken }
+}
+
 export async function drive(load: Load): Promise<Run> {
   const latencies = build({ highestTrackableValue: 60e9, numberOfSignificantValueDigits: 3, bitBucketSize: 32 })
   const processorStart = process.cpuUsage()

@@ -1,14 +1,18 @@
 /** What a process of a crew can be told to do, and what it answers. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type OnrushOptions, openOnrush } from '../contestants/onrush.ts'
 import { CONTESTANTS, type ContestantName } from '../contestants.ts'
 import type { Contestant, Setting } from './contestant.ts'
 import { collectGarbage } from './garbage.ts'
-import { keyName, uniformKeys } from './keys.ts'
-import { drive } from './load.ts'
+import { type KeyOrder, keysOf } from './keys.ts'
+import { drive, type Load, type Run, type Summary, summaryOf } from './load.ts'
+import type { Measurement } from './metrics.ts'
+import { offer } from './offer.ts'
 
 export interface Tasks {
   open: { task: OpenTask; answer: undefined }
-  drive: { task: DriveTask; answer: DriveAnswer }
+  drive: { task: DriveTask; answer: Summary }
+  offer: { task: OfferTask; answer: Measurement }
   saturate: { task: SaturateTask; answer: SaturateAnswer }
   fill: { task: FillTask; answer: FillAnswer }
 }
@@ -20,6 +24,8 @@ export type Task = Tasks[TaskName]['task']
 export interface Recruit {
   readonly contestant: ContestantName
   readonly setting: Setting
+  /** Of onrush, where it is set up in another way than contestants are. */
+  readonly options?: OnrushOptions
 }
 
 /** Only sets the contestant up, so that the next task need not. */
@@ -28,22 +34,24 @@ export interface OpenTask {
   readonly recruit: Recruit
 }
 
-/** Asks for keys at random. */
-export interface DriveTask {
+/** Asks as a load says. */
+export interface DriveTask extends Omit<Load, 'contestant' | 'keys'> {
   readonly name: 'drive'
   readonly recruit: Recruit
-  readonly keys: number
-  readonly inFlight: number
-  /** Milliseconds. */
-  readonly duration: number
+  readonly keys: KeyOrder
+  /** Whether garbage is collected first: what was there before must not be charged to what comes now. Default false. */
+  readonly collects?: boolean
 }
 
-export interface DriveAnswer {
-  readonly decisions: number
+/** Asks at a fixed rate. */
+export interface OfferTask {
+  readonly name: 'offer'
+  readonly recruit: Recruit
+  readonly keys: KeyOrder
+  /** Checks a second. */
+  readonly rate: number
   /** Milliseconds. */
-  readonly time: number
-  /** Milliseconds. */
-  readonly processorTime: number
+  readonly duration: number
 }
 
 /** Asks for one key: a single time, then after a pause as fast as it can. */
@@ -98,7 +106,9 @@ export async function perform(task: Task): Promise<Tasks[TaskName]['answer']> {
     case 'open':
       return undefined
     case 'drive':
-      return driveAtRandom(contestant, task)
+      return summaryOf(await driveAlone(contestant, task))
+    case 'offer':
+      return offer({ contestant, keys: keysOf(task.keys), rate: task.rate, duration: task.duration })
     case 'saturate':
       return saturate(contestant, task)
     case 'fill':
@@ -110,14 +120,16 @@ function open(recruit: Recruit): Promise<Contestant> {
   const name = JSON.stringify(recruit)
   const known = opened.get(name)
   if (known !== undefined) return known
-  const opening = CONTESTANTS[recruit.contestant](recruit.setting)
+  const { contestant, setting, options } = recruit
+  const opening = options === undefined ? CONTESTANTS[contestant](setting) : openOnrush(setting, options)
   opened.set(name, opening)
   return opening
 }
 
-async function driveAtRandom(contestant: Contestant, { keys, inFlight, duration }: DriveTask): Promise<DriveAnswer> {
-  const { decisions, time, processorTime } = await drive({ contestant, keys: uniformKeys(keys), inFlight, duration })
-  return { decisions, time, processorTime }
+function driveAlone(contestant: Contestant, { name, recruit, keys, collects, ...load }: DriveTask): Promise<Run> {
+  const order = keysOf(keys)
+  if (collects) collectGarbage()
+  return drive({ ...load, contestant, keys: order })
 }
 
 async function saturate(contestant: Contestant, task: SaturateTask): Promise<SaturateAnswer> {
@@ -146,7 +158,7 @@ async function fill(contestant: Contestant, { keys, inFlight, duration }: FillTa
   collectGarbage()
   const before = process.memoryUsage()
   // Names are made anew, so that whoever keeps one pays for it.
-  const load = { contestant, keys: (index: number) => keyName(index >>> 1), inFlight, count: keys * 2, duration }
+  const load = { contestant, keys: keysOf({ kind: 'fresh', times: 2 }), inFlight, count: keys * 2, duration }
   const { decisions } = await drive(load)
   collectGarbage()
   const after = process.memoryUsage()

@@ -2,8 +2,7 @@
 import { startCluster } from '../../test/support/servers/cluster.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare } from '../harness/compare.ts'
-import { openField, ROOMY } from '../harness/field.ts'
-import { uniformKeys } from '../harness/keys.ts'
+import { Field, ROOMY } from '../harness/field.ts'
 import { ServerMeter } from '../harness/server-meter.ts'
 
 const KEYS = 10_000
@@ -19,10 +18,10 @@ export const cluster: Question = {
     await using servers = await startCluster({ masters: 3, replicas: 0 })
     const ports = servers.addresses.map(({ port }) => port)
     await using meter = new ServerMeter(ports)
-    await using field = await openField(
+    await using field = await Field.open(
       ['onrush', 'onrush shards', PEER, 'redis-gcra', 'INCR'],
       { ports, ...ROOMY },
-      uniformKeys(KEYS),
+      { kind: 'uniform', count: KEYS },
     )
     const rows = await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter })
     return {

@@ -1,10 +1,8 @@
 /** What the rest of a service feels: how busy its event loop is, and how late its timers are. */
 import type { Question } from '../harness/bench.ts'
 import { against } from '../harness/compare.ts'
-import { openField, ROOMY } from '../harness/field.ts'
-import { uniformKeys } from '../harness/keys.ts'
+import { Field, ROOMY } from '../harness/field.ts'
 import { type Measurement, samplesOf } from '../harness/metrics.ts'
-import { offer } from '../harness/offer.ts'
 
 const KEYS = 10_000
 const RATE = 15_000
@@ -15,16 +13,16 @@ export const eventLoop: Question = {
   title: 'The event loop under load',
   about: '15,000 checks a second of 10,000 keys in one process, however long the answers take.',
   async ask(bench) {
-    await using field = await openField(
+    await using field = await Field.open(
       ['onrush', PEER, 'rate-limit-redis', 'redis-gcra', 'INCR'],
       { ports: [bench.redis.port], ...ROOMY },
-      uniformKeys(KEYS),
+      { kind: 'uniform', count: KEYS },
     )
     const contests = field.entrants.map((entrant) => ({ entrant, measurements: [] as Measurement[] }))
     bench.progress.expect(contests.length * (bench.rounds + 1))
     for (let round = -1; round < bench.rounds; round++) {
       for (const { entrant, measurements } of contests) {
-        const measurement = await offer({ ...entrant, rate: RATE, duration: bench.roundTime * 2 })
+        const measurement = await entrant.offer(RATE, bench.roundTime * 2)
         // The first is for the compiler.
         if (round >= 0) measurements.push(measurement)
         bench.progress.step(entrant.name)

@@ -1,17 +1,14 @@
 /** Whether a decision costs more when there is more of something: keys, units in a limit, layers, units in a request. */
-import { type OnrushOptions, openOnrush } from '../contestants/onrush.ts'
+import type { OnrushOptions } from '../contestants/onrush.ts'
 import { type Row, rowOf, type Section } from '../harness/answer.ts'
 import type { Bench, Question } from '../harness/bench.ts'
-import { compare, type Entrant, ratio } from '../harness/compare.ts'
-import type { Setting } from '../harness/contestant.ts'
-import { closing, ROOMY } from '../harness/field.ts'
-import { keyName, uniformKeys } from '../harness/keys.ts'
-import { drive } from '../harness/load.ts'
+import { compare, ratio } from '../harness/compare.ts'
+import { type Entrant, Field, ROOMY, type Variant } from '../harness/field.ts'
 
 const IN_FLIGHT = 512
 
-/** One contestant of a section. */
-interface Variant {
+/** One way to set onrush up. */
+interface Kind {
   readonly name: string
   readonly at: number
   readonly options?: OnrushOptions
@@ -56,21 +53,21 @@ export const growth: Question = {
 }
 
 /** A key lives on for the 43 s that one unit takes to come back. */
-function keysVariant(keys: number): Variant {
+function keysVariant(keys: number): Kind {
   return { name: 'onrush', at: keys, ...ROOMY, limit: 2000, keys }
 }
 
 /** Keys that ask for more than the smaller limits allow. */
-function limitVariant(name: 'onrush' | 'onrush moving window', limit: number): Variant {
+function limitVariant(name: 'onrush' | 'onrush moving window', limit: number): Kind {
   const options: OnrushOptions = name === 'onrush' ? {} : { algorithm: 'moving window' }
   return { name, at: limit, options, limit, period: 10_000, keys: 100 }
 }
 
-function layersVariant(layers: number): Variant {
+function layersVariant(layers: number): Kind {
   return { name: 'onrush', at: layers, options: { layers }, ...ROOMY, keys: 1000 }
 }
 
-function quantityVariant(quantity: number): Variant {
+function quantityVariant(quantity: number): Kind {
   return { name: 'onrush', at: quantity, options: { quantity }, ...ROOMY, limit: quantity * ROOMY.limit, keys: 1000 }
 }
 
@@ -79,15 +76,11 @@ async function section(
   bench: Bench,
   name: string,
   varied: string,
-  variants: readonly Variant[],
+  kinds: readonly Kind[],
   filled = false,
 ): Promise<Section> {
   await bench.meter.flush()
-  await using field = closing(
-    await Promise.all(
-      variants.map((variant, index) => open(variant, { ports: [bench.redis.port], database: index, ...variant })),
-    ),
-  )
+  await using field = await Field.of(kinds.map((kind, database) => variantOf(kind, bench.redis.port, database)))
   if (filled) await fill(bench, field.entrants)
   const rows = await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter: bench.meter })
   return {
@@ -100,15 +93,16 @@ async function section(
   }
 }
 
-async function open({ name, at, options, keys }: Variant, setting: Setting): Promise<Entrant> {
-  return { name, at, contestant: await openOnrush(setting, options), keys: uniformKeys(keys) }
+function variantOf({ name, at, keys, options = {}, limit, period }: Kind, port: number, database: number): Variant {
+  const setting = { ports: [port], database, limit, period }
+  return { name, at, recruit: { contestant: 'onrush', setting, options }, keys: { kind: 'uniform', count: keys } }
 }
 
 async function fill(bench: Bench, entrants: readonly Entrant[]): Promise<void> {
   bench.progress.expect(entrants.length)
-  for (const { name, contestant, at = 0 } of entrants) {
-    await drive({ contestant, keys: keyName, inFlight: IN_FLIGHT, count: at })
-    bench.progress.step(name)
+  for (const entrant of entrants) {
+    await entrant.drive({ keys: { kind: 'fresh', times: 1 }, inFlight: IN_FLIGHT, count: entrant.at ?? 0 })
+    bench.progress.step(entrant.name)
   }
 }
 

@@ -2,8 +2,7 @@
 import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'
-import { openField } from '../harness/field.ts'
-import { oneKey } from '../harness/keys.ts'
+import { Field } from '../harness/field.ts'
 
 const IN_FLIGHT = 512
 const PEER = 'rate-limiter-flexible'
@@ -13,10 +12,10 @@ export const hotKey: Question = {
   title: 'One hot key',
   about: '512 checks of one key in flight in one process, none refused.',
   async ask(bench) {
-    await using field = await openField(
+    await using field = await Field.open(
       ['onrush', PEER, 'rate-limit-redis', 'redis-gcra', 'GCRA EVALSHA', 'INCR', 'INCR autopipelining'],
       { ports: [bench.redis.port], limit: 30_000_000, period: 60_000 },
-      oneKey(),
+      { kind: 'one' },
     )
     const rows = against(await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter: bench.meter }), PEER)
     return {

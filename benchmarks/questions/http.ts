@@ -21,7 +21,8 @@ import { loadBuild } from '../harness/build.ts'
 import { against, measurementOf } from '../harness/compare.ts'
 import { ROOMY } from '../harness/field.ts'
 import { collectGarbage } from '../harness/garbage.ts'
-import { uniformKeys } from '../harness/keys.ts'
+import { keysOf } from '../harness/keys.ts'
+import { summaryOf } from '../harness/load.ts'
 import { type Measurement, type MetricName, samplesOf } from '../harness/metrics.ts'
 
 const FILE = fileURLToPath(import.meta.url)
@@ -198,7 +199,7 @@ async function measure(service: Service, connections: number, duration: number):
   })
   if (errors + non2xx > 0) throw new Error(`${service.name} failed ${errors + non2xx} requests`)
   const processorTime = (await service.processorTime()) - processorStart
-  return measurementOf({ decisions, time: last - start, processorTime, latencies })
+  return measurementOf(summaryOf({ decisions, time: last - start, processorTime, latencies }))
 }
 
 function rowOfContest({ service, connections, measurements }: Contest): Row {
@@ -256,7 +257,7 @@ async function serve([frameworkName, name = '', redisPort]: readonly string[]): 
 
 /** Every request is another user's: a function that hands out their keys. */
 function keyOfNext(): () => string {
-  const keys = uniformKeys(KEYS)
+  const keys = keysOf({ kind: 'uniform', count: KEYS })
   let next = 0
   return () => keys(next++)
 }

@@ -2,8 +2,7 @@
 import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'
-import { openField } from '../harness/field.ts'
-import { uniformKeys } from '../harness/keys.ts'
+import { Field } from '../harness/field.ts'
 
 const KEYS = 10_000
 const PEER = 'RateLimiterMemory'
@@ -13,10 +12,10 @@ export const localStores: Question = {
   title: 'In-process stores',
   about: '10,000 keys in the memory of the process, one check after another, none refused.',
   async ask(bench) {
-    await using field = await openField(
+    await using field = await Field.open(
       ['onrush checkSync', 'onrush checkSync, TlruCacheStore', 'onrush check', PEER, 'nothing'],
       { ports: [], limit: 1_000_000, period: 3_600_000 },
-      uniformKeys(KEYS),
+      { kind: 'uniform', count: KEYS },
     )
     const rows = against(await compare(bench, field.entrants, { inFlight: 1 }), PEER)
     const peer = rowOf(rows, PEER)

@@ -2,8 +2,7 @@
 import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'
-import { openField, ROOMY } from '../harness/field.ts'
-import { uniformKeys } from '../harness/keys.ts'
+import { Field, ROOMY } from '../harness/field.ts'
 
 const KEYS = 10_000
 const PEER = 'GCRA EVALSHA'
@@ -13,10 +12,10 @@ export const loneCaller: Question = {
   title: 'A lone caller',
   about: 'One check after another, each asked when the one before is answered.',
   async ask(bench) {
-    await using field = await openField(
+    await using field = await Field.open(
       ['onrush', PEER, 'rate-limiter-flexible', 'rate-limit-redis', 'redis-gcra', 'INCR'],
       { ports: [bench.redis.port], ...ROOMY },
-      uniformKeys(KEYS),
+      { kind: 'uniform', count: KEYS },
     )
     const rows = await compare(bench, field.entrants, { inFlight: 1, sampling: 1, meter: bench.meter })
     return {

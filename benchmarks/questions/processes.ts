@@ -57,7 +57,13 @@ export const processes: Question = {
 async function measure(bench: Bench, crew: Crew, recruit: Recruit, size: number): Promise<Measurement> {
   const { result, cost } = await bench.meter.measure(() =>
     crew.perform<'drive'>(size, () => {
-      return { name: 'drive', recruit, keys: KEYS, inFlight: IN_FLIGHT, duration: bench.roundTime }
+      return {
+        name: 'drive',
+        recruit,
+        keys: { kind: 'uniform', count: KEYS },
+        inFlight: IN_FLIGHT,
+        duration: bench.roundTime,
+      }
     }),
   )
   const decisions = result.reduce((sum, answer) => sum + answer.decisions, 0)

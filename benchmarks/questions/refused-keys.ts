@@ -2,9 +2,7 @@
 import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'
-import { openField } from '../harness/field.ts'
-import { keyName, uniformKeys } from '../harness/keys.ts'
-import { drive } from '../harness/load.ts'
+import { Field } from '../harness/field.ts'
 
 const KEYS = 10_000
 const IN_FLIGHT = 512
@@ -16,13 +14,13 @@ export const refusedKeys: Question = {
   about:
     '10,000 keys that have nothing left, 512 checks in flight in one process, all refused; with and without a memory of who is refused (denyCache, inMemoryBlockOnConsumed).',
   async ask(bench) {
-    await using field = await openField(
+    await using field = await Field.open(
       ['onrush denyCache', 'onrush', PEER, 'rate-limiter-flexible', 'GCRA EVALSHA', 'nothing'],
       { ports: [bench.redis.port], limit: 1, period: 3_600_000 },
-      uniformKeys(KEYS),
+      { kind: 'uniform', count: KEYS },
     )
-    for (const { contestant } of field.entrants) {
-      await drive({ contestant, keys: (index) => keyName(index >>> 1), inFlight: IN_FLIGHT, count: KEYS * 2 })
+    for (const entrant of field.entrants) {
+      await entrant.drive({ keys: { kind: 'fresh', times: 2 }, inFlight: IN_FLIGHT, count: KEYS * 2 })
     }
     const rows = against(await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter: bench.meter }), PEER)
     return {

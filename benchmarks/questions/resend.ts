@@ -2,8 +2,7 @@
 import type { Row } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare } from '../harness/compare.ts'
-import { openField, ROOMY } from '../harness/field.ts'
-import { uniformKeys } from '../harness/keys.ts'
+import { Field, ROOMY } from '../harness/field.ts'
 
 const KEYS = 10_000
 /** As many callers are answered together, and ask together again: so they make one call. */
@@ -16,14 +15,14 @@ export const resend: Question = {
   about: 'With and without `resend`, by how many checks there are in a call; one call after another.',
   async ask(full) {
     const bench = { ...full, roundTime: full.roundTime / 2, warmUpTime: full.warmUpTime / 2 }
-    await using field = await openField(
+    await using field = await Field.open(
       [PEER, 'onrush resend'],
       { ports: [bench.redis.port], ...ROOMY },
-      uniformKeys(KEYS),
+      { kind: 'uniform', count: KEYS },
     )
     const rows: Row[] = []
     for (const checks of CHECKS) {
-      const entrants = field.entrants.map((entrant) => ({ ...entrant, at: checks }))
+      const entrants = field.entrants.map((entrant) => entrant.varied(checks))
       rows.push(...(await compare(bench, entrants, { inFlight: checks, sampling: checks, meter: bench.meter })))
     }
     return {

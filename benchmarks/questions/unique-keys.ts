@@ -3,8 +3,8 @@
 import { rowOf, type Section } from '../harness/answer.ts'
 import type { Bench, Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'
-import { openField, ROOMY } from '../harness/field.ts'
-import { type Keys, uniformKeys, zipfKeys } from '../harness/keys.ts'
+import { Field, ROOMY } from '../harness/field.ts'
+import type { KeyOrder } from '../harness/keys.ts'
 
 const KEYS = 10_000
 const IN_FLIGHT = 512
@@ -17,14 +17,14 @@ export const uniqueKeys: Question = {
   title: 'Many keys',
   about: '10,000 keys, 512 checks in flight in one process, none refused.',
   async ask(bench) {
-    const uniform = await section(bench, 'uniform', 'Each key as likely as any other', ROOMY, uniformKeys(KEYS))
-    const zipf = await section(
-      bench,
-      'zipf',
-      'Keys by Zipf: the first is asked for in a tenth of all checks',
-      HOT,
-      zipfKeys(KEYS),
-    )
+    const uniform = await section(bench, 'uniform', 'Each key as likely as any other', ROOMY, {
+      kind: 'uniform',
+      count: KEYS,
+    })
+    const zipf = await section(bench, 'zipf', 'Keys by Zipf: the first is asked for in a tenth of all checks', HOT, {
+      kind: 'zipf',
+      count: KEYS,
+    })
     const us = rowOf(uniform.rows, 'onrush')
     const peer = rowOf(uniform.rows, PEER)
     return {
@@ -52,10 +52,10 @@ async function section(
   name: string,
   title: string,
   quota: { limit: number; period: number },
-  keys: Keys,
+  keys: KeyOrder,
 ): Promise<Section> {
   await bench.meter.flush()
-  await using field = await openField(
+  await using field = await Field.open(
     ['onrush', PEER, 'rate-limit-redis', 'redis-gcra', 'GCRA EVALSHA', 'INCR', 'INCR autopipelining', 'nothing'],
     { ports: [bench.redis.port], ...quota },
     keys,

@@ -1,6 +1,7 @@
 /** Commands of their own, apart from checks: each is given up when its time is over. */
 import { type StoreError, StoreTimeoutError } from '../errors.ts'
 import type { RedisConnection } from './connection.ts'
+import { Row } from './row.ts'
 import { unavailable } from './unavailable.ts'
 
 interface Errand {
@@ -11,7 +12,7 @@ interface Errand {
 
 export class Errands {
   readonly #connection: RedisConnection
-  readonly #errands = new Set<Errand>()
+  readonly #errands = new Row<Errand>()
 
   constructor(connection: RedisConnection) {
     this.#connection = connection
@@ -26,7 +27,7 @@ export class Errands {
     let errand: Errand | undefined
     const late = new Promise<never>((_, reject) => {
       errand = { askedAt, reject, sent: false }
-      this.#errands.add(errand)
+      this.#errands.take(errand)
     })
     try {
       await Promise.race([this.#opened(), late])
@@ -35,7 +36,7 @@ export class Errands {
     } catch (error) {
       throw unavailable(error)
     } finally {
-      if (errand !== undefined) this.#errands.delete(errand)
+      if (errand !== undefined) this.#errands.release(errand)
     }
   }
 
@@ -43,7 +44,7 @@ export class Errands {
   expire(latest: number, timeout: number): { oldest: number; unanswered: boolean } {
     let oldest = Number.POSITIVE_INFINITY
     let unanswered = false
-    for (const { askedAt, reject, sent } of this.#errands) {
+    for (const { askedAt, reject, sent } of this.#errands.items()) {
       if (askedAt > latest) oldest = Math.min(oldest, askedAt)
       else {
         unanswered ||= sent

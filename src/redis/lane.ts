@@ -1,5 +1,6 @@
 /** The calls of one node: how many may be under way, and what waits to leave. */
 import { type Batch, MAXIMUM_KEYS } from './batch.ts'
+import { Row } from './row.ts'
 
 /** Calls under way of what may share one. Measured: one loses a third of the throughput, eight a tenth. */
 export const MAXIMUM_CALLS = 3
@@ -11,9 +12,7 @@ export class Lane {
   readonly waiting: Batch[] = []
   /** Since when calls are under way and none has returned, in ms of `performance.now`. */
   silentSince: number | undefined
-  /** A row of which places are taken again, for the tables of a set that never rests keep alive for the garbage collector what has left it. */
-  readonly #underWay: (Batch | undefined)[] = []
-  readonly #free: number[] = []
+  readonly #underWay = new Row<Batch>()
   #keys = 0
 
   constructor(node: string) {
@@ -21,7 +20,7 @@ export class Lane {
   }
 
   get isIdle(): boolean {
-    return this.waiting.length === 0 && this.#free.length === this.#underWay.length
+    return this.waiting.length === 0 && this.#underWay.size === 0
   }
 
   /** The first that may leave now: in a cluster, other slots' calls go past those whose own are all under way. */
@@ -33,20 +32,16 @@ export class Lane {
   }
 
   take(batch: Batch): void {
-    this.#underWay[this.#free.pop() ?? this.#underWay.length] = batch
+    this.#underWay.take(batch)
     this.#keys += batch.weight
   }
 
   /** Its reply may come when it has been given up, and its place taken by another. */
   release(batch: Batch): void {
-    const place = this.#underWay.indexOf(batch)
-    if (place < 0) return
-    this.#underWay[place] = undefined
-    this.#free.push(place)
-    this.#keys -= batch.weight
+    if (this.#underWay.release(batch)) this.#keys -= batch.weight
   }
 
   underWay(): Batch[] {
-    return this.#underWay.filter((batch) => batch !== undefined)
+    return this.#underWay.items()
   }
 }

@@ -1,6 +1,7 @@
 /** Where requests gather that may share a call. */
 import { Batch } from './batch.ts'
 import { type Lane, MAXIMUM_CALLS } from './lane.ts'
+import { Row } from './row.ts'
 import { expire, type Waiter } from './waiter.ts'
 
 /** Puts a request into a batch; false where it must go into a later one. */
@@ -30,7 +31,7 @@ export class Place {
   /** The batch that still takes requests in. */
   #open: Batch | undefined
   /** Calls under way, each by its number. */
-  readonly #underWay: (Batch | undefined)[] = Array.from({ length: MAXIMUM_CALLS })
+  readonly #underWay = new Row<Batch>()
   readonly #gates = new Map<string, Gate>()
 
   constructor(lane: Lane, tag: string) {
@@ -39,7 +40,7 @@ export class Place {
   }
 
   get hasRoom(): boolean {
-    return this.#underWay.includes(undefined)
+    return this.#underWay.size < MAXIMUM_CALLS
   }
 
   /** True when nothing gathers here: what is asked next may as well gather elsewhere. */
@@ -64,16 +65,13 @@ export class Place {
 
   /** The batch is under way from now on; answers its number, which no other has until it is released. */
   send(batch: Batch): number {
-    const number = this.#underWay.indexOf(undefined)
-    this.#underWay[number] = batch
     this.lane.take(batch)
-    return number
+    return this.#underWay.take(batch)
   }
 
   /** Makes room for the next call. */
   release(batch: Batch): void {
-    const number = this.#underWay.indexOf(batch)
-    if (number >= 0) this.#underWay[number] = undefined
+    this.#underWay.release(batch)
     this.lane.release(batch)
   }
 
@@ -139,7 +137,7 @@ export class Place {
   /** A call with the key that is on its way, or will be before the open batch. */
   #earlier(key: string): Batch | undefined {
     return (
-      this.#underWay.find((batch) => batch?.holds(key)) ??
+      this.#underWay.items().find((batch) => batch.holds(key)) ??
       this.lane.waiting.find((batch) => batch.place === this && batch !== this.#open && batch.holds(key))
     )
   }

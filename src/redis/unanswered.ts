@@ -1,5 +1,6 @@
 /** What becomes of commands that are under way when an ioredis client loses its connection: that depends on its options. */
 import type { IoredisClient } from './connection.ts'
+import { Row } from './row.ts'
 
 const warned = new WeakSet<IoredisClient>()
 
@@ -28,7 +29,7 @@ export function forgets({ isCluster, options }: IoredisClient): boolean {
 /** Fails what is under way when the connection is lost, for a client that does not. */
 export class Unanswered {
   static readonly #known = new WeakMap<IoredisClient, Unanswered>()
-  readonly #fail = new Set<(error: Error) => void>()
+  readonly #fail = new Row<(error: Error) => void>()
 
   /** That of a client: one for all stores on it. */
   static of(client: IoredisClient): Unanswered {
@@ -39,14 +40,14 @@ export class Unanswered {
 
   private constructor(client: IoredisClient) {
     client.on('close', () => {
-      for (const fail of this.#fail) fail(new Error('the connection is closed'))
+      for (const fail of this.#fail.items()) fail(new Error('the connection is closed'))
     })
   }
 
   watch(reply: Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#fail.add(reject)
-      reply.then(resolve, reject).finally(() => this.#fail.delete(reject))
+      this.#fail.take(reject)
+      reply.then(resolve, reject).finally(() => this.#fail.release(reject))
     })
   }
 }

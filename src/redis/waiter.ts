@@ -9,8 +9,11 @@ export interface Told {
   readonly turn?: Turn
 }
 
-/** Settled once; then `resolve` and `reject` do nothing more. */
-export interface Waiter {
+/**
+ * Settled once; then `resolve` and `reject` do nothing more. A class, for V8 may come to make the objects of a literal among the
+ * old ones, where each keeps alive what it knows until all garbage is collected.
+ */
+export class Waiter {
   readonly resolve: (result: RateLimitResult) => void
   readonly reject: (reason: unknown) => void
   /** When it was asked, in ms of the process's steady clock. */
@@ -19,7 +22,19 @@ export interface Waiter {
   readonly tell: ((told: Told) => void) | undefined
   next: Waiter | undefined
   /** True when it has been told something already, such as that its time is over. */
-  over: boolean
+  over = false
+
+  constructor(
+    resolve: Waiter['resolve'],
+    reject: Waiter['reject'],
+    askedAt: number,
+    tell: ((told: Told) => void) | undefined,
+  ) {
+    this.resolve = resolve
+    this.reject = reject
+    this.askedAt = askedAt
+    this.tell = tell
+  }
 }
 
 /** Tells those that asked at `latest` or before that their time is over; answers when the oldest of the rest asked, or Infinity. */
@@ -47,7 +62,7 @@ export function capture(resolve: (result: RateLimitResult) => void, reject: (rea
 
 /** The waiter of the promise that was made last. */
 export function captured(askedAt: number, tell: Waiter['tell']): Waiter {
-  const waiter = { resolve: capturedResolve, reject: capturedReject, askedAt, tell, next: undefined, over: false }
+  const waiter = new Waiter(capturedResolve, capturedReject, askedAt, tell)
   // A promise holds the context it was made in, which must not live until the next check.
   capturedResolve = nobody
   capturedReject = nobody

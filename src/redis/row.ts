@@ -1,0 +1,32 @@
+/**
+ * What is under way, each at a place that is taken again when it is released. A `Set` that never rests would do, but makes table
+ * after table, each of which holds the next and keeps alive, for the garbage collector, what has long left it.
+ */
+export class Row<Item> {
+  readonly #items: (Item | undefined)[] = []
+  readonly #free: number[] = []
+
+  get size(): number {
+    return this.#items.length - this.#free.length
+  }
+
+  /** Answers the place of the item, which no other has until it is released. */
+  take(item: Item): number {
+    const place = this.#free.pop() ?? this.#items.length
+    this.#items[place] = item
+    return place
+  }
+
+  /** Does nothing where it has been released before. */
+  release(item: Item): boolean {
+    const place = this.#items.indexOf(item)
+    if (place < 0) return false
+    this.#items[place] = undefined
+    this.#free.push(place)
+    return true
+  }
+
+  items(): Item[] {
+    return this.#items.filter((item) => item !== undefined)
+  }
+}
