@@ -59,8 +59,8 @@ const FORMS: Record<HeaderStandard, (result: RateLimitResult, key?: string | Uin
     const results = singleResults(result)
     if (key === undefined) {
       return {
-        'RateLimit-Policy': results.map(({ quota }) => policyText(quota)).join(', '),
-        RateLimit: serializeList(results.map((single) => serviceLimit(single))),
+        'RateLimit-Policy': joined(results, ({ quota }) => textsOf(quota).policy),
+        RateLimit: joined(results, serviceLimitText),
       }
     }
     const partition: Parameter = ['pk', typeof key === 'string' ? Buffer.from(key) : key]
@@ -87,23 +87,40 @@ function policy(quota: Quota, ...partition: readonly Parameter[]): Item {
   return item(quota.name, ['q', integer(quota.limit)], ['w', seconds(quota.period)], ...partition)
 }
 
-/** Sent with every response and never changing, so written once. */
-const policyTexts = new WeakMap<Quota, string>()
-
-function policyText(quota: Quota): string {
-  const ready = policyTexts.get(quota)
-  if (ready !== undefined) return ready
-  const text = serializeItem(policy(quota))
-  policyTexts.set(quota, text)
-  return text
+/** What is sent with every response and never changes is written once. */
+interface QuotaTexts {
+  readonly policy: string
+  readonly name: string
 }
 
-function serviceLimit(result: RateLimitResult, ...partition: readonly Parameter[]): Item {
+const texts = new WeakMap<Quota, QuotaTexts>()
+
+function textsOf(quota: Quota): QuotaTexts {
+  const ready = texts.get(quota)
+  if (ready !== undefined) return ready
+  const made = { policy: serializeItem(policy(quota)), name: serializeItem(quota.name) }
+  texts.set(quota, made)
+  return made
+}
+
+/** As `serviceLimit`; of integers a structured field is the digits. */
+function serviceLimitText(result: RateLimitResult): string {
+  const time = wait(result)
+  const left = `${textsOf(result.quota).name};r=${integer(result.remaining)}`
+  return time === undefined ? left : `${left};t=${time}`
+}
+
+function joined(results: readonly RateLimitResult[], textOf: (result: RateLimitResult) => string): string {
+  const [only] = results
+  return only !== undefined && results.length === 1 ? textOf(only) : results.map(textOf).join(', ')
+}
+
+function serviceLimit(result: RateLimitResult, partition: Parameter): Item {
   const time = wait(result)
   const left: Parameter = ['r', integer(result.remaining)]
   return time === undefined
-    ? item(result.quota.name, left, ...partition)
-    : item(result.quota.name, left, ['t', time], ...partition)
+    ? item(result.quota.name, left, partition)
+    : item(result.quota.name, left, ['t', time], partition)
 }
 
 function item(value: BareItem, ...parameters: readonly Parameter[]): Item {
