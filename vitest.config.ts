@@ -8,10 +8,29 @@ const entries = [
   { find: /^onrush\/([a-z-]+)$/, replacement: source('http/$1.ts') },
 ]
 
+/** What a RedisStore may be given instead of ioredis 6: the tests that go through a client run on each. */
+const OTHER_CLIENTS = ['ioredis 5', 'iovalkey', 'node-redis 6 over RESP3', 'node-redis 5 over RESP2']
+
+const ON_EACH_CLIENT = [
+  ...['coalescing', 'expiry', 'extremes', 'foreign-values', 'giving-back', 'hash-tag', 'keys', 'least-algorithm'],
+  ...['moving-window-log', 'twins'],
+].map((name) => `test/redis/${name}.test.ts`)
+
 export default defineConfig({
   resolve: { alias: entries },
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'ioredis 6', include: ['test/**/*.test.ts'] } },
+      ...OTHER_CLIENTS.map((name) => ({
+        extends: true as const,
+        test: {
+          name,
+          include: [...ON_EACH_CLIENT, 'test/reserve/*.test.ts', 'test/waiting/acquire.test.ts'],
+          // What does not depend on the client is tried often enough on the first.
+          env: { ONRUSH_TEST_CLIENT: name, PROPERTY_TIMES: '0.2' },
+        },
+      })),
+    ],
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,

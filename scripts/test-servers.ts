@@ -71,7 +71,7 @@ async function run(server: string, suites: readonly string[]): Promise<Report> {
   const file = join(directory, 'report.json')
   try {
     const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=${file}`]
-    const child = spawn(process.execPath, [VITEST, 'run', ...reporters, ...suites], {
+    const child = spawn(process.execPath, [VITEST, 'run', '--project', 'ioredis 6', ...reporters, ...suites], {
       env: { ...process.env, ONRUSH_REDIS_SERVER: server },
       stdio: 'inherit',
     })

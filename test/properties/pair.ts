@@ -25,7 +25,7 @@ import { ExactFixedWindow, ExactPeriodic } from '../support/exact/window.ts'
 fc.configureGlobal({ seed: Number(process.env.PROPERTY_SEED ?? 20_260_101) })
 
 export function runs(usual: number): { numRuns: number } {
-  return { numRuns: usual * Number(process.env.PROPERTY_TIMES ?? 1) }
+  return { numRuns: Math.ceil(usual * Number(process.env.PROPERTY_TIMES ?? 1)) }
 }
 
 /** A limiter and its exact model. */

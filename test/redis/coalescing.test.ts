@@ -5,13 +5,13 @@ import { beforeAll, expect, test } from 'vitest'
 import { runs } from '../properties/pair.ts'
 import { LIMITERS } from './limiters.ts'
 import { redisSuite } from './suite.ts'
-import { Twin, type TwinLayer, type TwinThrottle } from './twin.ts'
+import type { TwinLayer, TwinThrottle } from './twin.ts'
 
 const suite = await redisSuite()
 
 // A call whose script a node does not know yet is sent again, and then later ones may be decided before it.
 beforeAll(async () => {
-  const twin = new Twin(suite.client, 0)
+  const twin = suite.twin(0)
   const subsets = Array.from({ length: 2 ** LIMITERS.length - 1 }, (_, index) =>
     LIMITERS.filter((_, place) => ((index + 1) >> place) & 1),
   )
@@ -90,7 +90,7 @@ test('all that is asked in one turn is answered as if asked one by one', async (
   })
   await fc.assert(
     fc.asyncProperty(fc.array(layers, { minLength: 1, maxLength: 4 }), rounds, async (choices, list) => {
-      const twin = new Twin(suite.client, 1_700_000_000_000_000)
+      const twin = suite.twin(1_700_000_000_000_000)
       const throttles: TwinThrottle[] = choices.map((choice) => twin.throttle(choice))
       for (const round of list) {
         twin.now += round.elapsed
@@ -122,7 +122,7 @@ test('checks of many keys, each of one layer or of several, are answered as if a
   )
   await fc.assert(
     fc.asyncProperty(choices, fc.array(runsOfKeys, { minLength: 1, maxLength: 3 }), async (chosen, rounds) => {
-      const twin = new Twin(suite.client, 1_700_000_000_000_000)
+      const twin = suite.twin(1_700_000_000_000_000)
       const throttles = chosen.map((choice) => twin.throttle(choice))
       for (const round of rounds) {
         twin.now += 100_000
@@ -146,7 +146,7 @@ test('checks of many keys, each of one layer or of several, are answered as if a
 test.each(LIMITERS)(
   '$name answers a thousand checks of a hot key, and of a thousand keys, as if asked one by one',
   async (counting) => {
-    const twin = new Twin(suite.client, 1_700_000_000_000_000)
+    const twin = suite.twin(1_700_000_000_000_000)
     const { local, remote } = twin.throttle([{ counting, rate: Quota.perMinute(500) }])
     const keys = Array.from({ length: 2000 }, (_, index) => (index % 2 === 0 ? 'hot' : `key ${index}`))
     const answers = await Promise.all(keys.map((key) => remote.check(key)))

@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { LIMITERS } from './limiters.ts'
 import { redisSuite } from './suite.ts'
-import { Twin } from './twin.ts'
 
 const suite = await redisSuite()
 
@@ -16,7 +15,7 @@ describe.each(LIMITERS)('$name', (counting) => {
 
   test.each([0, MOST - 7, MOST])('counts alike in both languages at %d µs since the epoch', async (start) => {
     for (const rate of [new Quota({ count: 3, period: 0.002 }), Quota.parse('5/3653 days'), Quota.perSecond(MOST)]) {
-      const twin = new Twin(suite.client, start)
+      const twin = suite.twin(start)
       const throttle = twin.throttle([{ counting, rate }])
       for (const quantity of [2, 2, 0, 1, 4, rate.limit]) {
         twin.now = Math.min(twin.now + 1, MOST)
@@ -27,7 +26,7 @@ describe.each(LIMITERS)('$name', (counting) => {
   })
 
   test('decides 16 layers, of 128 keys in one turn, alike in both languages', async () => {
-    const twin = new Twin(suite.client, NOW)
+    const twin = suite.twin(NOW)
     const rates = Array.from({ length: 16 }, (_, index) => Quota.perDay(20 - index, { name: `layer${index}` }))
     const { local, remote } = twin.throttle([{ counting, rate: rates }])
     const keys = Array.from({ length: 128 }, (_, index) => `key ${index}`)
@@ -38,7 +37,7 @@ describe.each(LIMITERS)('$name', (counting) => {
   })
 
   test('decides a checkAll of 128 states alike in both languages', async () => {
-    const twin = new Twin(suite.client, NOW)
+    const twin = suite.twin(NOW)
     const throttle = twin.throttle([{ counting, rate: [Quota.perDay(5), Quota.perHour(7)] }])
     for (const quantity of [2, 3, 1]) {
       const subjects = (where: 'local' | 'remote') =>

@@ -8,7 +8,7 @@ import { quotas, starts } from '../support/exact/arbitraries.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { type Counting, LIMITERS } from './limiters.ts'
 import { redisSuite } from './suite.ts'
-import { Twin, type TwinLayer } from './twin.ts'
+import type { TwinLayer } from './twin.ts'
 
 const suite = await redisSuite()
 
@@ -32,7 +32,7 @@ function quotaOf({ rate }: TwinLayer): Quota {
 test('refunds, reservations, settlements and clears come to the same', async () => {
   await fc.assert(
     fc.asyncProperty(starts, layers, steps, async (start, chosen, list) => {
-      const twin = new Twin(suite.client, Number(start))
+      const twin = suite.twin(Number(start))
       const { local, remote } = twin.throttle(chosen)
       const [{ limit, periodMicroseconds } = Quota.perSecond(1)] = chosen.map(quotaOf)
       const reserved: { readonly local: Reservation; readonly remote: Reservation }[] = []
@@ -75,7 +75,7 @@ test('promised starts, and turns that are given up, come to the same', async () 
   const rates = fc.uniqueArray(quotas(), { minLength: 1, maxLength: 2, selector: (quota) => quota.stateName })
   await fc.assert(
     fc.asyncProperty(starts, rates, asks, async (start, rate, list) => {
-      const twin = new Twin(suite.client, Number(start))
+      const twin = suite.twin(Number(start))
       const { local, remote } = twin.deciders([{ counting, rate }])
       const turns: { readonly local: Promised; readonly remote: Promised }[] = []
       const period = rate[0]?.periodMicroseconds ?? 1

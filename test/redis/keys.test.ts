@@ -158,7 +158,7 @@ describe('RedisStore', () => {
   test.each(['', '{', 'a}', '{a}', 'a{b}c', 'a\uD800'])(
     'refuses the prefix %j, which could not be told from a key',
     (prefix) => {
-      expect(() => new RedisStore({ client: suite.client, prefix })).toThrow(RangeError)
+      expect(() => new RedisStore({ client: suite.borrowed, prefix })).toThrow(RangeError)
     },
   )
 

@@ -7,7 +7,6 @@ import { changingQuotas, command, quotas, sequence, starts } from '../support/ex
 import { Guide } from './guide.ts'
 import { type Counting, LIMITERS } from './limiters.ts'
 import { redisSuite } from './suite.ts'
-import { Twin } from './twin.ts'
 
 const suite = await redisSuite()
 
@@ -48,7 +47,7 @@ describe.each(LIMITERS)('$name', (counting) => {
   test('answers and keeps in Lua what it does in TypeScript', async () => {
     await fc.assert(
       fc.asyncProperty(starts, anyQuota, sequence(command()), async (start, quota, commands) => {
-        const twin = new Twin(suite.client, Number(start))
+        const twin = suite.twin(Number(start))
         const throttle = twin.throttle([{ counting, rate: quota }])
         const guide = new Guide([{ counting, quota }])
         for (const each of commands) {
@@ -67,7 +66,7 @@ describe.each(LIMITERS)('$name', (counting) => {
     await fc.assert(
       fc.asyncProperty(starts, versions, changes, async (start, policy, list) => {
         const [first = Quota.perSecond(1)] = policy
-        const twin = new Twin(suite.client, Number(start))
+        const twin = suite.twin(Number(start))
         const throttle = twin.throttleOf(counting, first)
         const guide = new Guide([{ counting, quota: first }])
         for (const { version, next } of list) {
@@ -87,7 +86,7 @@ describe.each(LIMITERS)('$name', (counting) => {
 test('layers of any algorithms are decided alike', async () => {
   await fc.assert(
     fc.asyncProperty(starts, severalLayers(6), sequence(command()), async (start, layers, commands) => {
-      const twin = new Twin(suite.client, Number(start))
+      const twin = suite.twin(Number(start))
       const throttle = twin.throttle(layers.map(({ counting, quota }) => ({ counting, rate: quota })))
       const guide = new Guide(layers)
       for (const each of commands) {
@@ -116,7 +115,7 @@ test('a long log is searched, dropped and compacted alike', async () => {
   )
   await fc.assert(
     fc.asyncProperty(steps, async (list) => {
-      const twin = new Twin(suite.client, 1_700_000_000_000_000)
+      const twin = suite.twin(1_700_000_000_000_000)
       const throttle = twin.throttle([{ counting, rate: Quota.perSecond(250) }])
       for (const [index, { elapsed, quantity }] of list.entries()) {
         twin.now += elapsed

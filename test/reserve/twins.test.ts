@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { runs } from '../properties/pair.ts'
 import { LIMITERS } from '../redis/limiters.ts'
 import { redisSuite } from '../redis/suite.ts'
-import { Twin, type TwinLayer } from '../redis/twin.ts'
+import type { Twin, TwinLayer } from '../redis/twin.ts'
 import { starts } from '../support/exact/arbitraries.ts'
 import { KEYS, layers, Plan, rounds, Side } from './interleaving.ts'
 
@@ -13,7 +13,7 @@ const suite = await redisSuite()
 
 // A call whose script a node does not know yet is sent again, and then later ones may be decided before it.
 beforeAll(async () => {
-  const twin = new Twin(suite.client, 0)
+  const twin = suite.twin(0)
   const subsets = Array.from({ length: 2 ** LIMITERS.length - 1 }, (_, index) =>
     LIMITERS.filter((_, place) => ((index + 1) >> place) & 1),
   )
@@ -35,7 +35,7 @@ function sides(twin: Twin, chosen: readonly TwinLayer[]): { readonly local: Side
 test('whatever is asked, one by one, is answered and kept alike', async () => {
   await fc.assert(
     fc.asyncProperty(starts, layers, rounds({ most: 1 }), async (start, chosen, list) => {
-      const twin = new Twin(suite.client, Number(start))
+      const twin = suite.twin(Number(start))
       const { local, remote } = sides(twin, chosen)
       const plan = new Plan(chosen)
       for (const round of list) {
@@ -53,7 +53,7 @@ test('whatever is asked, one by one, is answered and kept alike', async () => {
 test('whatever is asked in one turn is answered and kept as if asked one by one', async () => {
   await fc.assert(
     fc.asyncProperty(starts, layers, rounds({ most: 20 }), async (start, chosen, list) => {
-      const twin = new Twin(suite.client, Number(start))
+      const twin = suite.twin(Number(start))
       const { local, remote } = sides(twin, chosen)
       const plan = new Plan(chosen)
       for (const round of list) {
