@@ -31,7 +31,7 @@ const files = new Map(
 )
 
 /** Parts of other files, which are what is checked. */
-const PARTS = new Set(['decide_one.lua', 'read_clock.lua', 'write_state.lua'])
+const PARTS = new Set(['decide_one.lua', 'read_one.lua', 'spend_one.lua', 'read_clock.lua', 'write_state.lua'])
 
 const texts = [...files.keys()]
   .filter((name) => !PARTS.has(name))
@@ -43,18 +43,24 @@ for (const { name, text } of texts) {
   if (unknown.length > 0) throw new Error(`lua/${name} names the globals ${[...new Set(unknown)].join(', ')}`)
 }
 
+/** What is put together with each of some twins. */
+const PROGRAMS = new Set(['each.lua', 'layers.lua'])
+
 /** The twins whose states are a few numbers, by the files that make them. */
 const PACKED = {
-  gcraEach: ['gcra.lua'],
-  periodicEach: ['periodic.lua', 'window.lua'],
-  fixedWindowEach: ['fixed_window.lua', 'window.lua'],
-  slidingWindowCounterEach: ['sliding_window_counter.lua'],
+  gcra: ['gcra.lua'],
+  periodic: ['periodic.lua', 'window.lua'],
+  fixedWindow: ['fixed_window.lua', 'window.lua'],
+  slidingWindowCounter: ['sliding_window_counter.lua'],
 }
 
 const generated = [
   '/** Made by `npm run lua` from the folder lua; do not edit. */',
-  ...texts.filter(({ name }) => name !== 'each.lua').map(({ name, text }) => exported(identifier(name), text)),
-  ...Object.entries(PACKED).map(([name, twin]) => exported(name, each(twin))),
+  ...texts.filter(({ name }) => !PROGRAMS.has(name)).map(({ name, text }) => exported(identifier(name), text)),
+  ...Object.entries(PACKED).flatMap(([name, twin]) => [
+    exported(`${name}Each`, straightProgram(twin, 'each.lua')),
+    exported(`${name}Layers`, straightProgram(twin, 'layers.lua')),
+  ]),
   '',
 ].join('\n')
 
@@ -67,16 +73,16 @@ function fileOf(name: string): string {
   return included(text, fileOf)
 }
 
-/** The program for checks by a twin on keys that differ. */
-function each(twin: readonly string[]): string {
+/** A program with the functions of a twin. */
+function straightProgram(twin: readonly string[], program: string): string {
   const { size, text } = functionsOf(twin.map(fileOf).join('\n'))
   const state = `local format, width, nothing = '<${'d'.repeat(size)}', ${size * 8}, '${'\\255'.repeat(size * 8)}'`
-  const parts = [fileOf('common.lua'), text, fileOf('decide_each.lua'), state, fileOf('each.lua')]
-  const program = straight(withoutComments(parts.join('\n')))
-  const { globals } = parse(program, { scope: true, luaVersion: '5.1' })
+  const parts = [fileOf('common.lua'), text, fileOf('decide_each.lua'), state, fileOf(program)]
+  const made = straight(withoutComments(parts.join('\n')))
+  const { globals } = parse(made, { scope: true, luaVersion: '5.1' })
   const unknown = (globals ?? []).map(({ name }) => name).filter((name) => !GIVEN.has(name))
-  if (unknown.length > 0) throw new Error(`the program for checks by ${twin.join(', ')} lacks ${unknown.join(', ')}`)
-  return program
+  if (unknown.length > 0) throw new Error(`${program} with ${twin.join(', ')} lacks ${unknown.join(', ')}`)
+  return made
 }
 
 function exported(name: string, text: string): string {

@@ -1,6 +1,6 @@
-/** A batch in the words of `lua/each.lua` or `lua/driver.lua`: its keys, and the numbers that tell what to decide. */
+/** A batch in the words of `lua/each.lua`, `lua/layers.lua` or `lua/driver.lua`: its keys, and the numbers that tell what to decide. */
 import type { Batch, Entry, RedisAsked } from './batch.ts'
-import type { PreparedLayer } from './decider.ts'
+import type { PreparedLayer, RedisDecider } from './decider.ts'
 import type { KeyNames } from './keys.ts'
 import { driverOf, type Script } from './script.ts'
 
@@ -29,25 +29,26 @@ interface Run {
 
 /** @param now µs since the epoch, or -1 for the server's clock */
 export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
-  const each = oneLayer(batch)
-  if (each?.twin.each !== undefined) return callForEach(batch.entries, each, each.twin.each, names, now)
+  const decider = askedAlike(batch)
+  const script = decider?.script
+  if (decider !== undefined && script !== undefined) return callForEach(batch.entries, decider, script, names, now)
   const layout = new Layout(names, batch.overlaps)
   for (const entry of batch.entries) layout.add(entry)
   return layout.call(now)
 }
 
-/** The only layer of all that is asked, where only checks are asked, of keys that differ. */
-function oneLayer({ entries, overlaps }: Batch): PreparedLayer | undefined {
+/** Who asks, where only one throttle's checks are asked, of keys that differ. */
+function askedAlike({ entries, overlaps }: Batch): RedisDecider | undefined {
   const decider = entries[0]?.decider
-  if (overlaps || decider?.one === undefined) return undefined
+  if (overlaps) return undefined
   for (const entry of entries) if (entry.decider !== decider || entry.closed) return undefined
-  return decider.one
+  return decider
 }
 
 /** The usual call, and that of a lone caller. */
 function callForEach(
   entries: readonly Entry[],
-  prepared: PreparedLayer,
+  { prepared, texts }: RedisDecider,
   script: Script,
   names: KeyNames,
   now: number,
@@ -55,12 +56,14 @@ function callForEach(
   const keys: string[] = []
   const places: number[] = []
   const small: PreparedLayer[] = []
-  const args = [String(now), ...prepared.texts]
+  const args = [String(now), ...texts]
   let run = 0
   for (const [place, { key, quantity, count }] of entries.entries()) {
-    keys.push(names.stem(key) + prepared.suffix)
-    places.push(place)
-    small.push(prepared)
+    const stem = names.stem(key)
+    for (const layer of prepared) {
+      places.push(keys.push(stem + layer.suffix) - 1)
+      small.push(layer)
+    }
     run++
     const next = entries[place + 1]
     if (next?.quantity === quantity && next.count === count) continue

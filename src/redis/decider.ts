@@ -10,7 +10,7 @@ import type { Coalescer } from './coalescer.ts'
 import type { RedisConnection } from './connection.ts'
 import type { KeyNames } from './keys.ts'
 import { ANYWHERE } from './reply.ts'
-import { type Twin, twinOf } from './script.ts'
+import { type Script, type Twin, twinOf } from './script.ts'
 
 /** A log counts as so many keys: each costs some binary searches. */
 const LOG_WEIGHT = 16
@@ -33,8 +33,6 @@ export interface PreparedLayer {
   readonly reply: Layer
   /** Count, period, limit, and 1 where only these numbers write the state, as the script reads them. */
   readonly numbers: readonly [count: number, period: number, limit: number, steady: number]
-  /** The same as texts. */
-  readonly texts: readonly string[]
 }
 
 export class RedisDecider implements Decider {
@@ -44,6 +42,10 @@ export class RedisDecider implements Decider {
   readonly single: PreparedLayer | undefined
   /** The only layer, where there is but one and its state is a few numbers. */
   readonly one: PreparedLayer | undefined
+  /** For its checks alone, on keys that differ; `undefined`: the driver's. */
+  readonly script: Script | undefined
+  /** What that script is told of the layers. */
+  readonly texts: readonly string[]
   /** For each layer how far the key of the next entry lies, where entries follow each other on new keys. */
   readonly strides: readonly number[]
   /** How many keys a check of it counts as. */
@@ -70,11 +72,15 @@ export class RedisDecider implements Decider {
         size,
         reply: size > 0 ? layer : { algorithm: outright(algorithm), quota },
         numbers,
-        texts: numbers.map(String),
       }
     })
     this.single = this.prepared.length === 1 ? this.prepared[0] : undefined
     this.one = this.single !== undefined && this.single.size > 0 ? this.single : undefined
+    const [twin, other] = new Set(this.prepared.map((one) => one.twin))
+    const several = this.prepared.length > 1
+    this.script = other === undefined ? (several ? twin?.layers : twin?.each) : undefined
+    const numbers = this.prepared.flatMap((one) => one.numbers)
+    this.texts = (several ? [this.prepared.length, ...numbers] : numbers).map(String)
     const logs = this.prepared.filter(({ size }) => size === 0).length
     this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : this.prepared.length - logs))
     this.weight = this.prepared.reduce((sum, { size }) => sum + (size > 0 ? 1 : LOG_WEIGHT), 0)

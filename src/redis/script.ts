@@ -10,20 +10,23 @@ export interface Script {
   readonly sha1: string
 }
 
-/** The text of a twin, a number that stands for it, and the script for checks by it on keys that differ, where it has one. */
+/** The text of a twin, a number that stands for it, and its scripts for checks on keys that differ, where it has such. */
 export interface Twin {
   readonly text: string
   readonly id: number
+  /** Of one layer. */
   readonly each: Script | undefined
+  /** Of several layers, all by this twin. */
+  readonly layers: Script | undefined
 }
 
 /** The twins of our algorithms, by id, and their scripts for checks on keys that differ. */
-const TWINS: ReadonlyMap<string, readonly [text: string, each?: string]> = new Map([
-  ['gcra', [lua.gcra, lua.gcraEach]],
-  ['periodic', [`${lua.periodic}\n${lua.window}`, lua.periodicEach]],
-  ['fixed', [`${lua.fixedWindow}\n${lua.window}`, lua.fixedWindowEach]],
+const TWINS: ReadonlyMap<string, readonly [text: string, each?: string, layers?: string]> = new Map([
+  ['gcra', [lua.gcra, lua.gcraEach, lua.gcraLayers]],
+  ['periodic', [`${lua.periodic}\n${lua.window}`, lua.periodicEach, lua.periodicLayers]],
+  ['fixed', [`${lua.fixedWindow}\n${lua.window}`, lua.fixedWindowEach, lua.fixedWindowLayers]],
   ['moving', [lua.movingWindow]],
-  ['sliding', [lua.slidingWindowCounter, lua.slidingWindowCounterEach]],
+  ['sliding', [lua.slidingWindowCounter, lua.slidingWindowCounterEach, lua.slidingWindowCounterLayers]],
 ])
 
 const twins = new Map<string, Twin>()
@@ -34,7 +37,7 @@ const composed = new Map<string, Script>()
  * @throws TypeError where it has none.
  */
 export function twinOf({ algorithm, lua: own }: Layer): Twin {
-  const [text = own, each] = TWINS.get(algorithm.id) ?? []
+  const [text = own, each, layers] = TWINS.get(algorithm.id) ?? []
   if (text === undefined) {
     throw new TypeError(
       `the algorithm '${algorithm.id}' has no Lua twin: give AlgorithmLimiter its text as \`lua\` to use RedisStore`,
@@ -42,9 +45,13 @@ export function twinOf({ algorithm, lua: own }: Layer): Twin {
   }
   const known = twins.get(text)
   if (known !== undefined) return known
-  const twin = { text, id: twins.size, each: each === undefined ? undefined : script(each) }
+  const twin = { text, id: twins.size, each: optional(each), layers: optional(layers) }
   twins.set(text, twin)
   return twin
+}
+
+function optional(source: string | undefined): Script | undefined {
+  return source === undefined ? undefined : script(source)
 }
 
 /** For many requests, by just these algorithms. */
