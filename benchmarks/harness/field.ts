@@ -1,5 +1,6 @@
 /** The contestants of a question, each in a process of its own, as it would run in a service: what one leaves behind is not the others'. */
 import type { ContestantName } from '../contestants.ts'
+import type { Pace } from './bench.ts'
 import type { Setting } from './contestant.ts'
 import { Crew } from './crew.ts'
 import type { KeyOrder } from './keys.ts'
@@ -60,9 +61,10 @@ export class Field implements AsyncDisposable {
   }
 
   /** Each contestant has a database of its own, since some write the user's key as it is; a cluster has but one. */
-  static open(names: readonly ContestantName[], setting: Setting, keys: KeyOrder): Promise<Field> {
+  static open(pace: Pace, names: readonly ContestantName[], setting: Setting, keys: KeyOrder): Promise<Field> {
     const single = setting.ports.length <= 1
     return Field.of(
+      pace,
       names.map((name, database) => {
         const recruit = { contestant: name, setting: single ? { ...setting, database } : setting }
         return { name, recruit, keys }
@@ -70,13 +72,14 @@ export class Field implements AsyncDisposable {
     )
   }
 
-  /** Variants of one contestant share its process. */
-  static async of(variants: readonly Variant[]): Promise<Field> {
-    const names = [...new Set(variants.map(({ recruit }) => recruit.contestant))]
+  /** Variants of one contestant share its process; in a quick run all share one, since each takes a second to start. */
+  static async of({ quick }: Pace, variants: readonly Variant[]): Promise<Field> {
+    const processOf = ({ recruit }: Variant): string => (quick ? 'all' : recruit.contestant)
+    const names = [...new Set(variants.map(processOf))]
     const crews = await Promise.all(names.map(() => Crew.start(1)))
     const entrants: Entrant[] = []
     for (const variant of variants) {
-      const crew = crews[names.indexOf(variant.recruit.contestant)]
+      const crew = crews[names.indexOf(processOf(variant))]
       if (crew === undefined) throw new Error(`${variant.name} has no process`)
       await crew.open(variant.recruit)
       entrants.push(new Entrant(variant, crew))

@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url'
 import type { RedisServer } from '../../test/support/servers/redis.ts'
 
 const ROOT = new URL('../../', import.meta.url)
-const PACKAGES = ['ioredis', 'redis', 'rate-limiter-flexible', 'rate-limit-redis', 'express-rate-limit', 'redis-gcra']
+const PACKAGES = [
+  ...['ioredis', 'redis', 'rate-limiter-flexible', 'rate-limit-redis', 'redis-gcra', 'bottleneck'],
+  ...['express', 'express-rate-limit', 'fastify', '@fastify/rate-limit', 'autocannon'],
+]
 
 export interface Machine {
   readonly processor: string

@@ -8,6 +8,7 @@ export interface Metric {
 
 export const METRICS = {
   rate: { heading: 'checks/s', withSpread: true },
+  requests: { heading: 'requests/s', withSpread: true },
   starts: { heading: 'starts/s', withSpread: true },
   startError50: { heading: 'start error p50 ms' },
   startError99: { heading: 'start error p99 ms' },

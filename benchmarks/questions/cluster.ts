@@ -19,6 +19,7 @@ export const cluster: Question = {
     const ports = servers.addresses.map(({ port }) => port)
     await using meter = new ServerMeter(ports)
     await using field = await Field.open(
+      bench,
       ['onrush', 'onrush shards', PEER, 'redis-gcra', 'INCR'],
       { ports, ...ROOMY },
       { kind: 'uniform', count: KEYS },

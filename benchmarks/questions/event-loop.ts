@@ -14,6 +14,7 @@ export const eventLoop: Question = {
   about: '15,000 checks a second of 10,000 keys in one process, however long the answers take.',
   async ask(bench) {
     await using field = await Field.open(
+      bench,
       ['onrush', PEER, 'rate-limit-redis', 'redis-gcra', 'INCR'],
       { ports: [bench.redis.port], ...ROOMY },
       { kind: 'uniform', count: KEYS },

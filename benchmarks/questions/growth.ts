@@ -80,7 +80,10 @@ async function section(
   filled = false,
 ): Promise<Section> {
   await bench.meter.flush()
-  await using field = await Field.of(kinds.map((kind, database) => variantOf(kind, bench.redis.port, database)))
+  await using field = await Field.of(
+    bench,
+    kinds.map((kind, database) => variantOf(kind, bench.redis.port, database)),
+  )
   if (filled) await fill(bench, field.entrants)
   const rows = await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter: bench.meter })
   return {

@@ -13,6 +13,7 @@ export const hotKey: Question = {
   about: '512 checks of one key in flight in one process, none refused.',
   async ask(bench) {
     await using field = await Field.open(
+      bench,
       ['onrush', PEER, 'rate-limit-redis', 'redis-gcra', 'GCRA EVALSHA', 'INCR', 'INCR autopipelining'],
       { ports: [bench.redis.port], limit: 30_000_000, period: 60_000 },
       { kind: 'one' },

@@ -13,6 +13,7 @@ export const localStores: Question = {
   about: '10,000 keys in the memory of the process, one check after another, none refused.',
   async ask(bench) {
     await using field = await Field.open(
+      bench,
       ['onrush checkSync', 'onrush checkSync, TlruCacheStore', 'onrush check', PEER, 'nothing'],
       { ports: [], limit: 1_000_000, period: 3_600_000 },
       { kind: 'uniform', count: KEYS },

@@ -13,6 +13,7 @@ export const loneCaller: Question = {
   about: 'One check after another, each asked when the one before is answered.',
   async ask(bench) {
     await using field = await Field.open(
+      bench,
       ['onrush', PEER, 'rate-limiter-flexible', 'rate-limit-redis', 'redis-gcra', 'INCR'],
       { ports: [bench.redis.port], ...ROOMY },
       { kind: 'uniform', count: KEYS },

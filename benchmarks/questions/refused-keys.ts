@@ -15,6 +15,7 @@ export const refusedKeys: Question = {
     '10,000 keys that have nothing left, 512 checks in flight in one process, all refused; with and without a memory of who is refused (denyCache, inMemoryBlockOnConsumed).',
   async ask(bench) {
     await using field = await Field.open(
+      bench,
       ['onrush denyCache', 'onrush', PEER, 'rate-limiter-flexible', 'GCRA EVALSHA', 'nothing'],
       { ports: [bench.redis.port], limit: 1, period: 3_600_000 },
       { kind: 'uniform', count: KEYS },

@@ -16,6 +16,7 @@ export const resend: Question = {
   async ask(full) {
     const bench = { ...full, roundTime: full.roundTime / 2, warmUpTime: full.warmUpTime / 2 }
     await using field = await Field.open(
+      bench,
       [PEER, 'onrush resend'],
       { ports: [bench.redis.port], ...ROOMY },
       { kind: 'uniform', count: KEYS },

@@ -56,6 +56,7 @@ async function section(
 ): Promise<Section> {
   await bench.meter.flush()
   await using field = await Field.open(
+    bench,
     ['onrush', PEER, 'rate-limit-redis', 'redis-gcra', 'GCRA EVALSHA', 'INCR', 'INCR autopipelining', 'nothing'],
     { ports: [bench.redis.port], ...quota },
     keys,
