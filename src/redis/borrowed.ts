@@ -1,6 +1,7 @@
 /** Clients that users bring, and which adapter speaks to each. */
 import { named } from '../arguments.ts'
-import { type IoredisClient, IoredisConnection, type RedisConnection } from './connection.ts'
+import type { RedisConnection } from './connection.ts'
+import { type IoredisClient, IoredisConnection } from './ioredis.ts'
 import {
   isNodeRedis,
   isNodeRedisCluster,

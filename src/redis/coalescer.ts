@@ -2,38 +2,19 @@
  * Every check asked in one turn of the event loop leaves in one call. A lone check waits for nothing; while some calls are
  * in flight, later checks gather, so the fuller the pipe, the bigger the calls.
  */
-import { type Clock, readClock } from '../clock.ts'
-import { StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { StoreTimeoutError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
 import { Signals } from '../signals.ts'
 import type { Batch, Operation, RedisAsked } from './batch.ts'
-import { type Call, makeCall } from './call.ts'
 import type { RedisConnection } from './connection.ts'
 import { Deadline } from './deadline.ts'
 import type { RedisDecider } from './decider.ts'
-import { Delivery, KeysApartError } from './delivery.ts'
 import type { Denials } from './denials.ts'
+import { Dispatch, type DispatchOptions } from './dispatch.ts'
 import { Errands } from './errands.ts'
-import type { KeyNames } from './keys.ts'
 import type { Lane } from './lane.ts'
-import { observed } from './observed.ts'
 import { Places } from './places.ts'
-import { settle } from './reply.ts'
-import { unavailable } from './unavailable.ts'
 import { capture, captured, type Told, type Waiter } from './waiter.ts'
-
-export interface CoalescerOptions {
-  readonly connection: RedisConnection
-  readonly names: KeyNames
-  /** Read when a call is sent; without one the server's time counts. */
-  readonly clock: Clock | undefined
-  /** ms until a check is given up. */
-  readonly timeout: number
-  /** Whether a call whose reply was lost is sent again. */
-  readonly resend: boolean
-  /** Refusals that are remembered here. */
-  readonly denials: Denials | undefined
-}
 
 /** In timeouts: between two looks at what is under way, where it can be sent again; and how long a node may be silent. */
 const LOOK = 1 / 8
@@ -43,15 +24,13 @@ const SHORTEST_SILENCE = 100
 
 export class Coalescer {
   readonly #connection: RedisConnection
-  readonly #names: KeyNames
-  readonly #clock: Clock | undefined
   readonly #timeout: number
   /** ms between two looks at what is under way. */
   readonly #interval: number
   /** ms without a reply after which a connection is taken for dead. */
   readonly #silence: number
   readonly #places: Places
-  readonly #delivery: Delivery
+  readonly #dispatch: Dispatch
   readonly #denials: Denials | undefined
   readonly #errands: Errands
   readonly #signals = new Signals()
@@ -63,14 +42,12 @@ export class Coalescer {
   /** When this turn's first check was asked; `undefined`: no flush is due. */
   #turn: number | undefined
 
-  constructor({ connection, names, clock, timeout, resend, denials }: CoalescerOptions) {
+  constructor({ connection, names, clock, timeout, resend, denials }: DispatchOptions) {
     this.#denials = denials
     this.#connection = connection
-    this.#names = names
-    this.#clock = clock
     this.#timeout = timeout
     this.#places = new Places(connection, names)
-    this.#delivery = new Delivery({ connection, names, timeout, resend })
+    this.#dispatch = new Dispatch({ connection, names, clock, timeout, resend, denials })
     this.#errands = new Errands(connection)
     this.#interval = resend ? timeout * LOOK : timeout
     this.#silence = Math.max(timeout * (resend ? SILENCE.resend : SILENCE.once), SHORTEST_SILENCE)
@@ -183,7 +160,7 @@ export class Coalescer {
     const number = batch.place.send(batch)
     lane.silentSince ??= now
     try {
-      this.#decide(batch, `${number}@${lane.node}`).finally(() => {
+      this.#dispatch.decide(batch, `${number}@${lane.node}`).finally(() => {
         lane.silentSince = undefined
         this.#over(batch)
         this.#pump(lane)
@@ -193,28 +170,6 @@ export class Coalescer {
       batch.fail(error)
       this.#over(batch)
     }
-  }
-
-  /** Sends a batch and tells all who asked; throws where no call can be made of it. */
-  #decide(batch: Batch, name: string): Promise<void> {
-    const sentAt = this.#denials?.now() ?? 0
-    const make = (): Call => makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
-    const first = make()
-    return observed(batch, first, this.#delivery.deliver(batch, first, make, name))
-      .then(({ call, reply }) => {
-        settle(batch, call, replyBytes(reply))
-        this.#denials?.note(batch, sentAt)
-      })
-      .catch((error: unknown) =>
-        error instanceof KeysApartError ? this.#decideApart(batch, error, name) : batch.fail(unavailable(error)),
-      )
-  }
-
-  /** Each key by itself, so that one that cannot be decided yet does not keep the others from it. */
-  async #decideApart(batch: Batch, { cause }: KeysApartError, name: string): Promise<void> {
-    batch.sent = true
-    batch.failure = cause
-    await Promise.all(batch.split().map((part) => this.#decide(part, name)))
   }
 
   /** Makes room for the next call. */
@@ -292,8 +247,3 @@ export class Coalescer {
 
 /** Calls back as `queueMicrotask` does, at a third of the price. */
 const microtask = Promise.resolve()
-
-function replyBytes(reply: unknown): Buffer {
-  if (reply instanceof Uint8Array) return Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength)
-  throw new StoreUnavailableError(`Redis answered a check with ${typeof reply} instead of bytes`)
-}

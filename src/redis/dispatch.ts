@@ -1,0 +1,69 @@
+/** Has a batch decided by one call, and tells all who asked. */
+import { type Clock, readClock } from '../clock.ts'
+import { StoreUnavailableError } from '../errors.ts'
+import type { Batch } from './batch.ts'
+import { type Call, makeCall } from './call.ts'
+import type { RedisConnection } from './connection.ts'
+import { Delivery, KeysApartError } from './delivery.ts'
+import type { Denials } from './denials.ts'
+import type { KeyNames } from './keys.ts'
+import { observed } from './observed.ts'
+import { settle } from './reply.ts'
+import { unavailable } from './unavailable.ts'
+
+export interface DispatchOptions {
+  readonly connection: RedisConnection
+  readonly names: KeyNames
+  /** Read when a call is sent; without one the server's time counts. */
+  readonly clock: Clock | undefined
+  /** ms until a check is given up. */
+  readonly timeout: number
+  /** Whether a call whose reply was lost is sent again. */
+  readonly resend: boolean
+  /** Refusals that are remembered here. */
+  readonly denials: Denials | undefined
+}
+
+export class Dispatch {
+  readonly #names: KeyNames
+  readonly #clock: Clock | undefined
+  readonly #denials: Denials | undefined
+  readonly #delivery: Delivery
+
+  constructor({ connection, names, clock, timeout, resend, denials }: DispatchOptions) {
+    this.#names = names
+    this.#clock = clock
+    this.#denials = denials
+    this.#delivery = new Delivery({ connection, names, timeout, resend })
+  }
+
+  /**
+   * Sends a batch and tells all who asked; throws where no call can be made of it.
+   * @param name which of the calls under way it is
+   */
+  decide(batch: Batch, name: string): Promise<void> {
+    const sentAt = this.#denials?.now() ?? 0
+    const make = (): Call => makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
+    const first = make()
+    return observed(batch, first, this.#delivery.deliver(batch, first, make, name))
+      .then(({ call, reply }) => {
+        settle(batch, call, replyBytes(reply))
+        this.#denials?.note(batch, sentAt)
+      })
+      .catch((error: unknown) =>
+        error instanceof KeysApartError ? this.#decideApart(batch, error, name) : batch.fail(unavailable(error)),
+      )
+  }
+
+  /** Each key by itself, so that one that cannot be decided yet does not keep the others from it. */
+  async #decideApart(batch: Batch, { cause }: KeysApartError, name: string): Promise<void> {
+    batch.sent = true
+    batch.failure = cause
+    await Promise.all(batch.split().map((part) => this.decide(part, name)))
+  }
+}
+
+function replyBytes(reply: unknown): Buffer {
+  if (reply instanceof Uint8Array) return Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength)
+  throw new StoreUnavailableError(`Redis answered a check with ${typeof reply} instead of bytes`)
+}
