@@ -3,6 +3,7 @@
  * made nor sent. No event holds a key, unless the throttle was told to publish keys.
  */
 import * as diagnostics from 'node:diagnostics_channel'
+import { named } from './arguments.ts'
 import type { RateLimitResult } from './result.ts'
 
 /** Somebody asked to spend, and has been answered; or the asking has failed. */
@@ -64,6 +65,8 @@ export interface Events {
   readonly 'onrush:script': ScriptEvent
 }
 
+const CHANNELS: ReadonlySet<string> = new Set(['onrush:decision', 'onrush:batch', 'onrush:failover', 'onrush:script'])
+
 interface Publisher<Event> {
   readonly hasSubscribers: boolean
   publish(event: Event): void
@@ -78,8 +81,10 @@ export const scripts: Publisher<ScriptEvent> = diagnostics.channel('onrush:scrip
  * Calls `listener` with each event of a channel, at once and in its publisher's turn; what it throws becomes an uncaught
  * exception, as for every subscriber of `node:diagnostics_channel`.
  * @returns ends it
+ * @throws RangeError for a name that is none of ours
  */
 export function subscribe<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
+  if (!CHANNELS.has(name)) throw new RangeError(`name must be one of ${[...CHANNELS].join(', ')}, got ${named(name)}`)
   // Nothing but the publishers above writes to these channels.
   const receive = (message: unknown): void => listener(message as Events[Name])
   diagnostics.subscribe(name, receive)

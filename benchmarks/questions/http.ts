@@ -9,19 +9,22 @@ import { collectGarbage } from '../harness/garbage.ts'
 import { summaryOf } from '../harness/load.ts'
 import { type Measurement, type MetricName, samplesOf } from '../harness/metrics.ts'
 
-const CONNECTIONS = [1, 32]
+const FEW = 1
+const MANY = 32
 
 export const http: Question = {
   name: 'http',
   title: 'Requests over HTTP',
-  about: 'Requests of 10,000 users to one process, none refused, by 1 and by 32 connections that ask without a pause.',
+  about:
+    'Requests of 10,000 users to one process, none refused, by few and by many connections that ask without a pause.',
   async ask(bench) {
+    const numbers = bench.quick ? [MANY] : [FEW, MANY]
     const contests: Contest[] = []
     try {
       for (const framework of FRAMEWORKS) {
         for (const name of Object.keys(framework.services)) {
           const service = await Service.start(framework, name, bench.redis.port)
-          contests.push(...CONNECTIONS.map((connections) => ({ service, connections, measurements: [] })))
+          contests.push(...numbers.map((connections) => ({ service, connections, measurements: [] })))
         }
       }
       await compete(bench, contests)
@@ -33,9 +36,9 @@ export const http: Question = {
       return { framework, rows, added: against(addedTo(rows), framework.peer, 'p50') }
     })
     return {
-      settings: { keys: KEYS, connections: CONNECTIONS.join(' and ') },
+      settings: { keys: KEYS, connections: numbers.join(' and ') },
       sections: compared.flatMap(({ framework, rows, added }) => sectionsOf(framework, rows, added)),
-      goals: compared.flatMap(({ framework, added }) => goalsOf(framework, added)),
+      goals: compared.flatMap(({ framework, added }) => goalsOf(framework, added, numbers)),
       remarks: [
         'client µs is processor time of the service for a request.',
         'What a limiter adds is its figure less that of the bare framework, of the same round.',
@@ -120,8 +123,8 @@ function sectionsOf({ name, title, peer }: Framework, rows: readonly Row[], adde
   ]
 }
 
-function goalsOf({ title, peer }: Framework, added: readonly Row[]): Goal[] {
-  return CONNECTIONS.flatMap((connections) =>
+function goalsOf({ title, peer }: Framework, added: readonly Row[], numbers: readonly number[]): Goal[] {
+  return numbers.flatMap((connections) =>
     (['p50', 'p99'] as const).map((metric) => ({
       text: `${title}, connections: ${connections}, µs added at ${metric}: less ${peer}'s, ≤ 0`,
       samples: differences(rowOf(added, 'onrush', connections), rowOf(added, peer, connections), metric),

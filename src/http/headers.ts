@@ -41,9 +41,9 @@ export function rateLimitHeaders(
 }
 
 /** @throws TypeError or RangeError when it is none. */
-export function checkedStandard(standard: HeaderStandard): HeaderStandard {
+export function checkedStandard(standard: HeaderStandard, name = 'standard', others = ''): HeaderStandard {
   if (Object.hasOwn(FORMS, standard)) return standard
-  const message = `standard must be one of ${Object.keys(FORMS).join(', ')}, got ${named(standard)}`
+  const message = `${name} must be one of ${Object.keys(FORMS).join(', ')}${others}, got ${named(standard)}`
   throw typeof standard === 'string' ? new RangeError(message) : new TypeError(message)
 }
 

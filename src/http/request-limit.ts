@@ -74,7 +74,7 @@ export class RequestLimit<Context extends readonly unknown[]> {
     if (onLimited !== undefined) checkFunction('onLimited', onLimited)
     if (onError !== undefined && onError !== 'allow') checkFunction('onError', onError)
     this.#options = { ...options }
-    this.#standard = headers === false ? false : checkedStandard(headers)
+    this.#standard = headers === false ? false : checkedStandard(headers, 'headers', ', or false')
     this.#counts = countsBy(counted)
   }
 

@@ -7,7 +7,7 @@ import { gcra } from '../algorithms/gcra.ts'
 import { movingWindow } from '../algorithms/moving-window.ts'
 import { periodic } from '../algorithms/periodic.ts'
 import { slidingWindowCounter } from '../algorithms/sliding-window-counter.ts'
-import { checkKey, checkOptions, checkQuantity, checkText, itemsOf, named } from '../arguments.ts'
+import { checkFunction, checkKey, checkOptions, checkQuantity, checkText, itemsOf, named } from '../arguments.ts'
 import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
@@ -26,6 +26,8 @@ export interface AlgorithmLimiterOptions<State = unknown> extends LimiterOptions
   /** The text of the algorithm's Lua twin, for `RedisStore`; without it the limiter runs on the other stores. */
   readonly lua?: string | undefined
 }
+
+const NEEDED = ['open', 'roll', 'available', 'spend', 'resetAfter', 'retryAfter'] as const
 
 /** A limiter by any algorithm, also one of your own. */
 export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
@@ -46,6 +48,7 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
         `id of the algorithm must match ${ID.source} and be none of ours, got ${named(algorithm.id)}`,
       )
     }
+    for (const name of NEEDED) checkFunction(`${name} of the algorithm`, algorithm[name])
     if (algorithm.size !== undefined && ![0, 1, 2, 3, 4].includes(algorithm.size)) {
       throw new RangeError(`size of the algorithm must be a whole number from 0 to 4, got ${named(algorithm.size)}`)
     }

@@ -157,10 +157,11 @@ export class Coalescer {
   }
 
   #send(lane: Lane, batch: Batch, now: number): void {
-    const number = batch.place.send(batch)
-    lane.silentSince ??= now
+    const name = batch.place.send(batch)
     try {
-      this.#dispatch.decide(batch, `${number}@${lane.node}`).finally(() => {
+      const decided = this.#dispatch.decide(batch, name)
+      lane.silentSince ??= now
+      decided.finally(() => {
         lane.silentSince = undefined
         this.#over(batch)
         this.#pump(lane)
@@ -205,10 +206,10 @@ export class Coalescer {
     for (const place of this.#places.all()) place.expire(latest, unsent)
     for (const lane of this.#places.lanes()) {
       this.#checkLife(lane, now)
-      for (const batch of lane.waiting.splice(0)) {
-        // What nobody waits for any more must not be kept until there is a connection,
-        if (this.#giveUp(batch, latest)) this.#drop(batch)
-        else lane.waiting.push(batch)
+      // What nobody waits for any more must not be kept until there is a connection,
+      for (const batch of lane.waiting.filter((one) => this.#giveUp(one, latest))) {
+        lane.waiting.splice(lane.waiting.indexOf(batch), 1)
+        this.#drop(batch)
       }
       // nor keep others from leaving.
       for (const batch of lane.underWay()) if (this.#giveUp(batch, latest)) this.#over(batch)

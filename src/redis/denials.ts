@@ -64,7 +64,12 @@ export class Denials {
     // What can never pass is another answer.
     if (quantity > denial.quantity && decider.layers.some(({ quota }) => quantity > quota.limit)) return undefined
     const now = this.#now()
-    if (now >= denial.until || now < denial.since) return undefined
+    if (now >= denial.until) {
+      // A clock that is passed in may go back to before.
+      this.#replace(key, without(this.#denials.peek(key), decider, now))
+      return undefined
+    }
+    if (now < denial.since) return undefined
     // Redis decided between `since` and `answered`: it is asked again from the one, who is told to wait waits by the other.
     return aged(denial.result, Math.max(now - denial.answered, 0))
   }
@@ -79,6 +84,11 @@ export class Denials {
       const others = without(this.#denials.peek(key), decider, answered)
       this.#denials.set(key, { decider, quantity, result: refused, since: sentAt, answered, until, next: others })
     }
+  }
+
+  #replace(key: string, denial: Denial | undefined): void {
+    if (denial === undefined) this.#denials.delete(key)
+    else this.#denials.set(key, denial)
   }
 
   /** Forgets the key, and refusals still on their way with it: what is under way gives back. */

@@ -9,7 +9,7 @@ import type { Denials } from './denials.ts'
 import type { KeyNames } from './keys.ts'
 import { observed } from './observed.ts'
 import { settle } from './reply.ts'
-import { unavailable } from './unavailable.ts'
+import { faultOfTwin, unavailable } from './unavailable.ts'
 
 export interface DispatchOptions {
   readonly connection: RedisConnection
@@ -50,9 +50,11 @@ export class Dispatch {
         settle(batch, call, replyBytes(reply))
         this.#denials?.note(batch, sentAt)
       })
-      .catch((error: unknown) =>
-        error instanceof KeysApartError ? this.#decideApart(batch, error, name) : batch.fail(unavailable(error)),
-      )
+      .catch((error: unknown) => {
+        if (error instanceof KeysApartError) return this.#decideApart(batch, error, name)
+        const asked = batch.entries.flatMap((entry) => entry.all().map(({ decider }) => decider))
+        return batch.fail(faultOfTwin(error, asked) ?? unavailable(error))
+      })
   }
 
   /** Each key by itself, so that one that cannot be decided yet does not keep the others from it. */

@@ -26,6 +26,11 @@ export class KeyNames {
     this.#tag = tag
   }
 
+  /** True where a function of the user's chooses tags, which may throw. */
+  get tagsAreChosen(): boolean {
+    return this.#tag !== undefined
+  }
+
   /** What comes before the suffix of a state: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` with a tag of its own. */
   stem(key: string): string {
     const encoded = encodeKey(key)

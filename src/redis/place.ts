@@ -21,26 +21,34 @@ interface Gate {
   readonly queue: Queued[]
   /** The call that the last request in order is in. */
   batch: Batch | undefined
+  /** The call with whose end it goes on. */
+  waitsFor: Batch | undefined
 }
 
 /** Requests that may share calls: of one slot; those by an algorithm of a user's own apart, so that its errors are its own. */
 export class Place {
   readonly lane: Lane
+  /** Tells it apart from the store's other places; a place that takes another's over has the same. */
+  readonly id: number
   /** A hash tag of its slot. */
   readonly tag: string
   /** The batch that still takes requests in. */
   #open: Batch | undefined
-  /** Calls under way, each by its number. */
-  readonly #underWay = new Row<Batch>()
+  #calls = 0
+  /** Calls under way, each by its number, also those of the places that it has taken over. */
+  readonly #underWay: Row<Batch>
   readonly #gates = new Map<string, Gate>()
 
-  constructor(lane: Lane, tag: string) {
+  /** @param before what gathered the same by another node */
+  constructor(lane: Lane, id: number, tag: string, before: Place | undefined) {
     this.lane = lane
-    this.tag = tag
+    this.id = before?.id ?? id
+    this.tag = before?.tag ?? tag
+    this.#underWay = before === undefined ? new Row() : before.#underWay
   }
 
   get hasRoom(): boolean {
-    return this.#underWay.size < MAXIMUM_CALLS
+    return this.#calls < MAXIMUM_CALLS
   }
 
   /** True when nothing gathers here: what is asked next may as well gather elsewhere. */
@@ -63,15 +71,16 @@ export class Place {
     if (this.#open === batch) this.#open = undefined
   }
 
-  /** The batch is under way from now on; answers its number, which no other has until it is released. */
-  send(batch: Batch): number {
+  /** The batch is under way from now on; answers what no other call of the store's is named until it is released. */
+  send(batch: Batch): string {
     this.lane.take(batch)
-    return this.#underWay.take(batch)
+    this.#calls++
+    return `${this.#underWay.take(batch)}@${this.id}`
   }
 
   /** Makes room for the next call. */
   release(batch: Batch): void {
-    this.#underWay.release(batch)
+    if (this.#underWay.release(batch)) this.#calls--
     this.lane.release(batch)
   }
 
@@ -107,11 +116,15 @@ export class Place {
 
   #queue(queued: Queued): void {
     for (const key of queued.keys) {
-      const gate = this.#gates.get(key) ?? { queue: [], batch: undefined }
+      const gate = this.#gates.get(key) ?? { queue: [], batch: undefined, waitsFor: undefined }
       this.#gates.set(key, gate)
       gate.queue.push(queued)
     }
-    for (const key of queued.keys) this.#drain(key)
+    for (const key of queued.keys) {
+      const gate = this.#gates.get(key)
+      // Where others wait before it, it goes on with them.
+      if (gate?.waitsFor === undefined || gate.queue.length === 1) this.#drain(key)
+    }
   }
 
   #drain(key: string): void {
@@ -123,7 +136,7 @@ export class Place {
       if (!queued.keys.every((other) => this.#gates.get(other)?.queue[0] === queued)) return
       const blocking = queued.inOrder ? this.#earlier(key) : this.#joinBehind(queued)
       if (blocking !== undefined) {
-        blocking.whenOver(() => this.#drain(key))
+        this.#drainAfter(blocking, key, gate)
         return
       }
       if (queued.inOrder) gate.batch = this.take(queued.join)
@@ -131,7 +144,17 @@ export class Place {
       for (const other of queued.keys) if (other !== key) this.#drain(other)
     }
     if (gate.batch === undefined || gate.batch.isOver) this.#gates.delete(key)
-    else gate.batch.whenOver(() => this.#drain(key))
+    else this.#drainAfter(gate.batch, key, gate)
+  }
+
+  /** Once for all who wait. */
+  #drainAfter(batch: Batch, key: string, gate: Gate): void {
+    if (gate.waitsFor === batch) return
+    gate.waitsFor = batch
+    batch.whenOver(() => {
+      if (gate.waitsFor === batch) gate.waitsFor = undefined
+      this.#drain(key)
+    })
   }
 
   /** A call with the key that is on its way, or will be before the open batch. */

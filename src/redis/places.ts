@@ -21,6 +21,8 @@ export class Places {
   }
 
   of(decider: RedisDecider, key: string): Place {
+    // A tag that cannot be told is the fault of who asked, and of nobody whose call it would be in.
+    if (this.#names.tagsAreChosen) this.#names.tag(key)
     if (this.#only !== undefined && decider.own === '') return this.#only
     if (this.#only !== undefined) return this.#place(` ${decider.own}`, '', '')
     const tag = this.#names.tag(key)
@@ -32,13 +34,14 @@ export class Places {
   ofAll(subjects: readonly RedisAsked[]): Place {
     const [first, ...others] = subjects
     if (first === undefined) throw new RangeError('a call needs at least one subject, got []')
+    if (this.#names.tagsAreChosen) for (const { key } of others) this.#names.tag(key)
     if (this.#connection.cluster) {
       const slot = calculateSlot(this.#names.tag(first.key))
       const apart = others.find(({ key }) => calculateSlot(this.#names.tag(key)) !== slot)
       if (apart !== undefined) {
         throw new RangeError(
           `the keys ${JSON.stringify(first.key)} and ${JSON.stringify(apart.key)} lie in different slots of the cluster, where ` +
-            'nothing can be decided together: give them one hash tag with new RedisStore({ …, hashTag: (key) => tag })',
+            'nothing can be decided together: give them one hash tag with new RedisStore({ …, hashTag: (key) => tag }), in place of shards',
         )
       }
     }
@@ -79,7 +82,7 @@ export class Places {
     if (kept !== undefined && (kept.lane.node === node || !kept.isIdle)) return kept
     const lane = this.#lanes.get(node) ?? new Lane(node)
     this.#lanes.set(node, lane)
-    const made = new Place(lane, tag)
+    const made = new Place(lane, this.#places.size, tag, kept)
     this.#places.set(name, made)
     return made
   }

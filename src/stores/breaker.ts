@@ -67,6 +67,7 @@ export class Breaker {
 
   /** What the primary answers; where it fails, or is left alone, what the fallback does. */
   async answer<T>(primary: () => Awaitable<T>, fallback: () => Awaitable<T>, signal?: AbortSignal): Promise<T> {
+    if (this.#ended) throw new StoreUnavailableError('the store is closed')
     if (this.#policy.state === CircuitState.Closed) {
       const openings = this.#openings
       try {

@@ -178,3 +178,11 @@ test('an open breaker does not keep the process from ending', async () => {
   const [code] = await once(child, 'exit')
   expect([code, printed.trim()]).toEqual([0, 'open'])
 })
+
+test('when it is closed it answers no more, also not from the fallback', async () => {
+  const store = new FailoverStore({ primary: new DictionaryStore(), fallback: 'allow' })
+  const throttle = throttleOn(store)
+  await throttle.check('key')
+  await store.close()
+  await expect(throttle.check('key')).rejects.toThrow('the store is closed')
+})

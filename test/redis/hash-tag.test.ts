@@ -86,6 +86,22 @@ describe('hashTag', () => {
   })
 })
 
+it('a tag that cannot be told fails who asked, and nobody else', async () => {
+  const store = suite.store({ hashTag: (key) => key.split(':')[0] ?? '' })
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perHour(10) })
+  const outcomes = await Promise.allSettled([
+    throttle.check('tenant:1'),
+    throttle.check(':evil'),
+    throttle.check('tenant:2'),
+    checkAll([
+      { throttle, key: 'tenant:3' },
+      { throttle, key: ':evil' },
+    ]),
+    throttle.refund(':evil'),
+  ])
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'rejected'])
+})
+
 describe('shards', () => {
   it('are the same for a key in every process and version', () => {
     expect(['user:1', 'user:2', 'ключ', '😀', 'a'.repeat(1000)].map(shardTag(16))).toEqual(['11', '14', '9', '8', '13'])

@@ -4,6 +4,8 @@ import {
   AlgorithmLimiter,
   BaseStore,
   DictionaryStore,
+  FailoverStore,
+  GcraLimiter,
   type LimitData,
   Quota,
   RedisStore,
@@ -87,3 +89,34 @@ async function story(store: BaseStore): Promise<number[]> {
   seen.push((await throttle.peek('k')).remaining)
   return seen
 }
+
+it('shares no record with ours, where calls are sent again', async () => {
+  const store = new RedisStore({ url: server.url, resend: true, prefix: 'records', timeout: 20_000 })
+  const own = new Throttle({ limiter: new AlgorithmLimiter({ store, algorithm: quiet, lua }), rate: Quota.perHour(10) })
+  const ours = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perHour(10) })
+  await ours.check('another')
+  const results = await Promise.all([own.check('key'), ours.check('key'), own.check('key'), ours.check('key')])
+  expect(results.map(({ remaining }) => remaining)).toEqual([9, 9, 8, 8])
+  await store.close()
+})
+
+it.each([
+  ['does not compile', 'return {'],
+  ['lacks a function', lua.replace('available = available, ', '')],
+])('whose Lua %s is told so, and is no failure of the store', async (_how, faulty) => {
+  const primary = new RedisStore({ url: server.url, prefix: 'faulty', timeout: 20_000 })
+  const store = new FailoverStore({ primary, fallback: new DictionaryStore(), breaker: { failures: 1 } })
+  const limiter = new AlgorithmLimiter({ store, algorithm: quiet, lua: faulty })
+  const throttle = new Throttle({ limiter, rate: Quota.perHour(10) })
+  await expect(throttle.check('key')).rejects.toThrow(/^the Lua twin of the algorithm 'quiet' failed in Redis: ERR /)
+  await expect(throttle.check('key')).rejects.toBeInstanceOf(TypeError)
+  expect(store.state).toBe('closed')
+  await store.close()
+})
+
+it.each(['open', 'roll', 'available', 'spend', 'resetAfter', 'retryAfter'])('must have %s', (name) => {
+  const algorithm = { ...quiet, [name]: undefined }
+  expect(() => Reflect.construct(AlgorithmLimiter, [{ store: new DictionaryStore(), algorithm }])).toThrow(
+    `${name} of the algorithm must be a function`,
+  )
+})

@@ -7,7 +7,7 @@ import { type Borrowed, CLIENTS, type Client } from './clients.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 import { Twin, type TwinOptions } from './twin.ts'
 
-export interface StoreChoice extends Pick<RedisStoreOptions, 'denyCache'> {
+export interface StoreChoice extends Pick<RedisStoreOptions, 'denyCache' | 'hashTag'> {
   readonly prefix?: string
   readonly clock?: Clock
   /** Default: the suite's. */
