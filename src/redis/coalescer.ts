@@ -65,7 +65,7 @@ export class Coalescer {
     if (denied !== undefined) return Promise.resolve(denied)
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#askedAt(), tell)
-    this.#places.of(decider, key).join(key, waiter, (batch) => batch.take(decider, key, quantity, waiter))
+    this.#places.of(decider, key).check(decider, key, quantity, waiter)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 

@@ -1,5 +1,6 @@
 /** Where requests gather that may share a call. */
 import { Batch } from './batch.ts'
+import type { RedisDecider } from './decider.ts'
 import { type Lane, MAXIMUM_CALLS } from './lane.ts'
 import { Row } from './row.ts'
 import { expire, type Waiter } from './waiter.ts'
@@ -56,11 +57,25 @@ export class Place {
     return this.#open === undefined && this.#gates.size === 0
   }
 
+  /** A check joins the open batch; where something in order is under way for the key, after that. Makes nothing that it need not. */
+  check(decider: RedisDecider, key: string, quantity: number, waiter: Waiter): void {
+    if (this.#gates.size > 0 && this.#gates.has(key)) {
+      this.join(key, waiter, (batch) => batch.take(decider, key, quantity, waiter))
+    } else if (this.#open?.take(decider, key, quantity, waiter) !== true) {
+      this.#opened().take(decider, key, quantity, waiter)
+    }
+  }
+
   /** Joins the open batch, or one that is opened for it. */
   take(join: Join): Batch {
     if (this.#open !== undefined && join(this.#open)) return this.#open
-    const batch = new Batch(this)
+    const batch = this.#opened()
     join(batch)
+    return batch
+  }
+
+  #opened(): Batch {
+    const batch = new Batch(this)
     this.#open = batch
     this.lane.waiting.push(batch)
     return batch

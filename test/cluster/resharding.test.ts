@@ -86,6 +86,28 @@ test('load goes on while the slots of all its keys move about and scripts are fl
   expect(moved).toBeGreaterThan(5)
 })
 
+test('with resend, load goes on while shards move and connections are cut, and nothing is counted twice', async () => {
+  const keys = Array.from({ length: 40 }, (_, index) => `key ${index}`)
+  const limit = 100
+  const shards = 6
+  const rate = Quota.parse(`${limit}/${PERIOD}`)
+  const own = store({ resend: true, shards })
+  const throttles = LIMITERS.map(({ Limiter }) => new Throttle({ limiter: new Limiter({ store: own }), rate }))
+  const loads = throttles.map((throttle) => new Load([throttle], keys))
+  let moved = 0
+  while (loads.some((load) => Math.min(...load.admitted.values()) < limit)) {
+    const { from, to } = await move(calculateSlot(`{${moved++ % shards}}`))
+    for (const { server } of [from, to]) await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  }
+  for (const load of loads) {
+    await load.more(200)
+    await load.stop()
+    expect(load.failures).toEqual([])
+    expect([...load.admitted.values()]).toEqual(keys.map(() => limit))
+  }
+  expect(moved).toBeGreaterThan(5)
+})
+
 test('with shards, the checks of a turn leave in a call a shard; without, in one a slot', async () => {
   const keys = Array.from({ length: 300 }, (_, index) => `key ${index}`)
   const calls = async () => {
