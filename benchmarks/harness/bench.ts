@@ -31,4 +31,4 @@ export interface Bench extends Pace {
 }
 
 export const QUICK: Pace = { quick: true, rounds: 3, roundTime: 60, warmUpTime: 100 }
-export const FULL: Pace = { quick: false, rounds: 7, roundTime: 250, warmUpTime: 500 }
+export const FULL: Pace = { quick: false, rounds: 5, roundTime: 250, warmUpTime: 500 }
