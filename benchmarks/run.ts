@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { startRedis } from '../test/support/servers/redis.ts'
 import { type Bench, FULL, type Pace, QUICK, type Question } from './harness/bench.ts'
 import { build } from './harness/build.ts'
+import { Crew } from './harness/crew.ts'
 import { describeMachine, describeVersions, type Machine, othersShare, type Versions } from './harness/machine.ts'
 import { Progress } from './harness/progress.ts'
 import { type Result, writeResult } from './harness/results.ts'
@@ -46,7 +47,8 @@ async function run(): Promise<void> {
 async function askAll(questions: readonly Question[], pace: Pace, machine: Machine): Promise<void> {
   await using redis = await startRedis()
   await using meter = new ServerMeter([redis.port])
-  const bench: Bench = { ...pace, redis, meter, progress: new Progress() }
+  await using shared = pace.quick ? await Crew.start(1) : undefined
+  const bench: Bench = { ...pace, redis, meter, shared, progress: new Progress() }
   const versions = await describeVersions(redis)
   const results: Result[] = []
   for (const question of questions) {

@@ -1,6 +1,7 @@
 /** What a question is asked with: how long it may take, the server, and where it tells how far it is. */
 import type { RedisServer } from '../../test/support/servers/redis.ts'
 import type { Answer } from './answer.ts'
+import type { Crew } from './crew.ts'
 import type { Progress } from './progress.ts'
 import type { ServerMeter } from './server-meter.ts'
 
@@ -27,8 +28,10 @@ export interface Bench extends Pace {
   /** Empty when the question is asked. */
   readonly redis: RedisServer
   readonly meter: ServerMeter
+  /** In a quick run, the process of all contestants. */
+  readonly shared: Crew | undefined
   readonly progress: Progress
 }
 
-export const QUICK: Pace = { quick: true, rounds: 3, roundTime: 60, warmUpTime: 100 }
+export const QUICK: Pace = { quick: true, rounds: 2, roundTime: 50, warmUpTime: 60 }
 export const FULL: Pace = { quick: false, rounds: 5, roundTime: 250, warmUpTime: 500 }

@@ -1,6 +1,6 @@
 /** The contestants of a question, each in a process of its own, as it would run in a service: what one leaves behind is not the others'. */
 import type { ContestantName } from '../contestants.ts'
-import type { Pace } from './bench.ts'
+import type { Bench } from './bench.ts'
 import type { Setting } from './contestant.ts'
 import { Crew } from './crew.ts'
 import type { KeyOrder } from './keys.ts'
@@ -54,17 +54,19 @@ export class Entrant {
 export class Field implements AsyncDisposable {
   readonly entrants: readonly Entrant[]
   readonly #crews: readonly Crew[]
+  readonly #shared: Crew | undefined
 
-  private constructor(entrants: readonly Entrant[], crews: readonly Crew[]) {
+  private constructor(entrants: readonly Entrant[], crews: readonly Crew[], shared: Crew | undefined) {
     this.entrants = entrants
     this.#crews = crews
+    this.#shared = shared
   }
 
   /** Each contestant has a database of its own, since some write the user's key as it is; a cluster has but one. */
-  static open(pace: Pace, names: readonly ContestantName[], setting: Setting, keys: KeyOrder): Promise<Field> {
+  static open(bench: Bench, names: readonly ContestantName[], setting: Setting, keys: KeyOrder): Promise<Field> {
     const single = setting.ports.length <= 1
     return Field.of(
-      pace,
+      bench,
       names.map((name, database) => {
         const recruit = { contestant: name, setting: single ? { ...setting, database } : setting }
         return { name, recruit, keys }
@@ -73,10 +75,11 @@ export class Field implements AsyncDisposable {
   }
 
   /** Variants of one contestant share its process; in a quick run all share one, since each takes a second to start. */
-  static async of({ quick }: Pace, variants: readonly Variant[]): Promise<Field> {
-    const processOf = ({ recruit }: Variant): string => (quick ? 'all' : recruit.contestant)
+  static async of({ shared }: Bench, variants: readonly Variant[]): Promise<Field> {
+    const processOf = ({ recruit }: Variant): string => (shared === undefined ? recruit.contestant : 'all')
     const names = [...new Set(variants.map(processOf))]
-    const crews = await Promise.all(names.map(() => Crew.start(1)))
+    const own = shared === undefined ? await Promise.all(names.map(() => Crew.start(1))) : []
+    const crews = shared === undefined ? own : [shared]
     const entrants: Entrant[] = []
     for (const variant of variants) {
       const crew = crews[names.indexOf(processOf(variant))]
@@ -84,10 +87,11 @@ export class Field implements AsyncDisposable {
       await crew.open(variant.recruit)
       entrants.push(new Entrant(variant, crew))
     }
-    return new Field(entrants, crews)
+    return new Field(entrants, own, shared)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#crews.map((crew) => crew[Symbol.asyncDispose]()))
+    await this.#shared?.perform<'close'>(1, () => ({ name: 'close' }))
   }
 }

@@ -11,6 +11,7 @@ import { offer } from './offer.ts'
 
 export interface Tasks {
   open: { task: OpenTask; answer: undefined }
+  close: { task: CloseTask; answer: undefined }
   drive: { task: DriveTask; answer: Summary }
   offer: { task: OfferTask; answer: Measurement }
   saturate: { task: SaturateTask; answer: SaturateAnswer }
@@ -32,6 +33,11 @@ export interface Recruit {
 export interface OpenTask {
   readonly name: 'open'
   readonly recruit: Recruit
+}
+
+/** Closes all contestants of the process. */
+export interface CloseTask {
+  readonly name: 'close'
 }
 
 /** Asks as a load says. */
@@ -101,6 +107,7 @@ export interface FillAnswer {
 const opened = new Map<string, Promise<Contestant>>()
 
 export async function perform(task: Task): Promise<Tasks[TaskName]['answer']> {
+  if (task.name === 'close') return close()
   const contestant = await open(task.recruit)
   switch (task.name) {
     case 'open':
@@ -114,6 +121,12 @@ export async function perform(task: Task): Promise<Tasks[TaskName]['answer']> {
     case 'fill':
       return fill(contestant, task)
   }
+}
+
+async function close(): Promise<undefined> {
+  const contestants = await Promise.all(opened.values())
+  opened.clear()
+  await Promise.all(contestants.map((contestant) => contestant[Symbol.asyncDispose]()))
 }
 
 function open(recruit: Recruit): Promise<Contestant> {

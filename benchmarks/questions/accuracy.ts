@@ -25,7 +25,7 @@ const NAMES: readonly ContestantName[] = [
   ] as const),
   ...(['rate-limiter-flexible', 'rate-limit-redis', 'redis-gcra'] as const),
 ]
-const QUICK_NAMES: readonly ContestantName[] = ['onrush', 'rate-limiter-flexible', 'redis-gcra']
+const QUICK_NAMES: readonly ContestantName[] = ['onrush', 'rate-limiter-flexible']
 
 export const accuracy: Question = {
   name: 'accuracy',

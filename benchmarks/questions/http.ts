@@ -19,9 +19,10 @@ export const http: Question = {
     'Requests of 10,000 users to one process, none refused, by few and by many connections that ask without a pause.',
   async ask(bench) {
     const numbers = bench.quick ? [MANY] : [FEW, MANY]
+    const frameworks = bench.quick ? FRAMEWORKS.slice(-1) : FRAMEWORKS
     const contests: Contest[] = []
     try {
-      for (const framework of FRAMEWORKS) {
+      for (const framework of frameworks) {
         for (const name of Object.keys(framework.services)) {
           const service = await Service.start(framework, name, bench.redis.port)
           contests.push(...numbers.map((connections) => ({ service, connections, measurements: [] })))
@@ -31,7 +32,7 @@ export const http: Question = {
     } finally {
       for (const { service } of contests) service.stop()
     }
-    const compared = FRAMEWORKS.map((framework) => {
+    const compared = frameworks.map((framework) => {
       const rows = contests.filter(({ service }) => service.framework === framework).map(rowOfContest)
       return { framework, rows, added: against(addedTo(rows), framework.peer, 'p50') }
     })

@@ -21,15 +21,16 @@ export const uniqueKeys: Question = {
       kind: 'uniform',
       count: KEYS,
     })
-    const zipf = await section(bench, 'zipf', 'Keys by Zipf: the first is asked for in a tenth of all checks', HOT, {
-      kind: 'zipf',
-      count: KEYS,
-    })
+    const sections = [uniform]
+    if (!bench.quick) {
+      const title = 'Keys by Zipf: the first is asked for in a tenth of all checks'
+      sections.push(await section(bench, 'zipf', title, HOT, { kind: 'zipf', count: KEYS }))
+    }
     const us = rowOf(uniform.rows, 'onrush')
     const peer = rowOf(uniform.rows, PEER)
     return {
       settings: { keys: KEYS, inFlight: IN_FLIGHT },
-      sections: [uniform, zipf],
+      sections,
       goals: [
         { text: `unique keys: ≥ 5× ${PEER}`, samples: ratio(us, peer, 'rate'), bound: { atLeast: 5 } },
         {

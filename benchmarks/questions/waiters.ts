@@ -23,7 +23,7 @@ export const waiters: Question = {
   about: 'One process whose callers all ask at once, and wait until a rate that is kept in Redis lets them start.',
   async ask(bench) {
     const many = bench.quick ? 200 : 2000
-    const some = (MODEST * (bench.quick ? 100 : 1000)) / 1000
+    const some = (MODEST * (bench.quick ? 100 : 500)) / 1000
     bench.progress.expect(2 * NAMES.length * (bench.rounds + 1))
     const turns = await compare(bench, AMPLE, many)
     const starts = await compare(bench, MODEST, some)
