@@ -1,5 +1,5 @@
 /** Attempts of ioredis clients to connect, listened to once for all stores on a client. */
-import type { IoredisClient } from './ioredis.ts'
+import type { IoredisClient } from './ioredis-client.ts'
 
 const attempts = new WeakMap<IoredisClient, Promise<void>>()
 

@@ -1,7 +1,8 @@
 /** Clients that users bring, and which adapter speaks to each. */
 import { named } from '../arguments.ts'
 import type { RedisConnection } from './connection.ts'
-import { type IoredisClient, IoredisConnection } from './ioredis.ts'
+import { IoredisConnection } from './ioredis.ts'
+import type { IoredisClient } from './ioredis-client.ts'
 import {
   isNodeRedis,
   isNodeRedisCluster,

@@ -1,6 +1,7 @@
 /** The ioredis client behind a store, of version 5 or 6, or of iovalkey: its own, or a borrowed one. */
 import { attemptOver } from './attempt.ts'
 import { type RedisConnection, withoutCommand } from './connection.ts'
+import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-client.ts'
 import { forgets, Unanswered, warnOfSendingAgain } from './unanswered.ts'
 
 /** What ioredis makes of the last answer when a command has been sent from node to node too often. */
@@ -8,41 +9,6 @@ const REDIRECTED = /^Too many Cluster redirections\. Last error: ReplyError\b/
 
 /** How long a server may take to answer the first commands on a connection, in ms. */
 const LONGEST_HANDSHAKE = 1000
-
-/** One server, to the shape of an ioredis client: fewer than its class has, so that iovalkey's and older ones fit. */
-interface IoredisNode {
-  readonly isCluster: boolean
-  readonly status: string
-  readonly options: {
-    readonly host?: string | undefined
-    readonly port?: number | undefined
-    readonly keyPrefix?: string | undefined
-    readonly enableAutoPipelining?: boolean | undefined
-    readonly enableOfflineQueue?: boolean | undefined
-    readonly autoResendUnfulfilledCommands?: boolean | undefined
-    readonly maxRetriesPerRequest?: number | null | undefined
-    readonly retryDelayOnFailover?: number | undefined
-    reconnectOnError?: ((error: Error) => boolean | 1 | 2) | null | undefined
-  }
-  callBuffer(name: string, ...args: (string | Buffer)[]): Promise<unknown>
-  pipeline(): {
-    callBuffer(name: string, ...args: (string | Buffer)[]): { exec(): Promise<[Error | null, unknown][] | null> }
-  }
-  connect(): Promise<void>
-  disconnect(reconnect?: boolean): void
-  quit(): Promise<unknown>
-  on(event: string, listener: (error: Error, node: string) => void): unknown
-  off(event: string, listener: () => void): unknown
-}
-
-interface IoredisCluster extends IoredisNode {
-  /** The names of the nodes of each slot, its master first. */
-  readonly slots: readonly (readonly string[])[]
-  nodes(role?: 'master'): readonly IoredisNode[]
-  refreshSlotsCache(callback: () => void): void
-}
-
-export type IoredisClient = IoredisNode | IoredisCluster
 
 /** What a server says to SELECT of a database that it has not. */
 const NO_DATABASE = /DB index/i

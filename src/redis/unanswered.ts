@@ -1,5 +1,5 @@
 /** What becomes of commands that are under way when an ioredis client loses its connection: that depends on its options. */
-import type { IoredisClient } from './ioredis.ts'
+import type { IoredisClient } from './ioredis-client.ts'
 import { Row } from './row.ts'
 
 const warned = new WeakSet<IoredisClient>()

@@ -1,0 +1,36 @@
+/** What we use of clients of ioredis, of version 5 or 6, and of iovalkey. */
+
+/** One server, to the shape of an ioredis client: fewer than its class has, so that iovalkey's and older ones fit. */
+export interface IoredisNode {
+  readonly isCluster: boolean
+  readonly status: string
+  readonly options: {
+    readonly host?: string | undefined
+    readonly port?: number | undefined
+    readonly keyPrefix?: string | undefined
+    readonly enableAutoPipelining?: boolean | undefined
+    readonly enableOfflineQueue?: boolean | undefined
+    readonly autoResendUnfulfilledCommands?: boolean | undefined
+    readonly maxRetriesPerRequest?: number | null | undefined
+    readonly retryDelayOnFailover?: number | undefined
+    reconnectOnError?: ((error: Error) => boolean | 1 | 2) | null | undefined
+  }
+  callBuffer(name: string, ...args: (string | Buffer)[]): Promise<unknown>
+  pipeline(): {
+    callBuffer(name: string, ...args: (string | Buffer)[]): { exec(): Promise<[Error | null, unknown][] | null> }
+  }
+  connect(): Promise<void>
+  disconnect(reconnect?: boolean): void
+  quit(): Promise<unknown>
+  on(event: string, listener: (error: Error, node: string) => void): unknown
+  off(event: string, listener: () => void): unknown
+}
+
+export interface IoredisCluster extends IoredisNode {
+  /** The names of the nodes of each slot, its master first. */
+  readonly slots: readonly (readonly string[])[]
+  nodes(role?: 'master'): readonly IoredisNode[]
+  refreshSlotsCache(callback: () => void): void
+}
+
+export type IoredisClient = IoredisNode | IoredisCluster
