@@ -1,13 +1,16 @@
 /** Checks that go to Redis in one call. Equal ones on one key are one entry, asked several times. */
 import type { RateLimitResult } from '../result.ts'
-import type { RedisDecider } from './decider.ts'
 import type { Place } from './place.ts'
+import type { PreparedLayers } from './prepared.ts'
 import { expire, type Waiter } from './waiter.ts'
 
 /** A check decides at most so many keys together, and a call too, so that Redis is never blocked for long. */
 export const MAXIMUM_KEYS = 128
 /** Layers of all entries of a call. */
 const MAXIMUM_DECISIONS = 1024
+
+/** No mark: to be given back wherever it is. */
+export const ANYWHERE = -1
 
 /** What a request other than a check does, in the words of `lua/driver.lua`. */
 export interface Operation {
@@ -19,14 +22,14 @@ export interface Operation {
 }
 
 export interface RedisAsked {
-  readonly decider: RedisDecider
+  readonly decider: PreparedLayers
   readonly key: string
   readonly quantity: number
 }
 
 /** Equal checks on one key, in the order asked; or one check of several subjects. */
 export class Entry {
-  readonly decider: RedisDecider
+  readonly decider: PreparedLayers
   readonly key: string
   readonly quantity: number
   /** The subjects of a `checkAll`. */
@@ -110,7 +113,7 @@ export class Batch {
   }
 
   /** Takes a check in; false when it must go into a later call. */
-  take(decider: RedisDecider, key: string, quantity: number, waiter: Waiter): boolean {
+  take(decider: PreparedLayers, key: string, quantity: number, waiter: Waiter): boolean {
     const latest = this.#latest.get(key)
     if (latest !== undefined) {
       if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
@@ -227,7 +230,7 @@ export class Batch {
   }
 
   /** What is already counted with other numbers under a state's name must be written before it is read anew. */
-  #mayFollow(decider: RedisDecider, key: string): boolean {
+  #mayFollow(decider: PreparedLayers, key: string): boolean {
     return this.entries.every((entry) =>
       entry.all().every((asked) => asked.key !== key || asked.decider === decider || !asked.decider.conflicts(decider)),
     )

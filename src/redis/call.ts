@@ -1,7 +1,7 @@
 /** A batch in the words of `lua/each.lua`, `lua/layers.lua` or `lua/driver.lua`: its keys, and the numbers that tell what to decide. */
 import type { Batch, Entry, RedisAsked } from './batch.ts'
-import type { PreparedLayer, RedisDecider } from './decider.ts'
 import type { KeyNames } from './keys.ts'
+import type { PreparedLayer, PreparedLayers } from './prepared.ts'
 import { driverOf, type Script } from './script.ts'
 
 export interface Call {
@@ -38,7 +38,7 @@ export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
 }
 
 /** Who asks, where only one throttle's checks are asked, of keys that differ. */
-function askedAlike({ entries, overlaps }: Batch): RedisDecider | undefined {
+function askedAlike({ entries, overlaps }: Batch): PreparedLayers | undefined {
   const decider = entries[0]?.decider
   if (overlaps) return undefined
   for (const entry of entries) if (entry.decider !== decider || entry.closed) return undefined
@@ -48,7 +48,7 @@ function askedAlike({ entries, overlaps }: Batch): RedisDecider | undefined {
 /** The usual call, and that of a lone caller. */
 function callForEach(
   entries: readonly Entry[],
-  { prepared, texts }: RedisDecider,
+  { prepared, texts }: PreparedLayers,
   script: Script,
   names: KeyNames,
   now: number,

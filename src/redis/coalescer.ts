@@ -8,12 +8,12 @@ import { Signals } from '../signals.ts'
 import type { Batch, Operation, RedisAsked } from './batch.ts'
 import type { RedisConnection } from './connection.ts'
 import { Deadline } from './deadline.ts'
-import type { RedisDecider } from './decider.ts'
 import type { Denials } from './denials.ts'
 import { Dispatch, type DispatchOptions } from './dispatch.ts'
 import { Errands } from './errands.ts'
 import type { Lane } from './lane.ts'
 import { Places } from './places.ts'
+import type { PreparedLayers } from './prepared.ts'
 import { capture, captured, type Told, type Waiter } from './waiter.ts'
 
 /** In timeouts: between two looks at what is under way, where it can be sent again; and how long a node may be silent. */
@@ -55,7 +55,7 @@ export class Coalescer {
   }
 
   check(
-    decider: RedisDecider,
+    decider: PreparedLayers,
     key: string,
     quantity: number,
     signal?: AbortSignal,

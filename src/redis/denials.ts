@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache'
 import { checkMilliseconds, checkOptions, checkSize } from '../arguments.ts'
 import { RateLimitResult } from '../result.ts'
 import type { Batch } from './batch.ts'
-import type { RedisDecider } from './decider.ts'
+import type { PreparedLayers } from './prepared.ts'
 
 /**
  * A refusal that is answered from memory says how much was left when Redis was asked, and to who asks for more, how long
@@ -21,7 +21,7 @@ export interface DenyCacheOptions {
 
 /** A refusal of one throttle; more of the same key follow. */
 interface Denial {
-  readonly decider: RedisDecider
+  readonly decider: PreparedLayers
   readonly quantity: number
   readonly result: RateLimitResult
   /** When the call was sent that was refused, in µs. */
@@ -57,7 +57,7 @@ export class Denials {
   }
 
   /** The answer to a check that was refused before, for no less; `undefined` where Redis must be asked. */
-  find(decider: RedisDecider, key: string, quantity: number): RateLimitResult | undefined {
+  find(decider: PreparedLayers, key: string, quantity: number): RateLimitResult | undefined {
     let denial = this.#denials.get(key)
     while (denial !== undefined && denial.decider !== decider) denial = denial.next
     if (denial === undefined || quantity < denial.quantity) return undefined
@@ -111,7 +111,7 @@ export class Denials {
 }
 
 /** The other throttles' refusals that still hold. */
-function without(denial: Denial | undefined, decider: RedisDecider, now: number): Denial | undefined {
+function without(denial: Denial | undefined, decider: PreparedLayers, now: number): Denial | undefined {
   if (denial === undefined) return undefined
   const next = without(denial.next, decider, now)
   if (denial.decider === decider || denial.until <= now) return next

@@ -1,7 +1,7 @@
 /** Where requests gather that may share a call. */
 import { Batch } from './batch.ts'
-import type { RedisDecider } from './decider.ts'
 import { type Lane, MAXIMUM_CALLS } from './lane.ts'
+import type { PreparedLayers } from './prepared.ts'
 import { Row } from './row.ts'
 import { expire, type Waiter } from './waiter.ts'
 
@@ -58,7 +58,7 @@ export class Place {
   }
 
   /** A check joins the open batch; where something in order is under way for the key, after that. Makes nothing that it need not. */
-  check(decider: RedisDecider, key: string, quantity: number, waiter: Waiter): void {
+  check(decider: PreparedLayers, key: string, quantity: number, waiter: Waiter): void {
     if (this.#gates.size > 0 && this.#gates.has(key)) {
       this.join(key, waiter, (batch) => batch.take(decider, key, quantity, waiter))
     } else if (this.#open?.take(decider, key, quantity, waiter) !== true) {

@@ -2,10 +2,10 @@
 import calculateSlot from 'cluster-key-slot'
 import type { RedisAsked } from './batch.ts'
 import type { RedisConnection } from './connection.ts'
-import type { RedisDecider } from './decider.ts'
 import type { KeyNames } from './keys.ts'
 import { Lane } from './lane.ts'
 import { Place } from './place.ts'
+import type { PreparedLayers } from './prepared.ts'
 
 export class Places {
   readonly #connection: RedisConnection
@@ -20,7 +20,7 @@ export class Places {
     this.#only = connection.cluster ? undefined : this.#place('', '', '')
   }
 
-  of(decider: RedisDecider, key: string): Place {
+  of(decider: PreparedLayers, key: string): Place {
     // A tag that cannot be told is the fault of who asked, and of nobody whose call it would be in.
     if (this.#names.tagsAreChosen) this.#names.tag(key)
     if (this.#only !== undefined && decider.own === '') return this.#only

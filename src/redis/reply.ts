@@ -4,9 +4,9 @@ import { adjust, type Found, marksOf } from '../algorithms/giving-back.ts'
 import { giveUpTurn, takeTurn } from '../algorithms/turns.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Batch, Entry, Operation, RedisAsked } from './batch.ts'
+import { ANYWHERE, type Batch, type Entry, type Operation, type RedisAsked } from './batch.ts'
 import type { Call } from './call.ts'
-import type { PreparedLayer } from './decider.ts'
+import type { PreparedLayer } from './prepared.ts'
 
 /** Settles all who asked. */
 export function settle(batch: Batch, call: Call, reply: Buffer): void {
@@ -91,9 +91,6 @@ function settleOperation(entry: Entry, { kind, amount, cells }: Operation, reade
   })
   waiter?.resolve(result ?? peek(found.layers, found.states, now))
 }
-
-/** No mark: to be given back wherever it is. */
-export const ANYWHERE = -1
 
 /** Reads the doubles of a reply in the order of `lua/driver.lua`, and keeps what the entries before have changed. */
 class ReplyReader {

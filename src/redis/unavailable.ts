@@ -1,7 +1,7 @@
 /** What the client says when a command failed, as an error of ours. */
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { withoutCommand } from './connection.ts'
-import type { RedisDecider } from './decider.ts'
+import type { PreparedLayers } from './prepared.ts'
 
 export function unavailable(error: unknown): unknown {
   if (error instanceof StoreError) return error
@@ -16,7 +16,7 @@ export function unavailable(error: unknown): unknown {
 const LUA_FAILED = /(?<!@)\buser_script:\d+: /
 
 /** A fault of a user's own Lua, which is none of the store's; `undefined`: it is something else. */
-export function faultOfTwin(error: unknown, asked: readonly RedisDecider[]): TypeError | undefined {
+export function faultOfTwin(error: unknown, asked: readonly PreparedLayers[]): TypeError | undefined {
   const own = asked.flatMap(({ layers }) => layers.filter(({ lua }) => lua !== undefined))
   if (own.length === 0 || !LUA_FAILED.test(reasonOf(error))) return undefined
   const names = [...new Set(own.map(({ algorithm }) => `'${algorithm.id}'`))].join(' or ')
