@@ -143,6 +143,49 @@ test('checks of many keys, each of one layer or of several, are answered as if a
   )
 })
 
+// Alone in a call, such checks have scripts of their own.
+test.each(LIMITERS)(
+  'checks of one throttle by $name, of several quotas, are answered as if asked one by one',
+  async (counting) => {
+    const rates = fc.uniqueArray(fc.constantFrom(...QUOTAS), {
+      minLength: 1,
+      maxLength: 4,
+      selector: (rate) => rate.stateName,
+    })
+    const asked = fc.record({
+      keys: fc.integer({ min: 1, max: 8 }),
+      quantity: fc.nat({ max: 4 }),
+      times: fc.integer({ min: 1, max: 9 }),
+    })
+    const rounds = fc.array(
+      fc.record({ elapsed: fc.nat({ max: 1_500_000 }), list: fc.array(asked, { minLength: 1, maxLength: 4 }) }),
+      {
+        minLength: 2,
+        maxLength: 5,
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(rates, rounds, async (chosen, turns) => {
+        const twin = suite.twin(1_700_000_000_000_000)
+        const { local, remote } = twin.throttle(chosen.map((rate) => ({ counting, rate })))
+        for (const { elapsed, list } of turns) {
+          twin.now += elapsed
+          let next = 0
+          const checks = list.flatMap(({ keys, quantity, times }) =>
+            Array.from({ length: keys }, () => `key ${next++}`).flatMap((key) =>
+              Array.from({ length: times }, () => ({ key, quantity })),
+            ),
+          )
+          const answers = await Promise.all(checks.map(({ key, quantity }) => remote.check(key, quantity)))
+          expect(answers).toStrictEqual(checks.map(({ key, quantity }) => local.checkSync(key, quantity)))
+        }
+        await twin.expectSameStates(Array.from({ length: 10 }, (_, index) => `key ${index}`))
+      }),
+      runs(40),
+    )
+  },
+)
+
 test.each(LIMITERS)(
   '$name answers a thousand checks of a hot key, and of a thousand keys, as if asked one by one',
   async (counting) => {
