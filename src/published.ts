@@ -2,6 +2,7 @@
 import type { Layer } from './algorithms/driver.ts'
 import { type DecisionEvent, decisions } from './events.ts'
 import type { RateLimitResult } from './result.ts'
+import type { Decider, SyncDecider } from './stores/decider.ts'
 
 /** What was asked: by all subjects together, of a `checkAll`. */
 export interface Question {
@@ -28,10 +29,26 @@ export async function published<Answer extends { readonly result: RateLimitResul
   }
 }
 
-/** As `published`, without a promise. */
-export function publishedSync(question: Question, ask: () => RateLimitResult): RateLimitResult {
+/** A function of its own: one that makes another function makes a context each time it is called, also where it does not. */
+export function publishedCheck(
+  question: Question,
+  decider: Pick<Decider, 'check'>,
+  key: string,
+  quantity: number,
+  signal: AbortSignal | undefined,
+): Promise<RateLimitResult> {
+  return published(question, () => decider.check(key, quantity, signal))
+}
+
+/** As `publishedCheck`, without a promise. */
+export function publishedCheckSync(
+  question: Question,
+  decider: Pick<SyncDecider, 'checkSync'>,
+  key: string,
+  quantity: number,
+): RateLimitResult {
   const askedAt = performance.now()
-  const result = ask()
+  const result = decider.checkSync(key, quantity)
   publish(question, askedAt, decided(question, result))
   return result
 }

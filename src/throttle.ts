@@ -5,7 +5,7 @@ import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, layersOf, MAXIMUM_LAYERS } from './limiters/limiters.ts'
-import { published, publishedSync, type Question } from './published.ts'
+import { published, publishedCheck, publishedCheckSync, type Question } from './published.ts'
 import { Quota } from './quota.ts'
 import { Reservation } from './reservation.ts'
 import type { RateLimitResult } from './result.ts'
@@ -95,7 +95,7 @@ export class Throttle {
       const signal = options?.signal
       signal?.throwIfAborted()
       if (!decisions.hasSubscribers) return decider.check(key, quantity, signal)
-      return this.#publishedCheck(decider, key, quantity, signal)
+      return publishedCheck(this.#question('check', decider, key, quantity), decider, key, quantity, signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -166,7 +166,7 @@ export class Throttle {
     checkQuantity(quantity)
     const decider = this.#syncDecider(options)
     if (!decisions.hasSubscribers) return decider.checkSync(key, quantity)
-    return this.#publishedCheckSync(decider, key, quantity)
+    return publishedCheckSync(this.#question('check', decider, key, quantity), decider, key, quantity)
   }
 
   /** `peek` without a promise, on stores in this process. */
@@ -190,20 +190,6 @@ export class Throttle {
       throw new TypeError('checkAll takes throttles whose limiters have an algorithm, not limiters of your own')
     }
     return { decider, key, quantity, store: this.#store, shadow: this.#shadow, publishKeys: this.#publishKeys }
-  }
-
-  // Methods of their own: a function that makes another function makes a context each time it is called, also where it does not.
-  #publishedCheck(
-    decider: Decider,
-    key: string,
-    quantity: number,
-    signal: AbortSignal | undefined,
-  ): Promise<RateLimitResult> {
-    return published(this.#question('check', decider, key, quantity), () => decider.check(key, quantity, signal))
-  }
-
-  #publishedCheckSync(decider: SyncDecider, key: string, quantity: number): RateLimitResult {
-    return publishedSync(this.#question('check', decider, key, quantity), () => decider.checkSync(key, quantity))
   }
 
   #moded(decider: Decider): Decider {

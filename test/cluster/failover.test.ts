@@ -123,17 +123,6 @@ function expectBounded(load: Load, { began, ended, keys }: Outage, throttles: nu
   }
 }
 
-async function exhausted(load: Load): Promise<void> {
-  let before = -1
-  await until('every key to be used up', async () => {
-    const admitted = load.admissions.length
-    const same = admitted === before
-    before = admitted
-    await load.more(KEYS.length * 5)
-    return same
-  })
-}
-
 test('a master is killed: its keys fail until its replica has taken over, also for borrowed clients', async () => {
   // node-redis takes some seconds more to find the new master.
   const kinds = CLUSTER_CLIENTS.filter(({ name }) => !/RESP2|auto|node-redis/.test(name))
@@ -152,7 +141,7 @@ test('a master is killed: its keys fail until its replica has taken over, also f
   const began = performance.now()
   await cluster.failover(dying)
   const promoted = performance.now()
-  await exhausted(load)
+  await load.exhausted()
   await load.stop()
   await revive(dying)
   expectBounded(load, { began, ended: promoted + TIMEOUT + GRACE, keys }, 1)
@@ -175,7 +164,7 @@ test('a master hangs: its keys fail until its replica has taken over, though its
       ),
     )
     const promoted = performance.now()
-    await exhausted(load)
+    await load.exhausted()
     await load.stop()
     expectBounded(load, { began, ended: promoted + 2 * TIMEOUT + GRACE, keys }, 2)
   } finally {
@@ -201,7 +190,7 @@ test('a call whose reply was lost with its master is not counted twice where it 
   const dying = await victim()
   await cluster.failover(dying)
   const promoted = performance.now()
-  await exhausted(load)
+  await load.exhausted()
   await load.stop()
   await revive(dying)
   // All waited for the replica: with a record of each call there is nothing that may not be asked again.

@@ -51,6 +51,15 @@ export class Load {
     while (this.answered < goal) await sleep(5)
   }
 
+  /** Resolves when nothing more is admitted. */
+  async exhausted(): Promise<void> {
+    let before = -1
+    while (this.admissions.length !== before) {
+      before = this.admissions.length
+      await this.more(this.#keys.length * 5)
+    }
+  }
+
   /** Resolves when every check has settled. */
   async stop(): Promise<void> {
     this.#stopped = true

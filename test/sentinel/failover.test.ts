@@ -29,17 +29,6 @@ function throttleOn(url: string, options = ''): Throttle {
   return new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.parse(`${LIMIT}/3653 days`) })
 }
 
-async function exhausted(load: Load): Promise<void> {
-  let before = -1
-  await until('every key to be used up', async () => {
-    const admitted = load.admissions.length
-    const same = admitted === before
-    before = admitted
-    await load.more(KEYS.length * 5)
-    return same
-  })
-}
-
 describe('when the master', () => {
   let group: SentinelGroup
 
@@ -63,7 +52,7 @@ describe('when the master', () => {
     const began = performance.now()
     await fail()
     const promoted = performance.now()
-    await exhausted(load)
+    await load.exhausted()
     await load.stop()
     return { load, began, promoted }
   }
@@ -136,7 +125,7 @@ describe('a master that has become a replica', () => {
       const before = await refusals()
       const clients = String(await server.command('CLIENT', 'LIST')).match(/id=\d+/g) ?? []
       await whileReadOnly(() => until('checks to be refused', async () => (await refusals()) > before))
-      await exhausted(load)
+      await load.exhausted()
       await load.stop()
       expect(load.failures).toEqual([])
       expect([...load.admitted.values()]).toEqual(KEYS.map(() => LIMIT))
