@@ -30,11 +30,17 @@ function described(value: unknown): string {
   }
 }
 
+// What every check comes by says only yes or no, and leaves the naming of what is wrong to others: so it is little enough to be
+// put in where it is called.
 export function checkKey(key: unknown): asserts key is string {
+  // A UTF-16 unit is at most three bytes, so most keys need no counting.
+  if (typeof key !== 'string' || key.length === 0 || key.length * 3 > MAXIMUM_KEY_BYTES) checkUnusualKey(key)
+}
+
+function checkUnusualKey(key: unknown): asserts key is string {
   if (typeof key !== 'string') throw new TypeError(`key must be a string, got ${named(key)}`)
   if (key.length === 0) throw new RangeError(`key must not be empty, got ''`)
-  // A UTF-16 unit is at most three bytes, so most keys need no counting.
-  if (key.length * 3 > MAXIMUM_KEY_BYTES && Buffer.byteLength(key) > MAXIMUM_KEY_BYTES) {
+  if (Buffer.byteLength(key) > MAXIMUM_KEY_BYTES) {
     throw new RangeError(
       `key must be at most ${MAXIMUM_KEY_BYTES} bytes of UTF-8, got ${Buffer.byteLength(key)}: ${named(key)}`,
     )
@@ -42,15 +48,22 @@ export function checkKey(key: unknown): asserts key is string {
 }
 
 export function checkQuantity(quantity: unknown): asserts quantity is number {
-  checkInteger('quantity', quantity, 0)
+  if (!isInteger(quantity, 0)) throw notInteger('quantity', quantity, 0)
 }
 
 /** Throws unless `value` is a safe integer of at least `least`. */
 export function checkInteger(name: string, value: unknown, least: number): asserts value is number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return
+  if (!isInteger(value, least)) throw notInteger(name, value, least)
+}
+
+function isInteger(value: unknown, least: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
+}
+
+function notInteger(name: string, value: unknown, least: number): Error {
   const expected = least === 0 ? 'a non-negative safe integer' : `a safe integer of at least ${least}`
   const message = `${name} must be ${expected}, got ${named(value)}`
-  throw typeof value === 'number' ? new RangeError(message) : new TypeError(message)
+  return typeof value === 'number' ? new RangeError(message) : new TypeError(message)
 }
 
 /** The most entries of a cache: a `Map` holds no more. */

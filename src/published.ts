@@ -13,6 +13,16 @@ export interface Question {
   readonly keys: readonly string[]
 }
 
+export function questionOf(
+  method: Question['method'],
+  { layers }: Pick<Decider, 'layers'>,
+  key: string,
+  quantity: number,
+  publishKeys: boolean,
+): Question {
+  return { method, layers, quantity, keys: publishKeys ? [key] : [] }
+}
+
 /** Publishes the answer, and gives it on. */
 export async function published<Answer extends { readonly result: RateLimitResult } | RateLimitResult>(
   question: Question,
@@ -31,22 +41,24 @@ export async function published<Answer extends { readonly result: RateLimitResul
 
 /** A function of its own: one that makes another function makes a context each time it is called, also where it does not. */
 export function publishedCheck(
-  question: Question,
-  decider: Pick<Decider, 'check'>,
+  decider: Decider,
   key: string,
   quantity: number,
   signal: AbortSignal | undefined,
+  publishKeys: boolean,
 ): Promise<RateLimitResult> {
+  const question = questionOf('check', decider, key, quantity, publishKeys)
   return published(question, () => decider.check(key, quantity, signal))
 }
 
 /** As `publishedCheck`, without a promise. */
 export function publishedCheckSync(
-  question: Question,
-  decider: Pick<SyncDecider, 'checkSync'>,
+  decider: SyncDecider,
   key: string,
   quantity: number,
+  publishKeys: boolean,
 ): RateLimitResult {
+  const question = questionOf('check', decider, key, quantity, publishKeys)
   const askedAt = performance.now()
   const result = decider.checkSync(key, quantity)
   publish(question, askedAt, decided(question, result))

@@ -21,21 +21,22 @@ export interface RateLimitResultFields {
 }
 
 /** The answer to a check. A value: being limited is never an exception. */
+// Its fields are declared, for others are made twice: once of nothing.
 export class RateLimitResult {
   /** True when the request must be refused; it has then spent nothing. */
-  readonly limited: boolean
+  declare readonly limited: boolean
   /** The most that can be spent at once: 120 for 100 a minute with a burst of 20. */
-  readonly limit: number
+  declare readonly limit: number
   /** Whole units that could be spent right now, after this check; from 0 to `limit`. */
-  readonly remaining: number
+  declare readonly remaining: number
   /** Milliseconds until all of `limit` is available again; 0 when it is now. */
-  readonly resetAfter: number
+  declare readonly resetAfter: number
   /** 0 when not limited; else milliseconds, with a fraction, until the same quantity would pass if nobody else spends (timers cut fractions off: `Math.ceil` it); `Infinity` when it never can. */
-  readonly retryAfter: number
+  declare readonly retryAfter: number
   /** The quota that this result speaks of: the only one, or of several layers the one that binds. */
-  readonly quota: Quota
+  declare readonly quota: Quota
   /** True when a fallback answered instead of the primary store. */
-  readonly degraded: boolean
+  declare readonly degraded: boolean
   /** A result for each quota, in their order; of a single quota the result itself. */
   declare readonly layers: readonly RateLimitResult[]
   /** What `limited` would be without shadow mode; without it the same as `limited`. */
@@ -61,8 +62,7 @@ export class RateLimitResult {
 
   /** @throws TypeError for a field of a wrong type, RangeError for a number that is NaN or negative. */
   constructor(fields: RateLimitResultFields) {
-    checkOptions('fields of RateLimitResult', fields)
-    checkFields(fields)
+    if (!areFields(fields)) refuse(fields)
     this.limited = fields.limited
     this.limit = fields.limit
     this.remaining = fields.remaining
@@ -70,12 +70,7 @@ export class RateLimitResult {
     this.retryAfter = fields.retryAfter
     this.quota = fields.quota
     this.degraded = fields.degraded ?? false
-    if (fields.layers !== undefined) {
-      Object.defineProperty(this, 'layers', { value: Object.freeze(layersIn(fields.layers)), enumerable: true })
-    }
-    if (fields.wouldLimit !== undefined && fields.wouldLimit !== fields.limited) {
-      Object.defineProperty(this, 'wouldLimit', { value: fields.wouldLimit, enumerable: true })
-    }
+    if (fields.layers !== undefined || fields.wouldLimit !== undefined) add(fields, this)
   }
 
   /** The moment when all of `limit` is available again, rounded up to a whole ms. `from` is a Date or ms since the epoch; default now. */
@@ -86,6 +81,16 @@ export class RateLimitResult {
   /** The moment from which the same quantity may pass, rounded up to a whole ms; an Invalid Date when it never can. `from` as in `resetsAt`. */
   retryAt(from?: Date | number): Date {
     return later(from, this.retryAfter)
+  }
+}
+
+/** Gives a result what most do not have. */
+function add({ limited, layers, wouldLimit }: RateLimitResultFields, to: RateLimitResult): void {
+  if (layers !== undefined) {
+    Object.defineProperty(to, 'layers', { value: Object.freeze(layersIn(layers)), enumerable: true })
+  }
+  if (wouldLimit !== undefined && wouldLimit !== limited) {
+    Object.defineProperty(to, 'wouldLimit', { value: wouldLimit, enumerable: true })
   }
 }
 
@@ -113,20 +118,32 @@ function layersIn(layers: unknown): readonly unknown[] {
   return items
 }
 
-function checkFields(fields: RateLimitResultFields): void {
-  const { limited, limit, remaining, resetAfter, retryAfter, quota, degraded } = fields
-  if (typeof limited !== 'boolean') throw new TypeError(`limited must be a boolean, got ${named(limited)}`)
-  if (!(quota instanceof Quota)) throw new TypeError(`quota must be a Quota, got ${named(quota)}`)
-  checkAmount('limit', limit)
-  checkAmount('remaining', remaining)
-  checkAmount('resetAfter', resetAfter)
-  checkAmount('retryAfter', retryAfter)
-  if (degraded !== undefined) checkBoolean('degraded', degraded)
+/** One is made for each check, so the naming of what is wrong is left to `refuse`. */
+function areFields(fields: unknown): boolean {
+  if (typeof fields !== 'object' || fields === null) return false
+  const { limited, limit, remaining, resetAfter, retryAfter, quota, degraded }: Unchecked = fields
+  if (typeof limited !== 'boolean' || !(quota instanceof Quota)) return false
+  if (degraded !== undefined && typeof degraded !== 'boolean') return false
+  return isAmount(limit) && isAmount(remaining) && isAmount(resetAfter) && isAmount(retryAfter)
 }
 
-function checkAmount(name: string, value: unknown): void {
-  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${named(value)}`)
-  if (!(value >= 0)) throw new RangeError(`${name} must be at least 0, got ${named(value)}`)
+function isAmount(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0
+}
+
+type Unchecked = Partial<Record<keyof RateLimitResultFields, unknown>>
+
+function refuse(fields: unknown): void {
+  checkOptions('fields of RateLimitResult', fields)
+  const { limited, quota, degraded, ...amounts }: Unchecked = fields
+  checkBoolean('limited', limited)
+  if (!(quota instanceof Quota)) throw new TypeError(`quota must be a Quota, got ${named(quota)}`)
+  if (degraded !== undefined) checkBoolean('degraded', degraded)
+  for (const name of ['limit', 'remaining', 'resetAfter', 'retryAfter'] as const) {
+    const amount = amounts[name]
+    if (typeof amount !== 'number') throw new TypeError(`${name} must be a number, got ${named(amount)}`)
+    if (!isAmount(amount)) throw new RangeError(`${name} must be at least 0, got ${named(amount)}`)
+  }
 }
 
 function later(from: Date | number = Date.now(), milliseconds: number): Date {

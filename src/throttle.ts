@@ -5,13 +5,13 @@ import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, layersOf, MAXIMUM_LAYERS } from './limiters/limiters.ts'
-import { published, publishedCheck, publishedCheckSync, type Question } from './published.ts'
+import { published, publishedCheck, publishedCheckSync, questionOf } from './published.ts'
 import { Quota } from './quota.ts'
 import { Reservation } from './reservation.ts'
 import type { RateLimitResult } from './result.ts'
 import { ShadowDecider, shadowOf } from './shadow.ts'
 import type { BaseStore } from './stores/base.ts'
-import { type Asked, type Decider, isSync, type SyncDecider } from './stores/decider.ts'
+import { type Asked, type Decider, isSync } from './stores/decider.ts'
 import { checkMaxWait, type WaitOptions, waitForTurn } from './waiting.ts'
 
 /** A quota, or several that are decided all or nothing. */
@@ -95,7 +95,7 @@ export class Throttle {
       const signal = options?.signal
       signal?.throwIfAborted()
       if (!decisions.hasSubscribers) return decider.check(key, quantity, signal)
-      return publishedCheck(this.#question('check', decider, key, quantity), decider, key, quantity, signal)
+      return publishedCheck(decider, key, quantity, signal, this.#publishKeys)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -136,7 +136,7 @@ export class Throttle {
     options?.signal?.throwIfAborted()
     const reserve = () => decider.reserve(key, quantity, options?.signal)
     const hold = await (decisions.hasSubscribers
-      ? published(this.#question('reserve', decider, key, quantity), reserve)
+      ? published(questionOf('reserve', decider, key, quantity, this.#publishKeys), reserve)
       : reserve())
     return new Reservation(hold, quantity)
   }
@@ -154,7 +154,9 @@ export class Throttle {
     const decider = this.#deciderOf(options)
     if (options.maxWait !== undefined) checkMaxWait(options.maxWait)
     const wait = () => waitForTurn(decider, key, quantity, options)
-    return decisions.hasSubscribers ? published(this.#question('acquire', decider, key, quantity), wait) : wait()
+    return decisions.hasSubscribers
+      ? published(questionOf('acquire', decider, key, quantity, this.#publishKeys), wait)
+      : wait()
   }
 
   /**
@@ -164,9 +166,10 @@ export class Throttle {
   checkSync(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
     checkKey(key)
     checkQuantity(quantity)
-    const decider = this.#syncDecider(options)
+    const decider = this.#deciderOf(options)
+    if (!isSync(decider)) throw this.#notSync()
     if (!decisions.hasSubscribers) return decider.checkSync(key, quantity)
-    return publishedCheckSync(this.#question('check', decider, key, quantity), decider, key, quantity)
+    return publishedCheckSync(decider, key, quantity, this.#publishKeys)
   }
 
   /** `peek` without a promise, on stores in this process. */
@@ -177,7 +180,9 @@ export class Throttle {
   /** `clear` without a promise, on stores in this process. */
   clearSync(key: string, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
     checkKey(key)
-    return this.#syncDecider(options).clearSync(key)
+    const decider = this.#deciderOf(options)
+    if (!isSync(decider)) throw this.#notSync()
+    return decider.clearSync(key)
   }
 
   /**
@@ -196,18 +201,10 @@ export class Throttle {
     return this.#shadow ? shadowOf(decider) : decider
   }
 
-  #question(method: Question['method'], { layers }: Decider, key: string, quantity: number): Question {
-    return { method, layers, quantity, keys: this.#publishKeys ? [key] : [] }
-  }
-
-  #syncDecider(options: CheckOptions | undefined): SyncDecider {
-    const decider = this.#deciderOf(options)
-    if (!isSync(decider)) {
-      throw new TypeError(
-        `Sync forms need a store in this process (DictionaryStore, TlruCacheStore), got ${this.#store.constructor.name}`,
-      )
-    }
-    return decider
+  #notSync(): TypeError {
+    return new TypeError(
+      `Sync forms need a store in this process (DictionaryStore, TlruCacheStore), got ${this.#store.constructor.name}`,
+    )
   }
 
   #deciderOf(options: CheckOptions | undefined): Decider {

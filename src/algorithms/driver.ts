@@ -62,10 +62,10 @@ export interface Held {
 export function decideOne(layer: Layer, held: Held, quantity: number, now: number): RateLimitResult {
   const { algorithm, quota } = layer
   const available = algorithm.available(held.state, now, quota)
-  if (quantity === 0) return resultOf(layer, held.state, available, available === 0, 0, now)
-  if (quantity > available) return resultOf(layer, held.state, available, true, quantity, now)
-  held.state = algorithm.spend(held.state, quantity, now, quota)
-  return resultOf(layer, held.state, available - quantity, false, quantity, now)
+  const limited = Math.max(quantity, 1) > available
+  const spent = limited ? 0 : quantity
+  if (spent > 0) held.state = algorithm.spend(held.state, spent, now, quota)
+  return resultOf(layer, held.state, available - spent, limited, quantity, now)
 }
 
 /** What a key of these layers answers as it stands; `spent`: to one who has just been admitted. */

@@ -6,8 +6,8 @@ import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
 import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
-/** `level` as of `time`. */
-export type GcraState = readonly [time: number, level: number]
+/** `level` as of `time`. Changed in place. */
+export type GcraState = [time: number, level: number]
 
 /** The longest a bucket may take to drain, in µs: 100 years of 365.25 days. */
 const CENTURY = 36_525 * 86_400_000_000
@@ -30,7 +30,9 @@ export const gcra: CompleteAlgorithm<GcraState> = {
     const elapsed = now - state[0]
     if (elapsed <= 0) return state
     const level = state[1] - elapsed * quota.count
-    return [now, Math.max(level, 0)]
+    state[0] = now
+    state[1] = Math.max(level, 0)
+    return state
   },
 
   available(state, _now, quota) {
@@ -39,7 +41,8 @@ export const gcra: CompleteAlgorithm<GcraState> = {
   },
 
   spend(state, quantity, _now, quota) {
-    return [state[0], bounded(state[1] + quantity * quota.periodMicroseconds, quota)]
+    state[1] = bounded(state[1] + quantity * quota.periodMicroseconds, quota)
+    return state
   },
 
   resetAfter(state, now, quota) {
@@ -77,7 +80,8 @@ export const gcra: CompleteAlgorithm<GcraState> = {
 
   spendLater(state, quantity, wait, now, quota) {
     const drained = (wait - (state[0] - now)) * quota.count
-    return [state[0], bounded(Math.max(state[1], drained) + quantity * quota.periodMicroseconds, quota)]
+    state[1] = bounded(Math.max(state[1], drained) + quantity * quota.periodMicroseconds, quota)
+    return state
   },
 }
 

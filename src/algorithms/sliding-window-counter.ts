@@ -6,23 +6,27 @@
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
 import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { startOf } from './fixed-window.ts'
 
-/** Units in the window that starts at `start`, and in the one before. */
-export type SlidingWindowState = readonly [start: number, previous: number, current: number]
+/** Units in the window that starts at `start`, and in the one before. Changed in place. */
+export type SlidingWindowState = [start: number, previous: number, current: number]
 
 export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
   id: 'sliding',
   size: 3,
 
   open(now, quota) {
-    return [now - (now % quota.periodMicroseconds), 0, 0]
+    return [startOf(now, quota), 0, 0]
   },
 
   roll(state, now, quota) {
     const next = state[0] + quota.periodMicroseconds
     if (now < next) return state
-    if (now < next + quota.periodMicroseconds) return [next, state[2], 0]
-    return slidingWindowCounter.open(now, quota)
+    const isNext = now < next + quota.periodMicroseconds
+    state[0] = isNext ? next : startOf(now, quota)
+    state[1] = isNext ? state[2] : 0
+    state[2] = 0
+    return state
   },
 
   available(state, now, quota) {
@@ -33,8 +37,9 @@ export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
   spend(state, quantity) {
     const current = state[2] + quantity
     // What is given back beyond this window's units comes from the window before.
-    const previous = current < 0 ? Math.max(state[1] + current, 0) : state[1]
-    return [state[0], previous, Math.min(Math.max(current, 0), MAXIMUM_UNITS)]
+    if (current < 0) state[1] = Math.max(state[1] + current, 0)
+    state[2] = Math.min(Math.max(current, 0), MAXIMUM_UNITS)
+    return state
   },
 
   resetAfter(state, now, quota) {
@@ -69,8 +74,8 @@ export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
 
   giveBack(state, quantity, mark, _now, quota) {
     const [start, previous, current] = state
-    if (start === mark) return [start, previous, Math.max(current - quantity, 0)]
-    if (start === mark + quota.periodMicroseconds) return [start, Math.max(previous - quantity, 0), current]
+    if (start === mark) state[2] = Math.max(current - quantity, 0)
+    else if (start === mark + quota.periodMicroseconds) state[1] = Math.max(previous - quantity, 0)
     return state
   },
 }

@@ -3,8 +3,8 @@ import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
 import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
-/** Units `used` in the window that starts at `start`. */
-export type WindowState = readonly [start: number, used: number]
+/** Units `used` in the window that starts at `start`. Changed in place. */
+export type WindowState = [start: number, used: number]
 
 /** A window algorithm whose windows start at `startOf(now)`. Twin: `lua/periodic.lua`, `lua/fixed_window.lua`. */
 export function windowAlgorithm(
@@ -21,7 +21,11 @@ export function windowAlgorithm(
 
     // Left only forwards: where time goes back, what is used stays used. A window with nothing used is no window.
     roll(state, now, quota) {
-      return now >= state[0] + quota.periodMicroseconds || state[1] === 0 ? algorithm.open(now, quota) : state
+      if (now >= state[0] + quota.periodMicroseconds || state[1] === 0) {
+        state[0] = startOf(now, quota)
+        state[1] = 0
+      }
+      return state
     },
 
     available(state, _now, quota) {
@@ -30,7 +34,8 @@ export function windowAlgorithm(
     },
 
     spend(state, quantity) {
-      return [state[0], Math.min(Math.max(state[1] + quantity, 0), MAXIMUM_UNITS)]
+      state[1] = Math.min(Math.max(state[1] + quantity, 0), MAXIMUM_UNITS)
+      return state
     },
 
     resetAfter(state, now, quota) {

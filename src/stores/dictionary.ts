@@ -2,7 +2,8 @@
 import { checkFunction, checkOptions } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import type { LimitData } from '../limit-data.ts'
-import { InProcessStore, type Slot } from './in-process.ts'
+import { InProcessStore } from './in-process.ts'
+import type { Slot } from './in-process-decider.ts'
 
 export interface DictionaryStoreOptions {
   /** Integer µs since the epoch. Default: wall time that never goes back within the process. */

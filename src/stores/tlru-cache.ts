@@ -8,7 +8,8 @@ import { checkFunction, checkOptions, checkSize } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import { type Duration, microseconds } from '../duration.ts'
 import type { LimitData } from '../limit-data.ts'
-import { InProcessStore, type Slot } from './in-process.ts'
+import { InProcessStore } from './in-process.ts'
+import type { Slot } from './in-process-decider.ts'
 
 export interface TlruCacheStoreOptions {
   /** The most keys kept, each with the states of all its policies: from 1 to 2^24. */
@@ -63,7 +64,8 @@ export class TlruCacheStore extends InProcessStore {
   /** @throws RangeError for a ttl that is not above 0. */
   set(key: string, data: LimitData, ttl?: number): LimitData {
     const lifetime = ttl === undefined ? this.#ttl : positive('ttl', ttl)
-    this.#entry(key, lifetime).record = { data, expires: this.currentTime() + lifetime }
+    const expires = this.currentTime() + lifetime
+    this.#entry(key, expires).record = { data, expires }
     return data
   }
 
@@ -89,10 +91,17 @@ export class TlruCacheStore extends InProcessStore {
   }
 
   #makeSlot(index: number): Slot {
+    let found: Entry | undefined
     return {
-      get: (key) => this.#entries.get(key)?.states[index],
-      set: (key, state, lifetime) => {
-        this.#entry(key, lifetime).states[index] = state
+      get: (key) => {
+        found = this.#entries.get(key)
+        return found?.states[index]
+      },
+      set: (key, state, expires) => {
+        this.#entry(key, expires).states[index] = state
+      },
+      renew: (expires) => {
+        if (found !== undefined && expires > found.expires) found.expires = expires
       },
       delete: (key) => {
         const entry = this.#entries.peek(key)
@@ -103,9 +112,8 @@ export class TlruCacheStore extends InProcessStore {
     }
   }
 
-  /** The key's entry, made where it is missing, that lives for at least `lifetime` µs from now. */
-  #entry(key: string, lifetime: number): Entry {
-    const expires = this.currentTime() + lifetime
+  /** The key's entry, made where it is missing, that lives until `expires` at least. */
+  #entry(key: string, expires: number): Entry {
     const kept = this.#entries.get(key)
     if (kept !== undefined) {
       if (expires > kept.expires) kept.expires = expires

@@ -90,6 +90,21 @@ test('a key that still counts does not have to go either where all counted a mom
   expect(long.peekSync('long')).toMatchObject({ remaining: 2 })
 })
 
+test('a key counts until what was spent last does', () => {
+  const cache = new Cache(2)
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store: cache.store }), rate: Quota.perMinute(5) })
+  throttle.checkSync('key')
+  cache.now = 6 * SECOND
+  throttle.checkSync('key', 4)
+  throttle.checkSync('other', 5)
+  throttle.peekSync('key')
+  // What was spent first counts no more; of those that do, the other was used longer ago.
+  cache.now = 20 * SECOND
+  throttle.checkSync('new')
+  expect(throttle.peekSync('key')).toMatchObject({ remaining: 1 })
+  expect(throttle.peekSync('other')).toMatchObject({ remaining: 5 })
+})
+
 test('who is asked again and again stays, however many others come', () => {
   const throttle = new Cache(10).throttle(Quota.perDay(1000))
   for (let index = 0; index < 900; index++) {
