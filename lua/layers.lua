@@ -3,8 +3,7 @@
 --
 -- KEYS     the states, those of a check one after another
 -- ARGV     clock (µs since the epoch; -1: the server's), layers, and of each layer: count, period in µs, limit, steady (1 where only
---          these numbers write the states); then for checks that follow each other: how many they are, the quantity, times that it
---          is asked
+--          these numbers write the states); then as in each.lua, of checks that follow each other
 -- Reply    one text of little-endian doubles: now, and each state as it was read (NaN: a fresh key)
 
 local clock, layers = ARGV[1] + 0, ARGV[2] + 0
@@ -24,9 +23,14 @@ local values = call('MGET', unpack(keys))
 -- Of each layer of a check: whether its state is known, its numbers as they were, and as they are now.
 local isKnown, were1, were2, were3, were4, are1, are2, are3, are4 = {}, {}, {}, {}, {}, {}, {}, {}, {}
 local last = 0
-for run = 3 + 4 * layers, #ARGV, 3 do
-  local first, quantity, count = last + 1, ARGV[run + 1] + 0, ARGV[run + 2] + 0
-  last = last + ARGV[run]
+local runs = 3 + 4 * layers
+for run = runs, max(#ARGV, runs), 3 do
+  local first, quantity, count = last + 1, 1, 1
+  if ARGV[run] then
+    last, quantity, count = last + ARGV[run], ARGV[run + 1] + 0, ARGV[run + 2] + 0
+  else
+    last = #keys / layers
+  end
   for check = first, last do
     local before = (check - 1) * layers
     local admitted = count

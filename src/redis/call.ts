@@ -48,7 +48,7 @@ function askedAlike({ entries, overlaps }: Batch): PreparedLayers | undefined {
 /** The usual call, and that of a lone caller. */
 function callForEach(
   entries: readonly Entry[],
-  { prepared, texts }: PreparedLayers,
+  { prepared, texts, serverClock }: PreparedLayers,
   script: Script,
   names: KeyNames,
   now: number,
@@ -56,7 +56,7 @@ function callForEach(
   const keys: string[] = []
   const places: number[] = []
   const small: PreparedLayer[] = []
-  const args = [String(now), ...texts]
+  const args = [now < 0 ? serverClock : String(now), ...texts]
   let run = 0
   for (const [place, { key, quantity, count }] of entries.entries()) {
     const stem = names.stem(key)
@@ -67,6 +67,8 @@ function callForEach(
     run++
     const next = entries[place + 1]
     if (next?.quantity === quantity && next.count === count) continue
+    // The usual case goes without saying.
+    if (quantity === 1 && count === 1 && run === entries.length) break
     args.push(String(run), String(quantity), String(count))
     run = 0
   }

@@ -31,6 +31,8 @@ export class PreparedLayers {
   readonly script: Script | undefined
   /** What that script is told of the layers. */
   readonly texts: readonly string[]
+  /** What it is told where the server's clock counts. */
+  readonly serverClock: string
   /** For each layer how far the key of the next entry lies, where entries follow each other on new keys. */
   readonly strides: readonly number[]
   /** How many keys a check of it counts as. */
@@ -62,7 +64,8 @@ export class PreparedLayers {
     const several = this.prepared.length > 1
     this.script = other === undefined ? (several ? twin?.layers : twin?.each) : undefined
     const numbers = this.prepared.flatMap((one) => one.numbers)
-    this.texts = (several ? [this.prepared.length, ...numbers] : numbers).map(String)
+    this.texts = (several ? [this.prepared.length, ...numbers] : numbers.slice(0, 3)).map(String)
+    this.serverClock = !several && numbers[3] === 1 ? '-2' : '-1'
     const logs = this.prepared.filter(({ size }) => size === 0).length
     this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : this.prepared.length - logs))
     this.weight = this.prepared.reduce((sum, { size }) => sum + (size > 0 ? 1 : LOG_WEIGHT), 0)
