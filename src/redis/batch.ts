@@ -83,8 +83,8 @@ export class Entry {
 
 export class Batch {
   entries: Entry[] = []
-  /** The last entry of each key: an equal check joins it. */
-  readonly #latest = new Map<string, Entry>()
+  /** The last entry of each key: an equal check joins it. Missing where there is but one entry, of one key. */
+  #latest: Map<string, Entry> | undefined
   /** True where a key is in more than one entry, so that their states may be the same. */
   overlaps = false
   /** Where it gathers. */
@@ -97,6 +97,9 @@ export class Batch {
   failure: unknown
   /** Keys that its call has at most. */
   weight = 0
+  /** Tells it apart from the other calls of its place that are under way, and from those of its lane. */
+  number = -1
+  laneNumber = -1
   #decisions = 0
   #whenOver: (() => void)[] | undefined
   #over = false
@@ -109,12 +112,18 @@ export class Batch {
   }
 
   holds(key: string): boolean {
-    return this.#latest.has(key)
+    return this.#latestOf(key) !== undefined
+  }
+
+  #latestOf(key: string): Entry | undefined {
+    if (this.#latest !== undefined) return this.#latest.get(key)
+    const only = this.entries[0]
+    return only?.key === key ? only : undefined
   }
 
   /** Takes a check in; false when it must go into a later call. */
   take(decider: PreparedLayers, key: string, quantity: number, waiter: Waiter): boolean {
-    const latest = this.#latest.get(key)
+    const latest = this.#latestOf(key)
     if (latest !== undefined) {
       if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
         this.#add(latest, waiter)
@@ -154,13 +163,13 @@ export class Batch {
   #append(entry: Entry, waiter: Waiter): void {
     this.#add(entry, waiter)
     this.entries.push(entry)
-    if (entry.subjects === undefined) this.#note(entry.key, entry)
-    else for (const { key } of entry.subjects) this.#note(key, entry)
-  }
-
-  #note(key: string, entry: Entry): void {
-    if (this.#latest.has(key)) this.overlaps = true
-    this.#latest.set(key, entry)
+    if (entry.subjects === undefined && this.entries.length === 1) return
+    const latest = this.#latest ?? new Map(this.entries.slice(0, -1).map((only) => [only.key, only]))
+    this.#latest = latest
+    for (const { key } of entry.all()) {
+      if (latest.has(key)) this.overlaps = true
+      latest.set(key, entry)
+    }
   }
 
   *waiters(): Iterable<Waiter> {
@@ -192,7 +201,7 @@ export class Batch {
   }
 
   get holdsManyKeys(): boolean {
-    return this.#latest.size > 1
+    return this.#latest !== undefined && this.#latest.size > 1
   }
 
   /** Its entries in parts that share no key, those of a key in their order. A part is not split again. */
@@ -225,7 +234,7 @@ export class Batch {
     const callbacks = this.#whenOver
     this.#whenOver = undefined
     this.entries = []
-    this.#latest.clear()
+    this.#latest = undefined
     if (callbacks !== undefined) for (const callback of callbacks) callback()
   }
 

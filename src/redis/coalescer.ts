@@ -157,20 +157,18 @@ export class Coalescer {
   }
 
   #send(lane: Lane, batch: Batch, now: number): void {
-    const name = batch.place.send(batch)
-    try {
-      const decided = this.#dispatch.decide(batch, name)
-      lane.silentSince ??= now
-      decided.finally(() => {
-        lane.silentSince = undefined
-        this.#over(batch)
-        this.#pump(lane)
-        this.#restIfIdle()
-      })
-    } catch (error) {
-      batch.fail(error)
+    batch.place.send(batch)
+    lane.silentSince ??= now
+    const over = (): void => {
+      lane.silentSince = undefined
       this.#over(batch)
+      this.#pump(lane)
+      this.#restIfIdle()
     }
+    this.#dispatch.decide(batch).then(over, (error: unknown) => {
+      batch.fail(error)
+      over()
+    })
   }
 
   /** Makes room for the next call. */

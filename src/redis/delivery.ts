@@ -56,13 +56,10 @@ export class Delivery {
     this.#lifetime = String(Math.min(Math.max(SHORTEST_RECORD, Math.ceil(timeout * 10)), LONGEST_RECORD))
   }
 
-  /**
-   * @param make makes the call anew, for those who still wait
-   * @param name which of the calls under way it is; no other has that name in its place until its batch is over
-   */
-  async deliver(batch: Batch, first: Call, make: () => Call, name: string): Promise<Delivered> {
+  /** @param make makes the call anew, for those who still wait */
+  async deliver(batch: Batch, first: Call, make: () => Call): Promise<Delivered> {
     let call = first
-    let request = this.#resend ? this.#recorded(batch, call, name) : call
+    let request = this.#resend ? this.#recorded(batch, call) : call
     while (true) {
       const { sent } = batch
       if (this.#connection.isReady) batch.sent = true
@@ -87,7 +84,7 @@ export class Delivery {
       // Who was given up meanwhile has been told that nothing was counted; after a lost reply the call must stay as it was.
       if (!batch.sent && batch.prune() && batch.entries.length > 0) {
         call = make()
-        request = this.#resend ? this.#recorded(batch, call, name) : call
+        request = this.#resend ? this.#recorded(batch, call) : call
       }
       if (batch.isOver || batch.entries.length === 0) throw batch.failure
     }
@@ -108,9 +105,10 @@ export class Delivery {
     this.#numbers.clear()
   }
 
-  #recorded(batch: Batch, call: Call, name: string): { script: Script; keys: string[]; args: string[] } {
-    const tag = this.#connection.cluster ? batch.place.tag : 'calls'
-    const record = this.#names.record(tag, `${this.#id}:${name}`)
+  #recorded(batch: Batch, call: Call): { script: Script; keys: string[]; args: string[] } {
+    const { place } = batch
+    const tag = this.#connection.cluster ? place.tag : 'calls'
+    const record = this.#names.record(tag, `${this.#id}:${batch.number}@${place.id}`)
     const number = (this.#numbers.get(record) ?? 0) + 1
     this.#numbers.set(record, number)
     return {

@@ -37,35 +37,31 @@ export class Dispatch {
     this.#delivery = new Delivery({ connection, names, timeout, resend })
   }
 
-  /**
-   * Sends a batch and tells all who asked; throws where no call can be made of it.
-   * @param name which of the calls under way it is
-   */
-  decide(batch: Batch, name: string): Promise<void> {
+  /** Sends a batch and tells all who asked; rejects where no call can be made of it. */
+  async decide(batch: Batch): Promise<void> {
     const sentAt = this.#denials?.now() ?? 0
     const make = (): Call => makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
     const first = make()
-    return observed(batch, first, this.#delivery.deliver(batch, first, make, name))
-      .then(({ call, reply }) => {
-        settle(batch, call, replyBytes(reply))
-        this.#denials?.note(batch, sentAt)
-      })
-      .catch((error: unknown) => {
-        if (error instanceof KeysApartError) return this.#decideApart(batch, error, name)
-        const asked = batch.entries.flatMap((entry) => entry.all().map(({ decider }) => decider))
-        return batch.fail(faultOfTwin(error, asked) ?? unavailable(error))
-      })
+    try {
+      const { call, reply } = await observed(batch, first, this.#delivery.deliver(batch, first, make))
+      settle(batch, call, bytesOf(reply))
+      this.#denials?.note(batch, sentAt)
+    } catch (error) {
+      if (error instanceof KeysApartError) return this.#decideApart(batch, error)
+      const asked = batch.entries.flatMap((entry) => entry.all().map(({ decider }) => decider))
+      batch.fail(faultOfTwin(error, asked) ?? unavailable(error))
+    }
   }
 
   /** Each key by itself, so that one that cannot be decided yet does not keep the others from it. */
-  async #decideApart(batch: Batch, { cause }: KeysApartError, name: string): Promise<void> {
+  async #decideApart(batch: Batch, { cause }: KeysApartError): Promise<void> {
     batch.sent = true
     batch.failure = cause
-    await Promise.all(batch.split().map((part) => this.decide(part, name)))
+    await Promise.all(batch.split().map((part) => this.decide(part)))
   }
 }
 
-function replyBytes(reply: unknown): Buffer {
-  if (reply instanceof Uint8Array) return Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength)
+function bytesOf(reply: unknown): Uint8Array {
+  if (reply instanceof Uint8Array) return reply
   throw new StoreUnavailableError(`Redis answered a check with ${typeof reply} instead of bytes`)
 }

@@ -6,7 +6,7 @@ import { unavailable } from './unavailable.ts'
 
 interface Errand {
   readonly askedAt: number
-  readonly reject: (reason: StoreError) => void
+  reject: (reason: StoreError) => void
   sent: boolean
 }
 
@@ -24,19 +24,19 @@ export class Errands {
 
   /** Does `work` when the connection is open, unless it is given up before. */
   async run<T>(askedAt: number, work: () => Promise<T>): Promise<T> {
-    let errand: Errand | undefined
+    const errand: Errand = { askedAt, reject: () => {}, sent: false }
     const late = new Promise<never>((_, reject) => {
-      errand = { askedAt, reject, sent: false }
-      this.#errands.take(errand)
+      errand.reject = reject
     })
+    const place = this.#errands.take(errand)
     try {
       await Promise.race([this.#opened(), late])
-      if (errand !== undefined) errand.sent = true
+      errand.sent = true
       return await Promise.race([work(), late])
     } catch (error) {
       throw unavailable(error)
     } finally {
-      if (errand !== undefined) this.#errands.release(errand)
+      this.#errands.release(errand, place)
     }
   }
 

@@ -180,7 +180,9 @@ export class IoredisConnection implements RedisConnection {
 }
 
 function send(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
-  return client.options.enableAutoPipelining === true ? sendAlone(client, name, args) : client.callBuffer(name, ...args)
+  if (client.options.enableAutoPipelining === true) return sendAlone(client, name, args)
+  // In small letters, into which ioredis otherwise puts it several times.
+  return client.callBuffer(name === 'EVALSHA' ? 'evalsha' : name, ...args)
 }
 
 /**

@@ -32,13 +32,13 @@ export class Lane {
   }
 
   take(batch: Batch): void {
-    this.#underWay.take(batch)
+    batch.laneNumber = this.#underWay.take(batch)
     this.#keys += batch.weight
   }
 
   /** Its reply may come when it has been given up, and its place taken by another. */
   release(batch: Batch): void {
-    if (this.#underWay.release(batch)) this.#keys -= batch.weight
+    if (this.#underWay.release(batch, batch.laneNumber)) this.#keys -= batch.weight
   }
 
   underWay(): Batch[] {

@@ -86,16 +86,16 @@ export class Place {
     if (this.#open === batch) this.#open = undefined
   }
 
-  /** The batch is under way from now on; answers what no other call of the store's is named until it is released. */
-  send(batch: Batch): string {
+  /** The batch is under way from now on. */
+  send(batch: Batch): void {
     this.lane.take(batch)
     this.#calls++
-    return `${this.#underWay.take(batch)}@${this.id}`
+    batch.number = this.#underWay.take(batch)
   }
 
   /** Makes room for the next call. */
   release(batch: Batch): void {
-    if (this.#underWay.release(batch)) this.#calls--
+    if (this.#underWay.release(batch, batch.number)) this.#calls--
     this.lane.release(batch)
   }
 

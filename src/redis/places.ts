@@ -13,6 +13,8 @@ export class Places {
   readonly #lanes = new Map<string, Lane>()
   readonly #places = new Map<string, Place>()
   readonly #only: Place | undefined
+  /** Those of our own algorithms in a cluster, which is where most look. */
+  readonly #bySlot: (Place | undefined)[] = []
 
   constructor(connection: RedisConnection, names: KeyNames) {
     this.#connection = connection
@@ -27,7 +29,13 @@ export class Places {
     if (this.#only !== undefined) return this.#place(` ${decider.own}`, '', '')
     const tag = this.#names.tag(key)
     const slot = calculateSlot(tag)
-    return this.#place(`${slot} ${decider.own}`, this.#connection.nodeOf(slot), tag)
+    const node = this.#connection.nodeOf(slot)
+    if (decider.own !== '') return this.#place(`${slot} ${decider.own}`, node, tag)
+    const kept = this.#bySlot[slot]
+    if (kept !== undefined && stays(kept, node)) return kept
+    const made = this.#place(`${slot} `, node, tag)
+    this.#bySlot[slot] = made
+    return made
   }
 
   /** @throws RangeError where the keys of a cluster do not share a slot. */
@@ -79,11 +87,16 @@ export class Places {
   /** The place of this name; a new one where its slot has moved to another node. */
   #place(name: string, node: string, tag: string): Place {
     const kept = this.#places.get(name)
-    if (kept !== undefined && (kept.lane.node === node || !kept.isIdle)) return kept
+    if (kept !== undefined && stays(kept, node)) return kept
     const lane = this.#lanes.get(node) ?? new Lane(node)
     this.#lanes.set(node, lane)
     const made = new Place(lane, this.#places.size, tag, kept)
     this.#places.set(name, made)
     return made
   }
+}
+
+/** True unless its slot has moved to another node, and nothing gathers there any more. */
+function stays(place: Place, node: string): boolean {
+  return place.lane.node === node || !place.isIdle
 }

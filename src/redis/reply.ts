@@ -9,7 +9,7 @@ import type { Call } from './call.ts'
 import type { PreparedLayer } from './prepared.ts'
 
 /** Settles all who asked. */
-export function settle(batch: Batch, call: Call, reply: Buffer): void {
+export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
   const reader = new ReplyReader(call, reply)
   for (const entry of batch.entries) {
     const { operation, subjects, decider } = entry
@@ -103,7 +103,7 @@ class ReplyReader {
   #cell = 0
   #outright: number
 
-  constructor(call: Call, reply: Buffer) {
+  constructor(call: Call, reply: Uint8Array) {
     this.#numbers = new DataView(reply.buffer, reply.byteOffset, reply.byteLength)
     this.#places = call.places
     this.now = this.#at(0)

@@ -17,10 +17,9 @@ export class Row<Item> {
     return place
   }
 
-  /** Does nothing where it has been released before. */
-  release(item: Item): boolean {
-    const place = this.#items.indexOf(item)
-    if (place < 0) return false
+  /** Does nothing where the item has left the place before. */
+  release(item: Item, place: number): boolean {
+    if (this.#items[place] !== item) return false
     this.#items[place] = undefined
     this.#free.push(place)
     return true

@@ -84,18 +84,16 @@ export function script(source: string): Script {
  * Runs a script. A node that does not know it yet (restart, flush, failover, a new node) answers NOSCRIPT before it has done
  * anything; EVAL then loads and runs it in one step, so nothing is lost or done twice.
  */
-export async function run(
+export function run(
   connection: RedisConnection,
   { source, sha1 }: Script,
   keys: readonly string[],
   args: readonly (string | Buffer)[],
 ): Promise<unknown> {
   const count = String(keys.length)
-  try {
-    return await connection.send('EVALSHA', [sha1, count, ...keys, ...args])
-  } catch (error) {
+  return connection.send('EVALSHA', [sha1, count, ...keys, ...args]).then(undefined, (error: unknown) => {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
     if (scripts.hasSubscribers) scripts.publish({ sha1 })
     return connection.send('EVAL', [source, count, ...keys, ...args])
-  }
+  })
 }

@@ -46,8 +46,17 @@ export class Unanswered {
 
   watch(reply: Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#fail.take(reject)
-      reply.then(resolve, reject).finally(() => this.#fail.release(reject))
+      const place = this.#fail.take(reject)
+      reply.then(
+        (answer) => {
+          this.#fail.release(reject, place)
+          resolve(answer)
+        },
+        (error: unknown) => {
+          this.#fail.release(reject, place)
+          reject(error)
+        },
+      )
     })
   }
 }
