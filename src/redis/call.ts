@@ -58,7 +58,7 @@ function callForEach(
   const small: PreparedLayer[] = []
   const args = [now < 0 ? serverClock : String(now), ...texts]
   let run = 0
-  for (const [place, { key, quantity, count }] of entries.entries()) {
+  entries.forEach(({ key, quantity, count }, place) => {
     const stem = names.stem(key)
     for (const layer of prepared) {
       places.push(keys.push(stem + layer.suffix) - 1)
@@ -66,12 +66,11 @@ function callForEach(
     }
     run++
     const next = entries[place + 1]
-    if (next?.quantity === quantity && next.count === count) continue
+    if (next?.quantity === quantity && next.count === count) return
     // The usual case goes without saying.
-    if (quantity === 1 && count === 1 && run === entries.length) break
-    args.push(String(run), String(quantity), String(count))
+    if (quantity !== 1 || count !== 1 || run < entries.length) args.push(String(run), String(quantity), String(count))
     run = 0
-  }
+  })
   return { script, keys, args, places, small }
 }
 

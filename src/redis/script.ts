@@ -90,10 +90,14 @@ export function run(
   keys: readonly string[],
   args: readonly (string | Buffer)[],
 ): Promise<unknown> {
-  const count = String(keys.length)
-  return connection.send('EVALSHA', [sha1, count, ...keys, ...args]).then(undefined, (error: unknown) => {
+  const words = (first: string): (string | Buffer)[] => {
+    const start: (string | Buffer)[] = [first, String(keys.length)]
+    // Not spread, which asks for one item after the other.
+    return start.concat(keys, args)
+  }
+  return connection.send('EVALSHA', words(sha1)).then(undefined, (error: unknown) => {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
     if (scripts.hasSubscribers) scripts.publish({ sha1 })
-    return connection.send('EVAL', [source, count, ...keys, ...args])
+    return connection.send('EVAL', words(source))
   })
 }
