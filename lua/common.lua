@@ -20,14 +20,14 @@ end
 
 -- `x + -x % 1` is x rounded up, without the price of a call to C; so it stands where every check comes by.
 
-local grain = 1
+local grain = 1000
 
--- The instant, in ms, until which a state is kept that counts until `ends`, and counts for `lifetime` ms when it is written: no
+-- The instant, in µs, until which a state is kept that counts until `ends`, and counts for `lifetime` µs when it is written: no
 -- later than twice as long. It stays the same over many writes, so that most need not set it again.
 local function keptUntil(ends, lifetime)
   if lifetime < grain or lifetime >= 2 * grain then
-    local _, exponent = frexp(lifetime)
-    grain = exponent > 1 and 2 ^ (exponent - 1) or 1
+    local _, exponent = frexp(lifetime / 1000)
+    grain = exponent > 1 and 2 ^ (exponent - 1) * 1000 or 1000
   end
   return ends - ends % grain + grain
 end
@@ -35,9 +35,10 @@ end
 -- Passed-in time does not run with the server's, so keys live an hour longer then, in ms.
 local ALLOWANCE = 3600000
 
--- The instant `expiry`, in ms, as it is told to a command: by how long it is from now, where the server's clock did not decide.
--- Redis itself would write some whole numbers with an exponent.
+-- The instant `expiry`, in µs, as it is told to a command: in ms, and by how long it is from now where the server's clock did not
+-- decide. Redis itself would write some whole numbers with an exponent.
 local function textOf(expiry, now, passedIn)
+  expiry = math.ceil(expiry / 1000)
   if passedIn then
     expiry = math.max(expiry - math.floor(now / 1000), 1) + ALLOWANCE
   end

@@ -14,12 +14,12 @@ local function areFinite(_, ...)
   return true
 end
 
--- Until when a state is kept, in ms.
+-- Until when a state is kept, in µs.
 local function expiryOf(algorithm, now, quota, a, b, c, d)
   if algorithm.expiresAt then
     return algorithm.expiresAt(quota, a, b, c, d)
   end
-  return ceil((now + algorithm.resetAfter(now, quota, a, b, c, d)) / 1000)
+  return now + algorithm.resetAfter(now, quota, a, b, c, d)
 end
 
 -- Decides `count` equal checks on each of the keys `from` to `to`. In `values`, what was read gives way to what the reply says;

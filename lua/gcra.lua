@@ -58,8 +58,8 @@ end
 
 local function expiresAt(quota, time, level)
   local lifetime = level / quota.count
-  lifetime = (lifetime + -lifetime % 1) / 1000
-  return keptUntil(time / 1000 + lifetime, lifetime)
+  lifetime = lifetime + -lifetime % 1
+  return keptUntil(time + lifetime, lifetime)
 end
 
 local function valid(quota, time, level)

@@ -52,8 +52,7 @@ local function giveBack(quantity, mark, now, quota, start, previous, current)
 end
 
 local function expiresAt(quota, start, previous, current)
-  local ends = (start + (current > 0 and 2 or 1) * quota.period) / 1000
-  return ends + -ends % 1
+  return start + (current > 0 and 2 or 1) * quota.period
 end
 
 local function valid(quota, start, previous, current)

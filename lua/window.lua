@@ -36,8 +36,7 @@ local function giveBack(quantity, mark, now, quota, start, used)
 end
 
 local function expiresAt(quota, start)
-  local ends = (start + quota.period) / 1000
-  return ends + -ends % 1
+  return start + quota.period
 end
 
 local function valid(quota, start, used)

@@ -5,6 +5,9 @@ import { namesIn, sourceOf } from './lua-source.ts'
 
 const INCLUDE = /^[ \t]*--#include (\S+)$/gm
 
+/** A table of fields and nothing else, on one line. */
+const TABLE = /^local (\w+) = \{ ((?:\w+ = [^,{}]+(?:, )?)+) \}$/gm
+
 /** A number under a name in capitals. */
 const CONSTANT = /^local ([A-Z_]+) = (\d+)$/gm
 
@@ -15,10 +18,25 @@ export function included(text: string, read: (name: string) => string): string {
 
 /**
  * @param program defines locals and then does something with them. Functions stand where they are called, constants where they are
- * used (a function pays for each local of others that it names), and what is not used is left out.
+ * used (a function pays for each local of others that it names), locals for the fields of a table that is used for nothing but
+ * these, and what is not used is left out.
  */
 export function straight(program: string): string {
-  return withoutUnused(inlined(withoutUnused(withLiterals(program))))
+  return withoutTables(withoutUnused(inlined(withoutUnused(withLiterals(program)))))
+}
+
+function withoutTables(text: string): string {
+  return Array.from(text.matchAll(TABLE)).reduce((kept, [line, table = '', fields = '']) => {
+    const pairs = fields.split(', ').map((field) => field.split(' = '))
+    const made = pairs.reduce(
+      (rest, [name = '']) => rest.replace(new RegExp(`\\b${table}\\.${name}\\b`, 'g'), `${table}_${name}`),
+      kept.replace(
+        line,
+        `local ${pairs.map(([name]) => `${table}_${name}`).join(', ')} = ${pairs.map(([, value]) => value).join(', ')}`,
+      ),
+    )
+    return new Set(namesIn(parse(made, { luaVersion: '5.1' }))).has(table) ? kept : made
+  }, text)
 }
 
 function withoutUnused(text: string): string {
