@@ -1,7 +1,8 @@
 /** How long Redis keeps a key: as long as its state counts, never twice as long, and never for ever. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
-import { GcraLimiter, Quota, type RateLimitResult, type RedisStore, Throttle } from 'onrush'
+import { GcraLimiter, PeriodicLimiter, Quota, type RateLimitResult, type RedisStore, Throttle } from 'onrush'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { runs } from '../properties/pair.ts'
 import { command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
@@ -108,6 +109,47 @@ describe.each(LIMITERS)('$name', (counting) => {
     expect(await asking.peek('key')).toStrictEqual(await asking.peek('never seen'))
   })
 })
+
+/** Each call by another script. */
+const RATES = [
+  { name: 'one quota', rates: [Quota.parse('1000/10s')], layers: 0 },
+  { name: 'two quotas', rates: [Quota.parse('1000/10s'), Quota.parse('1200/15s')], layers: 0 },
+  { name: 'two algorithms', rates: [Quota.parse('1000/10s')], layers: 1 },
+]
+
+test.each(RATES)(
+  'by the clock of the server, states of $name are kept for what is spent last',
+  async ({ rates, layers }) => {
+    const prefix = uniquePrefix()
+    const store = suite.store({ prefix })
+    const day = { limiter: new PeriodicLimiter({ store }), rate: Quota.perDay(1_000_000) }
+    const throttle = new Throttle({
+      layers: [{ limiter: new GcraLimiter({ store }), rate: rates }, ...Array.from({ length: layers }, () => day)],
+    })
+    const keys = Array.from({ length: 100 }, (_, index) => `key ${index}`)
+    for (let round = 0; round < 60; round++) {
+      const spending = keys.filter((_, index) => (index * 7 + round) % 16 === 0)
+      // Much, and a little when most of that has drained.
+      const much = round % 32 < 16
+      await Promise.all(
+        spending.map((key, index) => throttle.check(key, much ? 40 + ((index * 5 + round * 3) % 50) : 1)),
+      )
+      for (const key of keys) {
+        for (const rate of rates) {
+          const name = `${prefix}:{${key}}:gcra:${rate.stateName}`
+          const [state, expiry] = await Promise.all([suite.client.getBuffer(name), suite.client.pexpiretime(name)])
+          // It may have drained already.
+          if (state === null || expiry === -2) continue
+          const [time, level] = [state.readDoubleLE(0), state.readDoubleLE(8)]
+          const lifetime = Math.ceil(level / rate.count)
+          expect(expiry * 1000).toBeGreaterThanOrEqual(time + lifetime)
+          expect((expiry - 1) * 1000).toBeLessThanOrEqual(time + 2 * lifetime)
+        }
+      }
+      await sleep(20)
+    }
+  },
+)
 
 test('what is spent in one turn by two rates of one name is kept as long as the slower one needs', async () => {
   const quick = new Quota({ count: 100_000, period: 1000, name: 'plan' })
