@@ -51,15 +51,18 @@ export function rateLimit(options: FastifyRateLimitOptions): FastifyPluginCallba
     scope.addHook('onRoute', ({ config }) => {
       if (config?.onrush) answerOf(config.onrush)
     })
-    scope.addHook(hook, async (request, reply) => {
+    scope.addHook(hook, (request, reply) => {
       const { onrush } = request.routeOptions.config
-      if (onrush === false) return undefined
+      if (onrush === false) return NO_ANSWER
       return onrush === undefined ? answer(request, reply) : answerOf(onrush)(request, reply)
     })
     done()
   }
   return fastifyPlugin(plugin, { fastify: '5.x', name: 'onrush' })
 }
+
+/** Of requests that are not limited. */
+const NO_ANSWER = Promise.resolve(undefined)
 
 /** Resolves to the reply when the request is refused, which ends it. */
 type Answer = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>

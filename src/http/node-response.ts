@@ -4,12 +4,19 @@ import { finished } from 'node:stream'
 import type { Decision, HeaderWriter, RequestLimit } from './request-limit.ts'
 
 /** Decides about a request, and tells the decision how its response ended. */
-export async function decideForNode<Context extends readonly unknown[]>(
+export function decideForNode<Context extends readonly unknown[]>(
   limit: RequestLimit<Context>,
   response: ServerResponse,
   ...context: Context
 ): Promise<Decision | undefined> {
-  if (!limit.awaitsEnd) return limit.decide(...context)
+  return limit.awaitsEnd ? decideAndTell(limit, response, context) : limit.decide(...context)
+}
+
+async function decideAndTell<Context extends readonly unknown[]>(
+  limit: RequestLimit<Context>,
+  response: ServerResponse,
+  context: Context,
+): Promise<Decision | undefined> {
   // Watched from before the question: the client may leave while the store is asked.
   const end = endOf(response)
   const decision = await limit.decide(...context)

@@ -92,7 +92,9 @@ export class RequestLimit<Context extends readonly unknown[]> {
     const { skip, throttle, key, quantity = 1 } = this.#options
     if (skip !== undefined && (await skip(...context))) return undefined
     const chosen = typeof throttle === 'function' ? checkThrottle(await throttle(...context)) : throttle
-    const name = await key(...context)
+    const given = key(...context)
+    // What is there already is not waited for.
+    const name = typeof given === 'string' ? given : await given
     const units = typeof quantity === 'function' ? await quantity(...context) : quantity
     try {
       if (this.#counts === undefined) return this.#decision(await chosen.check(name, units))
