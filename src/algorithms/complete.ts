@@ -25,7 +25,9 @@ export function complete(algorithm: Algorithm): CompleteAlgorithm {
     valid: (state, quota) =>
       algorithm.valid?.(state, quota) ?? (!Array.isArray(state) || state.every((number) => Number.isFinite(number))),
     toData: (state, now, quota) => algorithm.toData?.(state, now, quota) ?? tupleData(algorithm, state, now, quota),
-    fromData: (data, quota) => (algorithm.fromData === undefined ? data.history : algorithm.fromData(data, quota)),
+    // A record cannot be changed, as states may be.
+    fromData: (data, quota) =>
+      algorithm.fromData === undefined ? data.history && [...data.history] : algorithm.fromData(data, quota),
     mark: (state, now, quota) => algorithm.mark?.(state, now, quota) ?? 0,
     giveBack: (state, quantity, mark, now, quota) =>
       algorithm.giveBack?.(state, quantity, mark, now, quota) ?? algorithm.spend(state, -quantity, now, quota),

@@ -2,6 +2,7 @@
 import { type Algorithm, AlgorithmLimiter, type Clock, DictionaryStore, Quota, Throttle, TlruCacheStore } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { LIMITERS } from '../redis/limiters.ts'
+import { MapStore } from './map-store.ts'
 
 const STORES = [
   { name: 'DictionaryStore', make: (clock: Clock) => new DictionaryStore({ clock }) },
@@ -82,4 +83,35 @@ describe.each(STORES)('$name', ({ make }) => {
       expect([0, 1, 2].map(() => throttle.checkSync(key).limited)).toEqual([false, false, true])
     }
   })
+})
+
+const ANY_STORE = [...STORES, { name: 'a store of one’s own', make: (clock: Clock) => new MapStore({ clock }) }]
+
+test.each(ANY_STORE)('an algorithm may change the state that it is given: $name', async ({ make }) => {
+  /** Two may pass in each second, which `roll` begins. */
+  const algorithm: Algorithm<[second: number, used: number]> = {
+    id: 'in-place',
+    open: (now) => [Math.floor(now / SECOND), 0],
+    roll(state, now) {
+      const second = Math.floor(now / SECOND)
+      if (state[0] < second) [state[0], state[1]] = [second, 0]
+      return state
+    },
+    available: ([, used]) => 2 - used,
+    spend(state, quantity) {
+      state[1] += quantity
+      return state
+    },
+    resetAfter: () => SECOND,
+    retryAfter: () => SECOND,
+  }
+  let now = 0
+  const limiter = new AlgorithmLimiter({ store: make(() => now), algorithm })
+  const throttle = new Throttle({ limiter, rate: Quota.perSecond(2) })
+  const limited = async (quantity: number) => (await throttle.check('key', quantity)).limited
+  for (const second of [0, 1, 2]) {
+    now = second * SECOND
+    expect(await limited(3)).toBe(true)
+    expect([await limited(1), await limited(1), await limited(1)]).toEqual([false, false, true])
+  }
 })
