@@ -18,8 +18,8 @@ const PAUSE = 10
 /** Answers of a server that has not done anything, and soon will: it is loading, busy, moving a slot, or being replaced. */
 const NOT_YET = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/
 
-/** What a node of a cluster says of a slot on the move, and a client that was sent to and fro between its nodes. */
-const ON_THE_MOVE = /^(TRYAGAIN|ASK|MOVED|Too many Cluster redirections)\b/
+/** What a node of a cluster says of a slot on the move, and a client that was sent to and fro, or to a node that it does not know. */
+const ON_THE_MOVE = /^(TRYAGAIN|ASK|MOVED|Too many Cluster redirections|Cannot find node)\b/
 
 /** A slot is on the move, and the keys of a call lie on both of its nodes: it was not decided, but each key can be. */
 export class KeysApartError extends StoreUnavailableError {}

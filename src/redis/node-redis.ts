@@ -43,6 +43,9 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1
 /** What a server answers begins with a code; what the client says of its connection does not. Its classes cannot be asked for. */
 const CODE = /^[A-Z]+ /
 
+/** What the client makes of an answer that sends it to a node without slots, of which nobody has told it. */
+const SENT_ON = /^Cannot find node /
+
 export class NodeRedisConnection implements RedisConnection {
   readonly cluster: boolean
   /** It puts none before the keys of a command that is sent as it is. */
@@ -86,7 +89,7 @@ export class NodeRedisConnection implements RedisConnection {
   }
 
   answered(error: unknown): boolean {
-    return error instanceof Error && !('code' in error) && CODE.test(error.message)
+    return error instanceof Error && !('code' in error) && (CODE.test(error.message) || SENT_ON.test(error.message))
   }
 
   /** What is asked while it connects, it queues by itself. */
