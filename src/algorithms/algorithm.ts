@@ -10,7 +10,8 @@ export const MAXIMUM_UNITS = Number.MAX_SAFE_INTEGER
 
 /**
  * `State` is a tuple of `size` numbers, or whatever an algorithm without `size` keeps and its Lua twin reads and writes itself.
- * Functions may reuse the state they are given: it must not be used afterwards.
+ * Functions may reuse the state they are given: it must not be used afterwards. But a state that is no tuple is kept where a check is
+ * refused, so `roll` must leave one that it can roll again, also to an earlier time.
  */
 export interface Algorithm<State = unknown> {
   /** The part of every key that tells algorithms apart: `[a-z][a-z0-9_-]*`. */

@@ -135,7 +135,11 @@ class ReplyReader {
     }
     const { algorithm, quota } = layer
     const changed = this.#states[place]
-    if (changed !== undefined) return algorithm.roll(changed, this.now, quota)
+    if (changed !== undefined) {
+      const rolled = algorithm.roll(changed, this.now, quota)
+      this.#states[place] = rolled
+      return rolled
+    }
     const state = this.#read(this.#offsets[place] ?? 0, size)
     if (!algorithm.valid(state, quota)) return algorithm.open(this.now, quota)
     this.#present[place] = true

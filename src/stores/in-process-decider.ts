@@ -15,8 +15,8 @@ export interface Slot {
   get(key: string): unknown
   set(key: string, state: unknown, expires: number): void
   delete(key: string): void
-  /** Says that the state last got was changed in place. Missing where nothing is to be done then. */
-  renew?(expires: number): void
+  /** Says that a state that is kept was changed in place. Missing where nothing is to be done then. */
+  renew?(key: string, expires: number): void
 }
 
 export class InProcessDecider implements SyncDecider {

@@ -6,14 +6,17 @@ import type { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import { copied, InProcessDecider, type Slot } from './in-process-decider.ts'
 
+interface Draft extends Held {
+  readonly numbers: number[]
+}
+
 export class SingleDecider extends InProcessDecider {
   readonly #layer: Layer
   readonly #algorithm: CompleteAlgorithm
   readonly #quota: Quota
   readonly #slot: Slot
-  readonly #held: Held = { state: undefined }
-  /** What is decided on: a state that is refused stays as it was. */
-  readonly #draft: number[] = []
+  /** What is decided on, for a state that is refused stays as it was; missing while a decision is made, whose algorithm may ask too. */
+  #draft: Draft | undefined
 
   constructor(clock: Clock, layer: Layer, slot: Slot) {
     super(clock, [layer], [slot])
@@ -28,17 +31,19 @@ export class SingleDecider extends InProcessDecider {
     const algorithm = this.#algorithm
     const quota = this.#quota
     const stored = this.#slot.get(key)
-    const held = this.#held
+    const draft = this.#draft ?? { state: undefined, numbers: [] }
+    this.#draft = undefined
     const { size } = algorithm
-    if (stored === undefined) held.state = algorithm.open(now, quota)
-    else held.state = algorithm.roll(isTuple(stored, size) ? copy(stored, this.#draft) : stored, now, quota)
-    const result = decideOne(this.#layer, held, quantity, now)
+    if (stored === undefined) draft.state = algorithm.open(now, quota)
+    else draft.state = algorithm.roll(isTuple(stored, size) ? copy(stored, draft.numbers) : stored, now, quota)
+    const result = decideOne(this.#layer, draft, quantity, now)
+    this.#draft = draft
     if (result.limited || quantity === 0) return result
-    const { state } = held
+    const { state } = draft
     const expires = now + result.resetAfter * 1000
     if (isTuple(stored, size) && isTuple(state, size)) {
       copy(state, stored)
-      this.#slot.renew?.(expires)
+      this.#slot.renew?.(key, expires)
     } else this.#slot.set(key, copied(algorithm, state), expires)
     return result
   }

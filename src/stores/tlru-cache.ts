@@ -91,17 +91,21 @@ export class TlruCacheStore extends InProcessStore {
   }
 
   #makeSlot(index: number): Slot {
+    // What is renewed is mostly what was got last.
+    let last = ''
     let found: Entry | undefined
     return {
       get: (key) => {
+        last = key
         found = this.#entries.get(key)
         return found?.states[index]
       },
       set: (key, state, expires) => {
         this.#entry(key, expires).states[index] = state
       },
-      renew: (expires) => {
-        if (found !== undefined && expires > found.expires) found.expires = expires
+      renew: (key, expires) => {
+        const entry = key === last ? found : this.#entries.peek(key)
+        if (entry !== undefined && expires > entry.expires) entry.expires = expires
       },
       delete: (key) => {
         const entry = this.#entries.peek(key)

@@ -90,6 +90,33 @@ async function story(store: BaseStore): Promise<number[]> {
   return seen
 }
 
+it('may leave the state that it is given in pieces', async () => {
+  const { available, resetAfter, retryAfter } = quiet
+  const algorithm: Algorithm<[last: number, used: number]> = {
+    ...{ id: 'quiet', available, resetAfter, retryAfter },
+    open: (now) => [now, 0],
+    roll(state) {
+      const [last, used] = state
+      state.fill(0)
+      return [last, used]
+    },
+    spend: ([, used], quantity, now) => [now, Math.max(used + quantity, 0)],
+  }
+  const stores = [new RedisStore({ url: server.url, clock, prefix: 'pieces' }), new DictionaryStore({ clock })]
+  for (const store of stores) {
+    const limiter = new AlgorithmLimiter({ store, algorithm, lua })
+    const throttle = new Throttle({ limiter, rate: Quota.perHour(5) })
+    const results = await Promise.all([4, 2, 1, 1].map((quantity) => throttle.check('key', quantity)))
+    expect(results.map(({ remaining, limited }) => [remaining, limited])).toEqual([
+      [1, false],
+      [1, true],
+      [0, false],
+      [0, true],
+    ])
+    await store.close()
+  }
+})
+
 it('shares no record with ours, where calls are sent again', async () => {
   const store = new RedisStore({ url: server.url, resend: true, prefix: 'records', timeout: 20_000 })
   const own = new Throttle({ limiter: new AlgorithmLimiter({ store, algorithm: quiet, lua }), rate: Quota.perHour(10) })

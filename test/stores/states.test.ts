@@ -64,6 +64,46 @@ describe.each(STORES)('$name', ({ make }) => {
     expect([NONE, ONE]).toEqual([[0], [1]])
   })
 
+  test.each(['roll', 'available', 'spend', 'resetAfter'] as const)('an algorithm may ask meanwhile, in %s', (where) => {
+    let asks = false
+    const whileAsking = (at: string): void => {
+      if (!asks || at !== where) return
+      asks = false
+      throttle.checkSync('other', 7)
+    }
+    /** A hundred may pass. */
+    const algorithm: Algorithm<readonly [number]> = {
+      id: 'asking',
+      open: () => [0],
+      roll(state) {
+        whileAsking('roll')
+        return state
+      },
+      available([used]) {
+        whileAsking('available')
+        return 100 - used
+      },
+      spend([used], quantity) {
+        whileAsking('spend')
+        return [used + quantity]
+      },
+      resetAfter() {
+        whileAsking('resetAfter')
+        return SECOND
+      },
+      retryAfter: () => SECOND,
+    }
+    const limiter = new AlgorithmLimiter({ store: make(() => 0), algorithm })
+    const throttle = new Throttle({ limiter, rate: Quota.perSecond(100) })
+    throttle.checkSync('key', 10)
+    for (const remaining of [80, 70]) {
+      asks = true
+      expect(throttle.checkSync('key', 10)).toMatchObject({ remaining })
+    }
+    expect(throttle.peekSync('key')).toMatchObject({ remaining: 70 })
+    expect(throttle.peekSync('other')).toMatchObject({ remaining: 86 })
+  })
+
   test('a state may be a list that grows', () => {
     /** Two may pass; each is noted. */
     const algorithm: Algorithm<readonly number[]> = {
