@@ -71,7 +71,11 @@ export class Denials {
     }
     if (now < denial.since) return undefined
     // Redis decided between `since` and `answered`: it is asked again from the one, who is told to wait waits by the other.
-    return aged(denial.result, Math.max(now - denial.answered, 0))
+    const { result, answered } = denial
+    const elapsed = Math.max(now - answered, 0)
+    // A single result's own `layers` is made each time that it is asked for.
+    const layers = decider.layers.length > 1 ? result.layers.map((layer) => aged(layer, elapsed)) : undefined
+    return aged(result, elapsed, layers)
   }
 
   /** Remembers the refusals of a call that was sent at `sentAt`. */
@@ -119,7 +123,7 @@ function without(denial: Denial | undefined, decider: PreparedLayers, now: numbe
 }
 
 /** The refusal as it reads some µs later. Field by field: spread into each other, objects cost twenty times as much. */
-function aged(result: RateLimitResult, elapsed: number): RateLimitResult {
+function aged(result: RateLimitResult, elapsed: number, layers?: readonly RateLimitResult[]): RateLimitResult {
   return new RateLimitResult({
     limited: result.limited,
     limit: result.limit,
@@ -127,7 +131,7 @@ function aged(result: RateLimitResult, elapsed: number): RateLimitResult {
     resetAfter: later(result.resetAfter, elapsed),
     retryAfter: later(result.retryAfter, elapsed),
     quota: result.quota,
-    layers: result.layers.length > 1 ? result.layers.map((layer) => aged(layer, elapsed)) : undefined,
+    layers,
   })
 }
 
