@@ -1,5 +1,6 @@
 /** A batch in the words of `lua/each.lua`, `lua/layers.lua` or `lua/driver.lua`: its keys, and the numbers that tell what to decide. */
-import type { Batch, Entry, RedisAsked } from './batch.ts'
+import type { Batch } from './batch.ts'
+import type { Entry, RedisAsked } from './entry.ts'
 import type { KeyNames } from './keys.ts'
 import type { PreparedLayer, PreparedLayers } from './prepared.ts'
 import { driverOf, type Script } from './script.ts'

@@ -1,7 +1,7 @@
 /** What may share calls with what, and by which node they go. */
 import calculateSlot from 'cluster-key-slot'
-import type { RedisAsked } from './batch.ts'
 import type { RedisConnection } from './connection.ts'
+import type { RedisAsked } from './entry.ts'
 import type { KeyNames } from './keys.ts'
 import { Lane } from './lane.ts'
 import { Place } from './place.ts'

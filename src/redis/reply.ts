@@ -4,8 +4,9 @@ import { adjust, type Found, marksOf } from '../algorithms/giving-back.ts'
 import { giveUpTurn, takeTurn } from '../algorithms/turns.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
-import { ANYWHERE, type Batch, type Entry, type Operation, type RedisAsked } from './batch.ts'
+import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
+import { ANYWHERE, type Entry, type Operation, type RedisAsked } from './entry.ts'
 import type { PreparedLayer } from './prepared.ts'
 
 /** Settles all who asked. */
