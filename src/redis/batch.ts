@@ -91,13 +91,14 @@ export class Batch {
   #append(entry: Entry, waiter: Waiter): void {
     this.#add(entry, waiter)
     this.entries.push(entry)
-    if (entry.subjects === undefined && this.entries.length === 1) return
-    const latest = this.#latest ?? new Map(this.entries.slice(0, -1).map((only) => [only.key, only]))
-    this.#latest = latest
-    for (const { key } of entry.all()) {
-      if (latest.has(key)) this.overlaps = true
-      latest.set(key, entry)
-    }
+    if (entry.subjects !== undefined) for (const { key } of entry.subjects) this.#note(key, entry)
+    else if (this.entries.length > 1) this.#note(entry.key, entry)
+  }
+
+  #note(key: string, entry: Entry): void {
+    this.#latest ??= new Map(this.entries.filter((one) => one !== entry).map((only) => [only.key, only]))
+    if (this.#latest.has(key)) this.overlaps = true
+    this.#latest.set(key, entry)
   }
 
   *waiters(): Iterable<Waiter> {
