@@ -147,6 +147,28 @@ test('while three calls are under way, later checks gather', async () => {
   expect(calls).toBe(4)
 })
 
+test('a clear leaves when a lone check of its key has been answered', async () => {
+  await using proxy = await startProxy(server)
+  const through = new Redis({ port: proxy.port })
+  const throttle = gcraOn(new RedisStore({ client: through, prefix: uniquePrefix(), timeout: 20_000 }))
+  await throttle.check('key')
+  await throttle.clear('key')
+  proxy.faults.holdReplies()
+  const calls = await callsFor(async () => {
+    const check = throttle.check('key')
+    await setImmediate()
+    const clear = throttle.clear('key')
+    for (let turn = 0; turn < 20; turn++) await setImmediate()
+    proxy.record()
+    proxy.faults.pass()
+    await Promise.all([check, clear])
+  })
+  through.disconnect()
+  expect(calls).toBe(2)
+  // It had not left before the reply.
+  expect(proxy.recorded).toHaveLength(1)
+})
+
 describe('a script of one’s own', () => {
   function broken(own: RedisStore, lua: string): Throttle {
     const limiter = new AlgorithmLimiter({ store: own, algorithm: { ...gcra, id: 'mine' }, lua })

@@ -199,6 +199,20 @@ test.each(LIMITERS)(
   },
 )
 
+test.each(LIMITERS)('one unit of each of many keys, by one quota or two: $name', async (counting) => {
+  for (const rates of [[Quota.perSecond(3)], [Quota.perSecond(3), Quota.perMinute(4)]]) {
+    const twin = suite.twin(1_700_000_000_000_000)
+    const throttle = twin.throttle(rates.map((rate) => ({ counting, rate })))
+    const names = Array.from({ length: 40 }, (_, index) => `key ${index}`)
+    for (let round = 0; round < 5; round++) {
+      twin.now += 100_000
+      const answers = await Promise.all(names.map((key) => throttle.remote.check(key)))
+      expect(answers).toStrictEqual(names.map((key) => throttle.local.checkSync(key)))
+      await twin.expectSameStates(names)
+    }
+  }
+})
+
 test('a check asked while its key is being cleared is answered', async () => {
   const throttle = new Throttle({ limiter: new GcraLimiter({ store: suite.store() }), rate: Quota.perDay(5) })
   await throttle.check('key', 5)

@@ -169,6 +169,30 @@ test('what is spent in one turn by two rates of one name is kept as long as the 
   }
 })
 
+test('what one rate of a name has spent is kept longer when another that is slower spends', async () => {
+  const quick = new Quota({ count: 1000, period: 1000, name: 'plan' })
+  const slow = new Quota({ count: 1, period: 1000, maximumBurst: 5000, name: 'plan' })
+  const day = Quota.perDay(1_000_000)
+  for (const [first, then] of [
+    [quick, slow],
+    [
+      [quick, day],
+      [slow, day],
+    ],
+  ] as const) {
+    const prefix = uniquePrefix()
+    const throttle = new Throttle({ limiter: new GcraLimiter({ store: suite.store({ prefix }) }), rate: day })
+    await throttle.check('key', 1000, { rate: first })
+    const asked = performance.now()
+    const { layers } = await throttle.check('key', 1, { rate: then })
+    const needed = layers[0]?.resetAfter ?? 0
+    // Of what the quick rate spent, a moment's worth has drained.
+    expect(needed).toBeGreaterThan(1000)
+    const lifetime = await suite.client.pttl(`${prefix}:{key}:gcra:plan-1s`)
+    expect(lifetime).toBeGreaterThanOrEqual(needed - (performance.now() - asked) - 1)
+  }
+})
+
 test('the watch over the TTLs finds a key without one, however many keys there are', async () => {
   await using server = await startRedis()
   const client = new Redis(server.url)
