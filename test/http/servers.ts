@@ -74,7 +74,7 @@ function teapot(result: RateLimitResult): string {
   return `a teapot for ${result.retryAfter} ms`
 }
 
-async function listening(server: Server): Promise<Service> {
+export async function listening(server: Server): Promise<Service> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

@@ -1,18 +1,10 @@
-/** What every middleware does, whatever its framework: over real HTTP. */
-import http from 'node:http'
+/** What every middleware answers, whatever its framework, also when its store fails: over real HTTP. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type BaseStore, GcraLimiter, Quota, RedisStore, Throttle } from '../../src/index.ts'
+import { type BaseStore, RedisStore } from '../../src/index.ts'
 import { startRedis } from '../support/servers/redis.ts'
 import { frameworks, type Handle, type Limit, type Service } from './servers.ts'
-import { BrokenStore, SlowStore, stillStores } from './stores.ts'
-
-/** Polls for long on a busy machine; ms. */
-const PATIENTLY = { timeout: 30_000 }
-
-const stores = stillStores()
-const cases = frameworks.flatMap(([framework, startService]) =>
-  stores.map(([storeName, makeStore]) => ({ framework, startService, storeName, makeStore })),
-)
+import { BrokenStore } from './stores.ts'
+import { frameworksOnStores, getFrom, hourlyOn, PATIENTLY, statusesOf, statusIn } from './visits.ts'
 
 let service: Service | undefined
 let store: BaseStore
@@ -24,58 +16,10 @@ afterEach(async () => {
   await store.close()
 })
 
-/** A quota of `count` an hour under a name of its own. */
-function hourly(count: number, name: string): Throttle {
-  return new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perHour(count, { name }) })
-}
+const hourly = (count: number, name: string) => hourlyOn(store, count, name)
+const get = (path: string, user?: string) => getFrom(service, path, user)
 
-function get(path: string, user = 'ann'): Promise<Response> {
-  if (service === undefined) throw new Error('no service was started')
-  return fetch(service.url + path, { headers: { 'x-user': user } })
-}
-
-/** Asks on a connection of its own; the answer is a function that breaks it off, and resolves when the server knows. */
-function askAndLeave(path: string): () => Promise<void> {
-  if (service === undefined) throw new Error('no service was started')
-  const { url, connections } = service
-  const request = http.get(url + path, { headers: { 'x-user': 'ann' }, agent: false })
-  request.on('error', () => {})
-  return async () => {
-    request.destroy()
-    await expect.poll(connections, PATIENTLY).toBe(0)
-  }
-}
-
-async function statusesOf(...asked: Promise<Response>[]): Promise<number[]> {
-  return (await Promise.all(asked)).map(({ status }) => status)
-}
-
-/** A handler that keeps its requests under way until they are let go. */
-class HeldHandler {
-  #count = 0
-  #letGo: (() => void)[] = []
-
-  readonly handle: Handle = async (path) => {
-    this.#count++
-    await new Promise<void>((resolve) => this.#letGo.push(resolve))
-    return statusIn(path)
-  }
-
-  async until(count: number): Promise<void> {
-    await expect.poll(() => this.#count, PATIENTLY).toBe(count)
-  }
-
-  letGo(): void {
-    for (const letGo of this.#letGo.splice(0)) letGo()
-  }
-}
-
-/** `/401` is handled with status 401, anything else with 200. */
-function statusIn(path: string): number {
-  return Number(path.slice(1)) || 200
-}
-
-describe.each(cases)('$framework on $storeName', ({ startService, makeStore }) => {
+describe.each(frameworksOnStores())('$framework on $storeName', ({ startService, makeStore }) => {
   beforeEach(() => {
     store = makeStore()
     handled = []
@@ -190,99 +134,7 @@ describe.each(cases)('$framework on $storeName', ({ startService, makeStore }) =
     expect((await get('/')).status).toBe(500)
     expect(handled).toEqual([])
   })
-
-  describe('counting only some responses', () => {
-    let held: HeldHandler
-
-    beforeEach(() => {
-      held = new HeldHandler()
-    })
-
-    async function startHeld(limit: Limit): Promise<void> {
-      service = await startService([limit], held.handle)
-    }
-
-    /** How much of the quota is left, as soon as it is so much: what is given back after a response may take a moment. */
-    async function untilLeft(throttle: Throttle, wanted: number): Promise<void> {
-      await expect.poll(async () => (await throttle.peek('ann')).remaining, PATIENTLY).toBe(wanted)
-    }
-
-    test('successes are given back where failures count', async () => {
-      const throttle = hourly(3, 'failed')
-      await start({ throttle, counted: 'failed' })
-      expect(await statusesOf(get('/200'), get('/204'), get('/302'))).toEqual([200, 204, 302])
-      await untilLeft(throttle, 3)
-      expect(await statusesOf(get('/400'), get('/401'), get('/500'))).toEqual([400, 401, 500])
-      await untilLeft(throttle, 0)
-      expect((await get('/200')).status).toBe(429)
-    })
-
-    test('failures are given back where successes count', async () => {
-      const throttle = hourly(2, 'successful')
-      await start({ throttle, counted: 'successful' })
-      expect(await statusesOf(get('/400'), get('/500'))).toEqual([400, 500])
-      await untilLeft(throttle, 2)
-      expect(await statusesOf(get('/200'), get('/302'))).toEqual([200, 302])
-      await untilLeft(throttle, 0)
-    })
-
-    test('a function may say which responses count', async () => {
-      const throttle = hourly(2, 'function')
-      await start({ throttle, counted: (status, { path }) => status === 404 && path === '/404' })
-      expect(await statusesOf(get('/500'), get('/200'))).toEqual([500, 200])
-      await untilLeft(throttle, 2)
-      await get('/404')
-      await untilLeft(throttle, 1)
-    })
-
-    test('no more requests are under way at once than the quota allows', async () => {
-      const throttle = hourly(2, 'under-way')
-      await startHeld({ throttle, counted: 'failed' })
-      const first = [get('/200'), get('/200')]
-      await held.until(2)
-      expect((await get('/200')).status).toBe(429)
-      held.letGo()
-      expect(await statusesOf(...first)).toEqual([200, 200])
-      await untilLeft(throttle, 2)
-    })
-
-    test('nothing is held for a client that left before the response, and nothing is put right twice', async () => {
-      const throttle = hourly(1, 'left')
-      const errors: unknown[] = []
-      await startHeld({ throttle, counted: 'failed', onError: (error) => errors.push(error) })
-      const leave = askAndLeave('/401')
-      await held.until(1)
-      expect((await throttle.peek('ann')).remaining).toBe(0)
-      await leave()
-      await untilLeft(throttle, 1)
-      held.letGo()
-      // By the time that a whole request has come and gone, the one that was left has ended too.
-      const next = get('/401')
-      await held.until(2)
-      held.letGo()
-      expect((await next).status).toBe(401)
-      await untilLeft(throttle, 0)
-      expect(errors).toEqual([])
-    })
-  })
 })
-
-test.each(frameworks)(
-  '%s holds nothing for a client that left while the store was asked',
-  async (_name, startService) => {
-    const slow = new SlowStore()
-    store = slow
-    const held = new HeldHandler()
-    const throttle = hourly(1, 'asked')
-    service = await startService([{ throttle, counted: 'failed' }], held.handle)
-    const leave = askAndLeave('/401')
-    await expect.poll(() => slow.waiting, PATIENTLY).toBe(1)
-    await leave()
-    slow.letGo()
-    await expect.poll(async () => (await throttle.peek('ann')).remaining, PATIENTLY).toBe(1)
-    held.letGo()
-  },
-)
 
 describe.each(frameworks)('%s, when the store fails', (_framework, startService) => {
   beforeEach(() => {

@@ -1,0 +1,128 @@
+/** A slot that is half moved: what lies on both nodes waits or is given up, and all else is decided on either side. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import calculateSlot from 'cluster-key-slot'
+import {
+  checkAll,
+  GcraLimiter,
+  Quota,
+  type RateLimitResult,
+  type RedisStore,
+  StoreTimeoutError,
+  Throttle,
+} from 'onrush'
+import { describe, expect, test } from 'vitest'
+import type { ClusterNode } from '../support/servers/cluster.ts'
+import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import { Load } from './load.ts'
+import { movingCluster, PERIOD } from './moving-cluster.ts'
+
+const shared = movingCluster()
+const { store, move } = shared
+
+describe('while a slot is half moved', () => {
+  const layers = [Quota.parse(`20/${PERIOD}`), Quota.parse('20/3652 days')]
+  const once = Quota.parse('20/3651 days')
+
+  function throttleOn(own: RedisStore, rate: Quota | readonly Quota[]): Throttle {
+    return new Throttle({ limiter: new GcraLimiter({ store: own }), rate })
+  }
+
+  function remainingOf(result: RateLimitResult): number[] {
+    return result.layers.map(({ remaining }) => remaining)
+  }
+
+  /** A key whose two states lie on two nodes. */
+  async function tear(throttle: Throttle): Promise<{ key: string; heal: () => Promise<void>; from: ClusterNode }> {
+    const key = `torn ${uniquePrefix()}`
+    await throttle.check(key)
+    const slot = calculateSlot(`{${key}}`)
+    const { from, to } = await move(slot, { half: true })
+    return { key, from, heal: () => shared.cluster.migrateSlot(slot, from, to) }
+  }
+
+  test('what lies on both sides waits until it has moved, and is counted once in each layer', async () => {
+    const throttle = throttleOn(store(), layers)
+    const { key, heal } = await tear(throttle)
+    const held = await throttle.reserve('another key', 2)
+    const asked = [throttle.check(key, 2), throttle.check(key), throttle.refund(key), held.settle(1)]
+    // Longer than ioredis follows redirections.
+    await sleep(500)
+    await heal()
+    expect((await Promise.all(asked)).map(remainingOf)).toEqual([
+      [17, 17],
+      [16, 16],
+      [17, 17],
+      [19, 19],
+    ])
+    expect(remainingOf(await throttle.peek(key))).toEqual([17, 17])
+  })
+
+  test('what lies on both sides for too long is given up, counts nowhere, and disturbs no other key', async () => {
+    const throttle = throttleOn(store({ timeout: 1000 }), layers)
+    const { key, heal, from } = await tear(throttle)
+    const neighbours = Array.from({ length: 60 }, (_, index) => `neighbour ${index}`)
+    const load = new Load([throttle], neighbours, { callers: 1 })
+    const error: unknown = await throttle.check(key).catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(StoreTimeoutError)
+    expect(error).toMatchObject({ cause: { message: expect.stringMatching(/TRYAGAIN|redirections/) } })
+    await load.stop()
+    expect(load.failures).toEqual([])
+    const owners = await Promise.all(neighbours.map((each) => shared.cluster.ownerOf(calculateSlot(`{${each}}`))))
+    expect(owners).toContain(from)
+    // What its client still does when it is given up.
+    await sleep(500)
+    await heal()
+    expect(remainingOf(await throttle.peek(key))).toEqual([19, 19])
+  })
+
+  test('keys of one shard are decided on either side, new ones too, while one that is torn must wait', async () => {
+    const own = store({ shards: 1 })
+    const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`)
+    const single = throttleOn(own, once)
+    const layered = throttleOn(own, layers)
+    await Promise.all(keys.map((key) => single.check(key)))
+    const slot = calculateSlot('{0}')
+    const { from, to } = await move(slot, { half: true })
+    let moved = false
+    const waiting = layered.check('new and of two layers').then((result) => ({ result, moved }))
+    const results = await Promise.all([...keys, 'new'].map((key) => single.check(key)))
+    expect(results.map(({ remaining }) => remaining)).toEqual([...keys.map(() => 18), 19])
+    moved = true
+    await shared.cluster.migrateSlot(slot, from, to)
+    const { result, moved: wasMoved } = await waiting
+    expect(remainingOf(result)).toEqual([19, 19])
+    expect(wasMoved).toBe(true)
+    const after = await Promise.all([...keys, 'new'].map((key) => single.peek(key)))
+    expect(after.map(({ remaining }) => remaining)).toEqual([...keys.map(() => 18), 19])
+  })
+
+  test('subjects of a checkAll that lie apart are decided together or not at all', async () => {
+    const own = store({ hashTag: () => 'together' })
+    const throttle = throttleOn(own, once)
+    const keys = ['a', 'b', 'c', 'd']
+    const together = () => checkAll(keys.map((key) => ({ throttle, key, quantity: 5 })))
+    await together()
+    const slot = calculateSlot('{together}')
+    const { from, to } = await move(slot, { half: true })
+    const asked = [together(), together(), together(), together()]
+    await sleep(200)
+    await shared.cluster.migrateSlot(slot, from, to)
+    expect((await Promise.all(asked)).map(({ limited }) => limited)).toEqual([false, false, false, true])
+    expect((await Promise.all(keys.map((key) => throttle.peek(key)))).map(({ remaining }) => remaining)).toEqual([
+      0, 0, 0, 0,
+    ])
+  })
+
+  test('a reset forgets what lies on either side', async () => {
+    const own = store({ hashTag: () => 'reset' })
+    const throttle = throttleOn(own, once)
+    const keys = Array.from({ length: 20 }, (_, index) => `key ${index}`)
+    await Promise.all(keys.map((key) => throttle.check(key)))
+    const slot = calculateSlot('{reset}')
+    const { from, to } = await move(slot, { half: true })
+    await own.reset()
+    await shared.cluster.migrateSlot(slot, from, to)
+    const after = await Promise.all(keys.map((key) => throttle.peek(key)))
+    expect(after.map(({ remaining }) => remaining)).toEqual(keys.map(() => 20))
+  })
+})
