@@ -66,6 +66,15 @@ export class StoreUnavailableError extends StoreError {
   override readonly code = 'ONRUSH_STORE_UNAVAILABLE'
 }
 
+/**
+ * The server can never decide: its version is too old, or it lacks a command that is needed. This is a fault of the
+ * configuration, not an outage, so a `FailoverStore` passes the error on and its fallback does not answer. The message says
+ * what is missing.
+ */
+export class UnsupportedServerError extends StoreError {
+  override readonly code = 'ONRUSH_UNSUPPORTED_SERVER'
+}
+
 /** The store did not answer in time. */
 export class StoreTimeoutError extends StoreError {
   override readonly code = 'ONRUSH_STORE_TIMEOUT'

@@ -15,6 +15,7 @@ export {
   StoreTimeoutError,
   StoreUnavailableError,
   ThrottleExceededError,
+  UnsupportedServerError,
 } from './errors.ts'
 export {
   type BatchEvent,

@@ -4,7 +4,7 @@
  */
 import { AsyncResource } from 'node:async_hooks'
 import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleType } from 'cockatiel'
-import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { InvalidStoreUrlError, StoreError, StoreUnavailableError, UnsupportedServerError } from '../errors.ts'
 import type { FailoverChange, FailoverState } from '../events.ts'
 import { RateLimitResult } from '../result.ts'
 import type { Awaitable } from './base.ts'
@@ -77,7 +77,7 @@ export class Breaker {
         if (!(answer instanceof RateLimitResult && answer.limited)) this.#counter.success()
         return answer
       } catch (error) {
-        if (!(error instanceof StoreError) || signal?.aborted) throw error
+        if (!isOutage(error) || signal?.aborted) throw error
         // What was asked before the last outage says nothing of now.
         if (openings === this.#openings) this.#failed(error)
       }
@@ -123,4 +123,10 @@ export class Breaker {
       })
       .catch(() => {})
   }
+}
+
+/** A wrong configuration is no outage: a fallback would hide the mistake, and waiting does not mend it. */
+function isOutage(error: unknown): error is StoreError {
+  if (error instanceof UnsupportedServerError || error instanceof InvalidStoreUrlError) return false
+  return error instanceof StoreError
 }

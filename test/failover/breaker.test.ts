@@ -3,7 +3,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
-import { DictionaryStore, type FailoverChange, FailoverStore, type FailoverStoreOptions } from 'onrush'
+import {
+  DictionaryStore,
+  type FailoverChange,
+  FailoverStore,
+  type FailoverStoreOptions,
+  UnsupportedServerError,
+} from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'
 import { FlakyStore } from './flaky-store.ts'
 import { throttleOn } from './suite.ts'
@@ -52,6 +58,14 @@ test('only failures in a row open it', async () => {
 test('an error that is none of a store is the caller’s, and no failure', async () => {
   const { primary, store } = watched({ failures: 1, cooldown: 60_000 })
   primary.error = new Error('a typing mistake in the store')
+  primary.away = true
+  await expect(throttleOn(store).check('ada')).rejects.toBe(primary.error)
+  expect(store.state).toBe('closed')
+})
+
+test('a server that can never decide is a fault of the configuration, which the caller is told, and no failure', async () => {
+  const { primary, store } = watched({ failures: 1, cooldown: 60_000 })
+  primary.error = new UnsupportedServerError('Redis 2.4 has no scripts')
   primary.away = true
   await expect(throttleOn(store).check('ada')).rejects.toBe(primary.error)
   expect(store.state).toBe('closed')

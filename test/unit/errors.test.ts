@@ -12,6 +12,7 @@ import {
   StoreTimeoutError,
   StoreUnavailableError,
   ThrottleExceededError,
+  UnsupportedServerError,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
 
@@ -37,6 +38,7 @@ describe.each([
   ['StoreError', 'ONRUSH_STORE', new StoreError('x'), []],
   ['InvalidStoreUrlError', 'ONRUSH_INVALID_STORE_URL', new InvalidStoreUrlError('x', 'y'), [StoreError]],
   ['StoreUnavailableError', 'ONRUSH_STORE_UNAVAILABLE', new StoreUnavailableError('x'), [StoreError]],
+  ['UnsupportedServerError', 'ONRUSH_UNSUPPORTED_SERVER', new UnsupportedServerError('x'), [StoreError]],
   ['StoreTimeoutError', 'ONRUSH_STORE_TIMEOUT', new StoreTimeoutError(10, true), [StoreError]],
   ['ReservationSettledError', 'ONRUSH_RESERVATION_SETTLED', new ReservationSettledError('x'), []],
   ['ThrottleExceededError', 'ONRUSH_THROTTLE_EXCEEDED', new ThrottleExceededError(result), []],

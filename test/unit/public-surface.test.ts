@@ -9,7 +9,13 @@ const VALUES = [
   ...['MovingWindowLimiter', 'SlidingWindowCounterLimiter'],
   ...['BaseStore', 'DictionaryStore', 'TlruCacheStore', 'RedisStore', 'FailoverStore', 'storeFromUrl', 'registerStore'],
   ...['OnrushError', 'AtomicOperationError', 'MismatchedDataError', 'DataChangedInStoreError', 'StoreError'],
-  ...['InvalidStoreUrlError', 'StoreUnavailableError', 'StoreTimeoutError', 'ThrottleExceededError'],
+  ...[
+    'InvalidStoreUrlError',
+    'StoreUnavailableError',
+    'StoreTimeoutError',
+    'UnsupportedServerError',
+    'ThrottleExceededError',
+  ],
   'ReservationSettledError',
 ]
 
