@@ -42,5 +42,9 @@ local function textOf(expiry, now, passedIn)
   if passedIn then
     expiry = math.max(expiry - math.floor(now / 1000), 1) + ALLOWANCE
   end
+  -- A debt may take longer to drain than an expiry can say.
+  if not (expiry < MAXIMUM_UNITS) then
+    expiry = MAXIMUM_UNITS
+  end
   return string.format('%.0f', expiry)
 end

@@ -2,6 +2,8 @@
 -- Twin of src/algorithms/gcra.ts, the same operations in the same order. Times are whole µs; a state comes last, as its numbers.
 
 local CENTURY = 3155760000000000
+-- The highest level that any quota writes: MAXIMUM_UNITS * CENTURY.
+local HIGHEST_LEVEL = 28424559120141428410320372629504
 
 local function open(now)
   return now, 0
@@ -23,12 +25,15 @@ local function available(now, quota, time, level)
 end
 
 local function spend(quantity, now, quota, time, level)
-  level = level + quantity * quota.period
-  if level < 0 then
+  local after = level + quantity * quota.period
+  if after < 0 then
     return time, 0
   end
   local most = quota.count * CENTURY
-  return time, level < most and level or most
+  if after > most and quantity > 0 then
+    return time, level > most and level or most
+  end
+  return time, after
 end
 
 local function resetAfter(now, quota, time, level)
@@ -64,7 +69,7 @@ end
 
 local function valid(quota, time, level)
   if time >= 0 and time <= MAXIMUM_UNITS and time % 1 == 0 then
-    return level >= 0 and level <= quota.count * CENTURY and level % 1 == 0
+    return level >= 0 and level <= HIGHEST_LEVEL and level % 1 == 0
   end
   return false
 end

@@ -8,6 +8,9 @@ import type { Quota } from '../quota.ts'
 /** The greatest whole number that doubles count exactly. */
 export const MAXIMUM_UNITS = Number.MAX_SAFE_INTEGER
 
+/** 100 years of 365.25 days in µs: the longest that a GCRA quota may take to refill, and that anything is waited for or kept. */
+export const CENTURY = 36_525 * 86_400_000_000
+
 /**
  * `State` is a tuple of `size` numbers, or whatever an algorithm without `size` keeps and its Lua twin reads and writes itself.
  * Functions may reuse the state they are given: it must not be used afterwards. But a state that is no tuple is kept where a check is

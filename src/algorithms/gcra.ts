@@ -4,13 +4,13 @@
  */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
-import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { CENTURY, type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
 /** `level` as of `time`. Changed in place. */
 export type GcraState = [time: number, level: number]
 
-/** The longest a bucket may take to drain, in µs: 100 years of 365.25 days. */
-const CENTURY = 36_525 * 86_400_000_000
+/** The highest level that any quota writes: which one reads a state says nothing about which one wrote it. */
+const HIGHEST_LEVEL = MAXIMUM_UNITS * CENTURY
 
 export const gcra: CompleteAlgorithm<GcraState> = {
   id: 'gcra',
@@ -41,7 +41,7 @@ export const gcra: CompleteAlgorithm<GcraState> = {
   },
 
   spend(state, quantity, _now, quota) {
-    state[1] = bounded(state[1] + quantity * quota.periodMicroseconds, quota)
+    state[1] = levelAfter(state[1], quantity, quota)
     return state
   },
 
@@ -54,8 +54,8 @@ export const gcra: CompleteAlgorithm<GcraState> = {
     return over > 0 ? state[0] - now + Math.ceil(over / quota.count) : 0
   },
 
-  valid(state, quota) {
-    return isWhole(state[0], MAXIMUM_UNITS) && isWhole(state[1], quota.count * CENTURY)
+  valid(state) {
+    return isWhole(state[0], MAXIMUM_UNITS) && isWhole(state[1], HIGHEST_LEVEL)
   },
 
   toData(state, now, quota) {
@@ -80,11 +80,18 @@ export const gcra: CompleteAlgorithm<GcraState> = {
 
   spendLater(state, quantity, wait, now, quota) {
     const drained = (wait - (state[0] - now)) * quota.count
-    state[1] = bounded(Math.max(state[1], drained) + quantity * quota.periodMicroseconds, quota)
+    state[1] = levelAfter(Math.max(state[1], drained), quantity, quota)
     return state
   },
 }
 
-function bounded(level: number, quota: Quota): number {
-  return Math.min(Math.max(level, 0), quota.count * CENTURY)
+/**
+ * A debt grows until it takes 100 years to drain. A level that is higher already, because another quota of the same name wrote it,
+ * stays where it is: nothing lowers a level but time and giving back.
+ */
+function levelAfter(level: number, quantity: number, quota: Quota): number {
+  const after = level + quantity * quota.periodMicroseconds
+  const most = quota.count * CENTURY
+  if (after > most && quantity > 0) return Math.max(level, most)
+  return Math.max(after, 0)
 }

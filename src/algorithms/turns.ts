@@ -1,5 +1,6 @@
 /** Waiting one's turn: a start is promised at once, and what is spent counts as of then. Twin: ACQUIRE and GIVE_UP in `lua/driver.lua`. */
 import type { RateLimitResult } from '../result.ts'
+import { CENTURY } from './algorithm.ts'
 import { combineLayers, decide, type Layer, peek } from './driver.ts'
 import { type Change, type Found, giveBackTo } from './giving-back.ts'
 
@@ -19,14 +20,14 @@ export function canPromise(layers: readonly Layer[]): boolean {
   return layers.every(({ algorithm }) => algorithm.spendLater !== undefined)
 }
 
-/** Spends as of the first instant at which all layers have room, if that is at most `longest` µs from now. */
+/** Spends as of the first instant at which all layers have room, if that is at most `longest` µs and 100 years from now. */
 export function takeTurn(found: Found, quantity: number, longest: number, now: number): Turn {
   const { layers, states } = found
   const waits = layers.map(({ algorithm, quota }, index) =>
     quantity > quota.limit ? Number.POSITIVE_INFINITY : algorithm.retryAfter(states[index], quantity, now, quota),
   )
   const wait = Math.max(0, ...waits)
-  if (quantity === 0 || wait > longest || wait === Number.POSITIVE_INFINITY) {
+  if (quantity === 0 || wait > Math.min(longest, CENTURY)) {
     const { results } = decide([{ layers, states, quantity }], now)
     return { wait, charged: [], time: now, result: combineLayers(results) }
   }

@@ -1,4 +1,5 @@
 /** Puts a throttle's questions to the coalescer. */
+import { CENTURY } from '../algorithms/algorithm.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import { canPromise, type Turn } from '../algorithms/turns.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -59,8 +60,8 @@ export class RedisDecider extends PreparedLayers implements Decider {
 
   async #acquire(key: string, quantity: number, longest: number): Promise<Promised> {
     let turn: Turn | undefined
-    // JSON knows no infinity; no wait is so long.
-    const amount = Math.min(longest, Number.MAX_SAFE_INTEGER)
+    // JSON knows no infinity, and no longer wait is promised.
+    const amount = Math.min(longest, CENTURY)
     const cells = this.prepared.map((): [number, number] => [quantity, 0])
     const operation: Operation = { kind: 'acquire', amount, cells }
     const result = await this.#coalescer.operate({ decider: this, key, quantity }, operation, false, (told) => {

@@ -3,6 +3,7 @@
  * Checks on one key queue inside this process, so that a store with only `get` and `set` loses no update here.
  */
 import { setImmediate } from 'node:timers/promises'
+import { CENTURY } from '../algorithms/algorithm.ts'
 import { answer, combineLayers, combineSubjects, decide, fresh, type Layer, peek } from '../algorithms/driver.ts'
 import { adjust } from '../algorithms/giving-back.ts'
 import { named } from '../arguments.ts'
@@ -193,7 +194,7 @@ function swap<T>(
       const old = await recordIn(store, name)
       const { write, answer } = step(...stateIn(old, layer, now))
       if (write === undefined) return answer
-      const ttl = Math.max(Math.ceil(algorithm.resetAfter(write, now, quota) / 1000), 1)
+      const ttl = ttlOf(algorithm.resetAfter(write, now, quota))
       try {
         await store.compareAndSwap(name, old, algorithm.toData(write, now, quota), ttl)
         return answer
@@ -204,6 +205,11 @@ function swap<T>(
     }
     throw new DataChangedInStoreError(`${name} kept changing: lost ${MAXIMUM_TRIES} swaps to other processes`)
   })
+}
+
+/** ms. A debt may take longer to drain than a server's expiry can say. */
+function ttlOf(lifetime: number): number {
+  return Math.max(Math.ceil(Math.min(lifetime, CENTURY) / 1000), 1)
 }
 
 async function timeOf(store: BaseStore): Promise<number> {

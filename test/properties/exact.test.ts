@@ -20,7 +20,8 @@ describe.each(COUNTINGS)('$name', (counting) => {
   test('carries what is used over, in units, when the count or burst changes under its name', () => {
     const changes = sequence(fc.record({ version: fc.nat({ max: 2 }), next: command() }))
     fc.assert(
-      fc.property(starts, changingQuotas({ name: 'policy' }), changes, (start, versions, list) => {
+      // Beyond 2^52 µs, which a quota that is lowered far may take, a result's ms no longer tell each µs.
+      fc.property(starts, changingQuotas({ name: 'policy', headroom: 4 }), changes, (start, versions, list) => {
         const pair = new Pair(new Timeline(start), [{ counting, quota: versions[0] }])
         for (const { version, next } of list) {
           pair.changeQuotas([versions[version] ?? versions[0]])

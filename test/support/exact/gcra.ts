@@ -34,7 +34,8 @@ export class ExactGcra extends ExactModel {
   spendFrom(now: bigint, start: bigint, quantity: bigint): void {
     const written = this.#reached(now)
     const begun = larger(this.arrival, larger(start, written) * this.count)
-    const latest = (written + CENTURY) * this.count
+    // A debt is capped, but spending never makes less of what another quota of the name may have left.
+    const latest = larger(begun, (written + CENTURY) * this.count)
     this.#schedule = { arrival: smaller(begun + quantity * this.period, latest), written }
   }
 
