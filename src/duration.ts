@@ -5,6 +5,9 @@ import { named } from './arguments.ts'
 /** Milliseconds as a number (a fraction is allowed), or a text: `'250ms'`, `'10s'`, `'5 minutes'`, `'2h'`, `'1 day'`, `'500us'`, `'1 week'`. */
 export type Duration = number | string
 
+/** The longest time a timer can wait, in ms. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
 const PART = /\s*(?:\d+(?:\.\d*)?|\.\d+)\s*([a-zµμ]+)\s*,?/iy
 
 /**
@@ -20,6 +23,24 @@ export function microseconds(duration: Duration, name = 'duration'): number {
   const whole = Math.round(duration * 1000)
   if (!Number.isFinite(whole)) throw new RangeError(`${name} must be finite, got ${named(duration)}`)
   return whole
+}
+
+/**
+ * A duration above 0 that an option takes, in ms.
+ * @throws TypeError or RangeError as `microseconds` does, RangeError when it is not above 0 or longer than a timer can wait.
+ */
+export function timerMilliseconds(name: string, duration: unknown): number {
+  if (typeof duration !== 'number' && typeof duration !== 'string') {
+    throw new TypeError(`${name} must be a number of milliseconds or a text such as '10s', got ${named(duration)}`)
+  }
+  const milliseconds = microseconds(duration, name) / 1000
+  if (milliseconds <= 0) throw new RangeError(`${name} must be above 0 ms, got ${named(duration)}`)
+  if (milliseconds > LONGEST_TIMER) {
+    throw new RangeError(
+      `${name} must be at most ${LONGEST_TIMER} ms, as long as a timer can wait, got ${named(duration)}`,
+    )
+  }
+  return milliseconds
 }
 
 /** The library skips what it cannot read; a limit must not, so the whole text is matched first. */

@@ -6,6 +6,7 @@ import type { RateLimitResult } from '../result.ts'
 import type { Decider, Hold, Promised } from '../stores/decider.ts'
 import type { Coalescer } from './coalescer.ts'
 import type { RedisConnection } from './connection.ts'
+import type { Denials } from './denials.ts'
 import { ANYWHERE, type Operation } from './entry.ts'
 import type { KeyNames } from './keys.ts'
 import { PreparedLayers } from './prepared.ts'
@@ -15,16 +16,19 @@ export interface DeciderContext {
   readonly coalescer: Coalescer
   readonly connection: RedisConnection
   readonly names: KeyNames
+  readonly denials: Denials | undefined
 }
 
 export class RedisDecider extends PreparedLayers implements Decider {
+  readonly known: Decider['known']
   readonly acquire: Decider['acquire']
   readonly #coalescer: Coalescer
 
   /** @throws TypeError for an algorithm without a Lua twin. */
-  constructor({ coalescer }: DeciderContext, layers: readonly Layer[]) {
+  constructor({ coalescer, denials }: DeciderContext, layers: readonly Layer[]) {
     super(layers)
     this.#coalescer = coalescer
+    this.known = denials && ((key, quantity) => denials.find(this, key, quantity))
     this.acquire = canPromise(layers) ? (key, quantity, longest) => this.#acquire(key, quantity, longest) : undefined
   }
 

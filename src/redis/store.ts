@@ -102,7 +102,7 @@ export class RedisStore extends BaseStore {
     const { connection, own } = open(timeout, resend)
     const coalescer = new Coalescer({ connection, names, clock, timeout, resend, denials: this.#denials })
     if (own !== undefined) this.#quit = () => quit(own, coalescer)
-    this.#context = { connection, names, coalescer }
+    this.#context = { connection, names, coalescer, denials: this.#denials }
     this.#records = new Records(this.#context, clock)
   }
 

@@ -1,95 +1,98 @@
 /**
- * Whether a primary is asked at all: after several failures in a row not for a while, until it has answered a probe. Probes
- * run in the background, so none costs a caller its wait.
+ * Whether a primary is asked at all: after several failures in a row not for a while, until it has decided a probe. Probes
+ * run in the background, so none costs a caller its wait; while they fail, they come less and less often.
+ *
+ * A state machine of our own, because circuit breakers of libraries (cockatiel, opossum) probe by a caller's own request,
+ * which then waits, go by wall time, which may jump, and wrap every call in a policy.
  */
 import { AsyncResource } from 'node:async_hooks'
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleType } from 'cockatiel'
 import { InvalidStoreUrlError, StoreError, StoreUnavailableError, UnsupportedServerError } from '../errors.ts'
 import type { FailoverChange, FailoverState } from '../events.ts'
-import { RateLimitResult } from '../result.ts'
 import type { Awaitable } from './base.ts'
 
 export interface BreakerOptions {
   /** Failures in a row after which the primary is left alone. */
   readonly failures: number
-  /** ms until it is probed, and probed again. */
+  /** ms until the first probe. */
   readonly cooldown: number
-  /** Whether the primary can be asked again. */
-  readonly probe: () => Promise<boolean>
+  /** ms between probes at most: each that fails doubles the cooldown. */
+  readonly maxCooldown: number
+  /** Has the primary decide; `key` is that of a question it has failed to answer, where one is known. */
+  readonly probe: (key: string | undefined) => Promise<unknown>
   readonly onChange: (change: FailoverChange) => void
 }
 
-const STATES: Readonly<Record<CircuitState, FailoverState>> = {
-  [CircuitState.Closed]: 'closed',
-  [CircuitState.Open]: 'open',
-  [CircuitState.HalfOpen]: 'half-open',
-  [CircuitState.Isolated]: 'open',
-}
-
 export class Breaker {
-  readonly #cooldown: number
-  readonly #probe: () => Promise<boolean>
-  readonly #counter: ConsecutiveBreaker
-  readonly #policy: ReturnType<typeof circuitBreaker>
+  readonly #options: BreakerOptions
   /** The timer is armed in the context the store was made in, or it would hold that of the request that came last. */
   readonly #context = new AsyncResource('OnrushBreaker')
-  #timer: NodeJS.Timeout | undefined
+  #state: FailoverState = 'closed'
+  /** Failures since the primary answered last. */
+  #failures = 0
+  /** ms, of the pause of now, or of the last one. */
+  #cooldown: number
+  #failedKey: string | undefined
+  /** False from when a probe has closed it until a caller is answered. */
+  #proven = true
+  #closedAt = Number.NEGATIVE_INFINITY
   #probeAt = 0
   #openings = 0
+  #timer: NodeJS.Timeout | undefined
   #ended = false
 
-  constructor({ failures, cooldown, probe, onChange }: BreakerOptions) {
-    this.#cooldown = cooldown
-    this.#probe = probe
-    this.#counter = new ConsecutiveBreaker(failures)
-    // When to probe is decided here, by a steady clock: the policy would read wall time, which may jump.
-    this.#policy = circuitBreaker(handleType(StoreError), {
-      halfOpenAfter: Number.NEGATIVE_INFINITY,
-      breaker: this.#counter,
-    })
-    this.#policy.onStateChange((circuit) => {
-      const state = STATES[circuit]
-      if (state === 'open') this.#rest()
-      const failure = state === 'open' ? this.#policy.lastFailure : undefined
-      onChange(failure !== undefined && 'error' in failure ? { state, cause: failure.error } : { state })
-    })
+  constructor(options: BreakerOptions) {
+    this.#options = options
+    this.#cooldown = options.cooldown
   }
 
   get state(): FailoverState {
-    return STATES[this.#policy.state]
+    return this.#state
+  }
+
+  /** True while the primary is asked. */
+  get asksPrimary(): boolean {
+    return this.#state === 'closed' && !this.#ended
   }
 
   /** ms until the primary may be asked again, at least 1. */
   get nextProbe(): number {
-    const wait = this.state === 'open' ? this.#probeAt - performance.now() : this.#cooldown
+    const wait = this.#state === 'open' ? this.#probeAt - performance.now() : this.#cooldown
     return Math.max(Math.ceil(wait * 1000) / 1000, 1)
   }
 
-  /** What the primary answers; where it fails, or is left alone, what the fallback does. */
-  async answer<T>(primary: () => Awaitable<T>, fallback: () => Awaitable<T>, signal?: AbortSignal): Promise<T> {
+  /**
+   * What the primary answers; where the primary fails, or is left alone, what the fallback does.
+   * @param signal one that has aborted is the caller's own reason to get no answer
+   * @param key what is asked about, where it is one
+   */
+  async answer<T>(
+    primary: () => Awaitable<T>,
+    fallback: () => Awaitable<T>,
+    signal?: AbortSignal,
+    key?: string,
+  ): Promise<T> {
     if (this.#ended) throw new StoreUnavailableError('the store is closed')
-    if (this.#policy.state === CircuitState.Closed) {
+    if (this.#state === 'closed') {
       const openings = this.#openings
       try {
         const answer = await primary()
-        // A refusal may come from a deny cache, so it proves nothing. Told to the counter itself, since through the policy
-        // each success would cost half a microsecond.
-        if (!(answer instanceof RateLimitResult && answer.limited)) this.#counter.success()
+        this.#failures = 0
+        this.#proven = true
         return answer
       } catch (error) {
         if (!isOutage(error) || signal?.aborted) throw error
         // What was asked before the last outage says nothing of now.
-        if (openings === this.#openings) this.#failed(error)
+        if (openings === this.#openings) this.#fail(error, key)
       }
     }
     return fallback()
   }
 
   /** Has both do it. What the fallback answers, or that it fails, counts only where the primary has no answer. */
-  onBoth<T>(primary: () => Promise<T>, fallback: () => Promise<T>): Promise<T> {
+  onBoth<T>(primary: () => Promise<T>, fallback: () => Promise<T>, signal?: AbortSignal, key?: string): Promise<T> {
     const spare = Promise.resolve().then(fallback)
     spare.catch(() => {})
-    return this.answer(primary, () => spare)
+    return this.answer(primary, () => spare, signal, key)
   }
 
   /** Probes no more. */
@@ -98,35 +101,57 @@ export class Breaker {
     clearTimeout(this.#timer)
   }
 
-  #failed(error: StoreError): void {
-    this.#policy
-      .execute(() => {
-        throw error
-      })
-      .catch(() => {})
+  #fail(cause: unknown, key: string | undefined): void {
+    this.#failures++
+    if (key !== undefined) this.#failedKey = key
+    if (this.#failures < this.#options.failures) return
+    // A probe that was followed by nothing but failures, or soon by them, has told too little: the next one comes later.
+    const again = !this.#proven || performance.now() - this.#closedAt < this.#cooldown
+    this.#open(cause, again)
   }
 
-  #rest(): void {
+  #open(cause: unknown, again: boolean): void {
+    const { cooldown, maxCooldown } = this.#options
+    this.#cooldown = again ? Math.min(this.#cooldown * 2, maxCooldown) : cooldown
     this.#openings++
+    this.#failures = 0
     this.#probeAt = performance.now() + this.#cooldown
-    if (this.#ended) return
-    this.#timer = this.#context.runInAsyncScope(setTimeout, undefined, () => this.#tryAgain(), this.#cooldown)
-    this.#timer.unref()
+    if (!this.#ended) {
+      this.#timer = this.#context.runInAsyncScope(setTimeout, undefined, () => this.#probe(), this.#cooldown)
+      this.#timer.unref()
+    }
+    this.#enter({ state: 'open', cause })
   }
 
-  #tryAgain(): void {
-    this.#policy
-      .execute(async () => {
-        // Any other error would be taken for an answer.
-        if (!(await this.#probe().catch(() => false)))
-          throw new StoreUnavailableError('The primary store did not answer a ping')
-      })
-      .catch(() => {})
+  async #probe(): Promise<void> {
+    this.#enter({ state: 'half-open' })
+    try {
+      await this.#options.probe(this.#failedKey)
+    } catch (error) {
+      // A wrong configuration is for the callers to see; whatever else it says, the primary has not decided.
+      if (!isMisconfigured(error)) {
+        if (!this.#ended) this.#open(error, true)
+        return
+      }
+    }
+    if (this.#ended) return
+    this.#proven = false
+    this.#failedKey = undefined
+    this.#closedAt = performance.now()
+    this.#enter({ state: 'closed' })
+  }
+
+  #enter(change: FailoverChange): void {
+    this.#state = change.state
+    this.#options.onChange(change)
   }
 }
 
 /** A wrong configuration is no outage: a fallback would hide the mistake, and waiting does not mend it. */
 function isOutage(error: unknown): error is StoreError {
-  if (error instanceof UnsupportedServerError || error instanceof InvalidStoreUrlError) return false
-  return error instanceof StoreError
+  return error instanceof StoreError && !isMisconfigured(error)
+}
+
+function isMisconfigured(error: unknown): boolean {
+  return error instanceof UnsupportedServerError || error instanceof InvalidStoreUrlError
 }

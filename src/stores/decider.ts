@@ -6,6 +6,11 @@ export interface Decider {
   readonly layers: readonly Layer[]
   /** Spends `quantity` in all layers, or nothing. */
   check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult>
+  /**
+   * A refusal that is known without asking the store, which says nothing of how the store is; `check` and `reserve` answer
+   * by it themselves. Missing: the store remembers none.
+   */
+  readonly known?: ((key: string, quantity: number) => RateLimitResult | undefined) | undefined
   /** Forgets the key in all layers; answers what a fresh key would. */
   clear(key: string): Promise<RateLimitResult>
   /** Gives back in all layers, never beyond the full quota; answers as a peek after it. */

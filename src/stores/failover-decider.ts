@@ -9,6 +9,7 @@ export class FailoverDecider implements Decider {
   readonly primary: Decider
   /** Its layers are the shares of this instance. */
   readonly fallback: Decider
+  readonly known: Decider['known']
   readonly acquire: Decider['acquire']
   readonly #breaker: Breaker
 
@@ -17,14 +18,21 @@ export class FailoverDecider implements Decider {
     this.layers = primary.layers
     this.primary = primary
     this.fallback = fallback
+    this.known =
+      primary.known === undefined && fallback.known === undefined
+        ? undefined
+        : (key, quantity) => this.#known(key, quantity)
     this.acquire = acquireOn(breaker, primary.acquire, fallback.acquire)
   }
 
   check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
+    const known = this.#knownToPrimary(key, quantity)
+    if (known !== undefined) return Promise.resolve(known)
     return this.#breaker.answer(
       () => this.primary.check(key, quantity, signal),
       async () => degraded(await this.fallback.check(key, quantity, signal)),
       signal,
+      key,
     )
   }
 
@@ -33,6 +41,8 @@ export class FailoverDecider implements Decider {
     return this.#breaker.onBoth(
       () => this.primary.clear(key),
       async () => degraded(await this.fallback.clear(key)),
+      undefined,
+      key,
     )
   }
 
@@ -41,15 +51,31 @@ export class FailoverDecider implements Decider {
     return this.#breaker.answer(
       () => this.primary.refund(key, quantity),
       async () => degraded(await this.fallback.refund(key, quantity)),
+      undefined,
+      key,
     )
   }
 
-  reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
+  async reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
+    const known = this.#knownToPrimary(key, quantity)
+    if (known !== undefined) return { result: known, adjust: () => this.check(key, 0) }
     return this.#breaker.answer(
       async () => this.#heldByPrimary(key, await this.primary.reserve(key, quantity, signal)),
       async () => heldByFallback(await this.fallback.reserve(key, quantity, signal)),
       signal,
+      key,
     )
+  }
+
+  /** Answered past the breaker, which must not take a remembered refusal for a sign of life. */
+  #knownToPrimary(key: string, quantity: number): RateLimitResult | undefined {
+    return this.#breaker.asksPrimary ? this.primary.known?.(key, quantity) : undefined
+  }
+
+  #known(key: string, quantity: number): RateLimitResult | undefined {
+    if (this.#breaker.asksPrimary) return this.primary.known?.(key, quantity)
+    const known = this.fallback.known?.(key, quantity)
+    return known === undefined ? undefined : degraded(known)
   }
 
   /** Where the primary cannot be told, what more was spent counts on the fallback; what was less stays spent. */
@@ -63,6 +89,8 @@ export class FailoverDecider implements Decider {
             if (change <= 0) return degraded(await this.fallback.check(key, 0))
             return heldByFallback(await this.fallback.reserve(key, 0)).adjust(change)
           },
+          undefined,
+          key,
         ),
     }
   }
@@ -80,6 +108,8 @@ function acquireOn(breaker: Breaker, primary: Decider['acquire'], fallback: Deci
           breaker.answer(
             () => promised.giveUp(),
             () => {},
+            undefined,
+            key,
           )
         return { ...promised, giveUp }
       },
@@ -87,6 +117,8 @@ function acquireOn(breaker: Breaker, primary: Decider['acquire'], fallback: Deci
         const promised = await fallback(key, quantity, longest)
         return { ...promised, result: degraded(promised.result) }
       },
+      undefined,
+      key,
     )
 }
 

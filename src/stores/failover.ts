@@ -1,17 +1,26 @@
 /** A store for the time when another cannot be asked: every check is answered, and says by whom. */
 import type { Layer } from '../algorithms/driver.ts'
-import { checkFunction, checkInteger, checkMilliseconds, checkOptions, named } from '../arguments.ts'
+import { gcra } from '../algorithms/gcra.ts'
+import { checkFunction, checkInteger, checkOptions, named } from '../arguments.ts'
+import { type Duration, timerMilliseconds } from '../duration.ts'
 import { type FailoverChange, type FailoverState, failovers } from '../events.ts'
 import type { LimitData } from '../limit-data.ts'
+import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from './base.ts'
-import { Breaker } from './breaker.ts'
+import { Breaker, type BreakerOptions } from './breaker.ts'
 import type { Asked } from './decider.ts'
 import { degraded, FailoverDecider } from './failover-decider.ts'
 import { AllowStore, DenyStore } from './unconditional.ts'
 
-/** The longest time a timer can wait, in ms. */
-const LONGEST_COOLDOWN = 2 ** 31 - 1
+/** ms between probes at most, where nothing else is said. */
+const MAXIMUM_COOLDOWN = 60_000
+
+/** What a probe spends: so much that none is ever refused, and so soon back that its record is gone at once. */
+const PROBE: Layer = { algorithm: gcra, quota: Quota.perSecond(1_000_000, { name: 'onrush-probe' }), lua: undefined }
+
+/** What a probe asks about where no key is known that the primary has failed on. */
+const PROBE_KEY = 'onrush-probe'
 
 export interface FailoverStoreOptions {
   /** Which store is asked as long as it answers. */
@@ -27,8 +36,10 @@ export interface FailoverStoreOptions {
     | {
         /** Failures of the primary in a row after which it is no longer asked: a positive integer. Default 5. */
         readonly failures?: number | undefined
-        /** ms until it is probed, and between probes: above 0, at most 2^31 - 1. Default 1000. */
-        readonly cooldown?: number | undefined
+        /** Until it is probed: above 0, at most 2^31 - 1 ms. A probe that fails doubles it. Default 1000 ms. */
+        readonly cooldown?: Duration | undefined
+        /** Between probes at most: no less than `cooldown`, at most 2^31 - 1 ms. Default a minute, or `cooldown` where that is longer. */
+        readonly maxCooldown?: Duration | undefined
       }
     | undefined
   /** Told of each new state, after it has begun. What it throws becomes a warning of the process. */
@@ -38,7 +49,7 @@ export interface FailoverStoreOptions {
 /**
  * Asks the primary, and where that throws a `StoreError` the fallback, in the same call; an answer of the fallback has
  * `degraded: true`, and so have its layers. After several failures in a row the fallback alone is asked, until the primary
- * answers a ping in the background.
+ * has decided a probe in the background. A wrong configuration (`UnsupportedServerError`) is the caller's to know.
  */
 export class FailoverStore extends BaseStore {
   readonly #primary: BaseStore
@@ -54,19 +65,15 @@ export class FailoverStore extends BaseStore {
     if (!(primary instanceof BaseStore)) throw new TypeError(`primary must be a store, got ${named(primary)}`)
     checkInteger('instances', instances, 1)
     checkOptions('breaker', breaker)
-    const { failures = 5, cooldown = 1000 } = breaker
+    const { failures = 5 } = breaker
     checkInteger('failures', failures, 1)
-    checkMilliseconds('cooldown', cooldown)
-    if (cooldown > LONGEST_COOLDOWN) {
-      throw new RangeError(`cooldown must be at most ${LONGEST_COOLDOWN} ms, got ${cooldown}`)
-    }
     if (onChange !== undefined) checkFunction('onChange', onChange)
     this.#primary = primary
     this.#instances = instances
     this.#breaker = new Breaker({
       failures,
-      cooldown,
-      probe: async () => primary.ping(),
+      ...cooldownsOf(breaker),
+      probe: (key = PROBE_KEY) => primary.decider([PROBE]).check(key, 1),
       onChange: (change) => {
         if (failovers.hasSubscribers) failovers.publish({ store: this, ...change })
         if (onChange !== undefined) tell(onChange, change)
@@ -82,15 +89,15 @@ export class FailoverStore extends BaseStore {
   }
 
   get(key: string): Promise<LimitData | undefined> {
-    return this.#answer((store) => store.get(key))
+    return this.#answer((store) => store.get(key), key)
   }
 
   set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
-    return this.#answer((store) => store.set(key, data, ttl))
+    return this.#answer((store) => store.set(key, data, ttl), key)
   }
 
   override compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
-    return this.#answer((store) => store.compareAndSwap(key, old, data, ttl))
+    return this.#answer((store) => store.compareAndSwap(key, old, data, ttl), key)
   }
 
   /** Forgets the record on both. */
@@ -98,6 +105,8 @@ export class FailoverStore extends BaseStore {
     return this.#breaker.onBoth(
       () => this.#primary.delete(key),
       () => this.#fallback.delete(key),
+      undefined,
+      key,
     )
   }
 
@@ -142,13 +151,16 @@ export class FailoverStore extends BaseStore {
       () => this.#primary.decideAll(onPrimary, signal),
       async () => degraded(await this.#fallback.decideAll(onFallback, signal)),
       signal,
+      asked[0]?.key,
     )
   }
 
-  #answer<T>(ask: (store: BaseStore) => T | Promise<T>): Promise<T> {
+  #answer<T>(ask: (store: BaseStore) => T | Promise<T>, key?: string): Promise<T> {
     return this.#breaker.answer(
       () => ask(this.#primary),
       () => ask(this.#fallback),
+      undefined,
+      key,
     )
   }
 
@@ -158,6 +170,21 @@ export class FailoverStore extends BaseStore {
     layer.algorithm.accept?.(quota)
     return { ...layer, quota }
   }
+}
+
+/** @throws TypeError or RangeError */
+function cooldownsOf(
+  breaker: NonNullable<FailoverStoreOptions['breaker']>,
+): Pick<BreakerOptions, 'cooldown' | 'maxCooldown'> {
+  const cooldown = timerMilliseconds('cooldown', breaker.cooldown ?? 1000)
+  if (breaker.maxCooldown === undefined) return { cooldown, maxCooldown: Math.max(cooldown, MAXIMUM_COOLDOWN) }
+  const maxCooldown = timerMilliseconds('maxCooldown', breaker.maxCooldown)
+  if (maxCooldown < cooldown) {
+    throw new RangeError(
+      `maxCooldown must be at least the cooldown of ${cooldown} ms, got ${named(breaker.maxCooldown)}`,
+    )
+  }
+  return { cooldown, maxCooldown }
 }
 
 function fallbackOf(fallback: unknown, nextProbe: () => number): BaseStore {

@@ -3,6 +3,8 @@ import { BaseStore, type LimitData, StoreUnavailableError } from 'onrush'
 
 export class FlakyStore extends BaseStore {
   away = false
+  /** It can be read all the same. */
+  readOnly = false
   asked = 0
   /** What it throws while it is away. */
   error: Error = new StoreUnavailableError('away')
@@ -18,7 +20,12 @@ export class FlakyStore extends BaseStore {
     return this.#records.get(key)
   }
 
+  keys(): string[] {
+    return [...this.#records.keys()]
+  }
+
   override async set(key: string, data: LimitData): Promise<LimitData> {
+    if (this.readOnly) throw this.error
     this.#records.set(key, data)
     return data
   }

@@ -128,6 +128,10 @@ describe('options', () => {
     ['no failures', { ...fit, breaker: { failures: 0 } }, RangeError],
     ['a cooldown of 0', { ...fit, breaker: { cooldown: 0 } }, RangeError],
     ['a cooldown that no timer can wait', { ...fit, breaker: { cooldown: 2 ** 31 } }, RangeError],
+    ['a cooldown of too many days', { ...fit, breaker: { cooldown: '25 days' } }, RangeError],
+    ['a cooldown in no known words', { ...fit, breaker: { cooldown: 'soon' } }, RangeError],
+    ['a cooldown that is no time', { ...fit, breaker: { cooldown: {} } }, TypeError],
+    ['a maxCooldown below the cooldown', { ...fit, breaker: { cooldown: '2s', maxCooldown: '1s' } }, RangeError],
     ['a breaker that is none', { ...fit, breaker: 5 }, TypeError],
     ['a listener that is none', { ...fit, onChange: 'log' }, TypeError],
   ])('%s: refused', (_, options, error) => {

@@ -38,7 +38,7 @@ describe('a Redis server', () => {
     expect(failover.changes.find(({ state }) => state === 'open')?.cause).toBeInstanceOf(StoreUnavailableError)
   })
 
-  test('that is stopped is no longer asked, however much is checked, until it answers a ping', async () => {
+  test('that is stopped is no longer asked, however much is checked, until it has decided a probe', async () => {
     await using failover = await Failover.start({
       fallback: new DictionaryStore(),
       breaker: { failures: 3, cooldown: 20 },
@@ -53,8 +53,11 @@ describe('a Redis server', () => {
     const probed = failover.next('half-open').then(() => failover.next('half-open'))
     for (let count = 0; count < 20_000; count++) expect((await throttle.check('ada')).degraded).toBe(true)
     await probed
-    const asked = failover.proxy.recorded.map(({ command }) => command)
-    expect(asked.filter((command) => command.startsWith('EVAL'))).toEqual([])
+    const asked = failover.proxy.recorded.filter(({ command }) => command.startsWith('EVAL'))
+    const probes = asked.filter(({ bytes }) => bytes.includes('onrush-probe'))
+    expect(probes.length).toBeGreaterThan(0)
+    expect(probes.length).toBeLessThan(10)
+    expect(asked).toEqual(probes)
 
     const closed = failover.next('closed')
     failover.redis.resume()
@@ -88,9 +91,29 @@ describe('a Redis server', () => {
     failover.redis.pause()
     for (let count = 0; count < 2; count++) {
       expect(await throttle.check('greedy')).toMatchObject({ limited: true, degraded: false })
+      expect((await throttle.reserve('greedy')).result).toMatchObject({ limited: true, degraded: false })
       expect((await throttle.check('ada')).degraded).toBe(true)
     }
     expect(failover.store.state).toBe('open')
+  })
+
+  test('that is a read-only replica is left alone for longer and longer, though it answers pings', async () => {
+    await using failover = await Failover.start({ fallback: 'allow', breaker: { failures: 2, cooldown: 20 } })
+    const throttle = throttleOn(failover.store, MANY)
+    await failover.redis.command('REPLICAOF', '127.0.0.1', '1')
+    const opened = failover.next('open')
+    await Promise.all([throttle.check('ada'), throttle.check('ben')])
+    await opened
+    for (let probes = 0; probes < 2; probes++) {
+      await failover.next('open')
+      // Nobody waits, neither while it is probed nor between.
+      expect((await throttle.check('ada')).degraded).toBe(true)
+    }
+    expect(failover.changes.map(({ state }) => state).filter((state) => state === 'closed')).toEqual([])
+    const closed = failover.next('closed')
+    await failover.redis.command('REPLICAOF', 'NO', 'ONE')
+    await closed
+    expect((await throttle.check('ada')).degraded).toBe(false)
   })
 
   test('that is being probed costs no caller a wait', async () => {
