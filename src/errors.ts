@@ -94,6 +94,21 @@ export class StoreTimeoutError extends StoreError {
   }
 }
 
+/** A package that is used beside onrush is not installed, or is of a version that is not supported. */
+export class PeerDependencyError extends OnrushError {
+  override readonly code = 'ONRUSH_PEER_DEPENDENCY'
+  /** The package's name. */
+  readonly dependency: string
+  /** Its version; `undefined`: it is not installed. */
+  readonly found: string | undefined
+
+  constructor(dependency: string, found: string | undefined, message: string) {
+    super(message)
+    this.dependency = dependency
+    this.found = found
+  }
+}
+
 /** A reservation that holds nothing was settled: it was limited, or has been settled or cancelled before. Nothing was changed. */
 export class ReservationSettledError extends OnrushError {
   override readonly code = 'ONRUSH_RESERVATION_SETTLED'

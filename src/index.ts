@@ -10,6 +10,7 @@ export {
   InvalidStoreUrlError,
   MismatchedDataError,
   OnrushError,
+  PeerDependencyError,
   ReservationSettledError,
   StoreError,
   StoreTimeoutError,

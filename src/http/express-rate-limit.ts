@@ -1,7 +1,10 @@
 /** `onrush/express-rate-limit`: a `Store` for express-rate-limit, which keeps its middleware and has us count. */
 import type { ClientRateLimitInfo, Options, Store } from 'express-rate-limit'
 import { LRUCache } from 'lru-cache'
+import { checkPeerDependency } from '../peer-dependency.ts'
 import { type Hits, type PlugOptions, WindowThrottles } from './window-throttles.ts'
+
+checkPeerDependency('onrush/express-rate-limit', 'express-rate-limit', '7.0')
 
 /** Refusals still to be taken back that are remembered; they wait for a response only. */
 const KEPT_REFUSALS = 100_000

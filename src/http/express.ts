@@ -1,10 +1,13 @@
 /** `onrush/express`: a middleware for Express 5 and 4, and for Connect. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request, Response } from 'express'
+import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
 import { decideForNode, headersOf } from './node-response.ts'
 import { PROBLEM_MEDIA_TYPE, problemDetails } from './problem-details.ts'
 import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+
+checkPeerDependency('onrush/express', 'express', '4.0')
 
 type Next = (error?: unknown) => void
 

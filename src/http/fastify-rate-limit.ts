@@ -1,6 +1,9 @@
 /** `onrush/fastify-rate-limit`: a store for @fastify/rate-limit, which keeps its plugin and has us count. */
 import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import { checkPeerDependency } from '../peer-dependency.ts'
 import { type PlugOptions, WindowThrottles } from './window-throttles.ts'
+
+checkPeerDependency('onrush/fastify-rate-limit', '@fastify/rate-limit', '10.0')
 
 /** What the plugin hands to a store: its own options, and those of a route. */
 interface Settings {

@@ -2,10 +2,13 @@
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { checkOptions, named } from '../arguments.ts'
+import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
 import { decideForNode } from './node-response.ts'
 import { PROBLEM_MEDIA_TYPE, problemDetails } from './problem-details.ts'
 import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+
+checkPeerDependency('onrush/fastify', 'fastify', '5.0')
 
 /** What a route may say otherwise than its plugin. */
 export interface FastifyRouteRateLimitOptions

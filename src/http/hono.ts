@@ -1,9 +1,12 @@
 /** `onrush/hono`: a middleware for Hono, on every runtime that it runs on. */
 import type { Context, Env, MiddlewareHandler } from 'hono'
+import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Awaitable } from '../stores/base.ts'
 import { handleReserved, tooManyRequests, withHeaders } from './fetch-response.ts'
 import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+
+checkPeerDependency('onrush/hono', 'hono', '4.0')
 
 export interface HonoRateLimitOptions<E extends Env> extends RequestLimitOptions<[context: Context<E>]> {
   /** Answers a refused request; the header fields are added. Default: status 429 and problem details. */

@@ -1,7 +1,10 @@
 /** `onrush/nestjs-throttler`: a `ThrottlerStorage` for @nestjs/throttler, which keeps its guard and has us count. */
 import type { ThrottlerStorage } from '@nestjs/throttler'
 import { PeriodicLimiter } from '../limiters/limiters.ts'
+import { checkPeerDependency } from '../peer-dependency.ts'
 import { type PlugOptions, WindowThrottles } from './window-throttles.ts'
+
+checkPeerDependency('onrush/nestjs-throttler', '@nestjs/throttler', '6.0')
 
 type ThrottlerStorageRecord = Awaited<ReturnType<ThrottlerStorage['increment']>>
 

@@ -6,6 +6,9 @@ import { type Attributes, type MeterProvider, metrics, type ObservableResult } f
 import { checkInteger, checkOptions } from '../arguments.ts'
 import { OnrushError } from '../errors.ts'
 import { type BatchEvent, type DecisionEvent, type FailoverEvent, type FailoverState, subscribe } from '../events.ts'
+import { checkPeerDependency } from '../peer-dependency.ts'
+
+checkPeerDependency('onrush/opentelemetry', '@opentelemetry/api', '1.9')
 
 export interface MetricsOptions {
   /** Where the meter comes from. Default: the global one. */

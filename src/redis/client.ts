@@ -1,5 +1,8 @@
 /** Makes the ioredis client of a store that was given a URL: of one server, on a socket, of a cluster, behind sentinels. */
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { PeerDependencyError } from '../errors.ts'
+import { checkPeerDependency } from '../peer-dependency.ts'
+import { loadIoredis } from './ioredis-module.cjs'
 import type { Host, RedisUrl } from './url.ts'
 
 /**
@@ -30,8 +33,21 @@ function replacedServers(): (error: Error) => boolean {
   }
 }
 
+const NEEDS = 'RedisStore({ url }) makes a client of ioredis, and'
+
+/** @throws PeerDependencyError when ioredis is not installed, or too old */
+function ioredis(): NonNullable<ReturnType<typeof loadIoredis>> {
+  checkPeerDependency(NEEDS, 'ioredis', '5.4')
+  const loaded = loadIoredis()
+  if (loaded !== undefined) return loaded
+  const message = `${NEEDS} needs ioredis 5.4 or later, which is not installed: npm install ioredis, or give { client } instead`
+  throw new PeerDependencyError('ioredis', undefined, message)
+}
+
+/** @throws PeerDependencyError when ioredis is not installed, or too old */
 export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cluster {
   const { place, options } = url
+  const { Redis, Cluster } = ioredis()
   const common = {
     reconnectOnError: replacedServers(),
     retryStrategy: retryDelay,
@@ -58,7 +74,7 @@ export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cl
         name: place.name,
       })
     case 'cluster':
-      return makeCluster(place.hosts, common)
+      return makeCluster(Cluster, place.hosts, common)
   }
 }
 
@@ -68,7 +84,7 @@ function sentinelOptions({ options }: RedisUrl, given: ClientOptions): ClientOpt
   return { sentinelUsername, sentinelPassword, ...(tls ? encrypted : {}) }
 }
 
-function makeCluster(hosts: readonly Host[], options: ClientOptions): Cluster {
+function makeCluster(ClusterClass: typeof Cluster, hosts: readonly Host[], options: ClientOptions): Cluster {
   const {
     host: _host,
     port: _port,
@@ -78,7 +94,7 @@ function makeCluster(hosts: readonly Host[], options: ClientOptions): Cluster {
     readOnly: _readOnly,
     ...node
   } = options
-  return new Cluster([...hosts], {
+  return new ClusterClass([...hosts], {
     keyPrefix: options.keyPrefix ?? '',
     lazyConnect: options.lazyConnect ?? false,
     // ioredis's word for sending again what a lost connection left unanswered.

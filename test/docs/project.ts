@@ -3,9 +3,10 @@
  * A program has its code in the very lines where its page has it, so errors tell lines of the page.
  */
 import { type ExecFileException, execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { BuiltPackage } from '../support/built-package.ts'
 import type { Snippet } from './snippets.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -44,12 +45,11 @@ export class Project implements Disposable {
   /** @param redisUrl where a snippet that names the local Redis finds one of its own */
   static async create(snippets: readonly Snippet[], redisUrl: (snippet: Snippet) => string): Promise<Project> {
     const directory = mkdtempSync(join(tmpdir(), 'onrush-docs-'))
-    const installed = join(directory, 'programs/node_modules/onrush')
-    mkdirSync(installed, { recursive: true })
+    mkdirSync(join(directory, 'programs'))
     // What programs import besides is found one directory up.
     symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
-    cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'))
-    await run(TSC, ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(installed, 'dist')], ROOT)
+    using built = await BuiltPackage.create()
+    built.install(join(directory, 'programs'))
     for (const snippet of snippets) {
       const code = snippet.code.replaceAll(LOCAL_REDIS, redisUrl(snippet))
       writeFileSync(join(directory, 'programs', `${nameOf(snippet)}.ts`), '\n'.repeat(snippet.line - 1) + code)

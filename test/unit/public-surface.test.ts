@@ -16,7 +16,7 @@ const VALUES = [
     'UnsupportedServerError',
     'ThrottleExceededError',
   ],
-  'ReservationSettledError',
+  ...['ReservationSettledError', 'PeerDependencyError'],
 ]
 
 const TYPES = [

@@ -1,0 +1,105 @@
+/**
+ * Builds the package:
+ *
+ * - `dist/esm`: modules as in `src`, for bundlers, which leave out what is not used.
+ * - `dist/cjs`: the one implementation that Node runs, and all declarations. Dependencies that are ESM only are put in.
+ * - `dist/node`: what `import` finds in Node: names for what `dist/cjs` exports, so that a process in which some files use
+ *   `import` and others `require` has one of each class.
+ */
+import { execFile } from 'node:child_process'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { promisify } from 'node:util'
+import { rolldown } from 'rolldown'
+import { entries, peers, ROOT } from './manifest.ts'
+
+const run = promisify(execFile)
+
+/** Dependencies that are ESM only: `require` does not load them on every Node, nor does jest. */
+const ESM_ONLY = [
+  { name: 'parse-duration', license: 'License' },
+  { name: 'tinyqueue', license: 'LICENSE' },
+]
+
+/** TypeScript itself, as `tsc` of the project. */
+const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
+
+/** @param dist the folder that package.json calls `dist`; what is in it goes */
+export async function buildPackage(dist: string): Promise<void> {
+  await rm(dist, { recursive: true, force: true })
+  const esm = join(dist, 'esm')
+  const cjs = join(dist, 'cjs')
+  const emit = ['--outDir', esm, '--declarationDir', cjs]
+  await run(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), ...emit])
+  await cp(join(ROOT, 'src/redis/ioredis-module.cjs'), join(esm, 'redis/ioredis-module.cjs'))
+  const [names] = await Promise.all([bundleCommonJs(dist), adaptDeclarations(cjs)])
+  for (const { node, types } of entries.values()) {
+    const exported = names.get(node.require) ?? []
+    const from = relative(dirname(node.default), node.require)
+    await write(inDist(dist, node.default), `export { ${exported.join(', ')} } from '${from}'\n`)
+    await write(inDist(dist, types.default), `export * from '${from}'\n`)
+  }
+}
+
+function inDist(dist: string, path: string): string {
+  return path.replace('./dist', dist)
+}
+
+/** @returns the names that each entry exports, by its path in package.json */
+async function bundleCommonJs(dist: string): Promise<Map<string, string[]>> {
+  const paths = [...entries.values()].map(({ module, require }) => [nameOf(require), inDist(dist, module)])
+  const bundle = await rolldown({
+    input: Object.fromEntries(paths),
+    platform: 'node',
+    resolve: { modules: [join(ROOT, 'node_modules')] },
+    onLog: (_level, { message }) => {
+      throw new Error(message)
+    },
+    external: (id) => /^[^./]/.test(id) && !ESM_ONLY.some(({ name }) => name === id),
+  })
+  const dir = join(dist, 'cjs')
+  const names = { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' }
+  const { output } = await bundle.write({ dir, format: 'cjs', exports: 'named', ...names })
+  await bundle.close()
+  await write(join(dir, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`)
+  await write(join(dir, 'THIRD-PARTY-LICENSES'), await licenses())
+  return new Map(
+    output.flatMap((file) =>
+      file.type === 'chunk' && file.isEntry ? [[`./dist/cjs/${file.fileName}`, file.exports] as const] : [],
+    ),
+  )
+}
+
+/** `./dist/cjs/http/express.js` is `http/express`. */
+function nameOf(path: string): string {
+  return relative('dist/cjs', path).replace(/\.js$/, '')
+}
+
+async function licenses(): Promise<string> {
+  const texts = ESM_ONLY.map(async ({ name, license }) => {
+    const text = await readFile(join(ROOT, 'node_modules', name, license), 'utf8')
+    return `The JavaScript in this folder contains ${name}:\n\n${text.trim()}\n`
+  })
+  return (await Promise.all(texts)).join('\n---\n\n')
+}
+
+/** An import of a package that need not be installed, in a declaration. */
+const OPTIONAL_IMPORT = new RegExp(`^(?:import|export) [^\\n]*from '(?:${peers.join('|')})';$`, 'gm')
+
+/** Makes the declarations fit for users without the optional packages, and for each TypeScript. */
+async function adaptDeclarations(folder: string): Promise<void> {
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (!name.endsWith('.d.ts')) continue
+    const path = join(folder, name)
+    const text = await readFile(path, 'utf8')
+    const adapted = text
+      .replaceAll(/(from |import\()'(\.[^']+)\.ts'/g, "$1'$2.js'")
+      .replaceAll(OPTIONAL_IMPORT, '// @ts-ignore: may not be installed\n$&')
+    if (adapted !== text) await writeFile(path, adapted)
+  }
+}
+
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, text)
+}

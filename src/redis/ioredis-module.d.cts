@@ -1,0 +1,2 @@
+/** @returns undefined where ioredis is not installed */
+export declare function loadIoredis(): typeof import('ioredis') | undefined
