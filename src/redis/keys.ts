@@ -1,6 +1,13 @@
 /** The names of our keys in Redis: `<prefix>:{<tag>}…`, so that all layers of a key share a slot and none reaches another's. */
+import { createHash } from 'node:crypto'
 import { checkText, named } from '../arguments.ts'
 import { encodeKey } from '../stores/state-key.ts'
+
+/** A key, or a hash tag, stands whole in Redis as long as its encoded form has at most so many bytes of UTF-8. */
+const LONGEST_WHOLE = 200
+
+/** How much of the start of a longer one stays readable, in bytes of its encoded form. */
+const LONGEST_START = 100
 
 /** What decides in which slot a key lies, where it is not the key itself. */
 export type HashTag = (key: string) => string
@@ -33,13 +40,13 @@ export class KeyNames {
 
   /** What comes before the suffix of a state: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` with a tag of its own. */
   stem(key: string): string {
-    const encoded = encodeKey(key)
+    const encoded = encodeForRedis(key)
     return this.#tag === undefined ? this.start + encoded : `${this.start}${this.#tagOf(this.#tag, key)}}${encoded}`
   }
 
   /** The hash tag of a key's names: it alone decides the slot. */
   tag(key: string): string {
-    return this.#tag === undefined ? encodeKey(key) : this.#tagOf(this.#tag, key)
+    return this.#tag === undefined ? encodeForRedis(key) : this.#tagOf(this.#tag, key)
   }
 
   /** The record of a store's last call at one of its places, in the slot of the call. */
@@ -51,8 +58,35 @@ export class KeyNames {
     const text: unknown = tag(key)
     checkText('the hash tag', text)
     if (text === '') throw new RangeError(`the hash tag of ${named(key)} must not be empty, got ''`)
-    return encodeKey(text)
+    return encodeForRedis(text)
   }
+}
+
+/** The encoded form of a text; of a long one its start and a digest, so that who makes up keys cannot fill Redis with one each. */
+function encodeForRedis(text: string): string {
+  if (text.length > LONGEST_WHOLE) return digested(text)
+  const encoded = encodeKey(text)
+  // A UTF-16 unit is at most three bytes, so most texts need no counting.
+  const isLong = encoded.length * 3 > LONGEST_WHOLE && Buffer.byteLength(encoded) > LONGEST_WHOLE
+  return isLong ? digested(text) : encoded
+}
+
+/** `<start>%…<SHA-256>`. No text that stands whole has this form, because each `%` is followed by `25`, `7B`, `7D` or `u` there. */
+function digested(text: string): string {
+  // UTF-16, because UTF-8 has one form for all lone surrogates.
+  return `${readableStart(text)}%…${createHash('sha256').update(text, 'utf16le').digest('base64url')}`
+}
+
+function readableStart(text: string): string {
+  let start = ''
+  let bytes = 0
+  for (const character of text) {
+    const encoded = encodeKey(character)
+    bytes += Buffer.byteLength(encoded)
+    if (bytes > LONGEST_START) break
+    start += encoded
+  }
+  return start
 }
 
 /** One of `shards` tags for each key, the same in every process. */

@@ -22,6 +22,14 @@ test.each([
   expect(encodeKey(key)).toBe(encoded)
 })
 
+test('the longest key is encoded whole, for stores of one’s own, in one pass', () => {
+  const started = process.cpuUsage()
+  for (let count = 0; count < 20; count++) expect(encodeKey('%'.repeat(65_536))).toBe('%25'.repeat(65_536))
+  const { user, system } = process.cpuUsage(started)
+  // 1 ms each; with a function called for each character it was 7 to 20.
+  expect((user + system) / 1000 / 20).toBeLessThan(5)
+})
+
 test('no two keys are kept under one name', () => {
   fc.assert(
     fc.property(anyKey, anyKey, (one, other) => {
