@@ -3,6 +3,7 @@
  * A wrong JavaScript type is a `TypeError`, a wrong value a `RangeError`; both name the value and what was expected.
  */
 import { inspect } from 'node:util'
+import { inspectedWithoutSecrets, textWithoutSecrets } from './secrets.ts'
 
 /** The longest key, in bytes of UTF-8. */
 export const MAXIMUM_KEY_BYTES = 65_536
@@ -10,10 +11,11 @@ export const MAXIMUM_KEY_BYTES = 65_536
 /** The longest text that a value is named by. */
 const LONGEST_NAME = 200
 
-/** A value as it is named in an error: short, on one line, whatever it does when it is looked at. */
+/** A value as it is named in an error: short, on one line, without passwords, whatever it does when it is looked at. */
 export function named(value: unknown): string {
-  const text = described(value).replace(/\s*\n\s*/g, ' ')
-  return text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text
+  const text = described(typeof value === 'string' ? textWithoutSecrets(value) : value).replace(/\s*\n\s*/g, ' ')
+  const short = text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text
+  return typeof value === 'object' ? inspectedWithoutSecrets(short) : short
 }
 
 function described(value: unknown): string {
@@ -28,6 +30,29 @@ function described(value: unknown): string {
   } catch {
     return `a value of type ${typeof value} that cannot be shown`
   }
+}
+
+/**
+ * The error for a value that is no instance of a class of ours.
+ * @param expected the whole of what was expected, such as `store must be a store`
+ */
+export function notInstance(expected: string, { name }: { readonly name: string }, value: unknown): TypeError {
+  const error = `${expected}, got ${named(value)}`
+  if (!isOfClassNamed(name, value)) return new TypeError(error)
+  return new TypeError(
+    `${error}, which is of another copy of onrush: see what is installed with \`npm ls onrush\`, and make all of one copy`,
+  )
+}
+
+function isOfClassNamed(name: string, value: unknown): boolean {
+  try {
+    for (let at = value; typeof at === 'object' && at !== null; at = Object.getPrototypeOf(at)) {
+      if (Object.hasOwn(at, 'constructor') && Reflect.get(at, 'constructor')?.name === name) return true
+    }
+  } catch {
+    // A proxy that refuses to be looked at is of no class of ours.
+  }
+  return false
 }
 
 // What every check comes by says only yes or no, and leaves the naming of what is wrong to others: so it is little enough to be

@@ -1,6 +1,6 @@
 /** Several subjects decided together: user, address and tenant, all or nothing. */
 import { combineSubjects } from './algorithms/driver.ts'
-import { checkKey, checkOptions, checkQuantity, itemsOf, named } from './arguments.ts'
+import { checkKey, checkOptions, checkQuantity, itemsOf, named, notInstance } from './arguments.ts'
 import { decisions } from './events.ts'
 import { published, type Question } from './published.ts'
 import { RateLimitResult } from './result.ts'
@@ -26,7 +26,7 @@ export async function checkAll(subjects: readonly CheckAllSubject[]): Promise<Ra
   const asked = itemsOf('subjects', subjects, MAXIMUM_STATES).map((subject) => {
     checkOptions('subject', subject)
     const { throttle, key, quantity = 1 }: Partial<Record<keyof CheckAllSubject, unknown>> = subject
-    if (!(throttle instanceof Throttle)) throw new TypeError(`throttle must be a Throttle, got ${named(throttle)}`)
+    if (!(throttle instanceof Throttle)) throw notInstance('throttle must be a Throttle', Throttle, throttle)
     checkKey(key)
     checkQuantity(quantity)
     return throttle.ask(key, quantity)

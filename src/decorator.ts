@@ -1,5 +1,5 @@
 /** Functions and methods that run only when a throttle lets them. */
-import { checkFunction, checkKey, checkOptions, checkQuantity, named } from './arguments.ts'
+import { checkFunction, checkKey, checkOptions, checkQuantity, notInstance } from './arguments.ts'
 import { ThrottleExceededError } from './errors.ts'
 import { methodKey } from './method-key.ts'
 import { sleep } from './sleep.ts'
@@ -53,7 +53,7 @@ export function throttled<KeyArgs extends unknown[] = unknown[]>(
   throttle: Throttle,
   options: ThrottledOptions<KeyArgs> = {},
 ): Throttling<KeyArgs> {
-  if (!(throttle instanceof Throttle)) throw new TypeError(`throttle must be a Throttle, got ${named(throttle)}`)
+  if (!(throttle instanceof Throttle)) throw notInstance('throttle must be a Throttle', Throttle, throttle)
   checkOptions('options of throttled', options)
   const { key, quantity = 1 } = options
   if (typeof key !== 'function' && key !== undefined) checkKey(key)

@@ -4,6 +4,7 @@
  */
 import type { LimitData } from './limit-data.ts'
 import type { RateLimitResult } from './result.ts'
+import { urlWithoutSecrets } from './secrets.ts'
 
 /** The root of all errors of this library. */
 export class OnrushError extends Error {
@@ -55,7 +56,7 @@ export class InvalidStoreUrlError extends StoreError {
   readonly url: string
 
   constructor(url: string, reason: string) {
-    const masked = maskPassword(url)
+    const masked = urlWithoutSecrets(url)
     super(`Invalid store URL ${JSON.stringify(shortened(masked))}: ${shortened(reason)}`)
     this.url = masked
   }
@@ -139,12 +140,4 @@ function shortened(text: string): string {
 
 function describeData(data: LimitData | undefined): string {
   return data === undefined ? 'nothing' : JSON.stringify(data)
-}
-
-/** The same URL with its password, if any, replaced by `***`; rather too much than too little where a text is no valid URL. */
-export function maskPassword(url: string): string {
-  const colon = url.search(/:(?!\/\/)/)
-  const at = url.lastIndexOf('@')
-  const masked = colon >= 0 && colon < at ? `${url.slice(0, colon)}:***${url.slice(at)}` : url
-  return masked.replace(/([?&](?:[a-z]*password|auth|pass)=)[^&#]*/gi, '$1***')
 }

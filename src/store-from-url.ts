@@ -1,5 +1,5 @@
 /** Stores by URL: ours, and those of your own that were registered. Above all stores, so that none has to know another. */
-import { checkText, itemsOf, named } from './arguments.ts'
+import { checkText, itemsOf, named, notInstance } from './arguments.ts'
 import { InvalidStoreUrlError } from './errors.ts'
 import { RedisStore } from './redis/store.ts'
 import { REDIS_SCHEMES } from './redis/url.ts'
@@ -43,7 +43,7 @@ export function storeFromUrl(url: string): BaseStore {
     throw new InvalidStoreUrlError(url, `its scheme is not known; known are ${[...makers.keys()].join(', ')}`)
   }
   const store: unknown = make(url)
-  if (!(store instanceof BaseStore)) throw new TypeError(`fromUrl must return a store, got ${named(store)}`)
+  if (!(store instanceof BaseStore)) throw notInstance('fromUrl must return a store', BaseStore, store)
   return store
 }
 

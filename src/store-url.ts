@@ -5,6 +5,7 @@
 
 import { type Duration, microseconds } from './duration.ts'
 import { InvalidStoreUrlError } from './errors.ts'
+import { isSimple } from './secrets.ts'
 
 export interface StoreUrl {
   /** As it was given. */
@@ -44,14 +45,12 @@ export type OptionTable<Options> = { readonly [Name in keyof Options]: (text: st
  * @throws InvalidStoreUrlError for an option that is unknown, given twice, or unreadable.
  */
 export function readOptions<Options>({ text, query }: StoreUrl, table: OptionTable<Options>): Partial<Options> {
-  for (const name of query.keys()) {
-    if (!Object.hasOwn(table, name)) {
-      const known = Object.keys(table).join(', ')
-      throw new InvalidStoreUrlError(
-        text,
-        `unknown option ${name}; ${known === '' ? 'it takes none' : `known are ${known}`}`,
-      )
-    }
+  for (const [name, value] of query) {
+    if (Object.hasOwn(table, name)) continue
+    const known = Object.keys(table).join(', ')
+    // What has no value may be the rest of a password in which '?' or '&' should have been encoded.
+    const unknown = value !== '' && isSimple(name) ? `unknown option ${name}` : 'unknown option'
+    throw new InvalidStoreUrlError(text, `${unknown}; ${known === '' ? 'it takes none' : `known are ${known}`}`)
   }
   const options: Partial<Options> = {}
   for (const name in table) {
@@ -61,10 +60,14 @@ export function readOptions<Options>({ text, query }: StoreUrl, table: OptionTab
     try {
       options[name] = table[name](given)
     } catch (error) {
-      throw new InvalidStoreUrlError(text, `option ${name}: ${error instanceof Error ? error.message : String(error)}`)
+      throw new InvalidStoreUrlError(text, `option ${name}: ${isSimple(given) ? reasonOf(error) : 'it cannot be read'}`)
     }
   }
   return options
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 export function asText(text: string): string {

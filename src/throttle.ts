@@ -1,6 +1,6 @@
 /** What users call: a quota, how it is counted, and where that is kept, as one question. */
 import type { Layer } from './algorithms/driver.ts'
-import { checkBoolean, checkKey, checkOptions, checkQuantity, checkSignal, itemsOf, named } from './arguments.ts'
+import { checkBoolean, checkKey, checkOptions, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
 import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
@@ -74,7 +74,7 @@ export class Throttle {
       return
     }
     const { limiter, rate } = options
-    if (!(limiter instanceof BaseLimiter)) throw new TypeError(`limiter must be a limiter, got ${named(limiter)}`)
+    if (!(limiter instanceof BaseLimiter)) throw notInstance('limiter must be a limiter', BaseLimiter, limiter)
     this.#limiter = limiter
     this.#rate = rate
     this.#store = limiter.store
@@ -237,7 +237,7 @@ function layersIn(options: { readonly layers: readonly ThrottleLayer[] }): { lay
     checkOptions('layer', layer)
     const { limiter, rate }: Partial<Record<keyof ThrottleLayer, unknown>> = layer
     if (!(limiter instanceof AlgorithmLimiter)) {
-      throw new TypeError(`limiter of a layer must be one of an algorithm, got ${named(limiter)}`)
+      throw notInstance('limiter of a layer must be one of an algorithm', AlgorithmLimiter, limiter)
     }
     stores.add(limiter.store)
     return layersOf(limiter, rate)

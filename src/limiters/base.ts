@@ -1,5 +1,5 @@
 /** What every limiter is. One of your own extends this and writes two methods. */
-import { checkOptions, named } from '../arguments.ts'
+import { checkOptions, notInstance } from '../arguments.ts'
 import type { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
@@ -15,9 +15,10 @@ export abstract class BaseLimiter {
 
   /** @throws TypeError when `store` is no store. */
   constructor(options: LimiterOptions) {
-    checkOptions(`options of ${new.target.name}`, options)
-    if (!(options.store instanceof BaseStore)) throw new TypeError(`store must be a store, got ${named(options.store)}`)
-    this.store = options.store
+    checkLimiterOptions(new.target.name, options)
+    const { store } = options
+    if (!(store instanceof BaseStore)) throw notInstance('store must be a store', BaseStore, store)
+    this.store = store
   }
 
   /** Spends `quantity` of the key's quota, or refuses and spends nothing; 0 only looks. */
@@ -25,4 +26,12 @@ export abstract class BaseLimiter {
 
   /** Forgets what the key has used; answers what a fresh key would. */
   abstract reset(key: string, rate: Quota | readonly Quota[]): Promise<RateLimitResult>
+}
+
+/** @throws TypeError for what cannot hold a limiter's options, such as the store itself. */
+export function checkLimiterOptions(name: string, options: unknown): asserts options is LimiterOptions {
+  checkOptions(`options of ${name}`, options)
+  if (options instanceof BaseStore) {
+    throw new TypeError(`options of ${name} must be an object, got a store: write new ${name}({ store })`)
+  }
 }

@@ -7,11 +7,20 @@ import { gcra } from '../algorithms/gcra.ts'
 import { movingWindow } from '../algorithms/moving-window.ts'
 import { periodic } from '../algorithms/periodic.ts'
 import { slidingWindowCounter } from '../algorithms/sliding-window-counter.ts'
-import { checkFunction, checkKey, checkOptions, checkQuantity, checkText, itemsOf, named } from '../arguments.ts'
+import {
+  checkFunction,
+  checkKey,
+  checkOptions,
+  checkQuantity,
+  checkText,
+  itemsOf,
+  named,
+  notInstance,
+} from '../arguments.ts'
 import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
-import { BaseLimiter, type LimiterOptions } from './base.ts'
+import { BaseLimiter, checkLimiterOptions, type LimiterOptions } from './base.ts'
 
 /** The most layers of one throttle. */
 export const MAXIMUM_LAYERS = 16
@@ -76,40 +85,40 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
 /** Leaky bucket, exact: see `docs/algorithms.md`. */
 export class GcraLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(options), algorithm: gcra })
+    super({ ...checkedOptions(new.target.name, options), algorithm: gcra })
   }
 }
 
 /** A window that starts with a key's first admitted request. */
 export class PeriodicLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(options), algorithm: periodic })
+    super({ ...checkedOptions(new.target.name, options), algorithm: periodic })
   }
 }
 
 /** Windows at whole multiples of the period since the Unix epoch. */
 export class FixedWindowLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(options), algorithm: fixedWindow })
+    super({ ...checkedOptions(new.target.name, options), algorithm: fixedWindow })
   }
 }
 
 /** An exact log: never more than the limit in any span of one period. */
 export class MovingWindowLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(options), algorithm: movingWindow })
+    super({ ...checkedOptions(new.target.name, options), algorithm: movingWindow })
   }
 }
 
 /** Two counters a key that approximate a moving window. */
 export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(options), algorithm: slidingWindowCounter })
+    super({ ...checkedOptions(new.target.name, options), algorithm: slidingWindowCounter })
   }
 }
 
-function checkedOptions(options: LimiterOptions): LimiterOptions {
-  checkOptions('options of a limiter', options)
+function checkedOptions(name: string, options: LimiterOptions): LimiterOptions {
+  checkLimiterOptions(name, options)
   return options
 }
 
@@ -122,7 +131,7 @@ export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
   const { lua } = limiter
   const algorithm = OURS.get(limiter.algorithm.id) ?? complete(limiter.algorithm)
   const layers = quotas.map((quota) => {
-    if (!(quota instanceof Quota)) throw new TypeError(`rate must be a Quota or an array of them, got ${named(quota)}`)
+    if (!(quota instanceof Quota)) throw notInstance('rate must be a Quota or an array of them', Quota, quota)
     algorithm.accept?.(quota)
     return { algorithm, quota, lua }
   })

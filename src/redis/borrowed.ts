@@ -19,10 +19,14 @@ export type BorrowedClient = IoredisClient | NodeRedisClient | NodeRedisCluster
 
 /** @throws TypeError for what is no such client */
 export function checkClient(client: unknown): asserts client is BorrowedClient {
-  if (typeof client === 'object' && client !== null && (isIoredis(client) || isNodeRedis(client))) return
+  if (typeof client === 'object' && client !== null && isClient(client)) return
   throw new TypeError(
     `client must be a Redis or Cluster of ioredis or iovalkey, or a client, pool or cluster of node-redis 5 or 6, got ${named(client)}`,
   )
+}
+
+export function isClient(client: object): client is BorrowedClient {
+  return isIoredis(client) || isNodeRedis(client)
 }
 
 export function isCluster(client: BorrowedClient): boolean {

@@ -6,7 +6,7 @@ import type { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
-import { type BorrowedClient, checkClient, connectionOf, isCluster } from './borrowed.ts'
+import { type BorrowedClient, checkClient, connectionOf, isClient, isCluster } from './borrowed.ts'
 import { type ClientOptions, makeClient } from './client.ts'
 import { Coalescer } from './coalescer.ts'
 import type { RedisConnection } from './connection.ts'
@@ -80,7 +80,7 @@ export class RedisStore extends BaseStore {
    */
   constructor(options: RedisStoreOptions) {
     super()
-    checkOptions('options of RedisStore', options)
+    checkRedisStoreOptions(options)
     const { cluster, inUrl, open } = sourceOf(options)
     const {
       prefix = inUrl.prefix ?? 'onrush',
@@ -152,6 +152,20 @@ export class RedisStore extends BaseStore {
       return { decider, key, quantity }
     })
     return this.#context.coalescer.checkAll(subjects, signal)
+  }
+}
+
+/** @throws TypeError for what cannot hold the options, such as the URL or the client itself. */
+function checkRedisStoreOptions(options: unknown): asserts options is object {
+  if (typeof options === 'string') {
+    throw new TypeError(`options of RedisStore must be an object, got ${named(options)}: write new RedisStore({ url })`)
+  }
+  checkOptions('options of RedisStore', options)
+  if (isClient(options)) {
+    throw new TypeError('options of RedisStore must be an object, got a client: write new RedisStore({ client })')
+  }
+  if (!('url' in options) && !('client' in options)) {
+    throw new TypeError(`options of RedisStore must hold a url or a client, got ${named(options)}`)
   }
 }
 

@@ -131,7 +131,9 @@ function hosts(url: StoreUrl, text: string, defaultPort: number): Host[] {
   return text.split(',').map((part) => {
     const { hostname, port } = URL.canParse(`redis://${part}`) ? new URL(`redis://${part}`) : NOWHERE
     // What was given is not repeated: it may be a piece of a password that should have been encoded.
-    if (hostname === '' || port === '0') throw new InvalidStoreUrlError(url.text, 'expected a host, or host:port')
+    // A percent sign is no part of a name: where it stands for '@', what comes before is a password.
+    if (hostname === '' || hostname.includes('%') || port === '0')
+      throw new InvalidStoreUrlError(url.text, 'expected a host, or host:port')
     return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? defaultPort : Number(port) }
   })
 }

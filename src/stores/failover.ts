@@ -1,7 +1,7 @@
 /** A store for the time when another cannot be asked: every check is answered, and says by whom. */
 import type { Layer } from '../algorithms/driver.ts'
 import { gcra } from '../algorithms/gcra.ts'
-import { checkFunction, checkInteger, checkOptions, named } from '../arguments.ts'
+import { checkFunction, checkInteger, checkOptions, named, notInstance } from '../arguments.ts'
 import { type Duration, timerMilliseconds } from '../duration.ts'
 import { type FailoverChange, type FailoverState, failovers } from '../events.ts'
 import type { LimitData } from '../limit-data.ts'
@@ -62,7 +62,7 @@ export class FailoverStore extends BaseStore {
     super()
     checkOptions('options of FailoverStore', options)
     const { primary, fallback, instances = 1, breaker = {}, onChange } = options
-    if (!(primary instanceof BaseStore)) throw new TypeError(`primary must be a store, got ${named(primary)}`)
+    if (!(primary instanceof BaseStore)) throw notInstance('primary must be a store', BaseStore, primary)
     checkInteger('instances', instances, 1)
     checkOptions('breaker', breaker)
     const { failures = 5 } = breaker
@@ -191,8 +191,9 @@ function fallbackOf(fallback: unknown, nextProbe: () => number): BaseStore {
   if (fallback === 'allow') return new AllowStore()
   if (fallback === 'deny') return new DenyStore(nextProbe)
   if (fallback instanceof BaseStore) return fallback
-  const message = `fallback must be a store, 'allow' or 'deny', got ${named(fallback)}`
-  throw typeof fallback === 'string' ? new RangeError(message) : new TypeError(message)
+  const expected = "fallback must be a store, 'allow' or 'deny'"
+  if (typeof fallback === 'string') throw new RangeError(`${expected}, got ${named(fallback)}`)
+  throw notInstance(expected, BaseStore, fallback)
 }
 
 function stateOf({ algorithm, quota }: Layer): string {

@@ -2,6 +2,8 @@
 import { inspect } from 'node:util'
 import {
   DictionaryStore,
+  FailoverStore,
+  GcraLimiter,
   InvalidStoreUrlError,
   LimitData,
   RedisStore,
@@ -132,11 +134,48 @@ describe('a URL of Redis', () => {
     'redis+sentinel://me:hunter@h/m/x?sentinelPassword=hunter2',
     'me:hunter2@h',
     'nodb://me:hunter2@h',
+    'redis+sentinel://h/m?sentinel_password=hunter2',
+    'redis://h?pwd=hunter2',
+    'redis://h?x=1&hunter2',
+    'redis://h?tls=1;password=hunter2',
+    'redis://h#hunter2',
+    'redis://h?sentinelPassword=a#hunter2',
+    'redis://:hunter2',
+    'redis://me:hunter2',
+    'redis://me:pa?hunter2',
+    'redis://me:hunter/hunter2',
+    'redis://me:hunter2%40h',
+    'redis://me%3Ahunter2%40h',
+    'redis://hunter2%40h/zero',
+    'redis+cluster://h:hunter2,g',
+    'redis:me:hunter2',
+    'hunter2',
+    'nodb://me:hunter2',
+    'tlru://me:hunter2',
   ])('%s shows nothing of its password when it is refused', (url) => {
     const error = failure(() => storeFromUrl(url))
     expect(error).toBeInstanceOf(InvalidStoreUrlError)
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('hunter')
     expect(error).toHaveProperty('url', expect.stringContaining('***'))
+  })
+
+  it.each<[what: string, make: (url: string) => unknown]>([
+    ['given to RedisStore without a name', (url) => Reflect.construct(RedisStore, [url])],
+    ['given as a client', (url) => Reflect.construct(RedisStore, [{ client: url }])],
+    ['given as a client in the options of one', (url) => Reflect.construct(RedisStore, [{ client: { url } }])],
+    ['given in a list', (url) => Reflect.apply(storeFromUrl, undefined, [[url]])],
+    ['given as a store', (store) => Reflect.construct(GcraLimiter, [{ store }])],
+    ['given as a primary', (primary) => Reflect.construct(FailoverStore, [{ primary, fallback: 'allow' }])],
+    [
+      'taken apart',
+      () => Reflect.construct(RedisStore, [{ client: { host: 'h', password: 'hunter2', auth_pass: 'hunter' } }]),
+    ],
+  ])('%s shows nothing of its password', (_what, make) => {
+    for (const url of ['redis://me:hunter2@h', "redis://me:hun'hunter2@h", 'me:hunter2@h']) {
+      const error = failure(() => make(url))
+      expect(error).toBeInstanceOf(TypeError)
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('hunter')
+    }
   })
 
   it('that is no Redis URL is refused by RedisStore with the schemes that it takes', () => {
