@@ -89,7 +89,15 @@ describe('on one server', () => {
     expect(await refused(server)).toEqual([])
   })
 
-  test('it can do nothing else: no other key, and no other command', async () => {
+  test('it does all that a store with a clock does', async () => {
+    const clock = () => Date.now() * 1000
+    const store = new RedisStore({ url: `redis://${WHO}127.0.0.1:${server.port}`, timeout: 20_000, clock })
+    await doAll(store)
+    await store.close()
+    expect(await refused(server)).toEqual([])
+  })
+
+  test('it can use no other key, and no other command', async () => {
     const client = new Redis(`redis://${WHO}127.0.0.1:${server.port}`)
     try {
       await expect(client.set('other', 1)).rejects.toThrow(/NOPERM/)
