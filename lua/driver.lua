@@ -17,7 +17,8 @@
 --                       GIVE_UP  takes an ACQUIRE back where nobody has spent since: where (`amount`, `quantity`) is what it
 --                                left, rolled to the state's time, there (`amount`, `detail`) is what was before
 -- Reply    one text of little-endian doubles: now; each small state as it was read (NaN: a fresh key); and for each log of each
---          request, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass)
+--          request, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass), and
+--          nextAfter after: until one unit more than is available then
 --
 -- All is decided before anything is written: an error leaves nothing half-done. Every key is written with its TTL.
 
@@ -79,15 +80,19 @@ local outright = {}
 
 local function answerOutright(algorithm, quota, quantity, key, available)
   local log = first[key]
-  local asked = max(quantity, 1)
-  local retryAfter = 0
-  if asked <= quota.limit and asked > algorithm.available(now, quota, log) then
+  local asked, left = max(quantity, 1), algorithm.available(now, quota, log)
+  local retryAfter, nextAfter = 0, 0
+  if asked <= quota.limit and asked > left then
     retryAfter = algorithm.retryAfter(asked, now, quota, log)
+  end
+  if left < quota.limit then
+    nextAfter = asked == left + 1 and retryAfter or algorithm.retryAfter(left + 1, now, quota, log)
   end
   local place = #outright
   outright[place + 1] = available
   outright[place + 2] = algorithm.resetAfter(now, quota, log)
   outright[place + 3] = retryAfter
+  outright[place + 4] = nextAfter
 end
 
 local logs = #KEYS > small

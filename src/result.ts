@@ -11,6 +11,8 @@ export interface RateLimitResultFields {
   readonly remaining: number
   readonly resetAfter: number
   readonly retryAfter: number
+  /** Default: `resetAfter`. */
+  readonly nextAfter?: number | undefined
   readonly quota: Quota
   /** The results of several quotas, in their order. Default: this result alone. */
   readonly layers?: readonly RateLimitResult[] | undefined
@@ -31,6 +33,8 @@ export class RateLimitResult {
   declare readonly remaining: number
   /** Milliseconds until all of `limit` is available again; 0 when it is now. */
   declare readonly resetAfter: number
+  /** Milliseconds until `remaining + 1` could be spent, if nobody else spends; 0 when all of `limit` is available. For who shows or paces what is left; a refused request waits `retryAfter`. */
+  declare readonly nextAfter: number
   /** 0 when not limited; else milliseconds, with a fraction, until the same quantity would pass if nobody else spends (timers cut fractions off: `Math.ceil` it); `Infinity` when it never can. */
   declare readonly retryAfter: number
   /** The quota that this result speaks of: the only one, or of several layers the one that binds. */
@@ -67,6 +71,7 @@ export class RateLimitResult {
     this.limit = fields.limit
     this.remaining = fields.remaining
     this.resetAfter = fields.resetAfter
+    this.nextAfter = fields.nextAfter ?? fields.resetAfter
     this.retryAfter = fields.retryAfter
     this.quota = fields.quota
     this.degraded = fields.degraded ?? false
@@ -103,6 +108,7 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): Rate
     limit: result.limit,
     remaining: result.remaining,
     resetAfter: result.resetAfter,
+    nextAfter: result.nextAfter,
     retryAfter: shadow ? 0 : result.retryAfter,
     quota: result.quota,
     layers: Object.hasOwn(result, 'layers') ? result.layers.map((layer) => marked(layer, as)) : undefined,
@@ -121,9 +127,10 @@ function layersIn(layers: unknown): readonly unknown[] {
 /** One is made for each check, so the naming of what is wrong is left to `refuse`. */
 function areFields(fields: unknown): boolean {
   if (typeof fields !== 'object' || fields === null) return false
-  const { limited, limit, remaining, resetAfter, retryAfter, quota, degraded }: Unchecked = fields
+  const { limited, limit, remaining, resetAfter, nextAfter, retryAfter, quota, degraded }: Unchecked = fields
   if (typeof limited !== 'boolean' || !(quota instanceof Quota)) return false
   if (degraded !== undefined && typeof degraded !== 'boolean') return false
+  if (nextAfter !== undefined && !isAmount(nextAfter)) return false
   return isAmount(limit) && isAmount(remaining) && isAmount(resetAfter) && isAmount(retryAfter)
 }
 
@@ -139,8 +146,9 @@ function refuse(fields: unknown): void {
   checkBoolean('limited', limited)
   if (!(quota instanceof Quota)) throw new TypeError(`quota must be a Quota, got ${named(quota)}`)
   if (degraded !== undefined) checkBoolean('degraded', degraded)
-  for (const name of ['limit', 'remaining', 'resetAfter', 'retryAfter'] as const) {
+  for (const name of ['limit', 'remaining', 'resetAfter', 'nextAfter', 'retryAfter'] as const) {
     const amount = amounts[name]
+    if (name === 'nextAfter' && amount === undefined) continue
     if (typeof amount !== 'number') throw new TypeError(`${name} must be a number, got ${named(amount)}`)
     if (!isAmount(amount)) throw new RangeError(`${name} must be at least 0, got ${named(amount)}`)
   }

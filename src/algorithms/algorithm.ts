@@ -39,7 +39,7 @@ export interface Algorithm<State = unknown> {
   spend(state: State, quantity: number, now: number, quota: Quota): State
   /** µs until all of the limit is available again, rounded up; as long as that the state means something. */
   resetAfter(state: State, now: number, quota: Quota): number
-  /** µs until a quantity of at most `quota.limit` that is too much now will pass, rounded up. */
+  /** µs until a quantity of at most `quota.limit` that is too much now will pass, rounded up. Also of one unit more than is available, which tells `nextAfter`. */
   retryAfter(state: State, quantity: number, now: number, quota: Quota): number
   /** False for numbers that this algorithm never writes; such a state reads as a fresh key. Default: true for finite ones. */
   valid?(state: State, quota: Quota): boolean
@@ -63,7 +63,11 @@ type Defaulted = 'size' | 'valid' | 'toData' | 'fromData' | 'mark' | 'giveBack'
 
 /** An algorithm with nothing left to defaults. */
 export type CompleteAlgorithm<State = unknown> = Omit<Algorithm<State>, Defaulted> &
-  Required<Pick<Algorithm<State>, Defaulted>> & { readonly size: number }
+  Required<Pick<Algorithm<State>, Defaulted>> & {
+    readonly size: number
+    /** µs until one unit more than is available could be spent. Only for states that cannot answer `retryAfter` of any quantity. */
+    nextAfter?(state: State): number
+  }
 
 /** True for a whole number from 0 to `most`; false for NaN. */
 export function isWhole(value: number, most: number): boolean {

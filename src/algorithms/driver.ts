@@ -43,6 +43,7 @@ function resultOf(
     limit: quota.limit,
     remaining,
     resetAfter: algorithm.resetAfter(state, now, quota) / 1000,
+    nextAfter: remaining < quota.limit ? nextAfter(layer, state, remaining, now) / 1000 : 0,
     retryAfter: limited ? retryAfter(layer, state, quantity, now) / 1000 : 0,
     quota,
   })
@@ -51,6 +52,12 @@ function resultOf(
 function retryAfter({ algorithm, quota }: Layer, state: unknown, quantity: number, now: number): number {
   if (quantity > quota.limit) return Number.POSITIVE_INFINITY
   return algorithm.retryAfter(state, quantity === 0 ? 1 : quantity, now, quota)
+}
+
+/** µs until one unit more than remains could be spent. */
+function nextAfter({ algorithm, quota }: Layer, state: unknown, remaining: number, now: number): number {
+  if (algorithm.nextAfter !== undefined) return algorithm.nextAfter(state)
+  return algorithm.retryAfter(state, remaining + 1, now, quota)
 }
 
 /** A state that a decision may replace. */
@@ -135,6 +142,7 @@ function combine(taking: readonly RateLimitResult[], layers: readonly RateLimitR
     limit: binding.limit,
     remaining: Math.min(...taking.map((result) => result.remaining)),
     resetAfter: binding.resetAfter,
+    nextAfter: binding.nextAfter,
     retryAfter: binding.retryAfter,
     quota: binding.quota,
     layers,

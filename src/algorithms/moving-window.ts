@@ -64,7 +64,9 @@ export const movingWindow: CompleteAlgorithm<MovingLog> = {
   retryAfter(log, quantity, now, quota) {
     const before = sumBefore(log)
     const leaving = used(log) - (quota.limit - quantity)
-    const enough = firstWhere(log.live, log.times.length - 1, (index) => minus(at(log.sums, index), before) >= leaving)
+    const isEnough = (index: number): boolean => minus(at(log.sums, index), before) >= leaving
+    // Mostly the oldest entry, whose leaving makes room for one unit.
+    const enough = isEnough(log.live) ? log.live : firstWhere(log.live + 1, log.times.length - 1, isEnough)
     return at(log.times, enough) + quota.periodMicroseconds - now
   },
 

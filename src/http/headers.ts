@@ -35,7 +35,7 @@ export function rateLimitHeaders(
 ): Record<string, string> {
   checkOptions('options of rateLimitHeaders', options)
   const headers = FORMS[checkedStandard(options.standard ?? 'ietf')](result, options.partitionKey)
-  const retryAfter = result.limited ? wait(result) : undefined
+  const retryAfter = result.limited ? untilMore(result) : undefined
   if (retryAfter !== undefined) headers['Retry-After'] = String(retryAfter)
   return headers
 }
@@ -105,7 +105,7 @@ function textsOf(quota: Quota): QuotaTexts {
 
 /** As `serviceLimit`; of integers a structured field is the digits. */
 function serviceLimitText(result: RateLimitResult): string {
-  const time = wait(result)
+  const time = untilMore(result)
   const left = `${textsOf(result.quota).name};r=${integer(result.remaining)}`
   return time === undefined ? left : `${left};t=${time}`
 }
@@ -116,7 +116,7 @@ function joined(results: readonly RateLimitResult[], textOf: (result: RateLimitR
 }
 
 function serviceLimit(result: RateLimitResult, partition: Parameter): Item {
-  const time = wait(result)
+  const time = untilMore(result)
   const left: Parameter = ['r', integer(result.remaining)]
   return time === undefined
     ? item(result.quota.name, left, partition)
@@ -142,19 +142,19 @@ function three(prefix: string, result: RateLimitResult): Record<string, string> 
   }
 }
 
-/** Seconds until the same would pass, or until all is available again; `undefined`: never. */
-function wait({ limited, retryAfter, resetAfter }: RateLimitResult): number | undefined {
-  const milliseconds = limited ? retryAfter : resetAfter
+/** Seconds until the same would pass, or until more could be spent than remains; `undefined`: never. */
+function untilMore({ limited, retryAfter, nextAfter }: RateLimitResult): number | undefined {
+  const milliseconds = limited ? retryAfter : nextAfter
   return Number.isFinite(milliseconds) ? seconds(milliseconds) : undefined
 }
 
-/** As `wait`, where the form needs a number. */
-function reset(result: RateLimitResult): number {
-  return wait(result) ?? seconds(result.resetAfter)
+/** Seconds until the same would pass, or where it never can or was not refused, until all is available again. */
+function reset({ limited, retryAfter, resetAfter }: RateLimitResult): number {
+  return seconds(limited && Number.isFinite(retryAfter) ? retryAfter : resetAfter)
 }
 
 function seconds(milliseconds: number): number {
-  return Math.ceil(milliseconds / 1000)
+  return integer(Math.ceil(milliseconds / 1000))
 }
 
 function integer(value: number): number {

@@ -129,6 +129,7 @@ function aged(result: RateLimitResult, elapsed: number, layers?: readonly RateLi
     limit: result.limit,
     remaining: result.remaining,
     resetAfter: later(result.resetAfter, elapsed),
+    nextAfter: later(result.nextAfter, elapsed),
     retryAfter: later(result.retryAfter, elapsed),
     quota: result.quota,
     layers,

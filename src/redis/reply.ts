@@ -9,6 +9,9 @@ import type { Call } from './call.ts'
 import { ANYWHERE, type Entry, type Operation, type RedisAsked } from './entry.ts'
 import type { PreparedLayer } from './prepared.ts'
 
+/** Numbers that the reply holds of each log: see `lua/driver.lua`. */
+const OUTRIGHT_SIZE = 4
+
 /** Settles all who asked. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
   const reader = new ReplyReader(call, reply)
@@ -131,8 +134,9 @@ class ReplyReader {
   /** The state at a place as it stands before this entry, rolled to now; of a log, its answers to this entry. */
   state(place: number, { layer, size }: PreparedLayer): unknown {
     if (place < 0) {
-      this.#outright += 3
-      return [this.#at(this.#outright - 3), this.#at(this.#outright - 2), this.#at(this.#outright - 1)]
+      const answers = this.#read(this.#outright, OUTRIGHT_SIZE)
+      this.#outright += OUTRIGHT_SIZE
+      return answers
     }
     const { algorithm, quota } = layer
     const changed = this.#states[place]

@@ -56,8 +56,8 @@ function questions(key: string, quantity: number): ((throttle: Throttle) => Prom
   ]
 }
 
-function plain({ limited, remaining, resetAfter, retryAfter, layers }: RateLimitResult): unknown {
-  const fields = { limited, remaining, resetAfter, retryAfter }
+function plain({ limited, remaining, resetAfter, nextAfter, retryAfter, layers }: RateLimitResult): unknown {
+  const fields = { limited, remaining, resetAfter, nextAfter, retryAfter }
   return layers.length > 1 ? { ...fields, layers: layers.map(plain) } : fields
 }
 

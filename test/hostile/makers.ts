@@ -148,19 +148,20 @@ export const MAKERS: readonly Entrance[] = [
     takes: never,
     call: (value) => made(RateLimitResult, value),
   },
-  ...(['limited', 'limit', 'remaining', 'resetAfter', 'retryAfter', 'quota', 'layers', 'degraded'] as const).map(
-    (name) => ({
-      name: `${name} of a result`,
-      says: new RegExp(`^${name}`),
-      takes: (value: unknown) =>
-        name === 'limited' || name === 'degraded'
-          ? typeof value === 'boolean' || (value === undefined && name === 'degraded')
-          : name === 'layers'
-            ? value === undefined || isEmptyArray(value)
-            : name !== 'quota' && typeof value === 'number' && value >= 0,
-      call: (value: unknown) => made(RateLimitResult, { ...result, [name]: value }),
-    }),
-  ),
+  ...(
+    ['limited', 'limit', 'remaining', 'resetAfter', 'nextAfter', 'retryAfter', 'quota', 'layers', 'degraded'] as const
+  ).map((name) => ({
+    name: `${name} of a result`,
+    says: new RegExp(`^${name}`),
+    takes: (value: unknown) =>
+      name === 'limited' || name === 'degraded'
+        ? typeof value === 'boolean' || (value === undefined && name === 'degraded')
+        : name === 'layers'
+          ? value === undefined || isEmptyArray(value)
+          : (value === undefined && name === 'nextAfter') ||
+            (name !== 'quota' && typeof value === 'number' && value >= 0),
+    call: (value: unknown) => made(RateLimitResult, { ...result, [name]: value }),
+  })),
   {
     name: 'the start that a result counts from',
     says: /^from must/,

@@ -20,14 +20,21 @@ describe('the IETF form', () => {
   test('has an item for each quota, in their order', () => {
     expect(rateLimitHeaders(resultOf([burst, daily], 50))).toEqual({
       'RateLimit-Policy': '"burst";q=100;w=60, "daily";q=1000;w=86400',
-      RateLimit: '"burst";r=50;t=30, "daily";r=950;t=4320',
+      RateLimit: '"burst";r=50;t=1, "daily";r=950;t=87',
     })
   })
 
-  test('tells of a short quota when to come again, and of the others when they are full', () => {
+  test('tells of a quota that was not short when one unit more could be spent, and 0 where it is full', () => {
+    const throttle = new Throttle({ limiter, rate: new Quota({ count: 3, period: '1 minute', name: 'few' }) })
+    throttle.clearSync('key')
+    const fields = [0, 1, 2].map((quantity) => rateLimitHeaders(throttle.checkSync('key', quantity)).RateLimit)
+    expect(fields).toEqual(['"few";r=3;t=0', '"few";r=2;t=20', '"few";r=0;t=20'])
+  })
+
+  test('tells of a short quota when to come again, and of the others when one unit more could be spent', () => {
     expect(rateLimitHeaders(resultOf([burst, daily], 50, 60))).toEqual({
       'RateLimit-Policy': '"burst";q=100;w=60, "daily";q=1000;w=86400',
-      RateLimit: '"burst";r=50;t=6, "daily";r=950;t=4320',
+      RateLimit: '"burst";r=50;t=6, "daily";r=950;t=87',
       'Retry-After': '6',
     })
   })
@@ -77,6 +84,18 @@ describe('the IETF form', () => {
     expect(headers['RateLimit-Policy']).toContain(';q=999999999999999;')
     expect(headers.RateLimit).toContain(';r=999999999999999;')
     expect(() => parseList(headers.RateLimit ?? '')).not.toThrow()
+  })
+
+  test('names a wait that is longer than any integer as the largest', () => {
+    const years = 1e24
+    const result = new RateLimitResult({
+      ...{ limited: true, limit: 1, remaining: 0, quota: burst },
+      ...{ resetAfter: years, retryAfter: years, nextAfter: years },
+    })
+    for (const standard of ['ietf', 'draft-7', 'draft-6', 'legacy'] as const) {
+      expect(rateLimitHeaders(result, { standard })['Retry-After']).toBe('999999999999999')
+    }
+    expect(rateLimitHeaders(result).RateLimit).toBe('"burst";r=0;t=999999999999999')
   })
 })
 

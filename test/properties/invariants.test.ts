@@ -51,6 +51,22 @@ describe.each(COUNTINGS)('$name', (counting) => {
     )
   })
 
+  test('after nextAfter one unit more than remains can be spent, and 1 µs earlier it cannot', () => {
+    fc.assert(
+      fc.property(pasts, (past) => {
+        const { timeline, throttle } = afterwards(counting, past)
+        const { limit, nextAfter, remaining } = throttle.peekSync('key')
+        expect(remaining === limit).toBe(nextAfter === 0)
+        if (nextAfter === 0) return
+        timeline.now += BigInt(Math.round(nextAfter * 1000)) - 1n
+        expect(throttle.checkSync('key', remaining + 1).limited).toBe(true)
+        timeline.now += 1n
+        expect(throttle.checkSync('key', remaining + 1).limited).toBe(false)
+      }),
+      runs(200),
+    )
+  })
+
   test('a fresh key has all of its limit, however large the quota', () => {
     fc.assert(
       fc.property(starts, quotas({ headroom: 0 }), (start, quota) => {

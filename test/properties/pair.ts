@@ -145,12 +145,13 @@ export function expectExact(answered: RateLimitResult, exact: ExactResult): void
 }
 
 function inMicroseconds(result: RateLimitResult, like: ExactResult): ExactResult {
-  const { limited, limit, remaining, resetAfter, retryAfter, quota, layers } = result
+  const { limited, limit, remaining, resetAfter, nextAfter, retryAfter, quota, layers } = result
   return {
     limited,
     limit: BigInt(limit),
     remaining: BigInt(remaining),
     resetAfter: BigInt(Math.round(resetAfter * 1000)),
+    nextAfter: BigInt(Math.round(nextAfter * 1000)),
     retryAfter: retryAfter === Number.POSITIVE_INFINITY ? 'never' : BigInt(Math.round(retryAfter * 1000)),
     quota,
     ...(like.layers === undefined

@@ -32,6 +32,7 @@ test('the answer is that of the refusal, with what is left of its times', async 
   expect(known).toMatchObject({
     ...{ limited: true, limit: 10, remaining: 2, degraded: false, quota: refused.quota },
     ...{ resetAfter: older(refused.resetAfter), retryAfter: older(refused.retryAfter) },
+    nextAfter: older(refused.nextAfter),
   })
   expect(known.layers.map(({ limited, remaining }) => [limited, remaining])).toEqual([
     [true, 2],

@@ -13,7 +13,12 @@ const fields = {
 }
 
 test('a result holds what it is given', () => {
-  expect({ ...new RateLimitResult(fields) }).toStrictEqual({ ...fields, degraded: false })
+  const given = { ...fields, nextAfter: 0.5 }
+  expect({ ...new RateLimitResult(given) }).toStrictEqual({ ...given, degraded: false })
+})
+
+test('until one unit more could be spent it takes as long as until all is available, unless that is told', () => {
+  expect(new RateLimitResult(fields).nextAfter).toBe(fields.resetAfter)
 })
 
 test('the only layer of a single quota is the result itself, which does not show it', () => {
@@ -66,6 +71,8 @@ test.each([
   [{ ...fields, limit: '5' }, 'TypeError', "limit must be a number, got '5'"],
   [{ ...fields, remaining: -1 }, 'RangeError', 'remaining must be at least 0, got -1'],
   [{ ...fields, resetAfter: Number.NaN }, 'RangeError', 'resetAfter must be at least 0, got NaN'],
+  [{ ...fields, nextAfter: '1' }, 'TypeError', "nextAfter must be a number, got '1'"],
+  [{ ...fields, nextAfter: -0.5 }, 'RangeError', 'nextAfter must be at least 0, got -0.5'],
   [{ ...fields, retryAfter: undefined }, 'TypeError', 'retryAfter must be a number, got undefined'],
   [{ ...fields, quota: { ...fields.quota } }, 'TypeError', 'quota must be a Quota'],
 ])('of %o no result is made', (wrong, name, message) => {

@@ -55,9 +55,10 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
       for (const [at, quantity, ...expected] of steps) {
         now = at
         const result: RateLimitResult = await throttle.check('key', quantity)
-        const { limited, remaining, resetAfter, retryAfter, quota } = result
+        const { limited, remaining, resetAfter, nextAfter, retryAfter, quota } = result
         const binding = rate.findIndex((each) => each.equals(quota))
-        expect([limited, remaining, microseconds(resetAfter), microseconds(retryAfter), binding]).toEqual(expected)
+        const times = [resetAfter, nextAfter, retryAfter].map(microseconds)
+        expect([limited, remaining, ...times, binding]).toEqual(expected)
       }
     }
   })

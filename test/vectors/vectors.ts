@@ -21,6 +21,7 @@ export type Step = readonly [
   limited: boolean,
   remaining: number,
   resetAfter: number,
+  nextAfter: number,
   retryAfter: number | null,
   quota: number,
 ]
@@ -67,13 +68,14 @@ function stepsOf(models: readonly ExactModel[], start: bigint, commands: readonl
     now = instant(step, now, models, last)
     const asked = quantity(amount, now, models)
     last = check(now, models, asked)
-    const { limited, remaining, resetAfter, retryAfter, quota } = last
+    const { limited, remaining, resetAfter, nextAfter, retryAfter, quota } = last
     return [
       Number(now),
       Number(asked),
       limited,
       Number(remaining),
       Number(resetAfter),
+      Number(nextAfter),
       retryAfter === 'never' ? null : Number(retryAfter),
       models.findIndex((model) => model.quota === quota),
     ]
@@ -86,7 +88,7 @@ function textOf(vectors: readonly Vector[]): string {
     const lines = steps.map((step) => `        ${JSON.stringify(step)}`).join(',\n')
     return `    {\n      "quotas": ${JSON.stringify(own)},\n      "steps": [\n${lines}\n      ]\n    }`
   })
-  const columns = ['at', 'quantity', 'limited', 'remaining', 'resetAfter', 'retryAfter', 'quota']
+  const columns = ['at', 'quantity', 'limited', 'remaining', 'resetAfter', 'nextAfter', 'retryAfter', 'quota']
   return `{\n  "columns": ${JSON.stringify(columns)},\n  "vectors": [\n${texts.join(',\n')}\n  ]\n}\n`
 }
 

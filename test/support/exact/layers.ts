@@ -107,8 +107,17 @@ function combine(parts: readonly ExactResult[]): ExactResult {
     (limited ? waitsLonger(part, best) : part.remaining < best.remaining) ? part : best,
   )
   const remaining = parts.map((part) => part.remaining).reduce(smaller)
-  const { limit, resetAfter, retryAfter, quota } = binding
-  return { limited, limit, remaining, resetAfter, retryAfter, quota, ...(parts.length > 1 ? { layers: parts } : {}) }
+  const { limit, resetAfter, nextAfter, retryAfter, quota } = binding
+  return {
+    limited,
+    limit,
+    remaining,
+    resetAfter,
+    nextAfter,
+    retryAfter,
+    quota,
+    ...(parts.length > 1 ? { layers: parts } : {}),
+  }
 }
 
 function waitsLonger(a: ExactResult, b: ExactResult): boolean {

@@ -11,6 +11,7 @@ export interface ExactResult {
   readonly limit: bigint
   readonly remaining: bigint
   readonly resetAfter: bigint
+  readonly nextAfter: bigint
   readonly retryAfter: bigint | 'never'
   readonly quota: Quota
   /** Only where there is more than the result itself. */
@@ -73,6 +74,12 @@ export abstract class ExactModel {
     return leastWait((wait) => !this.short(now + wait, quantity))
   }
 
+  /** µs until one unit more could be spent than now. */
+  #nextAfter(now: bigint): bigint {
+    const remaining = this.available(now)
+    return remaining === this.limit ? 0n : leastWait((wait) => this.available(now + wait) > remaining)
+  }
+
   /** What this layer answers, of the state as it is; `limited` was decided before anything was spent. */
   answer(now: bigint, quantity: bigint, limited: boolean): ExactResult {
     return {
@@ -80,6 +87,7 @@ export abstract class ExactModel {
       limit: this.limit,
       remaining: this.available(now),
       resetAfter: leastWait((wait) => this.available(now + wait) === this.limit),
+      nextAfter: this.#nextAfter(now),
       retryAfter: limited ? this.wait(now, quantity) : 0n,
       quota: this.quota,
     }
