@@ -107,6 +107,25 @@ test('a log of 2^20 entries merges its newest two into the later time', async ()
   expect(await log.throttle.peek('key')).toMatchObject({ remaining: 2 * most })
 })
 
+test('of equal checks in one call, each is told when the oldest units leave, as if it had come alone', async () => {
+  const twin = suite.twin(1_700_000_000_000_000)
+  const counting = { name: MovingWindowLimiter.name, Limiter: MovingWindowLimiter }
+  const { local, remote } = twin.throttle([{ counting, rate: Quota.perSecond(9) }])
+  for (const quantity of [2, 1, 3]) {
+    await twin.check({ local, remote }, 'key', quantity)
+    twin.now += 100_000
+  }
+  const answers = await Promise.all(Array.from({ length: 5 }, () => remote.check('key')))
+  expect(answers).toStrictEqual(Array.from({ length: 5 }, () => local.checkSync('key')))
+  expect(answers.map(({ remaining, nextAfter }) => [remaining, nextAfter])).toEqual([
+    [2, 700],
+    [1, 700],
+    [0, 700],
+    [0, 700],
+    [0, 700],
+  ])
+})
+
 test.each([10, 1000, 100_000])('a check reads a log of %i entries only here and there', async (limit) => {
   const log = new Log(limit)
   const reads = async () =>
