@@ -17,7 +17,7 @@ export async function handleReserved(
   signal: AbortSignal,
   handle: () => Promise<Response>,
 ): Promise<Response> {
-  const leave = () => void decision.ended(undefined)
+  const leave = () => void decision.left()
   if (signal.aborted) leave()
   signal.addEventListener('abort', leave)
   try {

@@ -20,7 +20,8 @@ async function decideAndTell<Context extends readonly unknown[]>(
   // Watched from before the question: the client may leave while the store is asked.
   const end = endOf(response)
   const decision = await limit.decide(...context)
-  if (decision !== undefined) void end.then(decision.ended)
+  if (decision !== undefined)
+    void end.then((status) => (status === undefined ? decision.left() : decision.ended(status)))
   return decision
 }
 

@@ -2,7 +2,7 @@
  * What the middlewares share, whatever their framework: choose a throttle, ask it, say what fields to send, and put the
  * count right when only some responses count. They add how their framework is answered, and nothing else.
  */
-import { checkFunction, checkOptions, checkQuantity, named } from '../arguments.ts'
+import { checkBoolean, checkFunction, checkOptions, checkQuantity, named } from '../arguments.ts'
 import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Awaitable } from '../stores/base.ts'
@@ -28,9 +28,16 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
   readonly skip?: ((...context: Context) => Awaitable<boolean>) | undefined
   /**
    * Which responses count; default `'all'`. With any other, the quantity is reserved before the request is handled, so
-   * that no flood passes, and given back when its response does not count, or the client leaves before there is one.
+   * that no flood passes, and given back when its response does not count.
    */
   readonly counted?: Counted<Context> | undefined
+  /**
+   * Whether a request counts whose client leaves before the response has begun. Default true: in Hono and fetch handlers it
+   * counts by the status that its handler answers nevertheless; elsewhere that status is not known, and it counts. `false`
+   * gives the quantity back as soon as the client leaves, while its handler works on. That opens the limit to whoever hangs
+   * up on purpose: choose it only where an unfinished request costs nothing, and tells nobody anything.
+   */
+  readonly countLeavers?: boolean | undefined
   /** The form of the header fields, or `false` for none but `Retry-After`. Default `'ietf'`. */
   readonly headers?: HeaderStandard | false | undefined
   /** Answers a refused request; each framework has its own type for it. */
@@ -54,28 +61,34 @@ export interface Decision {
   readonly result: RateLimitResult
   /** Writes the fields that go with the response. */
   writeHeaders(writer: HeaderWriter): void
-  /** To be told how the response ended: its status, or `undefined` when the client left before there was one. The first call counts. Never rejects. */
-  ended(status: number | undefined): Promise<void>
+  /** To be told the status of the response. The first call counts. Never rejects. */
+  ended(status: number): Promise<void>
+  /** To be told that the client left before the response had begun; `ended` may follow where the handler's status is known. Never rejects. */
+  left(): Promise<void>
 }
 
 export class RequestLimit<Context extends readonly unknown[]> {
   readonly #options: RequestLimitOptions<Context>
   readonly #standard: HeaderStandard | false
   readonly #counts: Counts<Context> | undefined
+  readonly #countLeavers: boolean
 
   /** @throws TypeError for options of a wrong type, RangeError for ones of a wrong value. */
   constructor(options: RequestLimitOptions<Context>) {
     checkOptions('options of rateLimit', options)
-    const { throttle, key, quantity, skip, counted = 'all', headers = 'ietf', onLimited, onError } = options
+    const { throttle, key, quantity, skip, counted = 'all', countLeavers = true, onLimited, onError } = options
+    const { headers = 'ietf' } = options
     if (typeof throttle !== 'function') checkThrottle(throttle)
     checkFunction('key', key)
     if (quantity !== undefined && typeof quantity !== 'function') checkQuantity(quantity)
     if (skip !== undefined) checkFunction('skip', skip)
+    checkBoolean('countLeavers', countLeavers)
     if (onLimited !== undefined) checkFunction('onLimited', onLimited)
     if (onError !== undefined && onError !== 'allow') checkFunction('onError', onError)
     this.#options = { ...options }
     this.#standard = headers === false ? false : checkedStandard(headers, 'headers', ', or false')
-    this.#counts = countsBy(counted)
+    this.#counts = countsBy(counted, countLeavers)
+    this.#countLeavers = countLeavers
   }
 
   /** Whether decisions want to be told how the response ended. */
@@ -99,7 +112,7 @@ export class RequestLimit<Context extends readonly unknown[]> {
     try {
       if (this.#counts === undefined) return this.#decision(await chosen.check(name, units))
       const reservation = await chosen.reserve(name, units)
-      return this.#decision(reservation.result, this.#settlement(reservation, units, context))
+      return this.#decision(reservation.result, this.#settlementOf(reservation, units, context))
     } catch (error) {
       const passes =
         !(error instanceof TypeError || error instanceof RangeError) && (await this.#allows(error, context))
@@ -108,11 +121,11 @@ export class RequestLimit<Context extends readonly unknown[]> {
     }
   }
 
-  #decision(result: RateLimitResult, ended: Decision['ended'] = async () => {}): Decision {
+  #decision(result: RateLimitResult, settlement: Settlement = NOTHING_TO_SETTLE): Decision {
     const standard = this.#standard
     return {
       result,
-      ended,
+      ...settlement,
       writeHeaders(writer) {
         if (standard === false && !result.limited) return
         const all = rateLimitHeaders(result, { standard: standard || 'ietf' })
@@ -126,18 +139,23 @@ export class RequestLimit<Context extends readonly unknown[]> {
     }
   }
 
-  #settlement(reservation: Reservation, units: number, context: Context): Decision['ended'] {
+  #settlementOf(reservation: Reservation, units: number, context: Context): Settlement {
+    // A refusal holds nothing, so nothing of one is ever given back.
     let open = !reservation.result.limited
-    return async (status) => {
+    const settle = async (counts: () => boolean | undefined) => {
       if (!open) return
       open = false
       try {
-        if (status !== undefined && this.#counts?.(status, context)) await reservation.settle(units)
+        if (counts()) await reservation.settle(units)
         else await reservation.cancel()
       } catch (error) {
         // The response is out, so nobody is left to fail; what was reserved stays spent.
         await this.#allows(error, context).catch(() => {})
       }
+    }
+    return {
+      ended: (status) => settle(() => this.#counts?.(status, context)),
+      left: this.#countLeavers ? NOTHING_TO_SETTLE.left : () => settle(() => false),
     }
   }
 
@@ -152,12 +170,20 @@ function checkThrottle(throttle: unknown): Throttle {
   throw new TypeError(`throttle must be a Throttle or a function that answers one, got ${named(throttle)}`)
 }
 
+type Settlement = Pick<Decision, 'ended' | 'left'>
+
+const NOTHING_TO_SETTLE: Settlement = { ended: async () => {}, left: async () => {} }
+
 type Counts<Context> = (status: number, context: Context) => boolean
 
-function countsBy<Context extends readonly unknown[]>(counted: Counted<Context>): Counts<Context> | undefined {
+/** `undefined`: every request counts, whatever becomes of it. */
+function countsBy<Context extends readonly unknown[]>(
+  counted: Counted<Context>,
+  countLeavers: boolean,
+): Counts<Context> | undefined {
   switch (counted) {
     case 'all':
-      return undefined
+      return countLeavers ? undefined : () => true
     case 'failed':
       return (status) => status >= 400
     case 'successful':

@@ -1,4 +1,9 @@
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { DictionaryStore, GcraLimiter, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
+import { makeApp } from '../../examples/login-form/app.ts'
 import { startRedis } from '../support/servers/redis.ts'
 import { runExample } from './run-example.ts'
 
@@ -15,4 +20,30 @@ test('guesses are few, and whoever knows the password is not slowed down', () =>
 test('and so on Redis', async () => {
   await using redis = await startRedis()
   await checkRun({ REDIS_URL: redis.url })
+})
+
+test('who leaves before the answer has guessed too', async () => {
+  const store = new DictionaryStore()
+  const user = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perHour(5, { name: 'user' }) })
+  const left = async () => (await user.peek('user ann')).remaining
+  const app = await makeApp(store, { ann: 'correct horse' })
+  const server = createServer(getRequestListener(app.fetch)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  try {
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('the server has no port')
+    const url = `http://127.0.0.1:${address.port}/login`
+    for (let guess = 1; guess <= 5; guess++) {
+      const form = { 'content-type': 'application/x-www-form-urlencoded' }
+      const guessed = request(url, { method: 'POST', headers: form, agent: false }).on('error', () => {})
+      guessed.end(`user=ann&password=${guess}`)
+      await expect.poll(left, { timeout: 30_000, interval: 1 }).toBe(5 - guess)
+      guessed.destroy()
+    }
+    const body = new URLSearchParams({ user: 'ann', password: 'guess' })
+    expect((await fetch(url, { method: 'POST', body })).status).toBe(429)
+  } finally {
+    server.close()
+    server.closeAllConnections()
+  }
 })

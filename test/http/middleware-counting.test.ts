@@ -1,7 +1,7 @@
 /** What every middleware counts where only some responses do, whatever its framework: over real HTTP. */
 import http from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { BaseStore, Throttle } from '../../src/index.ts'
+import { type BaseStore, DictionaryStore, type Throttle } from '../../src/index.ts'
 import { frameworks, type Handle, type Limit, type Service } from './servers.ts'
 import { SlowStore } from './stores.ts'
 import { frameworksOnStores, getFrom, hourlyOn, PATIENTLY, statusesOf, statusIn } from './visits.ts'
@@ -34,10 +34,11 @@ function askAndLeave(path: string): () => Promise<void> {
 class HeldHandler {
   #count = 0
   #letGo: (() => void)[] = []
+  #holds = true
 
   readonly handle: Handle = async (path) => {
     this.#count++
-    await new Promise<void>((resolve) => this.#letGo.push(resolve))
+    if (this.#holds) await new Promise<void>((resolve) => this.#letGo.push(resolve))
     return statusIn(path)
   }
 
@@ -47,6 +48,12 @@ class HeldHandler {
 
   letGo(): void {
     for (const letGo of this.#letGo.splice(0)) letGo()
+  }
+
+  /** Lets go, and holds none that come later. */
+  open(): void {
+    this.#holds = false
+    this.letGo()
   }
 }
 
@@ -114,10 +121,24 @@ describe.each(frameworksOnStores())('$framework on $storeName', ({ startService,
       await untilLeft(throttle, 2)
     })
 
-    test('nothing is held for a client that left before the response, and nothing is put right twice', async () => {
+    test('leaving before the response makes no failed request free', async () => {
+      const throttle = hourly(2, 'left-early')
+      await startHeld({ throttle, counted: 'failed' })
+      for (const count of [1, 2]) {
+        const leave = askAndLeave('/401')
+        await held.until(count)
+        await leave()
+      }
+      held.open()
+      expect((await get('/401')).status).toBe(429)
+      await untilLeft(throttle, 0)
+    })
+
+    test('nothing is held for a client that left where leavers do not count, and nothing is put right twice', async () => {
       const throttle = hourly(1, 'left')
       const errors: unknown[] = []
-      await startHeld({ throttle, counted: 'failed', onError: (error) => errors.push(error) })
+      const onError = (error: unknown) => errors.push(error)
+      await startHeld({ throttle, counted: 'failed', countLeavers: false, onError })
       const leave = askAndLeave('/401')
       await held.until(1)
       expect((await throttle.peek('ann')).remaining).toBe(0)
@@ -135,14 +156,67 @@ describe.each(frameworksOnStores())('$framework on $storeName', ({ startService,
   })
 })
 
+test.each(frameworks)('%s counts all but those who left where that was asked', async (_name, startService) => {
+  store = new DictionaryStore()
+  const held = new HeldHandler()
+  const throttle = hourly(1, 'all-but-leavers')
+  service = await startService([{ throttle, countLeavers: false }], held.handle)
+  const leave = askAndLeave('/200')
+  await held.until(1)
+  await leave()
+  await expect.poll(async () => (await throttle.peek('ann')).remaining, PATIENTLY).toBe(1)
+  const answered = get('/200')
+  await held.until(2)
+  held.letGo()
+  expect((await answered).status).toBe(200)
+  expect((await throttle.peek('ann')).remaining).toBe(0)
+})
+
+// Only a Hono or fetch handler answers its status to the middleware, whether or not anybody waits for the answer.
+test.each(frameworks.filter(([name]) => name === 'Hono' || name === 'fetch'))(
+  '%s counts a request that was left by the status that its handler answers',
+  async (_name, startService) => {
+    store = new DictionaryStore()
+    const held = new HeldHandler()
+    const throttle = hourly(2, 'own-outcome')
+    service = await startService([{ throttle, counted: 'failed' }], held.handle)
+    for (const [path, count, left] of [
+      ['/200', 1, 2],
+      ['/401', 2, 1],
+    ] as const) {
+      const leave = askAndLeave(path)
+      await held.until(count)
+      await leave()
+      expect((await throttle.peek('ann')).remaining).toBe(1)
+      held.letGo()
+      await expect.poll(async () => (await throttle.peek('ann')).remaining, PATIENTLY).toBe(left)
+    }
+  },
+)
+
+test.each(frameworks)('%s lets nobody off who left while the store was asked', async (_name, startService) => {
+  const slow = new SlowStore()
+  store = slow
+  const held = new HeldHandler()
+  const throttle = hourly(1, 'asked-counted')
+  service = await startService([{ throttle, counted: 'failed' }], held.handle)
+  const leave = askAndLeave('/401')
+  await expect.poll(() => slow.waiting, PATIENTLY).toBe(1)
+  await leave()
+  slow.letGo()
+  await held.until(1)
+  held.open()
+  expect((await get('/401')).status).toBe(429)
+})
+
 test.each(frameworks)(
-  '%s holds nothing for a client that left while the store was asked',
+  '%s holds nothing for a client that left while the store was asked, where leavers do not count',
   async (_name, startService) => {
     const slow = new SlowStore()
     store = slow
     const held = new HeldHandler()
     const throttle = hourly(1, 'asked')
-    service = await startService([{ throttle, counted: 'failed' }], held.handle)
+    service = await startService([{ throttle, counted: 'failed', countLeavers: false }], held.handle)
     const leave = askAndLeave('/401')
     await expect.poll(() => slow.waiting, PATIENTLY).toBe(1)
     await leave()

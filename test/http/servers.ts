@@ -29,6 +29,7 @@ export interface Limit {
   readonly quantity?: number | ((asked: Asked) => number)
   readonly skip?: (asked: Asked) => boolean
   readonly counted?: 'all' | 'failed' | 'successful' | ((status: number, asked: Asked) => boolean)
+  readonly countLeavers?: boolean
   readonly headers?: 'ietf' | 'draft-7' | 'draft-6' | 'legacy' | false
   /** Answers status 418 with the result's `retryAfter`. */
   readonly teapot?: boolean
@@ -49,7 +50,7 @@ export type StartService = (limits: readonly Limit[], handle: Handle) => Promise
 
 /** The options for a framework that hands over what says `asked`. */
 function optionsFor<Given extends readonly unknown[]>(limit: Limit, asked: (...given: Given) => Asked) {
-  const { throttle, key = ({ user }) => user, quantity, skip, counted, headers, onError } = limit
+  const { throttle, key = ({ user }) => user, quantity, skip, counted, countLeavers, headers, onError } = limit
   return {
     throttle: typeof throttle === 'function' ? (...given: Given) => throttle(asked(...given)) : throttle,
     key: (...given: Given) => key(asked(...given)),
@@ -57,6 +58,7 @@ function optionsFor<Given extends readonly unknown[]>(limit: Limit, asked: (...g
     skip: skip && ((...given: Given) => skip(asked(...given))),
     counted:
       typeof counted === 'function' ? (status: number, ...given: Given) => counted(status, asked(...given)) : counted,
+    countLeavers,
     headers,
     onError,
   }
