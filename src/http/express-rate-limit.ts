@@ -1,23 +1,59 @@
-/** `onrush/express-rate-limit`: a `Store` for express-rate-limit, which keeps its middleware and has us count. */
-import type { ClientRateLimitInfo, Options, Store } from 'express-rate-limit'
+/**
+ * `onrush/express-rate-limit`: a `Store` for express-rate-limit, and for hono-rate-limiter, which takes the same. They keep
+ * their middleware and have us count. What a middleware takes back may be a refused hit, which has spent nothing: then
+ * nothing is ever given back.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { LRUCache } from 'lru-cache'
+import { AlgorithmLimiter } from '../limiters/limiters.ts'
 import { checkPeerDependency } from '../peer-dependency.ts'
-import { type Hits, type PlugOptions, WindowThrottles } from './window-throttles.ts'
+import type { Reservation } from '../reservation.ts'
+import { stateSpace } from './state-space.ts'
+import { type Hits, type PlugOptions, type Window, WindowThrottles } from './window-throttles.ts'
 
 checkPeerDependency('onrush/express-rate-limit', 'express-rate-limit', '7.0')
 
-/** Refusals still to be taken back that are remembered; they wait for a response only. */
+/** What a store reads of the options of its middleware. */
+export interface OnrushStoreSettings {
+  readonly limit: unknown
+  readonly windowMs: unknown
+  readonly skipFailedRequests?: boolean | undefined
+  readonly skipSuccessfulRequests?: boolean | undefined
+}
+
+/** What a middleware is told of a key. */
+export interface HitInformation {
+  readonly totalHits: number
+  /** When a refused request may come again, or else when all of the limit is available. */
+  readonly resetTime: Date
+}
+
+/** Keys whose refused hits are remembered. */
 const KEPT_REFUSALS = 100_000
 
-export class OnrushStore implements Store {
+/** How long a response may take, ms: for so long, and its window, a refused hit may still be taken back. */
+const LONGEST_RESPONSE = 300_000
+
+/** The hit that a request has made. */
+interface Hit {
+  readonly key: string
+  /** `undefined`: it may have spent nothing. */
+  readonly reservation: Promise<Reservation | undefined>
+  open: boolean
+}
+
+/** A `Store` of both, without the types of either, since one may be there without the other. */
+export class OnrushStore {
   /** Other instances, here and in other processes, count the same keys. */
   readonly localKeys = false
-  /** By this the middleware tells its limits apart. */
-  readonly prefix: string
   readonly #throttles: WindowThrottles
-  #settings: { readonly limit: number; readonly windowMs: number } | undefined
-  /** With `skipFailedRequests` the middleware takes back refused requests too, which have spent nothing: how many of a key. */
-  #refused: LRUCache<string, number> | undefined
+  #window: Window | undefined
+  #prefix: string
+  #refundDelay = LONGEST_RESPONSE
+  /** The hit of the request under way, where the middleware takes hits back in the request's own async context. */
+  #hitOfRequest: AsyncLocalStorage<Hit> | undefined
+  /** How many refused hits of a key may still be taken back. */
+  readonly #refused = new LRUCache<string, number>({ max: KEPT_REFUSALS })
 
   /**
    * @param options `name`, by default `express-rate-limit`, tells several limits of one window apart
@@ -25,59 +61,100 @@ export class OnrushStore implements Store {
    */
   constructor(options: PlugOptions) {
     this.#throttles = new WindowThrottles(options, 'express-rate-limit')
-    this.prefix = this.#throttles.name
+    this.#prefix = this.#throttles.name
+  }
+
+  /** By this the middleware knows whether a request is counted twice: it is the same where the state is. */
+  get prefix(): string {
+    return this.#prefix
   }
 
   /**
-   * Called by the middleware, whose `limit` and `windowMs` are the quota.
+   * Called by the middleware, whose `limit` and `windowMs` are the quota: numbers, or texts of numbers.
    * @throws TypeError for a `limit` that is a function: a store is not told the request. `onrush/express` is.
    */
-  init({ limit, windowMs, skipFailedRequests }: Options): void {
+  init(settings: OnrushStoreSettings): void {
+    const { limit, windowMs } = settings
     if (typeof limit === 'function') throw new TypeError('limit must be a number with this store, got a function')
-    if (limit > 0) this.#throttles.of(limit, windowMs)
-    this.#settings = { limit, windowMs }
-    if (skipFailedRequests) this.#refused = new LRUCache({ max: KEPT_REFUSALS })
+    this.#window = this.#throttles.of(limit, windowMs)
+    this.#prefix = `${this.#throttles.name}/${windowMs}/${stateSpace(this.#throttles.limiter)}/`
+    this.#refundDelay = Number(windowMs) + LONGEST_RESPONSE
+    if (takesBackInContext(settings) && this.#throttles.limiter instanceof AlgorithmLimiter) {
+      this.#hitOfRequest = new AsyncLocalStorage()
+    }
   }
 
   /** Spends one unit. A refused request spends nothing, and is one hit over the limit. */
-  async increment(key: string): Promise<ClientRateLimitInfo> {
-    const hits = await this.#ask(key, 1)
-    if (hits.limited) this.#refused?.set(key, (this.#refused.get(key) ?? 0) + 1, { ttl: Math.ceil(hits.wait) })
+  async increment(key: string): Promise<HitInformation> {
+    const name = this.#throttles.keyOf(key)
+    const hits = await this.#spend(name)
+    if (hits.limited)
+      this.#refused.set(name, (this.#refused.get(name) ?? 0) + 1, { ttl: Math.ceil(hits.wait) + this.#refundDelay })
     return informationOf(hits)
   }
 
-  /** Gives one unit back, never beyond the full quota. */
+  /** Gives one unit back, never beyond the full quota, and never for a refused request. */
   async decrement(key: string): Promise<void> {
-    const refused = this.#refused?.get(key)
-    if (refused === undefined) {
-      const { limit, windowMs } = this.#initialised()
-      await this.#throttles.of(limit, windowMs).refund(key, 1)
-    } else if (refused > 1) this.#refused?.set(key, refused - 1, { noUpdateTTL: true })
-    else this.#refused?.delete(key)
+    const name = this.#throttles.keyOf(key)
+    const hit = this.#hitOfRequest?.getStore()
+    if (hit?.open && hit.key === name) {
+      hit.open = false
+      const reservation = await hit.reservation
+      if (reservation !== undefined && !reservation.result.limited) await reservation.cancel()
+      else this.#takeBackRefusal(name)
+    } else if (!this.#takeBackRefusal(name)) {
+      await this.#initialised().refund(name)
+    }
   }
 
   /** What a key has used; `undefined`: nothing. */
-  async get(key: string): Promise<ClientRateLimitInfo | undefined> {
-    const hits = await this.#ask(key, 0)
+  async get(key: string): Promise<HitInformation | undefined> {
+    const hits = await this.#initialised().ask(this.#throttles.keyOf(key), 0)
     return hits.hits === 0 ? undefined : informationOf(hits)
   }
 
   async resetKey(key: string): Promise<void> {
-    const { limit, windowMs } = this.#initialised()
-    if (limit > 0) await this.#throttles.of(limit, windowMs).clear(key)
+    await this.#initialised().clear(this.#throttles.keyOf(key))
   }
 
-  #ask(key: string, quantity: number): Promise<Hits> {
-    const { limit, windowMs } = this.#initialised()
-    return this.#throttles.ask(key, quantity, limit, windowMs)
+  async #spend(key: string): Promise<Hits> {
+    const window = this.#initialised()
+    if (this.#hitOfRequest === undefined) return window.ask(key, 1)
+    const asked = window.reserve(key)
+    const reservation = asked.then(
+      (made) => made.reservation,
+      () => undefined,
+    )
+    // Entered for the rest of the request: the middleware calls, and cannot be called.
+    this.#hitOfRequest.enterWith({ key, reservation, open: true })
+    return (await asked).hits
   }
 
-  #initialised(): { readonly limit: number; readonly windowMs: number } {
-    if (this.#settings !== undefined) return this.#settings
+  /** Whether one was there to be taken back. */
+  #takeBackRefusal(key: string): boolean {
+    const refused = this.#refused.get(key)
+    if (refused === undefined) return false
+    if (refused > 1) this.#refused.set(key, refused - 1, { noUpdateTTL: true })
+    else this.#refused.delete(key)
+    return true
+  }
+
+  #initialised(): Window {
+    if (this.#window !== undefined) return this.#window
     throw new TypeError('The store was not initialised: its middleware has said why')
   }
 }
 
-function informationOf({ hits, wait }: Hits): ClientRateLimitInfo {
+/**
+ * Whether hits are taken back in the async context of their own request, so that it is known which. Early versions of
+ * express-rate-limit do so in listeners, which on a pipelined connection run in the context of the request before. Those that
+ * do not are known by options that came later (`retryAfter` with 8.7.5), and hono-rate-limiter by one of its own.
+ */
+function takesBackInContext(settings: OnrushStoreSettings): boolean {
+  const takesBack = settings.skipFailedRequests || settings.skipSuccessfulRequests
+  return Boolean(takesBack) && ('retryAfter' in settings || 'requestStorePropertyName' in settings)
+}
+
+function informationOf({ hits, wait }: Hits): HitInformation {
   return { totalHits: hits, resetTime: new Date(Math.ceil(Date.now() + wait)) }
 }

@@ -34,22 +34,21 @@ export class OnrushThrottlerStorage implements ThrottlerStorage {
     throttlerName: string,
   ): Promise<ThrottlerStorageRecord> {
     const subject = JSON.stringify([throttlerName, key])
-    const blocks = blockDuration > ttl
-    if (blocks) {
-      const block = await this.#blocks.ask(subject, 0, 1, blockDuration)
-      if (block.limited) return blocked(limit, block.wait)
-    }
-    const { limited, hits, wait } = await this.#throttles.ask(subject, 1, limit, ttl)
+    const window = this.#throttles.of(limit, ttl)
+    const refused = window.limit + 1
+    const block = Number(blockDuration) > Number(ttl) ? this.#blocks.of(1, blockDuration) : undefined
+    const blocking = await block?.ask(subject, 0)
+    if (blocking?.limited) return blocked(refused, blocking.wait)
+    const { limited, hits, wait } = await window.ask(subject, 1)
     if (!limited) return { totalHits: hits, timeToExpire: seconds(wait), isBlocked: false, timeToBlockExpire: 0 }
-    if (!blocks) return blocked(limit, wait)
-    await this.#blocks.ask(subject, 1, 1, blockDuration)
-    return blocked(limit, blockDuration)
+    await block?.ask(subject, 1)
+    return blocked(refused, block === undefined ? wait : Number(blockDuration))
   }
 }
 
-function blocked(limit: number, wait: number): ThrottlerStorageRecord {
+function blocked(totalHits: number, wait: number): ThrottlerStorageRecord {
   const time = seconds(wait)
-  return { totalHits: limit + 1, timeToExpire: time, isBlocked: true, timeToBlockExpire: time }
+  return { totalHits, timeToExpire: time, isBlocked: true, timeToBlockExpire: time }
 }
 
 function seconds(milliseconds: number): number {

@@ -3,6 +3,8 @@ import { LRUCache } from 'lru-cache'
 import { checkOptions, checkText, named } from '../arguments.ts'
 import { BaseLimiter } from '../limiters/base.ts'
 import { Quota } from '../quota.ts'
+import type { Reservation } from '../reservation.ts'
+import type { RateLimitResult } from '../result.ts'
 import { Throttle } from '../throttle.ts'
 
 export interface PlugOptions {
@@ -12,13 +14,14 @@ export interface PlugOptions {
   readonly name?: string | undefined
 }
 
-/** Throttles kept ready; one more costs only time. */
-const KEPT_THROTTLES = 100
+/** Windows kept ready; one more costs only time. */
+const KEPT_WINDOWS = 100
 
 export class WindowThrottles {
   readonly name: string
-  readonly #limiter: BaseLimiter
-  readonly #ready = new LRUCache<string, Throttle>({ max: KEPT_THROTTLES })
+  readonly limiter: BaseLimiter
+  readonly #ready = new LRUCache<string, Window>({ max: KEPT_WINDOWS })
+  readonly #warned = new Set<string>()
 
   /** @throws TypeError or RangeError for a limiter that is none, or a name that is no quota's. */
   constructor(options: PlugOptions, defaultName: string) {
@@ -27,26 +30,106 @@ export class WindowThrottles {
     if (!(limiter instanceof BaseLimiter)) throw new TypeError(`limiter must be a limiter, got ${named(limiter)}`)
     checkText('name', name)
     this.name = new Quota({ count: 1, period: 1, name }).name
-    this.#limiter = limiter
+    this.limiter = limiter
   }
 
-  /** Spends `quantity` of `limit` in so many ms, or looks when it is 0. A limit of 0 refuses everything. */
-  async ask(key: string, quantity: number, limit: number, milliseconds: number): Promise<Hits> {
-    if (limit === 0) return { limited: true, hits: 1, wait: milliseconds }
-    const { limited, remaining, resetAfter, retryAfter } = await this.of(limit, milliseconds).check(key, quantity)
-    if (!limited) return { limited, hits: limit - remaining, wait: resetAfter }
-    return { limited, hits: quantity > 0 ? limit + 1 : limit, wait: retryAfter }
-  }
-
-  /** @throws TypeError or RangeError for a limit that is no positive integer, or a window that is no period of a quota. */
-  of(limit: number, milliseconds: number): Throttle {
-    const name = `${limit}/${milliseconds}`
+  /**
+   * What counts `limit` in so many ms. Both are taken as the packages take them: numbers, or texts of numbers; of a limit the
+   * whole units below it, 0 and less refuses everything, `Infinity` nothing.
+   * @throws TypeError or RangeError for a limit that is no number, or a window that is no period of a quota.
+   */
+  of(limit: unknown, milliseconds: unknown): Window {
+    const name = `${String(limit)}/${String(milliseconds)}`
     const ready = this.#ready.get(name)
     if (ready !== undefined) return ready
-    const rate = new Quota({ count: limit, period: milliseconds, name: this.name })
-    const made = new Throttle({ limiter: this.#limiter, rate })
+    const made = this.#make(limit, milliseconds)
     this.#ready.set(name, made)
     return made
+  }
+
+  /** Spends `quantity` of `limit` in so many ms, or looks when it is 0. */
+  async ask(key: string, quantity: number, limit: unknown, milliseconds: unknown): Promise<Hits> {
+    return this.of(limit, milliseconds).ask(key, quantity)
+  }
+
+  /** The key as it is counted: numbers as their texts; all requests without a key share one. */
+  keyOf(key: unknown): string {
+    if (typeof key === 'string' && key !== '') return key
+    if (typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean') return String(key)
+    if (key !== '' && key !== undefined && key !== null) {
+      throw new TypeError(`key must be a string or a number, got ${named(key)}`)
+    }
+    this.#warnOnce(
+      'ONRUSH_EMPTY_KEY',
+      `${this.name}: a key is ${named(key)}. All requests without a key share one quota.`,
+    )
+    return KEY_OF_NONE
+  }
+
+  #make(given: unknown, window: unknown): Window {
+    const limit = numberIn('limit', given)
+    const milliseconds = numberIn('window', window)
+    const count = Math.max(0, Math.floor(limit))
+    if (count !== limit || count > Number.MAX_SAFE_INTEGER) {
+      this.#warnOnce('ONRUSH_LIMIT', `${this.name}: a limit of ${limit} ${meaningOf(count)}.`)
+    }
+    if (count === 0 || count > Number.MAX_SAFE_INTEGER) return new Window(undefined, count, milliseconds)
+    const rate = new Quota({ count, period: milliseconds, name: this.name })
+    return new Window(new Throttle({ limiter: this.limiter, rate }), count, milliseconds)
+  }
+
+  #warnOnce(code: string, message: string): void {
+    if (this.#warned.has(code)) return
+    this.#warned.add(code)
+    process.emitWarning(message, { code })
+  }
+}
+
+/** A limit in a window. */
+export class Window {
+  readonly #throttle: Throttle | undefined
+  /** Whole units; 0 refuses everything, and `Infinity` nothing. */
+  readonly limit: number
+  readonly #milliseconds: number
+
+  /** @param throttle `undefined` for a limit of 0 or `Infinity` */
+  constructor(throttle: Throttle | undefined, limit: number, milliseconds: number) {
+    this.#throttle = throttle
+    this.limit = limit
+    this.#milliseconds = milliseconds
+  }
+
+  /** Spends `quantity`, or looks when it is 0. */
+  async ask(key: string, quantity: number): Promise<Hits> {
+    return this.#throttle === undefined
+      ? this.#fixed()
+      : this.#hitsOf(await this.#throttle.check(key, quantity), quantity)
+  }
+
+  /** Spends one unit that may be given back to the window that it was spent in. */
+  async reserve(key: string): Promise<{ readonly hits: Hits; readonly reservation: Reservation | undefined }> {
+    if (this.#throttle === undefined) return { hits: this.#fixed(), reservation: undefined }
+    const reservation = await this.#throttle.reserve(key)
+    return { hits: this.#hitsOf(reservation.result, 1), reservation }
+  }
+
+  /** Gives one unit back, never beyond the full quota. */
+  async refund(key: string): Promise<void> {
+    await this.#throttle?.refund(key, 1)
+  }
+
+  async clear(key: string): Promise<void> {
+    await this.#throttle?.clear(key)
+  }
+
+  #fixed(): Hits {
+    return { limited: this.limit === 0, hits: 1, wait: this.#milliseconds }
+  }
+
+  #hitsOf({ limited, remaining, resetAfter, retryAfter }: RateLimitResult, quantity: number): Hits {
+    const { limit } = this
+    if (!limited) return { limited, hits: limit - remaining, wait: resetAfter }
+    return { limited, hits: quantity > 0 ? limit + 1 : limit, wait: retryAfter }
   }
 }
 
@@ -57,4 +140,20 @@ export interface Hits {
   readonly hits: number
   /** ms until a refused request may come again, or else until all is available. */
   readonly wait: number
+}
+
+/** The key of requests that have none. */
+const KEY_OF_NONE = '(no key)'
+
+/** @throws TypeError or RangeError for what is no number and no text of one. */
+function numberIn(what: string, value: unknown): number {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  if (typeof number !== 'number') throw new TypeError(`${what} must be a number, got ${named(value)}`)
+  if (Number.isNaN(number)) throw new RangeError(`${what} must be a number, got ${named(value)}`)
+  return number
+}
+
+function meaningOf(count: number): string {
+  if (count === 0) return 'refuses everything'
+  return Number.isFinite(count) && count <= Number.MAX_SAFE_INTEGER ? `allows ${count}` : 'refuses nothing'
 }

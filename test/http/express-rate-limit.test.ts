@@ -1,11 +1,12 @@
 /** express-rate-limit with our store: its own behaviour over real HTTP, and what we add to it. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
 import express from 'express'
 import expressRateLimit, { type Options, type Store } from 'express-rate-limit'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OnrushStore } from '../../src/http/express-rate-limit.ts'
-import { type BaseStore, GcraLimiter, PeriodicLimiter } from '../../src/index.ts'
+import { type BaseStore, DictionaryStore, GcraLimiter, PeriodicLimiter } from '../../src/index.ts'
 import { BrokenStore, stillStores } from './stores.ts'
 
 const HOUR = 3_600_000
@@ -156,6 +157,69 @@ describe.each(stillStores())('on %s', (_name, makeStore) => {
     expect(await statusesOf(`${url}/401`, `${url}/401`, url)).toEqual([401, 401, 429])
   })
 
+  test.each([
+    ['successful', { skipSuccessfulRequests: true }],
+    ['failed', { skipFailedRequests: true }],
+    ['no', {}],
+  ])('a refused hit that is taken back gives nothing back where %s requests are skipped', async (_which, skipped) => {
+    const counted = new OnrushStore({ limiter: new PeriodicLimiter({ store }) })
+    counted.init({ limit: 2, windowMs: 60_000, ...skipped })
+    const hits = []
+    for (let hit = 0; hit < 3; hit++) hits.push((await counted.increment('k')).totalHits)
+    await counted.decrement('k')
+    hits.push((await counted.increment('k')).totalHits)
+    expect(hits).toEqual([1, 2, 3, 3])
+  })
+
+  test('a refused hit gives nothing back, however late it is taken back', async () => {
+    const counted = new OnrushStore({ limiter: new PeriodicLimiter({ store }) })
+    counted.init({ limit: 1, windowMs: 20, skipFailedRequests: true })
+    await counted.increment('ann')
+    await counted.increment('ann')
+    await setTimeout(60)
+    await counted.decrement('ann')
+    expect(await counted.get('ann')).toMatchObject({ totalHits: 1 })
+  })
+
+  test('with a limit of 0 there is nothing to take back', async () => {
+    const counted = new OnrushStore({ limiter: new GcraLimiter({ store }) })
+    counted.init({ limit: 0, windowMs: HOUR })
+    await expect(counted.increment('ann')).resolves.toMatchObject({ totalHits: 1 })
+    await expect(counted.decrement('ann')).resolves.toBeUndefined()
+  })
+
+  test.each<[limit: unknown, allowed: number]>([
+    ['2', 2],
+    [2.5, 2],
+    [0.5, 0],
+    [-1, 0],
+    [Number.POSITIVE_INFINITY, 4],
+    [1e300, 4],
+  ])('a limit of %o allows %i of 4', async (limit, allowed) => {
+    const counted = new OnrushStore({ limiter: new PeriodicLimiter({ store }) })
+    counted.init({ limit, windowMs: '3600000' })
+    let passed = 0
+    for (let hit = 0; hit < 4; hit++) if ((await counted.increment('ann')).totalHits <= Number(limit)) passed++
+    expect(passed).toBe(allowed)
+    await counted.decrement('ann')
+    await counted.resetKey('ann')
+  })
+
+  test('a key may be a number, and requests without a key share one quota', async () => {
+    for (const [answered, name] of [
+      [42, 'number'],
+      ['', 'empty'],
+      [undefined, 'absent'],
+    ] as const) {
+      // @ts-expect-error: as programs without types do.
+      const keyGenerator: () => string = () => answered
+      const counted = new OnrushStore({ limiter: new GcraLimiter({ store }), name })
+      const url = await serve({ limit: 1, keyGenerator, store: counted })
+      expect(await statusesOf(url, url)).toEqual([200, 429])
+      server?.close()
+    }
+  })
+
   test('a limit of 0 refuses everything', async () => {
     const url = await serve({
       limit: 0,
@@ -176,6 +240,77 @@ test('a limit that is a function is said not to work, and lets nothing pass', as
   })
   expect(told).toEqual([new TypeError('limit must be a number with this store, got a function')])
   expect(await statusesOf(url)).toEqual([500])
+})
+
+describe('the check of the middleware for what is counted twice', () => {
+  async function told(
+    first: [OnrushStore, windowMs: number],
+    second: [OnrushStore, windowMs: number],
+  ): Promise<unknown[]> {
+    const errors: unknown[] = []
+    const logger = { error: (error: unknown) => errors.push(error), warn: () => {} }
+    const app = express().set('env', 'test')
+    for (const [counted, windowMs] of [first, second]) {
+      app.use(expressRateLimit({ windowMs, limit: 5, keyGenerator: () => 'ann', store: counted, logger }))
+    }
+    server = createServer(app).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('the server has no port')
+    await fetch(`http://127.0.0.1:${address.port}`)
+    return errors
+  }
+
+  const gcra = () => new OnrushStore({ limiter: new GcraLimiter({ store }) })
+
+  test('is silent for two windows, algorithms or stores', async () => {
+    store = new DictionaryStore()
+    const other = new DictionaryStore()
+    expect(await told([gcra(), HOUR], [gcra(), 1000])).toEqual([])
+    server?.close()
+    expect(await told([gcra(), HOUR], [new OnrushStore({ limiter: new PeriodicLimiter({ store }) }), HOUR])).toEqual([])
+    server?.close()
+    const elsewhere = new OnrushStore({ limiter: new GcraLimiter({ store: other }) })
+    expect(await told([gcra(), HOUR], [elsewhere, HOUR])).toEqual([])
+  })
+
+  test('speaks where one state is counted twice', async () => {
+    store = new DictionaryStore()
+    expect(await told([gcra(), HOUR], [gcra(), HOUR])).toMatchObject([{ code: 'ERR_ERL_DOUBLE_COUNT' }])
+  })
+})
+
+test('what is taken in another sense than it was written is warned about once', async () => {
+  store = new DictionaryStore()
+  const warnings: string[] = []
+  const listen = (warning: Error) => warnings.push(warning.message)
+  process.on('warning', listen)
+  try {
+    const counted = new OnrushStore({ limiter: new GcraLimiter({ store }), name: 'odd' })
+    counted.init({ limit: 2.5, windowMs: HOUR })
+    counted.init({ limit: 3.5, windowMs: HOUR })
+    for (let time = 0; time < 3; time++) await counted.increment('')
+    await expect.poll(() => warnings, PATIENTLY).toHaveLength(2)
+  } finally {
+    process.off('warning', listen)
+  }
+  expect(warnings).toEqual([
+    'odd: a limit of 2.5 allows 2.',
+    "odd: a key is ''. All requests without a key share one quota.",
+  ])
+})
+
+test('a limit, a window and a key that mean nothing are refused', async () => {
+  store = new DictionaryStore()
+  const counted = new OnrushStore({ limiter: new GcraLimiter({ store }) })
+  expect(() => counted.init({ limit: 'many', windowMs: HOUR })).toThrow(RangeError)
+  expect(() => counted.init({ limit: Number.NaN, windowMs: HOUR })).toThrow(RangeError)
+  expect(() => counted.init({ limit: '', windowMs: HOUR })).toThrow(TypeError)
+  expect(() => counted.init({ limit: null, windowMs: HOUR })).toThrow(TypeError)
+  expect(() => counted.init({ limit: 1, windowMs: 'an hour' })).toThrow(RangeError)
+  counted.init({ limit: 1, windowMs: HOUR })
+  // @ts-expect-error: no text.
+  await expect(counted.increment({})).rejects.toThrow(TypeError)
 })
 
 test('a store that fails goes to the error handler, or lets pass where the middleware was told so', async () => {
