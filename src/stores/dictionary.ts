@@ -4,16 +4,18 @@ import type { Clock } from '../clock.ts'
 import type { LimitData } from '../limit-data.ts'
 import { InProcessStore } from './in-process.ts'
 import type { Slot } from './in-process-decider.ts'
+import { TablesByName } from './tables-by-name.ts'
 
 export interface DictionaryStoreOptions {
-  /** Integer µs since the epoch. Default: wall time that never goes back within the process. */
+  /** Integer µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`. */
   readonly clock?: Clock | undefined
 }
 
 /** A store in a `Map` of this process, for tests and first steps; it never forgets by itself. */
 export class DictionaryStore extends InProcessStore {
   readonly #records = new Map<string, LimitData>()
-  readonly #slots = new Map<string, Map<string, unknown>>()
+  readonly #occupied = new Set<DictionaryTable>()
+  readonly #tables = new TablesByName(() => new DictionaryTable(this.#occupied))
 
   constructor(options: DictionaryStoreOptions = {}) {
     checkOptions('options of DictionaryStore', options)
@@ -34,17 +36,41 @@ export class DictionaryStore extends InProcessStore {
     this.#records.delete(key)
   }
 
-  /** Forgets everything. */
-  override async reset(): Promise<void> {
+  protected override forgetAll(): void {
     this.#records.clear()
-    for (const slot of this.#slots.values()) slot.clear()
+    for (const table of this.#occupied) table.clear()
+    this.#occupied.clear()
   }
 
   protected override slot(name: string): Slot {
-    const kept = this.#slots.get(name)
-    if (kept !== undefined) return kept
-    const made = new Map<string, unknown>()
-    this.#slots.set(name, made)
-    return made
+    return this.#tables.get(name)
+  }
+}
+
+class DictionaryTable implements Slot {
+  readonly #states = new Map<string, unknown>()
+  /** The tables of the store that are not empty; what is in them must not be forgotten when nobody counts in them. */
+  readonly #occupied: Set<DictionaryTable>
+
+  constructor(occupied: Set<DictionaryTable>) {
+    this.#occupied = occupied
+  }
+
+  get(key: string): unknown {
+    return this.#states.get(key)
+  }
+
+  set(key: string, state: unknown): void {
+    this.#states.set(key, state)
+    if (this.#states.size === 1) this.#occupied.add(this)
+  }
+
+  delete(key: string): void {
+    this.#states.delete(key)
+    if (this.#states.size === 0) this.#occupied.delete(this)
+  }
+
+  clear(): void {
+    this.#states.clear()
   }
 }

@@ -17,12 +17,19 @@ export abstract class InProcessStore extends BaseStore {
     this.#clock = clock === undefined ? systemClock : () => readClock(clock)
   }
 
+  protected abstract forgetAll(): void
+
   /** Where the states of this name are kept; the same for the same name. */
   protected abstract slot(name: string): Slot
 
   abstract override get(key: string): LimitData | undefined
 
   abstract override set(key: string, data: LimitData, ttl?: number): LimitData
+
+  /** Forgets everything. */
+  override async reset(): Promise<void> {
+    this.forgetAll()
+  }
 
   /** One synchronous step, so atomic. */
   override async compareAndSwap(

@@ -3,44 +3,41 @@
  * Pushing out a key that still counts gives it a fresh quota, so `maxSize` must exceed the keys that are busy at one time.
  */
 import { LRUCache } from 'lru-cache'
-import TinyQueue from 'tinyqueue'
 import { checkFunction, checkOptions, checkSize } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import { type Duration, microseconds } from '../duration.ts'
 import type { LimitData } from '../limit-data.ts'
+import { ExpiryHeap } from './expiry-heap.ts'
 import { InProcessStore } from './in-process.ts'
 import type { Slot } from './in-process-decider.ts'
+import { TablesByName } from './tables-by-name.ts'
+import { TlruEntry } from './tlru-entry.ts'
 
 export interface TlruCacheStoreOptions {
-  /** The most keys kept, each with the states of all its policies: from 1 to 2^24. */
+  /** The most keys kept, each with the states of all its policies, on average at most 16: from 1 to 2^24. */
   readonly maxSize: number
   /** How long a record lives that is set without a ttl: milliseconds or a text such as `'6h'`. What limiters write lives as long as it counts. */
   readonly ttl: Duration
-  /** Integer µs since the epoch. Default: wall time that never goes back within the process. */
+  /** Integer µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`. */
   readonly clock?: Clock | undefined
 }
 
-/** What is kept of one key: a state for each slot, a record set by hand, and until when the longest of them counts. */
-interface Entry {
-  readonly states: unknown[]
-  record: { readonly data: LimitData; readonly expires: number } | undefined
-  expires: number
-}
+/** For each key so many states can be kept on average: as many as a throttle may have layers. */
+const STATES_PER_KEY = 16
 
-/** When an entry was to end as it was put down. */
-interface Expiry {
-  readonly key: string
-  readonly entry: Entry
-  readonly at: number
-}
+/** One new key never waits longer than for so many keys that were to have ended and have been used since. */
+const MOST_POSTPONED = 1000
 
 /** A store in this process, of bounded memory: where a key is too many, the least recently used is pushed out. */
 export class TlruCacheStore extends InProcessStore {
-  readonly #entries: LRUCache<string, Entry>
-  readonly #names = new Map<string, Slot>()
+  readonly #entries: LRUCache<string, TlruEntry>
+  readonly #expiries = new ExpiryHeap<TlruEntry>()
+  readonly #tables = new TablesByName<Slot>(() => this.#makeTable())
   readonly #ttl: number
-  /** Soonest first; an entry that has been kept for longer since is put back when it comes up. */
-  #expiries: TinyQueue<Expiry>
+  readonly #now = () => this.currentTime()
+  /** States beyond the first of their key, and how many there may be. */
+  #further = 0
+  readonly #mostFurther: number
 
   /**
    * @throws TypeError or RangeError for a `maxSize` that is no whole number from 1 to 2^24, or a `ttl` that is not above 0.
@@ -53,7 +50,7 @@ export class TlruCacheStore extends InProcessStore {
     super(clock)
     this.#ttl = positive('ttl', ttl)
     this.#entries = new LRUCache({ max: maxSize })
-    this.#expiries = heapOf(this.#entries)
+    this.#mostFurther = (STATES_PER_KEY - 1) * maxSize
   }
 
   get(key: string): LimitData | undefined {
@@ -73,86 +70,104 @@ export class TlruCacheStore extends InProcessStore {
     const entry = this.#entries.peek(key)
     if (entry === undefined) return
     entry.record = undefined
-    this.#dropIfEmpty(key, entry)
+    if (entry.isEmpty) this.#drop(entry)
   }
 
-  /** Forgets everything. */
-  override async reset(): Promise<void> {
+  protected override forgetAll(): void {
     this.#entries.clear()
-    this.#expiries = heapOf(this.#entries)
+    this.#expiries.clear()
+    this.#further = 0
   }
 
   protected override slot(name: string): Slot {
-    const kept = this.#names.get(name)
-    if (kept !== undefined) return kept
-    const made = this.#makeSlot(this.#names.size)
-    this.#names.set(name, made)
-    return made
+    return this.#tables.get(name)
   }
 
-  #makeSlot(index: number): Slot {
+  #makeTable(): Slot {
     // What is renewed is mostly what was got last.
     let last = ''
-    let found: Entry | undefined
-    return {
+    let found: TlruEntry | undefined
+    const table: Slot = {
       get: (key) => {
         last = key
         found = this.#entries.get(key)
-        return found?.states[index]
+        return found?.get(table)
       },
       set: (key, state, expires) => {
-        this.#entry(key, expires).states[index] = state
+        const entry = this.#entry(key, expires)
+        const before = entry.further
+        entry.set(table, state, expires, this.#now)
+        this.#further += entry.further - before
+        if (this.#further > this.#mostFurther) this.#dropStates(entry)
       },
       renew: (key, expires) => {
         const entry = key === last ? found : this.#entries.peek(key)
-        if (entry !== undefined && expires > entry.expires) entry.expires = expires
+        entry?.renew(table, expires)
       },
       delete: (key) => {
         const entry = this.#entries.peek(key)
         if (entry === undefined) return
-        entry.states[index] = undefined
-        this.#dropIfEmpty(key, entry)
+        const before = entry.further
+        entry.delete(table)
+        this.#further += entry.further - before
+        if (entry.isEmpty) this.#drop(entry)
       },
     }
+    return table
   }
 
   /** The key's entry, made where it is missing, that lives until `expires` at least. */
-  #entry(key: string, expires: number): Entry {
+  #entry(key: string, expires: number): TlruEntry {
     const kept = this.#entries.get(key)
     if (kept !== undefined) {
       if (expires > kept.expires) kept.expires = expires
       return kept
     }
-    this.#makeRoom()
-    const made: Entry = { states: [], record: undefined, expires }
+    if (this.#entries.size >= this.#entries.max) this.#makeRoom()
+    const made = new TlruEntry(key, expires)
     this.#entries.set(key, made)
-    this.#expiries.push({ key, entry: made, at: expires })
+    this.#expiries.add(made)
     return made
   }
 
-  #dropIfEmpty(key: string, entry: Entry): void {
-    if (entry.record === undefined && entry.states.every((state) => state === undefined)) this.#entries.delete(key)
-  }
-
-  /** Lets what no longer counts go before what does, at the price of a heap. */
+  /** Lets what no longer counts go before what does. */
   #makeRoom(): void {
-    if (this.#entries.size < this.#entries.max) return
     const now = this.currentTime()
-    for (let next = this.#expiries.peek(); next !== undefined && next.at <= now; next = this.#expiries.peek()) {
-      this.#expiries.pop()
-      const entry = this.#entries.peek(next.key)
-      if (entry === undefined || entry !== next.entry) continue
-      if (entry.expires <= now) this.#entries.delete(next.key)
-      else this.#expiries.push({ key: next.key, entry, at: entry.expires })
+    for (let step = 0; step < MOST_POSTPONED; step++) {
+      const { soonest } = this.#expiries
+      if (soonest === undefined || soonest.due > now) break
+      if (soonest.expires <= now) {
+        this.#drop(soonest)
+        return
+      }
+      this.#expiries.postpone(soonest, soonest.expires)
     }
-    // What was pushed out lies in the heap until its time comes, which may be long.
-    if (this.#expiries.length > 2 * this.#entries.max) this.#expiries = heapOf(this.#entries)
+    this.#dropLeastRecent()
   }
-}
 
-function heapOf(entries: LRUCache<string, Entry>): TinyQueue<Expiry> {
-  const expiries = Array.from(entries.entries(), ([key, entry]): Expiry => ({ key, entry, at: entry.expires }))
-  return new TinyQueue(expiries, (one, other) => one.at - other.at)
+  #drop(entry: TlruEntry): void {
+    this.#entries.delete(entry.key)
+    this.#gone(entry)
+  }
+
+  #dropLeastRecent(): void {
+    const entry = this.#entries.pop()
+    if (entry !== undefined) this.#gone(entry)
+  }
+
+  #gone(entry: TlruEntry): void {
+    this.#expiries.remove(entry)
+    this.#further -= entry.further
+  }
+
+  /** Keeps the number of states in bounds: other keys go first, then the oldest states of this one. */
+  #dropStates(entry: TlruEntry): void {
+    while (this.#further > this.#mostFurther && this.#entries.size > 1) this.#dropLeastRecent()
+    while (this.#further > this.#mostFurther && entry.further > 0) {
+      entry.deleteOldest()
+      this.#further--
+    }
+  }
 }
 
 function positive(name: string, duration: Duration): number {
