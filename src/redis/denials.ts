@@ -13,13 +13,16 @@ import type { PreparedLayers } from './prepared.ts'
  * the wait is for what was asked then.
  */
 export interface DenyCacheOptions {
-  /** The most keys whose refusal is remembered; the least recently asked is pushed out. From 1 to 2^24. */
+  /** The most keys whose refusals are remembered, of each those of 16 quotas; the least recently asked is pushed out. From 1 to 2^24. */
   readonly maxSize: number
   /** ms for which a refusal is remembered at most, however long its `retryAfter`. Default 60,000. */
   readonly maxAge?: number | undefined
 }
 
-/** A refusal of one throttle; more of the same key follow. */
+/** The most refusals remembered of one key: of so many quotas, those that refused last. Who asks looks through all of them. */
+const MOST_OF_A_KEY = 16
+
+/** A refusal of one throttle; more of the same key follow, those that are newer first. */
 interface Denial {
   readonly decider: PreparedLayers
   readonly quantity: number
@@ -114,11 +117,16 @@ export class Denials {
   }
 }
 
-/** The other throttles' refusals that still hold. */
-function without(denial: Denial | undefined, decider: PreparedLayers, now: number): Denial | undefined {
-  if (denial === undefined) return undefined
-  const next = without(denial.next, decider, now)
-  if (denial.decider === decider || denial.until <= now) return next
+/** The other throttles' refusals that still hold, at most so many as leave room for one more. */
+function without(
+  denial: Denial | undefined,
+  decider: PreparedLayers,
+  now: number,
+  room = MOST_OF_A_KEY - 1,
+): Denial | undefined {
+  if (denial === undefined || room === 0) return undefined
+  if (denial.decider === decider || denial.until <= now) return without(denial.next, decider, now, room)
+  const next = without(denial.next, decider, now, room - 1)
   return denial.next === next ? denial : { ...denial, next }
 }
 

@@ -87,3 +87,20 @@ test('what another process gives back is seen after maxAge', async () => {
   suite.now += 1_000_000
   expect(await throttle.check('key')).toMatchObject({ limited: false })
 })
+
+test('of one key the refusals of 16 quotas are remembered, those that came last', async () => {
+  const store = suite.open()
+  const throttles: Throttle[] = []
+  for (let tenant = 0; tenant < 20; tenant++) {
+    const throttle = throttleOn(store, Quota.perHour(10, { name: `tenant-${tenant}` }))
+    await throttle.check('key', 10)
+    await throttle.check('key')
+    throttles.push(throttle)
+  }
+  const askEach = (some: readonly Throttle[]) =>
+    suite.calls(async () => {
+      for (const throttle of some) expect(await throttle.check('key')).toMatchObject({ limited: true })
+    })
+  expect(await askEach(throttles.slice(4))).toBe(0)
+  expect(await askEach(throttles.slice(0, 4))).toBe(4)
+})
