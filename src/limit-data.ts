@@ -1,6 +1,6 @@
 /** The record that a store of one's own keeps for a key: five fields that every algorithm can write its state in. */
 import { checkOptions, named } from './arguments.ts'
-import { systemClock } from './clock.ts'
+import { wallTime } from './clock.ts'
 
 export interface LimitDataFields {
   /** What is used, in units. */
@@ -29,7 +29,7 @@ export class LimitData {
    */
   constructor(fields: LimitDataFields) {
     checkOptions('fields of LimitData', fields)
-    const { used, remaining, createdAt = systemClock(), time, history } = fields
+    const { used, remaining, createdAt = wallTime(), time, history } = fields
     this.used = finite('used', used)
     this.remaining = finite('remaining', remaining)
     this.createdAt = finite('createdAt', createdAt)

@@ -16,10 +16,7 @@ import { entries, peers, ROOT } from './manifest.ts'
 const run = promisify(execFile)
 
 /** Dependencies that are ESM only: `require` does not load them on every Node, nor does jest. */
-const ESM_ONLY = [
-  { name: 'parse-duration', license: 'License' },
-  { name: 'tinyqueue', license: 'LICENSE' },
-]
+const ESM_ONLY = [{ name: 'parse-duration', license: 'License' }]
 
 /** TypeScript itself, as `tsc` of the project. */
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')

@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Layer } from '../algorithms/driver.ts'
-import { systemClock } from '../clock.ts'
+import { storeClock } from '../clock.ts'
 import { MismatchedDataError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -19,6 +19,7 @@ const KEPT_DECIDERS = 1000
 /** What every store is. One of your own extends this and writes `get` and `set`; every limiter then works on it. */
 export abstract class BaseStore {
   readonly #deciders = new LRUCache<string, Decider>({ max: KEPT_DECIDERS })
+  readonly #clock = storeClock()
 
   /** The record under `key`; `undefined` when there is none, or it has been forgotten. */
   abstract get(key: string): Awaitable<LimitData | undefined>
@@ -42,9 +43,12 @@ export abstract class BaseStore {
     await this.set(key, new LimitData({ used: 0, remaining: 0, createdAt: 0 }), 1)
   }
 
-  /** µs since the epoch. Default: wall time that never goes back within the process. */
+  /**
+   * µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`.
+   * A store that many processes share tells its server's time, because their wall clocks differ.
+   */
   currentTime(): Awaitable<number> {
-    return systemClock()
+    return this.#clock()
   }
 
   /** Whether the store can be reached. Never rejects. */

@@ -1,6 +1,6 @@
 /** Stores in this process's memory: a check is one synchronous step, so it is atomic as it is. */
 import { combineSubjects, decide, type Layer } from '../algorithms/driver.ts'
-import { type Clock, readClock, systemClock } from '../clock.ts'
+import { type Clock, readClock, storeClock } from '../clock.ts'
 import { MismatchedDataError } from '../errors.ts'
 import type { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -14,7 +14,7 @@ export abstract class InProcessStore extends BaseStore {
 
   constructor(clock: Clock | undefined) {
     super()
-    this.#clock = clock === undefined ? systemClock : () => readClock(clock)
+    this.#clock = clock === undefined ? storeClock(() => this.forgetAll()) : () => readClock(clock)
   }
 
   protected abstract forgetAll(): void
