@@ -56,10 +56,11 @@ local function load(key, layer)
   local algorithm, quota = counted[layer], quotas[layer]
   owner[key] = layer
   if algorithm.size == 0 then
-    local log = algorithm.read(KEYS[key])
+    -- What is damaged may show only when it is rolled, and reads as fresh then.
+    local log = algorithm.roll(now, quota, algorithm.read(KEYS[key]))
     present[key] = not log.fresh
     kept[key] = present[key] and quota.steady and expiryOf(algorithm, now, quota, log)
-    first[key] = algorithm.roll(now, quota, log)
+    first[key] = log
     return
   end
   local value = values[key]

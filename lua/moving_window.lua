@@ -25,7 +25,7 @@ local function minus(sum, earlier)
 end
 
 local function empty()
-  return { entries = 0, head = 0, base = 0, live = 0, fresh = true }
+  return { entries = 0, head = 0, base = 0, live = 0, before = 0, fresh = true }
 end
 
 -- Entry `index`, from 0: its time and sum.
@@ -112,9 +112,14 @@ local function open()
 end
 
 local function roll(now, quota, log)
-  log.live = firstWhere(log, log.head, log.entries, function(time)
-    return time + quota.period > now
-  end)
+  -- Where the newest has left the span, all have, whatever a log that somebody else has damaged says in between.
+  if log.newest and log.newest + quota.period <= now then
+    log.live = log.entries
+  else
+    log.live = firstWhere(log, log.head, log.entries, function(time)
+      return time + quota.period > now
+    end)
+  end
   log.before = sumBefore(log)
   if not isWhole(log.before, MAXIMUM_UNITS) then
     return empty()
@@ -181,7 +186,8 @@ local function retryAfter(quantity, now, quota, log)
     return minus(sum, before) >= leaving
   end)
   local time = entry(log, enough)
-  if not isWhole(time, MAXIMUM_UNITS) then
+  -- No entry of ours: it is not in the span, or no time.
+  if not (time + quota.period > now and time <= log.newest and time % 1 == 0) then
     time = log.newest
   end
   return time + quota.period - now

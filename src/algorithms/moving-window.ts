@@ -34,7 +34,11 @@ export const movingWindow: CompleteAlgorithm<MovingLog> = {
   open: empty,
 
   roll(log, now, quota) {
-    log.live = firstWhere(log.head, log.times.length, (index) => at(log.times, index) + quota.periodMicroseconds > now)
+    const newest = log.times.length - 1
+    log.live =
+      newest >= log.head && at(log.times, newest) + quota.periodMicroseconds <= now
+        ? log.times.length
+        : firstWhere(log.head, log.times.length, (index) => at(log.times, index) + quota.periodMicroseconds > now)
     return log
   },
 

@@ -70,6 +70,11 @@ export class Entry {
     }
   }
 
+  /** Tells all who still wait that it failed. */
+  fail(error: unknown): void {
+    for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) waiter.reject(error)
+  }
+
   all(): readonly RedisAsked[] {
     return this.subjects ?? [this]
   }

@@ -8,19 +8,30 @@ import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import { ANYWHERE, type Entry, type Operation, type RedisAsked } from './entry.ts'
 import type { PreparedLayer } from './prepared.ts'
+import { unavailable } from './unavailable.ts'
 
 /** Numbers that the reply holds of each log: see `lua/driver.lua`. */
 const OUTRIGHT_SIZE = 4
 
-/** Settles all who asked. */
+/** Settles all who asked. What cannot be told to some is told to the others of the call all the same: they have been counted. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
   const reader = new ReplyReader(call, reply)
   for (const entry of batch.entries) {
-    const { operation, subjects, decider } = entry
-    if (operation !== undefined) settleOperation(entry, operation, reader)
-    else if (subjects === undefined && decider.single !== undefined) settleSingle(entry, decider.single, reader)
-    else settleTogether(entry, reader)
+    const start = reader.cell
+    try {
+      settleEntry(entry, reader)
+    } catch (error) {
+      entry.fail(unavailable(error))
+      reader.skipFrom(start, entry)
+    }
   }
+}
+
+function settleEntry(entry: Entry, reader: ReplyReader): void {
+  const { operation, subjects, decider } = entry
+  if (operation !== undefined) settleOperation(entry, operation, reader)
+  else if (subjects === undefined && decider.single !== undefined) settleSingle(entry, decider.single, reader)
+  else settleTogether(entry, reader)
 }
 
 /** The usual case: one layer of one key, asked once or many times. */
@@ -105,6 +116,8 @@ class ReplyReader {
   readonly #states: unknown[] = []
   readonly #present: boolean[] = []
   #cell = 0
+  /** Where the answers of logs start, and where those of the next one are. */
+  readonly #answers: number
   #outright: number
 
   constructor(call: Call, reply: Uint8Array) {
@@ -116,7 +129,20 @@ class ReplyReader {
       this.#offsets.push(offset)
       offset += size
     }
+    this.#answers = offset
     this.#outright = offset
+  }
+
+  /** How many cells have been read. */
+  get cell(): number {
+    return this.#cell
+  }
+
+  /** Goes on behind an entry that started at the cell `start`, however much of it has been read. */
+  skipFrom(start: number, entry: Entry): void {
+    this.#cell = start + entry.all().reduce((sum, { decider }) => sum + decider.prepared.length, 0)
+    const logs = this.#places.slice(0, this.#cell).filter((place) => place < 0).length
+    this.#outright = this.#answers + OUTRIGHT_SIZE * logs
   }
 
   /** The place of the next cell; below 0 for a log. */

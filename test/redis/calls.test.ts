@@ -9,11 +9,13 @@ import {
   PeriodicLimiter,
   Quota,
   RedisStore,
+  StoreUnavailableError,
   Throttle,
 } from 'onrush'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { gcra } from '../../src/algorithms/gcra.ts'
 import { Batch } from '../../src/redis/batch.ts'
+import * as lua from '../../src/redis/lua.generated.ts'
 import { startProxy } from '../support/servers/proxy.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
@@ -191,6 +193,27 @@ describe('a script of one’s own', () => {
     expect(await callsFor(answers)).toBeLessThanOrEqual(3)
     expect(await ours.peek('key')).toMatchObject({ remaining: 998 })
   })
+})
+
+test('a check whose answer cannot be told fails alone: the others of its call, who were counted too, are told theirs', async () => {
+  const available: typeof gcra.available = (state, now, quota) => {
+    const left = gcra.available(state, now, quota)
+    if (left === 997) throw new RangeError('the answer cannot be told')
+    return left
+  }
+  const limiter = new AlgorithmLimiter({ store: store(), algorithm: { ...gcra, id: 'mine', available }, lua: lua.gcra })
+  const [one, two] = [DAY, [DAY, Quota.perHour(2000)]].map((rate) => new Throttle({ limiter, rate }))
+  await Promise.all([one?.check('a', 3), one?.check('b', 3)])
+  const answers = await Promise.allSettled(
+    [one?.check('c'), one?.check('a'), two?.check('d'), two?.check('b'), one?.check('e')].map((asked) => asked),
+  )
+  expect(answers.map((answer) => (answer.status === 'fulfilled' ? answer.value?.remaining : answer.reason))).toEqual([
+    999,
+    expect.any(StoreUnavailableError),
+    999,
+    expect.any(StoreUnavailableError),
+    999,
+  ])
 })
 
 test('what waits at one key goes on together, however much it is', async () => {

@@ -1,6 +1,6 @@
 /** What the log of a moving window costs Redis: memory bounded by the limit, and reads that grow with its logarithm. */
-import { MovingWindowLimiter, Quota, Throttle } from 'onrush'
-import { expect, test } from 'vitest'
+import { GcraLimiter, MovingWindowLimiter, Quota, Throttle } from 'onrush'
+import { describe, expect, test } from 'vitest'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { redisSuite } from './suite.ts'
 
@@ -139,4 +139,53 @@ test.each([10, 1000, 100_000])('a check reads a log of %i entries only here and 
     await log.throttle.peek('key')
     expect((await reads()) - before).toBeLessThanOrEqual(2 * 3 * 2 * Math.ceil(Math.log2(limit)))
   }
+})
+
+describe('a log that somebody else has damaged', () => {
+  const rate = Quota.perSecond(10)
+  const T = 1_700_000_000_000_000
+
+  /** Entries of (time, sum of all units so far), after `head` and `base`. */
+  const DAMAGED: readonly (readonly [what: string, head: number, base: number, entries: readonly number[]])[] = [
+    ['is older at its end than in between', 0, 0, [T - 100, 3, T + 50, 6, T - 5 * SECOND, 10]],
+    ['holds no numbers in between', 0, 0, [T - 3, 1, Number.NaN, Number.NaN, Number.NaN, Number.NaN, T - 1, 10]],
+    ['holds endless times', 0, 0, [Number.POSITIVE_INFINITY, 5, Number.NEGATIVE_INFINITY, 8, T - 1, 10]],
+    [
+      'holds times of long ago where the newest are',
+      0,
+      0,
+      [5, 5, 6, 6, 7, 7, T - 10, 8, T - 2 * SECOND + 5, 10, T - 1, 10],
+    ],
+    ['has a sum before its head that is none', 1, 0.5, [T - 2 * SECOND, 5, T - 1, 10]],
+    ['has sums that fall', 0, 0, [T - 5, 9, T - 4, 8, T - 3, 2, T - 1, 10]],
+    ['has a base beyond its sums', 0, 1000, [T - 5, 5, T - 1, 10]],
+    ['has broken sums where entries have left', 0, 0, [T - 3 * SECOND, 0.5, T - 2 * SECOND, 0.25, T - 1, 10]],
+  ]
+
+  test.each(DAMAGED)(
+    'that %s answers in its range, gives back, and harms no other key of the call',
+    async (_what, head, base, entries) => {
+      for (const act of ['check', 'peek', 'refund', 'settle'] as const) {
+        const prefix = uniquePrefix()
+        const store = suite.store({ prefix, clock: () => T })
+        const throttle = new Throttle({ limiter: new MovingWindowLimiter({ store }), rate })
+        const others = new Throttle({ limiter: new GcraLimiter({ store }), rate })
+        const held = await throttle.reserve('damaged', 1)
+        const bytes = Buffer.from(Float64Array.from([head, base, ...entries]).buffer)
+        await suite.client.set(`${prefix}:{damaged}:moving:10-1s`, bytes, 'PX', 60_000)
+        const ask = {
+          check: () => throttle.check('damaged', 10),
+          peek: () => throttle.peek('damaged'),
+          refund: () => throttle.refund('damaged', 4),
+          settle: () => held.settle(0),
+        }[act]
+        const [damaged, ...answers] = await Promise.all([ask(), throttle.check('intact'), others.check('intact')])
+        for (const answer of answers) expect(answer).toMatchObject({ limited: false, remaining: 9 })
+        expect(damaged.remaining).toSatisfy((units: number) => Number.isInteger(units) && units >= 0 && units <= 10)
+        expect(damaged.resetAfter).toBeLessThanOrEqual(1000)
+        expect(damaged.retryAfter).toBeLessThanOrEqual(damaged.resetAfter)
+        expect(damaged.retryAfter > 0).toBe(damaged.limited)
+      }
+    },
+  )
 })
