@@ -53,7 +53,7 @@ export class MemcachedStore extends BaseStore {
   #connecting: Promise<void> | undefined
 
   constructor({ host, port = 11_211, prefix = 'onrush', timeout = 1000 }: MemcachedStoreOptions) {
-    super()
+    super({ timeout })
     if (!/^[\w.-]{1,100}$/.test(prefix)) throw new RangeError(`prefix must match [\\w.-]{1,100}, got '${prefix}'`)
     if (!(timeout > 0)) throw new RangeError(`timeout must be a number of milliseconds above 0, got ${timeout}`)
     this.#node = createNode(host, port, { timeout })

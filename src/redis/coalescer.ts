@@ -2,12 +2,13 @@
  * Every check asked in one turn of the event loop leaves in one call. A lone check waits for nothing; while some calls are
  * in flight, later checks gather, so the fuller the pipe, the bigger the calls.
  */
+
+import { Deadline } from '../deadline.ts'
 import { StoreTimeoutError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
 import { Signals } from '../signals.ts'
 import type { Batch } from './batch.ts'
 import type { RedisConnection } from './connection.ts'
-import { Deadline } from './deadline.ts'
 import type { Denials } from './denials.ts'
 import { Dispatch, type DispatchOptions } from './dispatch.ts'
 import type { Operation, RedisAsked } from './entry.ts'

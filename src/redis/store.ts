@@ -73,6 +73,7 @@ export class RedisStore extends BaseStore {
   readonly #context: DeciderContext
   readonly #records: Records
   readonly #denials: Denials | undefined
+  readonly #timeout: number
   readonly #quit: (() => Promise<void>) | undefined
 
   /**
@@ -92,6 +93,7 @@ export class RedisStore extends BaseStore {
     checkPrefix(prefix)
     if (clock !== undefined) checkFunction('clock', clock)
     checkMilliseconds('timeout', timeout)
+    this.#timeout = timeout
     if (typeof resend !== 'boolean') throw new TypeError(`resend must be true or false, got ${named(resend)}`)
     const shards = options.shards === undefined ? inUrl.shards : options.shards
     const names = new KeyNames(prefix, tagOf(shards, options.hashTag))
@@ -140,6 +142,10 @@ export class RedisStore extends BaseStore {
   /** Quits a client that the store made; a borrowed one stays open. */
   override async close(): Promise<void> {
     await this.#quit?.()
+  }
+
+  override get answersWithin(): number {
+    return this.#timeout
   }
 
   protected override makeDecider(layers: readonly Layer[]): RedisDecider {

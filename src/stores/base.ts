@@ -4,11 +4,14 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Layer } from '../algorithms/driver.ts'
+import { checkOptions } from '../arguments.ts'
 import { storeClock } from '../clock.ts'
-import { MismatchedDataError } from '../errors.ts'
+import { type Duration, timerMilliseconds } from '../duration.ts'
+import { MismatchedDataError, StoreTimeoutError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Asked, Decider } from './decider.ts'
+import { RecordAccess } from './record-access.ts'
 import { decideAllBySwapping, SwappingDecider } from './swapping.ts'
 
 export type Awaitable<T> = T | Promise<T>
@@ -16,10 +19,28 @@ export type Awaitable<T> = T | Promise<T>
 /** Deciders kept ready; one more costs only time. */
 const KEPT_DECIDERS = 1000
 
+/** Of a store of one's own: `super({ timeout: '500ms' })`. */
+export interface BaseStoreOptions {
+  /**
+   * Until a question of a limiter is given up with a `StoreTimeoutError`, and until a call that has not answered no longer keeps
+   * later ones on its record waiting: above 0, at most 2^31 - 1 ms. Default 1000 ms.
+   */
+  readonly timeout?: Duration | undefined
+}
+
 /** What every store is. One of your own extends this and writes `get` and `set`; every limiter then works on it. */
 export abstract class BaseStore {
   readonly #deciders = new LRUCache<string, Decider>({ max: KEPT_DECIDERS })
   readonly #clock = storeClock()
+  readonly #timeout: number
+  #madeAccess: RecordAccess | undefined
+
+  /** @throws TypeError or RangeError for a `timeout` that is none. */
+  constructor(options: BaseStoreOptions = {}) {
+    checkOptions(`options of ${new.target.name}`, options)
+    const { timeout = 1000 } = options
+    this.#timeout = timerMilliseconds('timeout', timeout)
+  }
 
   /** The record under `key`; `undefined` when there is none, or it has been forgotten. */
   abstract get(key: string): Awaitable<LimitData | undefined>
@@ -33,8 +54,11 @@ export abstract class BaseStore {
    * @throws MismatchedDataError when `old` is stale.
    */
   async compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
+    const since = performance.now()
     const actual = await this.get(key)
     if (actual === undefined ? old !== undefined : !actual.equals(old)) throw new MismatchedDataError(old, actual)
+    // Nobody waits for it any more, and what was read may have been replaced since.
+    if (performance.now() - since >= this.#timeout) throw new StoreTimeoutError(this.#timeout, false)
     return await this.set(key, data, ttl)
   }
 
@@ -51,10 +75,10 @@ export abstract class BaseStore {
     return this.#clock()
   }
 
-  /** Whether the store can be reached. Never rejects. */
+  /** Whether the store can be reached: answers within the timeout, and never rejects. */
   async ping(): Promise<boolean> {
     try {
-      await this.get('ping')
+      await this.#access.ask((question) => this.#access.get(question, 'ping'))
       return true
     } catch {
       return false
@@ -85,14 +109,28 @@ export abstract class BaseStore {
 
   /** @internal */
   protected makeDecider(layers: readonly Layer[]): Decider {
-    return new SwappingDecider(this, layers)
+    return new SwappingDecider(this.#access, layers)
   }
 
   /**
    * Several subjects, all or nothing; their deciders are this store's.
    * @internal
    */
-  decideAll(asked: readonly Asked[], _signal?: AbortSignal): Promise<RateLimitResult> {
-    return decideAllBySwapping(this, asked)
+  decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
+    return decideAllBySwapping(this.#access, asked, signal)
+  }
+
+  /**
+   * ms within which every decision has ended, well or not.
+   * @internal
+   */
+  get answersWithin(): number {
+    return this.#timeout
+  }
+
+  /** Made for those that need it: stores which decide by themselves do not. */
+  get #access(): RecordAccess {
+    this.#madeAccess ??= new RecordAccess(this, this.#timeout)
+    return this.#madeAccess
   }
 }

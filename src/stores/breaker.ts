@@ -6,9 +6,16 @@
  * which then waits, go by wall time, which may jump, and wrap every call in a policy.
  */
 import { AsyncResource } from 'node:async_hooks'
-import { InvalidStoreUrlError, StoreError, StoreUnavailableError, UnsupportedServerError } from '../errors.ts'
+import {
+  InvalidStoreUrlError,
+  StoreError,
+  StoreTimeoutError,
+  StoreUnavailableError,
+  UnsupportedServerError,
+} from '../errors.ts'
 import type { FailoverChange, FailoverState } from '../events.ts'
 import type { Awaitable } from './base.ts'
+import type { Patience } from './patience.ts'
 
 export interface BreakerOptions {
   /** Failures in a row after which the primary is left alone. */
@@ -20,6 +27,8 @@ export interface BreakerOptions {
   /** Has the primary decide; `key` is that of a question it has failed to answer, where one is known. */
   readonly probe: (key: string | undefined) => Promise<unknown>
   readonly onChange: (change: FailoverChange) => void
+  /** How long the primary is waited for; missing where it keeps a timeout of its own that is no longer. */
+  readonly patience?: Patience | undefined
 }
 
 export class Breaker {
@@ -75,7 +84,7 @@ export class Breaker {
     if (this.#state === 'closed') {
       const openings = this.#openings
       try {
-        const answer = await primary()
+        const answer = await this.#ask(primary)
         this.#failures = 0
         this.#proven = true
         return answer
@@ -99,6 +108,11 @@ export class Breaker {
   end(): void {
     this.#ended = true
     clearTimeout(this.#timer)
+  }
+
+  #ask<T>(primary: () => Awaitable<T>): Awaitable<T> {
+    const { patience } = this.#options
+    return patience === undefined ? primary() : patience.within(primary, () => unanswered(patience))
   }
 
   #fail(cause: unknown, key: string | undefined): void {
@@ -126,7 +140,7 @@ export class Breaker {
   async #probe(): Promise<void> {
     this.#enter({ state: 'half-open' })
     try {
-      await this.#options.probe(this.#failedKey)
+      await this.#ask(() => this.#options.probe(this.#failedKey))
     } catch (error) {
       // A wrong configuration is for the callers to see; whatever else it says, the primary has not decided.
       if (!isMisconfigured(error)) {
@@ -145,6 +159,11 @@ export class Breaker {
     this.#state = change.state
     this.#options.onChange(change)
   }
+}
+
+/** Whether the primary was sent anything is not known, so it may have counted. */
+export function unanswered({ timeout }: Patience): StoreTimeoutError {
+  return new StoreTimeoutError(timeout, true, new Error('the primary of a FailoverStore has not answered'))
 }
 
 /** A wrong configuration is no outage: a fallback would hide the mistake, and waiting does not mend it. */

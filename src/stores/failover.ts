@@ -7,10 +7,11 @@ import { type FailoverChange, type FailoverState, failovers } from '../events.ts
 import type { LimitData } from '../limit-data.ts'
 import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
-import { BaseStore } from './base.ts'
-import { Breaker, type BreakerOptions } from './breaker.ts'
+import { type Awaitable, BaseStore } from './base.ts'
+import { Breaker, type BreakerOptions, unanswered } from './breaker.ts'
 import type { Asked } from './decider.ts'
 import { degraded, FailoverDecider } from './failover-decider.ts'
+import { Patience } from './patience.ts'
 import { AllowStore, DenyStore } from './unconditional.ts'
 
 /** ms between probes at most, where nothing else is said. */
@@ -32,6 +33,11 @@ export interface FailoverStoreOptions {
   readonly fallback: BaseStore | 'allow' | 'deny'
   /** How many processes may fall back at the same time: each decides by `quota.share(instances)`, so that together they stay within the quota. Default 1. */
   readonly instances?: number | undefined
+  /**
+   * Until a primary that has not answered is given up, and the fallback answers: above 0, at most 2^31 - 1 ms. Default: the
+   * primary's own `timeout`, which is 1000 ms where nothing else is said.
+   */
+  readonly timeout?: Duration | undefined
   readonly breaker?:
     | {
         /** Failures of the primary in a row after which it is no longer asked: a positive integer. Default 5. */
@@ -55,6 +61,7 @@ export class FailoverStore extends BaseStore {
   readonly #primary: BaseStore
   readonly #fallback: BaseStore
   readonly #instances: number
+  readonly #patience: Patience
   readonly #breaker: Breaker
 
   /** @throws TypeError or RangeError for wrong options. */
@@ -68,11 +75,15 @@ export class FailoverStore extends BaseStore {
     const { failures = 5 } = breaker
     checkInteger('failures', failures, 1)
     if (onChange !== undefined) checkFunction('onChange', onChange)
+    const timeout =
+      options.timeout === undefined ? primary.answersWithin : timerMilliseconds('timeout', options.timeout)
     this.#primary = primary
+    this.#patience = new Patience(timeout)
     this.#instances = instances
     this.#breaker = new Breaker({
       failures,
       ...cooldownsOf(breaker),
+      patience: timeout < primary.answersWithin ? this.#patience : undefined,
       probe: (key = PROBE_KEY) => primary.decider([PROBE]).check(key, 1),
       onChange: (change) => {
         if (failovers.hasSubscribers) failovers.publish({ store: this, ...change })
@@ -103,7 +114,7 @@ export class FailoverStore extends BaseStore {
   /** Forgets the record on both. */
   override delete(key: string): Promise<void> {
     return this.#breaker.onBoth(
-      () => this.#primary.delete(key),
+      () => this.#fromPrimary((primary) => primary.delete(key)),
       () => this.#fallback.delete(key),
       undefined,
       key,
@@ -116,7 +127,15 @@ export class FailoverStore extends BaseStore {
 
   /** Whether anyone answers: the primary, or else the fallback. */
   override async ping(): Promise<boolean> {
-    return (this.state === 'closed' && (await this.#primary.ping())) || this.#fallback.ping()
+    return (this.state === 'closed' && (await this.#primaryAnswersPing())) || this.#fallback.ping()
+  }
+
+  async #primaryAnswersPing(): Promise<boolean> {
+    try {
+      return await this.#fromPrimary((primary) => primary.ping())
+    } catch {
+      return false
+    }
   }
 
   /** Forgets everything on both. Rejects when either cannot. */
@@ -155,12 +174,25 @@ export class FailoverStore extends BaseStore {
     )
   }
 
-  #answer<T>(ask: (store: BaseStore) => T | Promise<T>, key?: string): Promise<T> {
+  /** A fallback is asked once the primary has been given up. */
+  override get answersWithin(): number {
+    return this.#patience.timeout + this.#fallback.answersWithin
+  }
+
+  #answer<T>(ask: (store: BaseStore) => Awaitable<T>, key?: string): Promise<T> {
     return this.#breaker.answer(
-      () => ask(this.#primary),
+      () => this.#fromPrimary(ask),
       () => ask(this.#fallback),
       undefined,
       key,
+    )
+  }
+
+  /** A store of one's own is asked for records past all that gives it a timeout. */
+  #fromPrimary<T>(ask: (primary: BaseStore) => Awaitable<T>): Promise<T> {
+    return this.#patience.within(
+      () => ask(this.#primary),
+      () => unanswered(this.#patience),
     )
   }
 
@@ -176,7 +208,7 @@ export class FailoverStore extends BaseStore {
 function cooldownsOf(
   breaker: NonNullable<FailoverStoreOptions['breaker']>,
 ): Pick<BreakerOptions, 'cooldown' | 'maxCooldown'> {
-  const cooldown = timerMilliseconds('cooldown', breaker.cooldown ?? 1000)
+  const cooldown = timerMilliseconds('cooldown', breaker.cooldown === undefined ? 1000 : breaker.cooldown)
   if (breaker.maxCooldown === undefined) return { cooldown, maxCooldown: Math.max(cooldown, MAXIMUM_COOLDOWN) }
   const maxCooldown = timerMilliseconds('maxCooldown', breaker.maxCooldown)
   if (maxCooldown < cooldown) {

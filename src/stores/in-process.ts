@@ -47,6 +47,11 @@ export abstract class InProcessStore extends BaseStore {
     return this.#clock()
   }
 
+  /** At once. */
+  override get answersWithin(): number {
+    return 0
+  }
+
   /** @internal */
   protected override makeDecider(layers: readonly Layer[]): SyncDecider {
     const slots = layers.map(({ algorithm, quota }) => this.slot(`${algorithm.id}:${quota.stateName}`))

@@ -36,6 +36,11 @@ abstract class UnconditionalStore extends BaseStore {
 
   override async reset(): Promise<void> {}
 
+  /** At once. */
+  override get answersWithin(): number {
+    return 0
+  }
+
   #decide(layers: readonly Layer[], quantity: number): RateLimitResult {
     const answer = this.answer(quantity)
     return combineLayers(layers.map(({ quota }) => answer(quota)))

@@ -1,6 +1,6 @@
 /** A store of one's own that many handles share: texts in a database that answers later, and swaps a text in one step. */
 import { setImmediate } from 'node:timers/promises'
-import { BaseStore, type Clock, LimitData, MismatchedDataError } from 'onrush'
+import { BaseStore, type Clock, type Duration, LimitData, MismatchedDataError } from 'onrush'
 
 /** What a server would be. */
 export class TextDatabase {
@@ -50,8 +50,9 @@ export class TextStore extends BaseStore {
   readonly database: TextDatabase
   readonly #clock: Clock | undefined
 
-  constructor(database: TextDatabase, clock?: Clock) {
-    super()
+  /** @param timeout by default so long that no test depends on how fast the machine is */
+  constructor(database: TextDatabase, clock?: Clock, timeout: Duration = '1 minute') {
+    super({ timeout })
     this.database = database
     this.#clock = clock
   }

@@ -131,6 +131,7 @@ describe('options', () => {
     ['a cooldown of too many days', { ...fit, breaker: { cooldown: '25 days' } }, RangeError],
     ['a cooldown in no known words', { ...fit, breaker: { cooldown: 'soon' } }, RangeError],
     ['a cooldown that is no time', { ...fit, breaker: { cooldown: {} } }, TypeError],
+    ['a cooldown of null', { ...fit, breaker: { cooldown: null } }, TypeError],
     ['a maxCooldown below the cooldown', { ...fit, breaker: { cooldown: '2s', maxCooldown: '1s' } }, RangeError],
     ['a breaker that is none', { ...fit, breaker: 5 }, TypeError],
     ['a listener that is none', { ...fit, onChange: 'log' }, TypeError],

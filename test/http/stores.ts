@@ -42,6 +42,10 @@ export class SlowStore extends BaseStore {
   #waiting: (() => void)[] = []
   #slow = true
 
+  constructor() {
+    super({ timeout: '10 minutes' })
+  }
+
   /** Checks that wait for an answer. */
   get waiting(): number {
     return this.#waiting.length

@@ -12,7 +12,8 @@ export class MapStore extends BaseStore {
   readonly #clock: (() => number) | undefined
 
   constructor({ clock }: MapStoreOptions = {}) {
-    super()
+    // So long that no test depends on how fast the machine is.
+    super({ timeout: '1 minute' })
     this.#clock = clock
   }
 

@@ -5,7 +5,8 @@ export class SwappingStore extends BaseStore {
   readonly #records: RedisStore
 
   constructor(records: RedisStore) {
-    super()
+    // Many processes compete for one record.
+    super({ timeout: '1 minute' })
     this.#records = records
   }
 
