@@ -182,10 +182,14 @@ end
 local function retryAfter(quantity, now, quota, log)
   local leaving = used(log) - (quota.limit - quantity)
   local before = log.before
-  local enough = firstWhere(log, log.live, log.entries - 1, function(_, sum)
-    return minus(sum, before) >= leaving
-  end)
-  local time = entry(log, enough)
+  -- Mostly the oldest entry, whose leaving makes room for one unit.
+  local time, oldest = entry(log, log.live)
+  if minus(oldest, before) < leaving then
+    local enough = firstWhere(log, log.live + 1, log.entries - 1, function(_, sum)
+      return minus(sum, before) >= leaving
+    end)
+    time = entry(log, enough)
+  end
   -- No entry of ours: it is not in the span, or no time.
   if not (time + quota.period > now and time <= log.newest and time % 1 == 0) then
     time = log.newest

@@ -41,7 +41,10 @@ export interface Algorithm<State = unknown> {
   resetAfter(state: State, now: number, quota: Quota): number
   /** µs until a quantity of at most `quota.limit` that is too much now will pass, rounded up. Also of one unit more than is available, which tells `nextAfter`. */
   retryAfter(state: State, quantity: number, now: number, quota: Quota): number
-  /** False for numbers that this algorithm never writes; such a state reads as a fresh key. Default: true for finite ones. */
+  /**
+   * False for numbers that this algorithm never writes, by any quota of the same name and period: one that is lowered must not take
+   * what another has written for nothing. Such a state reads as a fresh key. Default: true for finite ones.
+   */
   valid?(state: State, quota: Quota): boolean
   /** The record for a store of one's own. Default: a tuple goes into `history`. */
   toData?(state: State, now: number, quota: Quota): LimitData

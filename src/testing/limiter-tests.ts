@@ -65,6 +65,15 @@ export function limiterTests(it: Declare, isShared: boolean): void {
       assert.equal((await throttle.peek(key)).remaining, 5)
     })
 
+    it(`${name} finds what is used when a quota is lowered far under its name`, async ({ store }) => {
+      const [key, high, low] = [freshKey(), lasting(10_000, 'plan'), lasting(5, 'plan')]
+      const throttle = throttleOn(store, high)
+      await throttle.check(key, 10_000)
+      assert.equal((await throttle.check(key, 1, { rate: low })).limited, true)
+      assert.equal((await throttle.refund(key, 1, { rate: low })).remaining, 0)
+      assert.equal((await throttle.peek(key)).remaining, 1)
+    })
+
     it(`${name} spends in all layers or in none`, async ({ store }) => {
       const [key, rates] = [freshKey(), [lasting(4, 'few'), lasting(10, 'many')]]
       const throttle = throttleOn(store, ...rates)

@@ -152,10 +152,11 @@ test.each(LIMITERS)('$name decides in shadow just as it would without', async ({
     const quantity = step % 4
     const would = await shadow?.check('ada', quantity)
     const did = await enforced?.check('ada', quantity)
-    expect([would?.wouldLimit, would?.remaining, would?.resetAfter]).toEqual([
+    expect([would?.wouldLimit, would?.remaining, would?.resetAfter, would?.nextAfter]).toEqual([
       did?.limited,
       did?.remaining,
       did?.resetAfter,
+      did?.nextAfter,
     ])
   }
 })

@@ -30,10 +30,11 @@ describe('a fallback store', () => {
   test('marks its layers as degraded too', async () => {
     const throttle = throttleOn(failover(), [Quota.perSecond(5), HOURLY])
     const result = await throttle.check('ada')
-    expect(result.layers.map(({ degraded, remaining }) => [degraded, remaining])).toEqual([
-      [true, 4],
-      [true, 9],
+    expect(result.layers.map(({ degraded, remaining, nextAfter }) => [degraded, remaining, nextAfter])).toEqual([
+      [true, 4, 200],
+      [true, 9, 360_000],
     ])
+    expect(result.nextAfter).toBe(200)
   })
 
   test.each([

@@ -62,10 +62,11 @@ describe("'deny'", () => {
     const results: RateLimitResult[] = []
     for (let count = 0; count < 4; count++) results.push(await throttle.check('ada'))
     expect(results.map(told)).toEqual(results.map(() => ({ limited: true, limit: 10, remaining: 0, degraded: true })))
-    for (const { retryAfter, resetAfter } of results) {
+    for (const { retryAfter, resetAfter, nextAfter } of results) {
       expect(retryAfter).toBeGreaterThan(0)
       expect(retryAfter).toBeLessThanOrEqual(60_000)
       expect(resetAfter).toBe(retryAfter)
+      expect(nextAfter).toBe(retryAfter)
     }
     expect(results[3]?.retryAfter).toBeLessThan(60_000)
   })
