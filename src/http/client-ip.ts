@@ -2,6 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { checkInteger, checkOptions, named } from '../arguments.ts'
+import { clientBehind } from './embedded-ipv4.ts'
 
 /** What is known of where a request came from. */
 export interface RequestOrigin {
@@ -20,7 +21,8 @@ export interface NodeRequestOrigin {
 export interface ClientIpOptions {
   /**
    * Whose word on the address before them is taken: the number of proxies of one's own that every request passes, or
-   * their addresses and CIDR blocks. Default 0: `X-Forwarded-For` is not read.
+   * their addresses and CIDR blocks; a block of IPv4 may be written as IPv6 (`::ffff:10.0.0.0/104`). Default 0:
+   * `X-Forwarded-For` is not read.
    */
   readonly trustedProxies?: number | readonly string[] | undefined
   /** How many leading bits of an IPv6 address make the client, from 1 to 128. Default 56: providers give whole blocks to one customer. */
@@ -30,7 +32,9 @@ export interface ClientIpOptions {
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
 /**
- * An IPv4 address, or the IPv6 block that the client belongs to, such as `2001:db8:0:ab00::/56`. IPv4 written as IPv6 is IPv4.
+ * An IPv4 address, or the IPv6 block that the client belongs to, such as `2001:db8:0:ab00::/56`. IPv4 written as IPv6 is IPv4,
+ * and so is an IPv6 address that stands for an IPv4 client: translated by NAT64 (`64:ff9b::/96`), of 6to4 (`2002::/16`) or of
+ * Teredo (`2001::/32`). An address of a translator of one's own (`64:ff9b:1::/48`) is a client by itself.
  * @throws TypeError when the address is not known (a closed connection, a Unix socket without a trusted proxy's word),
  * or for options of a wrong type; RangeError for options of a wrong value.
  */
@@ -71,11 +75,25 @@ function trust(proxies: number | readonly string[]): Trust {
 
 function block(proxy: unknown): [Address, number] {
   if (typeof proxy !== 'string') throw new TypeError(wrongProxy(proxy))
-  if (ipaddr.IPv4.isValidCIDRFourPartDecimal(proxy) || ipaddr.IPv6.isValidCIDR(proxy)) return ipaddr.parseCIDR(proxy)
+  if (ipaddr.IPv4.isValidCIDRFourPartDecimal(proxy)) return ipaddr.IPv4.parseCIDR(proxy)
+  if (ipaddr.IPv6.isValidCIDR(proxy)) return ipv6Block(proxy)
   const address = parse(proxy)
   if (address === undefined) throw new RangeError(wrongProxy(proxy))
   return [address, address.kind() === 'ipv4' ? 32 : 128]
 }
+
+/** Addresses are matched as what they are, so a block of IPv4 written as IPv6 must be one of IPv4 too. */
+function ipv6Block(proxy: string): [Address, number] {
+  const [address, prefix] = ipaddr.IPv6.parseCIDR(asRead(proxy))
+  if (!address.isIPv4MappedAddress()) return [address, prefix]
+  if (prefix >= MAPPED_PREFIX) return [address.toIPv4Address(), prefix - MAPPED_PREFIX]
+  throw new RangeError(
+    `trustedProxies: a block of IPv4 written as IPv6 has a prefix of ${MAPPED_PREFIX} to 128, got ${named(proxy)}`,
+  )
+}
+
+/** The bits before an IPv4 address that is written as IPv6: `::ffff:0:0/96`. */
+const MAPPED_PREFIX = 96
 
 function wrongProxy(proxy: unknown): string {
   return `trustedProxies must be a number of proxies, or addresses and CIDR blocks, got ${named(proxy)}`
@@ -97,14 +115,21 @@ function parse(address: string | null | undefined): Address | undefined {
   const bare = inBrackets ?? beforePort ?? trimmed
   if (isIPv4(bare)) return ipaddr.IPv4.parse(bare)
   if (!isIPv6(bare)) return undefined
-  const ipv6 = ipaddr.IPv6.parse(bare)
+  const ipv6 = ipaddr.IPv6.parse(asRead(bare))
   return ipv6.isIPv4MappedAddress() ? ipv6.toIPv4Address() : ipv6
+}
+
+/** ipaddr.js reads `::10.0.0.1` as `::ffff:10.0.0.1`, which is another address. */
+function asRead(ipv6: string): string {
+  return ipv6.replace(/^::(?=\d+\.)/, '::0:')
 }
 
 function text(address: Address, prefix: number): string {
   if (!(address instanceof ipaddr.IPv6)) return address.toString()
+  const client = clientBehind(address)
+  if (client instanceof ipaddr.IPv4) return client.toString()
   const plain = new ipaddr.IPv6(address.parts).toRFC5952String()
-  return prefix === 128
+  return prefix === 128 || client !== undefined
     ? plain
     : `${ipaddr.IPv6.networkAddressFromCIDR(`${plain}/${prefix}`).toRFC5952String()}/${prefix}`
 }

@@ -15,6 +15,35 @@ describe('the address of the connection', () => {
     expect(clientIp({ remoteAddress })).toBe(client)
   })
 
+  test.each([
+    ['NAT64', '64:ff9b::192.0.2.1', '64:ff9b::c000:201', '64:ff9b::192.0.2.2'],
+    ['an older translation', '::ffff:0:192.0.2.1', '::ffff:0:c000:201', '::ffff:0:192.0.2.2'],
+    ['6to4', '2002:c000:201::1', '2002:c000:201:ffff::2', '2002:c000:202::1'],
+    [
+      'Teredo',
+      '2001:0:4136:e378:8000:63bf:3fff:fdfe',
+      '2001:0:1:2:0:0:3fff:fdfe',
+      '2001:0:4136:e378:8000:63bf:3fff:fdfd',
+    ],
+    ['the IPv4-compatible form', '::192.0.2.1', '::c000:201', '::192.0.2.2'],
+  ])('by %s is its IPv4 client, whatever its leading bits', (_name, one, same, other) => {
+    expect(clientIp({ remoteAddress: one })).toBe('192.0.2.1')
+    expect(clientIp({ remoteAddress: same }, { ipv6Prefix: 128 })).toBe('192.0.2.1')
+    expect(clientIp({ remoteAddress: other })).toBe('192.0.2.2')
+  })
+
+  test("by a translator of one's own is a client by itself", () => {
+    expect(clientIp({ remoteAddress: '64:ff9b:1::192.0.2.1' })).toBe('64:ff9b:1::c000:201')
+    expect(clientIp({ remoteAddress: '64:ff9b:1::192.0.2.2' })).toBe('64:ff9b:1::c000:202')
+  })
+
+  test('of IPv6 that only looks like such a one stays a block', () => {
+    expect(clientIp({ remoteAddress: '::1' })).toBe('::/56')
+    expect(clientIp({ remoteAddress: '64:ff9b:2::192.0.2.1' })).toBe('64:ff9b:2::/56')
+    expect(clientIp({ remoteAddress: '2001:1::1' })).toBe('2001:1::/56')
+    expect(clientIp({ remoteAddress: '2003:c000:201::1' })).toBe('2003:c000:201::/56')
+  })
+
   test('an IPv6 client is as large a block as one says', () => {
     const remoteAddress = '2001:db8:1:2345::1'
     expect(clientIp({ remoteAddress }, { ipv6Prefix: 64 })).toBe('2001:db8:1:2345::/64')
@@ -93,6 +122,30 @@ describe('a list of trusted proxies', () => {
     expect(clientIp({ remoteAddress, forwardedFor }, { trustedProxies })).toBe(client)
   })
 
+  test.each(['::ffff:10.0.0.0/104', '::FFFF:0a00:0/104', '::ffff:10.0.0.1', '::ffff:10.0.0.1/128', '::ffff:0:0/96'])(
+    'holds IPv4 that is written as IPv6: %s',
+    (proxy) => {
+      for (const remoteAddress of ['10.0.0.1', '::ffff:10.0.0.1']) {
+        expect(clientIp({ remoteAddress, forwardedFor: '2001:db8::1' }, { trustedProxies: [proxy] })).toBe(
+          '2001:db8::/56',
+        )
+      }
+      if (proxy.endsWith('/96')) return
+      const elsewhere = { remoteAddress: '11.0.0.1', forwardedFor: '2001:db8::1' }
+      expect(clientIp(elsewhere, { trustedProxies: [proxy] })).toBe('11.0.0.1')
+    },
+  )
+
+  test.each(['64:ff9b::10.0.0.1', '2002:a00:1::1', '::10.0.0.1'])(
+    'does not hold %s for its IPv4 address: it may be made up',
+    (remoteAddress) => {
+      expect(clientIp({ remoteAddress, forwardedFor: '192.0.2.1' }, { trustedProxies })).toBe('10.0.0.1')
+      expect(clientIp({ remoteAddress, forwardedFor: '192.0.2.1' }, { trustedProxies: [remoteAddress] })).toBe(
+        '192.0.2.1',
+      )
+    },
+  )
+
   test('a port behind an address is passed over', () => {
     const options = { trustedProxies: 1 }
     expect(clientIp({ remoteAddress: '10.0.0.1', forwardedFor: '192.0.2.1:4711' }, options)).toBe('192.0.2.1')
@@ -106,6 +159,7 @@ test.each([
   [{ trustedProxies: 1.5 }, RangeError],
   [{ trustedProxies: ['10.0.0.0/33'] }, RangeError],
   [{ trustedProxies: ['loopback'] }, RangeError],
+  [{ trustedProxies: ['::ffff:10.0.0.0/95'] }, RangeError],
   [{ ipv6Prefix: 0 }, RangeError],
   [{ ipv6Prefix: 129 }, RangeError],
 ])('wrong options are refused: %o', (options, error) => {
