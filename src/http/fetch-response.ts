@@ -8,21 +8,24 @@ export function tooManyRequests(result: RateLimitResult): Response {
   return new Response(JSON.stringify(problemDetails(result)), { status: 429, headers })
 }
 
+/** The status of a request that the runtime has taken over: its handler answers nothing. */
+const SWITCHING_PROTOCOLS = 101
+
 /**
  * Handles a request whose response may not count, and tells the decision how that ended. The count is put right before
  * the response leaves: some runtimes stop what is still under way then.
  */
-export async function handleReserved(
+export async function handleReserved<Answer extends Response | undefined>(
   decision: Decision,
   signal: AbortSignal,
-  handle: () => Promise<Response>,
-): Promise<Response> {
+  handle: () => Promise<Answer>,
+): Promise<Answer> {
   const leave = () => void decision.left()
   if (signal.aborted) leave()
   signal.addEventListener('abort', leave)
   try {
     const response = await handle()
-    await decision.ended(response.status)
+    await decision.ended(response?.status ?? SWITCHING_PROTOCOLS)
     return response
   } catch (error) {
     // What a server makes of it.

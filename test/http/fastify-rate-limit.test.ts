@@ -71,6 +71,15 @@ describe.each(stillStores())('on %s', (_name, makeStore) => {
     expect(paid.headers.get('x-ratelimit-remaining')).toBe('1')
   })
 
+  test('a maximum and a window that functions answer as texts of numbers mean those numbers', async () => {
+    // @ts-expect-error: as untyped configuration has them.
+    const settings: { max: () => number; timeWindow: () => number } = { max: () => '2', timeWindow: () => '3600000' }
+    await register({ ...settings, store: onrushStore({ limiter: new PeriodicLimiter({ store }) }) })
+    app.get('/', async () => 'handled')
+    await listen()
+    expect(await statusesOf('/', '/', '/')).toEqual([200, 200, 429])
+  })
+
   test('a route of its own options counts by itself, and routes of one group together', async () => {
     await register({ max: 1, store: onrushStore({ limiter: new PeriodicLimiter({ store }) }) })
     const own = { config: { rateLimit: { max: 1 } } }

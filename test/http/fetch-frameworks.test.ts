@@ -98,6 +98,27 @@ describe('fetch', () => {
     expect((await handler(new Request('http://127.0.0.1/'))).type).toBe('error')
   })
 
+  test('a handler may answer nothing, as when the runtime has taken the request over for a websocket', async () => {
+    const upgrading = { upgrade: (_request: Request) => true }
+    const limited = fetchRateLimit({ throttle, key: (_request: Request, _server: typeof upgrading) => 'ann' })
+    const handler = limited((request, server) => (server.upgrade(request) ? undefined : new Response('no websocket')))
+    await expect(handler(new Request('http://127.0.0.1/'), upgrading)).resolves.toBeUndefined()
+    expect((await handler(new Request('http://127.0.0.1/'), upgrading))?.status).toBe(429)
+  })
+
+  test('a request that the runtime has taken over has switched protocols, which is no failure', async () => {
+    const statuses: number[] = []
+    const counted = (status: number) => {
+      statuses.push(status)
+      return status >= 400
+    }
+    const handler = fetchRateLimit({ throttle, key, counted })(() => undefined)
+    for (let time = 0; time < 3; time++)
+      await expect(handler(new Request('http://127.0.0.1/'))).resolves.toBeUndefined()
+    expect(statuses).toEqual([101, 101, 101])
+    expect(throttle.peekSync('ann').remaining).toBe(1)
+  })
+
   test('a handler that rejects has failed', async () => {
     const handler = fetchRateLimit({ throttle, key, counted: 'failed' })(async () => {
       throw new Error('crashed')

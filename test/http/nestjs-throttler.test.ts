@@ -140,6 +140,18 @@ test('a block that is longer than the window begins with the first refusal and l
   expect(await hit()).toMatchObject({ isBlocked: false, totalHits: 1 })
 })
 
+test('a limit and times that are texts of numbers mean those numbers', async () => {
+  store = new DictionaryStore({ clock: () => 1_800_000_000_000_000 })
+  const storage = new OnrushThrottlerStorage({ limiter: new PeriodicLimiter({ store }) })
+  const [ttl, limit, blockDuration]: string[] = ['60000', '2', '9000']
+  // @ts-expect-error: as untyped configuration has them.
+  const hit = () => storage.increment('ann', ttl, limit, blockDuration, 'default')
+  expect(await hit()).toMatchObject({ isBlocked: false, totalHits: 1, timeToExpire: 60 })
+  expect(await hit()).toMatchObject({ isBlocked: false, totalHits: 2 })
+  // The block is shorter than the window, so the window holds.
+  expect(await hit()).toEqual({ isBlocked: true, totalHits: 3, timeToExpire: 60, timeToBlockExpire: 60 })
+})
+
 test('a store that fails lets nothing pass', async () => {
   store = new BrokenStore()
   const url = await serve(
