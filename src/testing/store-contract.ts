@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { Awaitable, BaseStore } from '../stores/base.ts'
 import { limiterTests } from './limiter-tests.ts'
 import { recordTests } from './record-tests.ts'
+import { type StoppableStore, silenceTests } from './silence-tests.ts'
 import { swapTests } from './swap-tests.ts'
 import { timeTests } from './time-tests.ts'
 
@@ -27,6 +28,11 @@ export interface StoreContractOptions<Store extends BaseStore = BaseStore> {
   readonly sharedStore?: ((store: Store) => Awaitable<BaseStore>) | undefined
   /** As `store`, with a clock that the store goes by, in µs since the epoch; for stores that can be given one. */
   readonly storeWithClock?: ((clock: Clock) => Awaitable<BaseStore>) | undefined
+  /**
+   * Makes a store whose server the test can stop, so that nothing is answered; called once for each test that does. Give the store
+   * a short `timeout`, since it is waited for.
+   */
+  readonly stoppableStore?: (() => Awaitable<StoppableStore>) | undefined
   /** Called with each store when its test is over. Default: its `close`. */
   readonly close?: ((store: BaseStore) => Awaitable<void>) | undefined
 }
@@ -50,12 +56,13 @@ export type Declare = (name: string, test: (scene: Scene) => Promise<void>) => v
 export function storeContract<Store extends BaseStore>(runner: TestRunner, options: StoreContractOptions<Store>): void {
   checkOptions('runner', runner)
   checkOptions('options of storeContract', options)
-  const { name, store: open, sharedStore, storeWithClock, close = (store) => store.close() } = options
+  const { name, store: open, sharedStore, storeWithClock, stoppableStore, close = (store) => store.close() } = options
   const { describe, it } = runner
   checkText('name', name)
   for (const [what, value] of Object.entries({ describe, it, store: open, close })) checkFunction(what, value)
   if (sharedStore !== undefined) checkFunction('sharedStore', sharedStore)
   if (storeWithClock !== undefined) checkFunction('storeWithClock', storeWithClock)
+  if (stoppableStore !== undefined) checkFunction('stoppableStore', stoppableStore)
 
   const declare: Declare = (title, test) => {
     // The default keeps the function's length at 0: some runners take a parameter for a callback.
@@ -77,6 +84,20 @@ export function storeContract<Store extends BaseStore>(runner: TestRunner, optio
     describe('records', () => recordTests(declare, sharedStore !== undefined))
     describe('compareAndSwap', () => swapTests(declare, sharedStore !== undefined))
     describe('limiters', () => limiterTests(declare, sharedStore !== undefined))
+    if (stoppableStore !== undefined) {
+      describe('a server that does not answer', () => {
+        silenceTests((title, test) => {
+          it(title, async (_context = undefined) => {
+            const stoppable = await stoppableStore()
+            try {
+              await test(stoppable)
+            } finally {
+              await close(stoppable.store)
+            }
+          })
+        })
+      })
+    }
     if (storeWithClock !== undefined) {
       describe('time', () => {
         timeTests((title, test) => {

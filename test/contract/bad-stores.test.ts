@@ -1,8 +1,9 @@
 /** A store with a fault fails the test that is named for it; a store without one fails none. */
 import type { BaseStore } from 'onrush'
-import { storeContract, type TestRunner } from 'onrush/testing'
+import { type StoppableStore, storeContract, type TestRunner } from 'onrush/testing'
 import { describe, expect, it } from 'vitest'
 import { CaseFoldingStore } from './bad-stores/case-folding.ts'
+import { FailOpenStore } from './bad-stores/fail-open.ts'
 import { FifteenDigitsStore } from './bad-stores/fifteen-digits.ts'
 import { LiveRecordStore } from './bad-stores/live-record.ts'
 import { TimelessStore } from './bad-stores/timeless.ts'
@@ -14,6 +15,7 @@ import { TextDatabase, TextStore } from './text-store.ts'
 interface Handles {
   readonly store: () => BaseStore
   readonly sharedStore?: () => BaseStore
+  readonly stoppableStore?: () => StoppableStore
 }
 
 /** Which of the contract's tests fail, of all or of those named; one after another, for some of them watch the clock. */
@@ -28,6 +30,13 @@ async function failuresOf(handles: Handles, names?: readonly string[]): Promise<
   return failed
 }
 
+/** On a database that can be stopped. */
+function stoppable(Store: typeof TextStore): StoppableStore {
+  const database = new TextDatabase()
+  const store = new Store(database, undefined, '100ms')
+  return { store, stop: () => database.stop(), resume: () => database.resume() }
+}
+
 /** Two handles on one database. */
 function sharing(Store: new (database: TextDatabase) => BaseStore): Handles {
   const database = new TextDatabase()
@@ -36,7 +45,8 @@ function sharing(Store: new (database: TextDatabase) => BaseStore): Handles {
 }
 
 it('a store without a fault fails no test', async () => {
-  expect(await failuresOf(sharing(TextStore))).toEqual([])
+  const handles = { ...sharing(TextStore), stoppableStore: () => stoppable(TextStore) }
+  expect(await failuresOf(handles)).toEqual([])
 })
 
 describe.each([
@@ -65,6 +75,12 @@ describe.each([
   })
 })
 
+it('FailOpenStore fails: a check that is not answered fails, and nobody is admitted; ping tells that nothing is answered', async () => {
+  const faults = ['a check that is not answered fails, and nobody is admitted', 'ping tells that nothing is answered']
+  const handles = { ...sharing(FailOpenStore), stoppableStore: () => stoppable(FailOpenStore) }
+  expect(await failuresOf(handles, faults)).toEqual(faults)
+})
+
 it('LiveRecordStore fails: a record that was handed out neither changes nor lets what is kept be changed', async () => {
   expect(await failuresOf({ store: () => new LiveRecordStore() })).toEqual([
     'a record that was handed out neither changes nor lets what is kept be changed',
@@ -77,7 +93,7 @@ it('options of a wrong type are refused', () => {
     [],
     [{}, options],
     [{ describe, it }],
-    ...['name', 'store', 'sharedStore', 'storeWithClock', 'close'].map((name) => [
+    ...['name', 'store', 'sharedStore', 'storeWithClock', 'stoppableStore', 'close'].map((name) => [
       { describe, it },
       { ...options, [name]: 7 },
     ]),

@@ -38,6 +38,14 @@ storeContract(
     name: 'a store that swaps in one step',
     store: () => new TextStore(new TextDatabase()),
     sharedStore: ({ database }) => new TextStore(database),
+    stoppableStore: () => {
+      const database = new TextDatabase()
+      return {
+        store: new TextStore(database, undefined, '500ms'),
+        stop: () => database.stop(),
+        resume: () => database.resume(),
+      }
+    },
     storeWithClock: (clock) => new TextStore(new TextDatabase(() => clock() / 1000), clock),
   },
 )

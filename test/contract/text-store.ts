@@ -4,6 +4,9 @@ import { BaseStore, type Clock, type Duration, LimitData, MismatchedDataError } 
 
 /** What a server would be. */
 export class TextDatabase {
+  /** Held while it does not answer. */
+  #silence: Promise<void> | undefined
+  #speak = (): void => {}
   readonly #rows = new Map<string, { readonly text: string; readonly expires: number }>()
   readonly #clock: () => number
 
@@ -12,13 +15,31 @@ export class TextDatabase {
     this.#clock = clock
   }
 
-  async read(key: string): Promise<string | undefined> {
+  /** Nothing is answered from now on. */
+  stop(): void {
+    this.#silence = new Promise((resolve) => {
+      this.#speak = resolve
+    })
+  }
+
+  /** Answers again, also what was asked meanwhile. */
+  resume(): void {
+    this.#silence = undefined
+    this.#speak()
+  }
+
+  async #arrival(): Promise<void> {
     await setImmediate()
+    await this.#silence
+  }
+
+  async read(key: string): Promise<string | undefined> {
+    await this.#arrival()
     return this.#current(key)
   }
 
   async write(key: string, text: string, ttl = Number.POSITIVE_INFINITY): Promise<void> {
-    await setImmediate()
+    await this.#arrival()
     this.#rows.set(key, { text, expires: this.#clock() + ttl })
   }
 
@@ -29,14 +50,14 @@ export class TextDatabase {
     text: string,
     ttl = Number.POSITIVE_INFINITY,
   ): Promise<string | undefined> {
-    await setImmediate()
+    await this.#arrival()
     const current = this.#current(key)
     if (current === old) this.#rows.set(key, { text, expires: this.#clock() + ttl })
     return current
   }
 
   async remove(key: string): Promise<void> {
-    await setImmediate()
+    await this.#arrival()
     this.#rows.delete(key)
   }
 

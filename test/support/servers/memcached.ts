@@ -8,6 +8,9 @@ import { makeDirectory, onFreePort, removeDirectory, ServerProcess } from './ser
 export interface MemcachedServer extends AsyncDisposable {
   readonly port: number
   stop(): Promise<void>
+  /** Answers nothing until it goes on. */
+  pause(): void
+  resume(): void
 }
 
 /** Starts a server on a free port; resolves when it answers. */
@@ -32,7 +35,8 @@ async function launch(binary: string, directory: string, port: number): Promise<
     await server.kill()
     removeDirectory(directory)
   }
-  return { port, stop, [Symbol.asyncDispose]: stop }
+  const [pause, resume] = [() => server.signal('SIGSTOP'), () => server.signal('SIGCONT')]
+  return { port, stop, pause, resume, [Symbol.asyncDispose]: stop }
 }
 
 async function statistics(port: number): Promise<string> {
