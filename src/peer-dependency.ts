@@ -25,8 +25,7 @@ function isOlder(found: string, oldest: string): boolean {
 
 function installedVersion(name: string): string | undefined {
   try {
-    // Not imported, because a browser has no such module.
-    const load = globalThis.process.getBuiltinModule('node:module').createRequire(import.meta.url)
+    const load = projectRequire()
     for (const directory of load.resolve.paths(name) ?? []) {
       const version = versionAt(load, `${directory}/${name}/package.json`)
       if (version !== undefined) return version
@@ -35,6 +34,15 @@ function installedVersion(name: string): string | undefined {
     // As if nothing were installed.
   }
   return undefined
+}
+
+/**
+ * `require` as it is for this file, or for the bundle that this file is in.
+ * @throws anything where there is no such function
+ */
+export function projectRequire(): NodeJS.Require {
+  // Not imported, because a browser has no such module.
+  return globalThis.process.getBuiltinModule('node:module').createRequire(import.meta.url)
 }
 
 /** By its path, because `exports` of a package may hide its package.json. */

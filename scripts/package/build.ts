@@ -89,11 +89,24 @@ async function adaptDeclarations(folder: string): Promise<void> {
     if (!name.endsWith('.d.ts')) continue
     const path = join(folder, name)
     const text = await readFile(path, 'utf8')
-    const adapted = text
+    const adapted = withoutPrivateNames(text)
       .replaceAll(/(from |import\()'(\.[^']+)\.ts'/g, "$1'$2.js'")
       .replaceAll(OPTIONAL_IMPORT, '// @ts-ignore: may not be installed\n$&')
     if (adapted !== text) await writeFile(path, adapted)
   }
+}
+
+/**
+ * The target of `tsc` before version 6 is ES5, where `#private` is an error even in a declaration. A private property named by its
+ * class makes a class just as distinct.
+ */
+function withoutPrivateNames(declarations: string): string {
+  let className = ''
+  const lines = declarations.split('\n').map((line) => {
+    className = /\bclass (\w+)/.exec(line)?.[1] ?? className
+    return line.replace(/^ +#private;$/, `    private readonly '#${className}';`)
+  })
+  return lines.join('\n')
 }
 
 async function write(path: string, text: string): Promise<void> {

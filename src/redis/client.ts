@@ -1,7 +1,7 @@
 /** Makes the ioredis client of a store that was given a URL: of one server, on a socket, of a cluster, behind sentinels. */
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { PeerDependencyError } from '../errors.ts'
-import { checkPeerDependency } from '../peer-dependency.ts'
+import { checkPeerDependency, projectRequire } from '../peer-dependency.ts'
 import { loadIoredis } from './ioredis-module.cjs'
 import type { Host, RedisUrl } from './url.ts'
 
@@ -36,12 +36,21 @@ function replacedServers(): (error: Error) => boolean {
 const NEEDS = 'RedisStore({ url }) makes a client of ioredis, and'
 
 /** @throws PeerDependencyError when ioredis is not installed, or too old */
-function ioredis(): NonNullable<ReturnType<typeof loadIoredis>> {
+function ioredis(): typeof import('ioredis') {
   checkPeerDependency(NEEDS, 'ioredis', '5.4')
-  const loaded = loadIoredis()
-  if (loaded !== undefined) return loaded
-  const message = `${NEEDS} needs ioredis 5.4 or later, which is not installed: npm install ioredis, or give { client } instead`
-  throw new PeerDependencyError('ioredis', undefined, message)
+  return loadIoredis() ?? loadBesideBundle()
+}
+
+/** An ESM bundle may leave ioredis out, and have no `require` to ask for it. */
+function loadBesideBundle(): typeof import('ioredis') {
+  try {
+    return projectRequire()('ioredis')
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND'
+    const reason = missing ? 'is not installed: npm install ioredis' : `cannot be loaded (${error})`
+    const message = `${NEEDS} needs ioredis 5.4 or later, which ${reason}, or give { client } instead`
+    throw new PeerDependencyError('ioredis', undefined, message)
+  }
 }
 
 /** @throws PeerDependencyError when ioredis is not installed, or too old */

@@ -5,8 +5,7 @@
 exports.loadIoredis = function loadIoredis() {
   try {
     return require('ioredis')
-  } catch (error) {
-    if (error.code === 'MODULE_NOT_FOUND') return undefined
-    throw error
+  } catch {
+    return undefined
   }
 }

@@ -1,0 +1,144 @@
+/** Bundlers: what they make of the package runs, holds no more than was used, and is as small as docs/installing.md says. */
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { build as esbuild } from 'esbuild'
+import { build as vite } from 'vite'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import webpack from 'webpack'
+import { ROOT } from '../../scripts/package/manifest.ts'
+import { BuiltPackage } from '../support/built-package.ts'
+import { Consumer } from './consumer.ts'
+
+const IN_PROCESS = `
+import { DictionaryStore, GcraLimiter, Quota, Throttle } from 'onrush'
+const throttle = new Throttle({ limiter: new GcraLimiter({ store: new DictionaryStore() }), rate: Quota.perMinute(2) })
+throttle.check('key').then(({ remaining }) => console.log(remaining))
+`
+const IN_REDIS = `
+import { RedisStore } from 'onrush'
+try {
+  const store = new RedisStore({ url: 'redis://127.0.0.1:1', options: { lazyConnect: true } })
+  store.close().then(() => console.log('made and closed'))
+} catch ({ code }) {
+  console.log(code)
+}
+`
+
+let built: BuiltPackage
+let consumer: Consumer
+
+beforeAll(async () => {
+  built = await BuiltPackage.create()
+  consumer = new Consumer(built)
+  consumer.write('package.json', '{}')
+  consumer.write('in-process.mjs', IN_PROCESS)
+  consumer.write('in-redis.mjs', IN_REDIS)
+})
+
+afterAll(() => {
+  consumer?.[Symbol.dispose]()
+  built?.[Symbol.dispose]()
+})
+
+/** Each returns the path of the bundle. */
+const BUNDLERS = {
+  async 'esbuild to CommonJS'(program: string, output: string): Promise<string> {
+    const outfile = join(output, 'bundle.cjs')
+    await esbuild({ entryPoints: [program], bundle: true, platform: 'node', minify: true, outfile, logLevel: 'error' })
+    return outfile
+  },
+  async 'esbuild to ESM'(program: string, output: string): Promise<string> {
+    const outfile = join(output, 'bundle.mjs')
+    const format = { format: 'esm', platform: 'node', logLevel: 'error' } as const
+    await esbuild({ entryPoints: [program], bundle: true, minify: true, outfile, ...format })
+    return outfile
+  },
+  async webpack(program: string, output: string): Promise<string> {
+    const filename = 'bundle.cjs'
+    const compiler = webpack({
+      entry: program,
+      target: 'node',
+      mode: 'production',
+      // The slowest step by far, and none of ours.
+      optimization: { minimize: false },
+      output: { path: output, filename },
+    })
+    if (compiler === null) throw new Error('webpack made no compiler')
+    await new Promise<void>((resolve, reject) => {
+      compiler.run((error, stats) => {
+        if (error !== null || stats?.hasErrors()) reject(error ?? new Error(stats?.toString('errors-only')))
+        else resolve()
+      })
+    })
+    return join(output, filename)
+  },
+  async Vite(program: string, output: string): Promise<string> {
+    const build = {
+      ssr: program,
+      outDir: output,
+      minify: true,
+      rolldownOptions: { output: { entryFileNames: '[name].mjs' } },
+    }
+    await vite({ configFile: false, root: consumer.directory, logLevel: 'error', ssr: { noExternal: true }, build })
+    return join(output, program.replace(/^.*\//, ''))
+  },
+}
+
+describe.each(Object.entries(BUNDLERS))('%s', (name, bundle) => {
+  test('bundles stores of the process, and leaves Redis out', async () => {
+    const path = await bundle(join(consumer.directory, 'in-process.mjs'), join(consumer.directory, 'out', name, '1'))
+    expect(await consumer.run(path)).toMatchObject({ code: 0, stdout: '1\n', stderr: '' })
+    expect(readFileSync(path, 'utf8')).not.toMatch(/EVALSHA|redis\.call/)
+  })
+
+  test('bundles a RedisStore where ioredis is not installed, and finds it where it is', async () => {
+    const path = await bundle(join(consumer.directory, 'in-redis.mjs'), join(consumer.directory, 'out', name, '2'))
+    expect(await consumer.run(path)).toMatchObject({ code: 0, stdout: 'ONRUSH_PEER_DEPENDENCY\n', stderr: '' })
+  })
+})
+
+test('esbuild, webpack and Vite put ioredis into the bundle where it is installed', async () => {
+  using other = new Consumer(built, ['ioredis'])
+  other.write('package.json', '{}')
+  other.write('in-redis.mjs', IN_REDIS)
+  for (const name of ['esbuild to CommonJS', 'webpack', 'Vite'] as const) {
+    const path = await BUNDLERS[name](join(other.directory, 'in-redis.mjs'), join(other.directory, 'out', name))
+    // Run where nothing is installed.
+    const alone = join(consumer.directory, `${name.replaceAll(' ', '-')}${path.slice(-4)}`)
+    copyFileSync(path, alone)
+    expect(await consumer.run(alone), name).toMatchObject({ stdout: 'made and closed\n' })
+  }
+})
+
+/** A row of the table of sizes: code, and the kB that its bundle has at most, as it is and compressed. */
+const ROW = /^\| `(?<code>import [^`]*)` \| (?<minified>\d+) kB \| (?<compressed>\d+) kB \|$/gm
+
+describe('the table of sizes in docs/installing.md', () => {
+  const rows = [...readFileSync(join(ROOT, 'docs/installing.md'), 'utf8').matchAll(ROW)].map(
+    ({ groups = {} }) => groups,
+  )
+
+  test('has rows', () => {
+    expect(rows.length).toBeGreaterThan(3)
+  })
+
+  test.each(rows)(
+    '$code: the bundle is no larger than that, and not much smaller',
+    async ({ code = '', minified, compressed }) => {
+      const names = /\{(.*)\}/.exec(code)?.[1] ?? 'everything'
+      const { outputFiles } = await esbuild({
+        stdin: { contents: `${code}\nconsole.log(${names})`, resolveDir: consumer.directory },
+        ...{ bundle: true, minify: true, write: false, platform: 'node', format: 'esm', external: ['ioredis'] },
+      })
+      const contents = outputFiles[0]?.contents ?? new Uint8Array()
+      for (const [bytes, most] of [
+        [contents.length, minified],
+        [gzipSync(contents).length, compressed],
+      ] as const) {
+        expect(bytes / 1000).toBeLessThanOrEqual(Number(most))
+        expect(bytes / 1000).toBeGreaterThan(Number(most) * 0.6)
+      }
+    },
+  )
+})
