@@ -13,12 +13,16 @@
 --                       ADJUST   spends `quantity` even where there is no room, or gives it back where it is below 0:
 --                                only to where it was spent (`detail`, a mark), or anywhere (`detail` -1)
 --                       CLEAR    forgets the keys
---                       ACQUIRE  spends as of the first instant at which there is room, if that is at most `amount` µs from now
+--                       ACQUIRE  takes a vacancy where `detail` of the last cell is 1; else spends as of the first instant at which
+--                                there is room; either if that is at most `amount` µs from now
 --                       GIVE_UP  takes an ACQUIRE back where nobody has spent since: where (`amount`, `quantity`) is what it
---                                left, rolled to the state's time, there (`amount`, `detail`) is what was before
+--                                left, rolled to the state's time, there (`amount`, `detail`) is what was before; else it
+--                                becomes a vacancy, which starts at `detail` of the last cell
+--                       The last cell of these two names the quantity that is asked, and the key of the vacancies
 -- Reply    one text of little-endian doubles: now; each small state as it was read (NaN: a fresh key); and for each log of each
 --          request, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass), and
---          nextAfter after: until one unit more than is available then
+--          nextAfter after: until one unit more than is available then;
+--          for each ACQUIRE the vacancy that it has taken, as it is kept (start -1: none); for each GIVE_UP its states after
 --
 -- All is decided before anything is written: an error leaves nothing half-done. Every key is written with its TTL.
 
@@ -172,13 +176,57 @@ local function waitFor(begin, last)
   return wait
 end
 
+--#include vacancies.lua
+
+local function acquire(begin, last, longest)
+  local quantity, set, mayTake = argument[last + 5], KEYS[argument[last + 6]], argument[last + 7] == 1
+  local wait = waitFor(begin, last)
+  local vacancy = mayTake and wait and quantity > 0 and takeVacancy(begin, last, set, quantity, wait, longest)
+  local place = #outright
+  for number = 1, 3 + (last - begin + 4) / 2 do
+    outright[place + number] = vacancy and vacancy[number] or -1
+  end
+  if vacancy or quantity == 0 or not wait or wait > longest then
+    return
+  end
+  for cell = begin, last, 4 do
+    local layer, key = argument[cell], argument[cell + 2]
+    first[key], second[key] = counted[layer].spendLater(quantity, wait, now, quotas[layer], first[key], second[key])
+    present[key] = true
+    changed[key] = SPENT
+  end
+end
+
+local function giveUp(begin, last, time)
+  local turn = { argument[last + 7], time }
+  for cell = begin, last, 4 do
+    turn[#turn + 1] = argument[cell + 1]
+    turn[#turn + 1] = argument[cell + 3]
+  end
+  turn[#turn + 1] = argument[last + 5]
+  addVacancy(turn, begin, last, KEYS[argument[last + 6]])
+  for cell = begin, last, 4 do
+    local key = argument[cell + 2]
+    outright[#outright + 1] = first[key]
+    outright[#outright + 1] = second[key]
+  end
+end
+
 local function act(kind, begin, last, amount)
+  if kind == ACQUIRE or kind == GIVE_UP then
+    -- The last cell is no state.
+    last = last - 4
+  end
   for cell = begin, last, 4 do
     if not owner[argument[cell + 2]] then
       load(argument[cell + 2], argument[cell])
     end
   end
-  local wait = kind == ACQUIRE and waitFor(begin, last)
+  if kind == ACQUIRE then
+    return acquire(begin, last, amount)
+  elseif kind == GIVE_UP then
+    return giveUp(begin, last, amount)
+  end
   for cell = begin, last, 4 do
     local layer, quantity, key, detail = argument[cell], argument[cell + 1], argument[cell + 2], argument[cell + 3]
     local algorithm, quota = counted[layer], quotas[layer]
@@ -188,18 +236,6 @@ local function act(kind, begin, last, amount)
       first[key], second[key], third[key], fourth[key] = algorithm.open(now, quota)
       present[key] = false
       changed[key] = GIVEN_BACK
-    elseif kind == ACQUIRE and quantity > 0 and wait and wait <= amount then
-      first[key], second[key] = algorithm.spendLater(quantity, wait, now, quota, first[key], second[key])
-      present[key] = true
-      changed[key] = SPENT
-    elseif kind == GIVE_UP and present[key] then
-      -- Not rolled to now: where the clock has gone back, the state is still as of later.
-      local reached = first[key]
-      local time, level = algorithm.roll(reached, quota, amount, quantity)
-      -- Once all has drained, nothing tells any more who was last.
-      if level > 0 and time == reached and second[key] == level then
-        giveBackTo(algorithm, quota, key, algorithm.roll(reached, quota, amount, detail))
-      end
     end
     if algorithm.size == 0 then
       -- As it was before: who reads the answers takes off what was spent.

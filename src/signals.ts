@@ -35,3 +35,28 @@ export class Signals {
     return waiting
   }
 }
+
+const heeded = new Signals()
+
+/**
+ * What comes of the promise; when the signal aborts before, its reason at once. Whatever waits for a store comes by here.
+ * @param late told what came of the promise when nobody waited for it any more
+ */
+export function heed<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  late: (value: T) => void = () => {},
+): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      reject(signal.reason)
+      promise.then(late, () => {})
+    }
+    const forget = (): void => heeded.forget(signal, leave)
+    promise.then(forget, forget)
+    promise.then(resolve, reject)
+    if (signal.aborted) leave()
+    else heeded.add(signal, leave)
+  })
+}

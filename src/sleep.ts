@@ -1,39 +1,55 @@
 /** Waiting that never ends early, however long it is. */
-import { Signals } from './signals.ts'
+import { checkOptions, checkSignal, named } from './arguments.ts'
+import { type Duration, microseconds } from './duration.ts'
+import { heed } from './signals.ts'
 
 /** The longest a timer can be told to wait, in ms; told more, it fires at once. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
-const signals = new Signals()
-
 /**
- * Resolves when at least `milliseconds` have passed, by a clock that nobody sets; one timer at a time.
- * @returns rejects with the reason of `signal` when that is aborted; no timer is left then
+ * Calls back when at least so many ms have passed; one timer at a time. No clock is looked at, so that a test's mocked timers
+ * end it too.
+ * @returns takes the call back
  */
-export async function sleep(
-  milliseconds: number,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<void> {
-  signal?.throwIfAborted()
-  const end = performance.now() + milliseconds
-  let left = milliseconds
-  do {
-    await timer(Math.min(Math.ceil(left), LONGEST_TIMER), signal)
+export function alarm(delay: number, callback: () => void): () => void {
+  let left = delay
+  let timer: NodeJS.Timeout
+  const arm = (): void => {
     // A timer may fire up to 1 ms before its time.
-    left = end - performance.now()
-  } while (left > 0)
+    const wait = Math.min(Math.ceil(left) + 1, LONGEST_TIMER)
+    left -= wait - 1
+    timer = setTimeout(() => (left > 0 ? arm() : callback()), wait)
+  }
+  arm()
+  return () => clearTimeout(timer)
 }
 
-function timer(delay: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timeout = setTimeout(() => {
-      if (signal !== undefined) signals.forget(signal, leave)
-      resolve()
-    }, delay)
-    const leave = (): void => {
-      clearTimeout(timeout)
-      reject(signal?.reason)
-    }
-    if (signal !== undefined) signals.add(signal, leave)
+export interface SleepOptions {
+  /** Ends the sleep: the promise rejects with its reason, and no timer is left. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Resolves when at least `duration` has passed, never earlier: who sleeps a result's `retryAfter` is not refused again for having come
+ * early, as by a timer that fires up to 1 ms before its time.
+ * @param duration milliseconds (0 or more, however long), or a text such as `'5 minutes'`
+ * @returns rejects with a TypeError or RangeError for a wrong duration, such as the `retryAfter` of what can never pass, and with the
+ * reason of `signal` when that is aborted
+ */
+export async function sleep(duration: Duration, options: SleepOptions = {}): Promise<void> {
+  checkOptions('options of sleep', options)
+  const { signal } = options
+  checkSignal(signal)
+  const whole = microseconds(duration)
+  if (whole < 0) throw new RangeError(`duration must be 0 or more, got ${named(duration)}`)
+  signal?.throwIfAborted()
+  let stop = (): void => {}
+  const over = new Promise<void>((resolve) => {
+    stop = alarm(typeof duration === 'number' ? duration : whole / 1000, resolve)
   })
+  try {
+    await heed(over, signal)
+  } finally {
+    stop()
+  }
 }

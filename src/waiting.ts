@@ -1,16 +1,14 @@
 /** Waiting one's turn. Where the store can promise a start, it is asked once; else again and again, without an order. */
 import { named } from './arguments.ts'
+import { pollForTurn } from './polling.ts'
 import type { RateLimitResult } from './result.ts'
-import { sleep } from './sleep.ts'
-import type { Decider, Promised } from './stores/decider.ts'
-
-/** The most that is added to a wait at random, in ms, so that those who were refused together do not come back together. */
-const LONGEST_JITTER = 50
+import type { Decider } from './stores/decider.ts'
+import { TurnQueue } from './turn-queue.ts'
 
 export interface WaitOptions {
   /** ms after which a start would come too late; the caller is then limited at once. 0 or more; default: no bound. */
   readonly maxWait?: number | undefined
-  /** Ends the wait, and gives back the turn where nobody has spent since. */
+  /** Ends the wait at once. Those behind, who wait for as many units, move forward. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -20,6 +18,9 @@ export function checkMaxWait(maxWait: unknown): asserts maxWait is number {
   if (!(maxWait >= 0)) throw new RangeError(`maxWait must be 0 or more milliseconds, got ${named(maxWait)}`)
 }
 
+/** Those of this process who wait, by quantity and key. */
+const queues = new WeakMap<Decider, Map<string, TurnQueue>>()
+
 /** Resolves when the caller may start, with an unlimited result, or at once with a limited one. */
 export async function waitForTurn(
   decider: Decider,
@@ -28,40 +29,17 @@ export async function waitForTurn(
   { maxWait = Number.POSITIVE_INFINITY, signal }: WaitOptions,
 ): Promise<RateLimitResult> {
   signal?.throwIfAborted()
+  const { acquire } = decider
   // A turn of nothing holds no place.
-  if (decider.acquire === undefined || quantity === 0) return pollForTurn(decider, key, quantity, maxWait, signal)
-  const promised = await decider.acquire(key, quantity, Math.round(maxWait * 1000))
-  if (promised.result.limited) return promised.result
+  if (acquire === undefined || quantity === 0) return pollForTurn(decider, key, quantity, maxWait, signal)
+  const ofDecider = queues.get(decider) ?? new Map<string, TurnQueue>()
+  queues.set(decider, ofDecider)
+  const name = `${quantity} ${key}`
+  const queue = ofDecider.get(name) ?? new TurnQueue((...asked) => acquire(key, quantity, ...asked))
+  ofDecider.set(name, queue)
   try {
-    if (promised.wait > 0) await sleep(promised.wait / 1000, { signal })
-    signal?.throwIfAborted()
-  } catch (error) {
-    await giveUp(promised)
-    throw error
-  }
-  return promised.result
-}
-
-/** Where the turn cannot be given back, its slot passes unused: the caller's own reason to leave comes first. */
-async function giveUp(promised: Promised): Promise<void> {
-  try {
-    await promised.giveUp()
-  } catch {}
-}
-
-async function pollForTurn(
-  decider: Decider,
-  key: string,
-  quantity: number,
-  maxWait: number,
-  signal: AbortSignal | undefined,
-): Promise<RateLimitResult> {
-  const end = performance.now() + maxWait
-  while (true) {
-    const result = await decider.check(key, quantity, signal)
-    const left = end - performance.now()
-    if (!result.limited || result.retryAfter > left || result.retryAfter === Number.POSITIVE_INFINITY) return result
-    const jitter = Math.random() * Math.min(result.retryAfter, LONGEST_JITTER)
-    await sleep(Math.min(result.retryAfter + jitter, left), { signal })
+    return await queue.wait(maxWait, signal)
+  } finally {
+    if (queue.isIdle && ofDecider.get(name) === queue) ofDecider.delete(name)
   }
 }

@@ -68,7 +68,8 @@ export class Batch {
   takeOperation(asked: RedisAsked, operation: Operation, waiter: Waiter): boolean {
     const { decider, key } = asked
     if (this.holds(key) && !this.#mayFollow(decider, key)) return false
-    if (!this.#hasRoom(decider.weight, decider.prepared.length)) return false
+    const weight = operation.vacancy === undefined ? decider.weight : decider.weight + 1
+    if (!this.#hasRoom(weight, decider.prepared.length)) return false
     this.#append(new Entry(asked, undefined, operation), waiter)
     return true
   }

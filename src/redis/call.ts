@@ -164,6 +164,11 @@ class Layout {
         repeats,
         count,
       )
+    if (operation?.vacancy !== undefined) {
+      const [amount, detail] = operation.vacancy
+      const key = this.#small.length + this.#logKeys.push(this.#names.stem(entry.key) + decider.vacancies)
+      cells.push(0, amount, key, detail)
+    }
     numbers.push(cells.length / 4, ...cells)
   }
 }

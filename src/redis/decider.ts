@@ -1,7 +1,7 @@
 /** Puts a throttle's questions to the coalescer. */
 import { CENTURY } from '../algorithms/algorithm.ts'
 import type { Layer } from '../algorithms/driver.ts'
-import { canPromise, type Turn } from '../algorithms/turns.ts'
+import { canPromise, type PromisedTurn } from '../algorithms/turns.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider, Hold, Promised } from '../stores/decider.ts'
 import type { Coalescer } from './coalescer.ts'
@@ -29,7 +29,7 @@ export class RedisDecider extends PreparedLayers implements Decider {
     super(layers)
     this.#coalescer = coalescer
     this.known = denials && ((key, quantity) => denials.find(this, key, quantity))
-    this.acquire = canPromise(layers) ? (key, quantity, longest) => this.#acquire(key, quantity, longest) : undefined
+    this.acquire = canPromise(layers) ? (...asked) => this.#acquire(...asked) : undefined
   }
 
   check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
@@ -62,18 +62,21 @@ export class RedisDecider extends PreparedLayers implements Decider {
     return this.#operate(key, 'adjust', 0, cells)
   }
 
-  async #acquire(key: string, quantity: number, longest: number): Promise<Promised> {
-    let turn: Turn | undefined
+  async #acquire(key: string, quantity: number, longest: number, mayTakeVacancy: boolean): Promise<Promised> {
+    let promised: PromisedTurn | undefined
     // JSON knows no infinity, and no longer wait is promised.
     const amount = Math.min(longest, CENTURY)
     const cells = this.prepared.map((): [number, number] => [quantity, 0])
-    const operation: Operation = { kind: 'acquire', amount, cells }
+    const operation: Operation = { kind: 'acquire', amount, cells, vacancy: [quantity, mayTakeVacancy ? 1 : 0] }
     const result = await this.#coalescer.operate({ decider: this, key, quantity }, operation, false, (told) => {
-      turn = told.turn
+      promised = told.promised
     })
-    const { wait, charged, time } = turn ?? { wait: 0, charged: [], time: 0 }
+    const { wait = 0, turn } = promised ?? {}
     const giveUp = async (): Promise<void> => {
-      if (charged.length > 0) await this.#operate(key, 'give up', time, charged)
+      if (turn === undefined) return
+      const { start, time, charged } = turn
+      const left: Operation = { kind: 'give up', amount: time, cells: charged, vacancy: [turn.quantity, start] }
+      await this.#coalescer.operate({ decider: this, key, quantity: 0 }, left, true)
     }
     return { result, wait, giveUp }
   }

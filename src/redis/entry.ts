@@ -13,6 +13,8 @@ export interface Operation {
   readonly amount: number
   /** For each layer the units or level, and what the kind needs to know besides. */
   readonly cells: readonly (readonly [quantity: number, detail: number])[]
+  /** Of turns: the units asked for, and 1 where a vacancy may be taken, or when the turn starts that is given up, in µs. */
+  readonly vacancy?: readonly [quantity: number, detail: number]
 }
 
 export interface RedisAsked {

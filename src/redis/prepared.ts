@@ -25,6 +25,8 @@ export class PreparedLayers {
   readonly prepared: readonly PreparedLayer[]
   /** The only layer, where there is but one. */
   readonly single: PreparedLayer | undefined
+  /** What follows the stem of a key where turns are kept that others may take; no state is called so. */
+  readonly vacancies: string
   /** The only layer, where there is but one and its state is a few numbers. */
   readonly one: PreparedLayer | undefined
   /** For its checks alone, on keys that differ; `undefined`: the driver's. */
@@ -58,6 +60,7 @@ export class PreparedLayers {
         numbers,
       }
     })
+    this.vacancies = `}:vacant${this.prepared.map(({ suffix }) => suffix.slice(1)).join('')}`
     this.single = this.prepared.length === 1 ? this.prepared[0] : undefined
     this.one = this.single !== undefined && this.single.size > 0 ? this.single : undefined
     const [twin, other] = new Set(this.prepared.map((one) => one.twin))

@@ -1,7 +1,8 @@
 /** What a call's reply says to each who asked: the reply holds the states before, and the algorithms tell the rest. */
 import { combineSubjects, decide, decideOne, fresh, type Held, peek, type Subject } from '../algorithms/driver.ts'
 import { adjust, type Found, marksOf } from '../algorithms/giving-back.ts'
-import { giveUpTurn, takeTurn } from '../algorithms/turns.ts'
+import { takeTurn } from '../algorithms/turns.ts'
+import type { Turn } from '../algorithms/vacancies.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Batch } from './batch.ts'
@@ -17,7 +18,7 @@ const OUTRIGHT_SIZE = 4
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
   const reader = new ReplyReader(call, reply)
   for (const entry of batch.entries) {
-    const start = reader.cell
+    const start = reader.position
     try {
       settleEntry(entry, reader)
     } catch (error) {
@@ -87,17 +88,20 @@ function settleOperation(entry: Entry, { kind, amount, cells }: Operation, reade
   const found = reader.find(entry, places)
   let result: RateLimitResult | undefined
   if (kind === 'acquire') {
-    const turn = takeTurn(found, quantity, amount, now)
-    waiter?.tell?.({ turn })
-    result = turn.result
+    const promised = takeTurn(found, quantity, amount, now, reader.vacancy(places.length))
+    waiter?.tell?.({ promised })
+    result = promised.result
   } else if (kind === 'clear') {
     found.layers.forEach(({ algorithm, quota }, index) => {
       found.states[index] = algorithm.open(now, quota)
       found.present[index] = false
     })
     result = fresh(decider.layers, now)
-  } else if (kind === 'give up') giveUpTurn(found, { time: amount, charged: cells }, now)
-  else {
+  } else if (kind === 'give up') {
+    places.forEach((_, index) => {
+      found.states[index] = reader.told(2)
+    })
+  } else {
     const marks = cells.map(([, mark]) => mark)
     adjust(found, cells[0]?.[0] ?? 0, marks[0] === ANYWHERE ? undefined : marks, now)
   }
@@ -105,6 +109,17 @@ function settleOperation(entry: Entry, { kind, amount, cells }: Operation, reade
     reader.keep(place, found.states[index], found.present[index] === true)
   })
   waiter?.resolve(result ?? peek(found.layers, found.states, now))
+}
+
+/** Numbers that the script says of an operation on turns of so many layers. */
+function answersOf(operation: Operation | undefined, layers: number): number {
+  if (operation?.kind === 'acquire') return 3 + 2 * layers
+  return operation?.kind === 'give up' ? 2 * layers : 0
+}
+
+interface Position {
+  readonly cell: number
+  readonly answers: number
 }
 
 /** Reads the doubles of a reply in the order of `lua/driver.lua`, and keeps what the entries before have changed. */
@@ -116,8 +131,7 @@ class ReplyReader {
   readonly #states: unknown[] = []
   readonly #present: boolean[] = []
   #cell = 0
-  /** Where the answers of logs start, and where those of the next one are. */
-  readonly #answers: number
+  /** Where the next answer is. */
   #outright: number
 
   constructor(call: Call, reply: Uint8Array) {
@@ -129,20 +143,20 @@ class ReplyReader {
       this.#offsets.push(offset)
       offset += size
     }
-    this.#answers = offset
     this.#outright = offset
   }
 
-  /** How many cells have been read. */
-  get cell(): number {
-    return this.#cell
+  /** How many cells have been read, and where their answers end. */
+  get position(): Position {
+    return { cell: this.#cell, answers: this.#outright }
   }
 
-  /** Goes on behind an entry that started at the cell `start`, however much of it has been read. */
-  skipFrom(start: number, entry: Entry): void {
-    this.#cell = start + entry.all().reduce((sum, { decider }) => sum + decider.prepared.length, 0)
-    const logs = this.#places.slice(0, this.#cell).filter((place) => place < 0).length
-    this.#outright = this.#answers + OUTRIGHT_SIZE * logs
+  /** Goes on behind an entry that started at `start`, however much of it has been read. */
+  skipFrom(start: Position, entry: Entry): void {
+    const layers = entry.all().reduce((sum, { decider }) => sum + decider.prepared.length, 0)
+    this.#cell = start.cell + layers
+    const logs = this.#places.slice(start.cell, this.#cell).filter((place) => place < 0).length
+    this.#outright = start.answers + OUTRIGHT_SIZE * logs + answersOf(entry.operation, layers)
   }
 
   /** The place of the next cell; below 0 for a log. */
@@ -159,11 +173,7 @@ class ReplyReader {
 
   /** The state at a place as it stands before this entry, rolled to now; of a log, its answers to this entry. */
   state(place: number, { layer, size }: PreparedLayer): unknown {
-    if (place < 0) {
-      const answers = this.#read(this.#outright, OUTRIGHT_SIZE)
-      this.#outright += OUTRIGHT_SIZE
-      return answers
-    }
+    if (place < 0) return this.told(OUTRIGHT_SIZE)
     const { algorithm, quota } = layer
     const changed = this.#states[place]
     if (changed !== undefined) {
@@ -175,6 +185,23 @@ class ReplyReader {
     if (!algorithm.valid(state, quota)) return algorithm.open(this.now, quota)
     this.#present[place] = true
     return algorithm.roll(state, this.now, quota)
+  }
+
+  /** Numbers that the script said besides the states. */
+  told(count: number): number[] {
+    this.#outright += count
+    return Array.from({ length: count }, (_, index) => this.#at(this.#outright - count + index))
+  }
+
+  /** The turn that was taken over, of so many layers; `undefined` where there was none. */
+  vacancy(layers: number): Turn | undefined {
+    const [start = -1, time = 0] = this.told(2)
+    const charged = Array.from({ length: layers }, (): [number, number] => {
+      const [after = 0, before = 0] = this.told(2)
+      return [after, before]
+    })
+    const [quantity = 0] = this.told(1)
+    return start < 0 ? undefined : { start, quantity, time, charged }
   }
 
   keep(place: number, state: unknown, present: boolean): void {

@@ -1,12 +1,12 @@
 /** One who asked, and the promise that was made. */
-import type { Turn } from '../algorithms/turns.ts'
+import type { PromisedTurn } from '../algorithms/turns.ts'
 import type { RateLimitResult } from '../result.ts'
 
 /** What a reply says besides the result. */
 export interface Told {
   /** Where what was spent stands, for each layer. */
   readonly marks?: readonly number[]
-  readonly turn?: Turn
+  readonly promised?: PromisedTurn
 }
 
 /**

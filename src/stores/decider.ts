@@ -18,10 +18,12 @@ export interface Decider {
   /** As `check`, and what was spent can be put right afterwards. */
   reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold>
   /**
-   * Promises a start in at most `longest` µs; missing where the layers or the store cannot.
-   * A caller then asks again until it passes.
+   * Promises a start in at most `longest` µs, one that somebody has left where the caller may take such; missing where the layers or
+   * the store cannot. A caller then asks again until it passes.
    */
-  readonly acquire?: ((key: string, quantity: number, longest: number) => Promise<Promised>) | undefined
+  readonly acquire?:
+    | ((key: string, quantity: number, longest: number, mayTakeVacancy: boolean) => Promise<Promised>)
+    | undefined
 }
 
 /** What a reservation spent, where it was spent. */
@@ -37,7 +39,7 @@ export interface Promised {
   readonly result: RateLimitResult
   /** µs from the decision until the start. */
   readonly wait: number
-  /** Gives the turn back where nobody has spent since. */
+  /** Gives the turn back where nobody has spent since; else it is kept for who asks next. */
   giveUp(): Promise<void>
 }
 

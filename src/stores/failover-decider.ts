@@ -99,10 +99,10 @@ export class FailoverDecider implements Decider {
 /** Turns are promised where both stores can. */
 function acquireOn(breaker: Breaker, primary: Decider['acquire'], fallback: Decider['acquire']): Decider['acquire'] {
   if (primary === undefined || fallback === undefined) return undefined
-  return (key, quantity, longest) =>
+  return (key, ...asked) =>
     breaker.answer(
       async () => {
-        const promised = await primary(key, quantity, longest)
+        const promised = await primary(key, ...asked)
         // Where the primary cannot be told, the turn passes unused.
         const giveUp = () =>
           breaker.answer(
@@ -114,7 +114,7 @@ function acquireOn(breaker: Breaker, primary: Decider['acquire'], fallback: Deci
         return { ...promised, giveUp }
       },
       async () => {
-        const promised = await fallback(key, quantity, longest)
+        const promised = await fallback(key, ...asked)
         return { ...promised, result: degraded(promised.result) }
       },
       undefined,

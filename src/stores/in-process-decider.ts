@@ -2,7 +2,8 @@
 import type { CompleteAlgorithm } from '../algorithms/algorithm.ts'
 import { decide, fresh, type Layer, peek, type Subject } from '../algorithms/driver.ts'
 import { adjust, type Change, type Found, marksOf } from '../algorithms/giving-back.ts'
-import { canPromise, giveUpTurn, type Turn, takeTurn } from '../algorithms/turns.ts'
+import { canPromise, takeTurn, waitFor } from '../algorithms/turns.ts'
+import { type Turn, Vacancies } from '../algorithms/vacancies.ts'
 import type { Clock } from '../clock.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider, Hold, Promised, SyncDecider } from './decider.ts'
@@ -24,12 +25,15 @@ export class InProcessDecider implements SyncDecider {
   readonly acquire: Decider['acquire']
   protected readonly clock: Clock
   readonly #slots: readonly Slot[]
+  readonly #vacancies: () => Slot
 
-  constructor(clock: Clock, layers: readonly Layer[], slots: readonly Slot[]) {
+  /** @param vacancies where turns are kept that others may take, made when it is needed */
+  constructor(clock: Clock, layers: readonly Layer[], slots: readonly Slot[], vacancies: () => Slot) {
     this.clock = clock
     this.layers = layers
     this.#slots = slots
-    this.acquire = canPromise(layers) ? (key, quantity, longest) => this.#acquire(key, quantity, longest) : undefined
+    this.#vacancies = vacancies
+    this.acquire = canPromise(layers) ? (...asked) => this.#acquire(...asked) : undefined
   }
 
   /** The key's states as of now. */
@@ -80,24 +84,40 @@ export class InProcessDecider implements SyncDecider {
     return { result: first(results), adjust: async (change) => this.#adjust(key, change, marks) }
   }
 
-  async #acquire(key: string, quantity: number, longest: number): Promise<Promised> {
+  async #acquire(key: string, quantity: number, longest: number, mayTakeVacancy: boolean): Promise<Promised> {
     const now = this.clock()
     const found = this.#find(key, now)
-    const turn = takeTurn(found, quantity, longest, now)
-    if (turn.charged.length > 0)
+    const wait = waitFor(found, quantity, now)
+    const vacancy =
+      mayTakeVacancy && quantity > 0 && wait < Number.POSITIVE_INFINITY
+        ? this.#vacanciesOf(key)?.take(found, quantity, wait, longest, now)
+        : undefined
+    const { turn, ...promised } = takeTurn(found, quantity, longest, now, vacancy)
+    if (turn !== undefined && vacancy === undefined)
       this.#writeChanges(
         key,
         found,
         found.layers.map(() => 'spent'),
         now,
       )
-    return { result: turn.result, wait: turn.wait, giveUp: async () => this.#giveUp(key, turn) }
+    const giveUp = async (): Promise<void> => {
+      if (turn !== undefined) this.#giveUp(key, turn)
+    }
+    return { ...promised, giveUp }
   }
 
   #giveUp(key: string, turn: Turn): void {
     const now = this.clock()
     const found = this.#find(key, now)
-    this.#writeChanges(key, found, giveUpTurn(found, turn, now), now)
+    const vacancies = this.#vacanciesOf(key) ?? new Vacancies()
+    this.#writeChanges(key, found, vacancies.add(found, turn, now), now)
+    if (vacancies.expires === undefined) this.#vacancies().delete(key)
+    else this.#vacancies().set(key, vacancies, vacancies.expires)
+  }
+
+  #vacanciesOf(key: string): Vacancies | undefined {
+    const kept = this.#vacancies().get(key)
+    return kept instanceof Vacancies ? kept : undefined
   }
 
   #adjust(key: string, change: number, marks: readonly number[] | undefined): RateLimitResult {

@@ -54,12 +54,14 @@ export abstract class InProcessStore extends BaseStore {
 
   /** @internal */
   protected override makeDecider(layers: readonly Layer[]): SyncDecider {
-    const slots = layers.map(({ algorithm, quota }) => this.slot(`${algorithm.id}:${quota.stateName}`))
+    const names = layers.map(({ algorithm, quota }) => `${algorithm.id}:${quota.stateName}`)
+    const slots = names.map((name) => this.slot(name))
+    const vacancies = (): Slot => this.slot(`vacant:${names.join(':')}`)
     const [layer] = layers
     const [slot] = slots
     return layers.length === 1 && layer !== undefined && slot !== undefined
-      ? new SingleDecider(this.#clock, layer, slot)
-      : new InProcessDecider(this.#clock, layers, slots)
+      ? new SingleDecider(this.#clock, layer, slot, vacancies)
+      : new InProcessDecider(this.#clock, layers, slots, vacancies)
   }
 
   /** @internal */

@@ -18,8 +18,8 @@ export class SingleDecider extends InProcessDecider {
   /** What is decided on, for a state that is refused stays as it was; missing while a decision is made, whose algorithm may ask too. */
   #draft: Draft | undefined
 
-  constructor(clock: Clock, layer: Layer, slot: Slot) {
-    super(clock, [layer], [slot])
+  constructor(clock: Clock, layer: Layer, slot: Slot, vacancies: () => Slot) {
+    super(clock, [layer], [slot], vacancies)
     this.#layer = layer
     this.#algorithm = layer.algorithm
     this.#quota = layer.quota

@@ -2,42 +2,26 @@
  * Limiters on a store of one's own: read a record, decide, swap it, and again when another process was quicker.
  * What is given up by its caller before all is written is given back.
  */
-import { setImmediate } from 'node:timers/promises'
-import { CENTURY } from '../algorithms/algorithm.ts'
 import { answer, combineLayers, combineSubjects, decide, fresh, type Layer, peek } from '../algorithms/driver.ts'
 import { adjust } from '../algorithms/giving-back.ts'
-import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
-import type { LimitData } from '../limit-data.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Asked, Decider, Hold } from './decider.ts'
 import type { Question, RecordAccess } from './record-access.ts'
 import { encodeKey, stateSuffix } from './state-key.ts'
-
-/** After so many swaps lost to others, a check gives up. */
-const MAXIMUM_TRIES = 10_000
-
-/** What a step makes of a state: the state to write, if any, and what to answer. */
-interface Step<T> {
-  readonly write?: unknown
-  readonly answer: T
-}
-
-/** One record: a layer of a key. */
-interface Cell {
-  readonly layer: Layer
-  readonly name: string
-  readonly quantity: number
-}
+import { type Cell, type Step, swap } from './swap.ts'
+import { turnsOf } from './swapping-turns.ts'
 
 export class SwappingDecider implements Decider {
   readonly layers: readonly Layer[]
   readonly #access: RecordAccess
   readonly #suffixes: readonly string[]
+  readonly acquire: Decider['acquire']
 
   constructor(access: RecordAccess, layers: readonly Layer[]) {
     this.#access = access
     this.layers = layers
     this.#suffixes = layers.map(stateSuffix)
+    this.acquire = turnsOf(access, layers, (key, quantity) => this.cells(key, quantity))
   }
 
   cells(key: string, quantity: number): Cell[] {
@@ -204,43 +188,4 @@ function decideCell({ layer, quantity }: Cell, state: unknown, now: number): Ste
   const [after] = subject.states
   const outcome = { quantity, mark: layer.algorithm.mark(after, now, layer.quota), result: combineLayers(results) }
   return admitted && quantity > 0 ? { write: after, answer: outcome } : { answer: outcome }
-}
-
-/** Reads, decides and swaps, until no other process was quicker. */
-function swap<T>(
-  access: RecordAccess,
-  question: Question,
-  { layer, name }: Cell,
-  step: (state: unknown, now: number, present: boolean) => Step<T>,
-): Promise<T> {
-  return access.inTurn(question, name, async () => {
-    const { algorithm, quota } = layer
-    for (let tries = 0; tries < MAXIMUM_TRIES; tries++) {
-      const now = await access.currentTime(question)
-      const old = await access.get(question, name)
-      const { write, answer } = step(...stateIn(old, layer, now))
-      if (write === undefined) return answer
-      const ttl = ttlOf(algorithm.resetAfter(write, now, quota))
-      try {
-        await access.compareAndSwap(question, name, old, algorithm.toData(write, now, quota), ttl)
-        return answer
-      } catch (error) {
-        if (!(error instanceof MismatchedDataError)) throw error
-        await setImmediate()
-      }
-    }
-    throw new DataChangedInStoreError(`${name} kept changing: lost ${MAXIMUM_TRIES} swaps to other processes`)
-  })
-}
-
-/** ms. A debt may take longer to drain than a server's expiry can say. */
-function ttlOf(lifetime: number): number {
-  return Math.max(Math.ceil(Math.min(lifetime, CENTURY) / 1000), 1)
-}
-
-/** The state in a record, rolled to now, and whether it is there: a record that is not what we write reads as a fresh key. */
-function stateIn(data: LimitData | undefined, { algorithm, quota }: Layer, now: number): [unknown, number, boolean] {
-  const state = data === undefined ? undefined : algorithm.fromData(data, quota)
-  const present = state !== undefined && algorithm.valid(state, quota)
-  return [present ? algorithm.roll(state, now, quota) : algorithm.open(now, quota), now, present]
 }

@@ -1,16 +1,16 @@
 /** Waiting one's turn on GCRA: who waits how long is exact, and so is what is left for those who come after. */
-import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { GcraLimiter, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
+import { layersOf } from '../../src/limiters/limiters.ts'
+import type { Promised } from '../../src/stores/decider.ts'
 import { command, instant, quantity, sequence, starts } from '../support/exact/arbitraries.ts'
 import { ExactGcra } from '../support/exact/gcra.ts'
-import { acquire, check, type ExactTurn, waitOf } from '../support/exact/layers.ts'
+import { acquire, check, type ExactTurn, type ExactVacancies, waitOf } from '../support/exact/layers.ts'
 import { expectExact, runs, Timeline } from './pair.ts'
 
 const HOUR = 3_600_000_000
-/** What is really slept through, and what is never slept to its end, in µs. */
-const BRIEF = 1000n
+/** In µs. */
 const LONG = 60_000_000n
 
 const slow = fc
@@ -35,55 +35,48 @@ const events = sequence(
 
 interface Waiter {
   readonly turn: ExactTurn
-  readonly left: AbortController
-  readonly outcome: Promise<unknown>
+  readonly promised: Promised
 }
 
-test('a turn is promised or refused, waited for and given up as exact arithmetic does', async () => {
+test('a turn is promised, refused, given up and taken over as exact arithmetic says', async () => {
   await fc.assert(
     fc.asyncProperty(starts, rates, events, async (start, rate, list) => {
       const timeline = new Timeline(start)
-      const throttle = new Throttle({ limiter: new GcraLimiter({ store: timeline.store }), rate })
+      const limiter = new GcraLimiter({ store: timeline.store })
+      const decider = timeline.store.decider(layersOf(limiter, rate))
+      const throttle = new Throttle({ limiter, rate })
       const models = rate.map((quota) => new ExactGcra(quota))
       const peek = () => check(timeline.now, models, 0n)
+      const vacancies: ExactVacancies = []
       const waiting: Waiter[] = []
 
-      async function giveUp({ turn, left, outcome }: Waiter): Promise<void> {
+      async function giveUp({ turn, promised }: Waiter): Promise<void> {
         turn.giveUp(timeline.now)
-        left.abort()
-        await expect(outcome).resolves.toBe('left')
+        await promised.giveUp()
       }
 
       async function waitForTurn(asked: bigint, patience: bigint): Promise<void> {
         const needed = waitOf(timeline.now, models, asked)
-        const patient = needed !== 'never' && needed > BRIEF && needed < LONG ? -1n : patience
-        const maxWait = needed === 'never' ? LONG : needed + patient < 0n ? 0n : needed + patient
-        const turn = acquire(timeline.now, models, asked, maxWait)
-        const left = new AbortController()
-        const acquired = throttle.acquire('key', Number(asked), {
-          maxWait: Number(maxWait) / 1000,
-          signal: left.signal,
-        })
-        const outcome = acquired.catch(() => 'left')
-        if (turn.limited || turn.wait === 'never' || turn.wait <= BRIEF) expectExact(await acquired, turn.result)
-        else waiting.push({ turn, left, outcome })
+        const maxWait = needed === 'never' ? LONG : needed + patience < 0n ? 0n : needed + patience
+        const turn = acquire(timeline.now, models, asked, maxWait, vacancies)
+        const promised = await decider.acquire?.('key', Number(asked), Number(maxWait), true)
+        if (promised === undefined) throw new Error('GCRA can promise a start')
+        expectExact(promised.result, turn.result)
+        if (turn.limited || turn.wait === 'never') return
+        expect(promised.wait).toBe(Number(turn.wait))
+        waiting.push({ turn, promised })
       }
 
-      try {
-        for (const { next, does, patience, which } of list) {
-          timeline.now = instant(next.step, timeline.now, models, peek())
-          const asked = quantity(next.amount, timeline.now, models)
-          if (does === 'check')
-            expectExact(throttle.checkSync('key', Number(asked)), check(timeline.now, models, asked))
-          if (does === 'acquire' && asked > 0n) await waitForTurn(asked, patience)
-          if (does === 'give up') for (const waiter of waiting.splice(which, 1)) await giveUp(waiter)
-          await setImmediate()
-          expectExact(throttle.peekSync('key'), peek())
-        }
-        for (const waiter of waiting.splice(0)) await giveUp(waiter)
-      } finally {
-        for (const { left } of waiting) left.abort()
+      for (const { next, does, patience, which } of list) {
+        timeline.now = instant(next.step, timeline.now, models, peek())
+        const asked = quantity(next.amount, timeline.now, models)
+        if (does === 'check') expectExact(throttle.checkSync('key', Number(asked)), check(timeline.now, models, asked))
+        if (does === 'acquire' && asked > 0n) await waitForTurn(asked, patience)
+        if (does === 'give up') for (const waiter of waiting.splice(which, 1)) await giveUp(waiter)
+        expectExact(throttle.peekSync('key'), peek())
       }
+      for (const waiter of waiting.splice(0)) await giveUp(waiter)
+      expectExact(throttle.peekSync('key'), peek())
     }),
     runs(200),
   )

@@ -86,7 +86,9 @@ test('promised starts, and turns that are given up, come to the same', async () 
           expect(await remote.check('key', quantity)).toStrictEqual(await local.check('key', quantity))
         else if (what === 'acquire') {
           const most = Math.floor((longest * period) / 1000)
-          const [here, there] = await Promise.all([local, remote].map((each) => each.acquire?.('key', quantity, most)))
+          const [here, there] = await Promise.all(
+            [local, remote].map((each) => each.acquire?.('key', quantity, most, true)),
+          )
           if (here === undefined || there === undefined) throw new Error('GCRA can promise a start')
           expect({ result: there.result, wait: there.wait }).toStrictEqual({ result: here.result, wait: here.wait })
           turns.push({ local: here, remote: there })

@@ -11,6 +11,7 @@ import {
 } from 'onrush'
 import { expect } from 'vitest'
 import type { MovingLog } from '../../src/algorithms/moving-window.ts'
+import { Vacancies } from '../../src/algorithms/vacancies.ts'
 import { layersOf } from '../../src/limiters/limiters.ts'
 import type { Decider } from '../../src/stores/decider.ts'
 import type { Slot } from '../../src/stores/in-process-decider.ts'
@@ -99,6 +100,11 @@ export class Twin {
   async expectSameStates(keys: readonly string[]): Promise<void> {
     for (const [name, slot] of this.#dictionary.slots) {
       const names = keys.map((key) => `${this.prefix}:{${encodeKey(key)}}:${name}`)
+      if (name.startsWith('vacant:')) {
+        const held = await Promise.all(names.map((each) => this.#client.zrangeBuffer(each, '0', '-1')))
+        expect(held, name).toEqual(keys.map((key) => membersOf(slot.get(key))))
+        continue
+      }
       const values = await Promise.all(names.map((each) => this.#client.getBuffer(each)))
       for (const [index, key] of keys.entries()) {
         const held = values[index] ?? null
@@ -108,6 +114,15 @@ export class Twin {
       }
     }
   }
+}
+
+function membersOf(vacancies: unknown): Buffer[] {
+  if (!(vacancies instanceof Vacancies)) return []
+  return vacancies.members.map((numbers) => {
+    const bytes = Buffer.alloc(numbers.length * 8)
+    for (const [index, number] of numbers.entries()) bytes.writeDoubleBE(number, index * 8)
+    return bytes
+  })
 }
 
 function isLog(state: unknown): state is MovingLog {

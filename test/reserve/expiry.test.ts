@@ -100,5 +100,5 @@ test('a turn that is given up keeps the time to live, and of the only one no key
 })
 
 function take(decider: Decider): Promise<Promised> | undefined {
-  return decider.acquire?.('key', 1, Number.POSITIVE_INFINITY)
+  return decider.acquire?.('key', 1, Number.POSITIVE_INFINITY, true)
 }

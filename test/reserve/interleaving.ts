@@ -122,7 +122,7 @@ export class Side {
       case 'cancel':
         return this.#reservations.get(held)?.cancel()
       case 'acquire': {
-        const turn = await this.#acquire?.(key, quantity, longest)
+        const turn = await this.#acquire?.(key, quantity, longest, true)
         if (turn === undefined) return undefined
         this.#turns.set(id, turn)
         return { result: turn.result, wait: turn.wait }

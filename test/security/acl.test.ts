@@ -28,6 +28,24 @@ const [LIMITER = '', IN_CLUSTER = '', WATCHER = ''] = [
 
 const WHO = 'limiter:a-long-secret@'
 
+/** Two throttles of one state, so that one turn is left behind which the other stands, and is taken over. */
+async function leaveTheQueue(limiter: GcraLimiter): Promise<void> {
+  const [ours, theirs] = [1, 2].map((count) => new Throttle({ limiter, rate: Quota.perHour(count, { name: 'queue' }) }))
+  const stay = new AbortController()
+  const wait = async (throttle: Throttle | undefined, signal: AbortSignal): Promise<void> => {
+    throttle?.acquire('queue', 1, { signal }).catch(() => {})
+    await throttle?.peek('queue')
+  }
+  await ours?.check('queue')
+  const leave = new AbortController()
+  await wait(ours, leave.signal)
+  await wait(theirs, stay.signal)
+  leave.abort()
+  await wait(ours, stay.signal)
+  stay.abort()
+  await ours?.clear('queue')
+}
+
 /** All that a store does, on keys of all kinds. */
 async function doAll(store: RedisStore): Promise<void> {
   for (const { Limiter } of LIMITERS) {
@@ -44,6 +62,7 @@ async function doAll(store: RedisStore): Promise<void> {
     expect((await held.settle(5)).remaining).toBe(2)
     await (await one.reserve('b', 3)).cancel()
     expect((await layers.acquire('d', 1, { maxWait: 1000 })).limited).toBe(false)
+    if (Limiter === GcraLimiter) await leaveTheQueue(limiter)
     expect((await layers.clear('a')).remaining).toBe(10)
     await checkAll([
       { throttle: one, key: 'together' },

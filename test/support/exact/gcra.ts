@@ -49,6 +49,11 @@ export class ExactGcra extends ExactModel {
     this.#schedule = arrival > written * this.count ? { arrival, written } : undefined
   }
 
+  /** True where an arrival time lies ahead. */
+  isPending(now: bigint, arrival: bigint): boolean {
+    return arrival > this.#reached(now) * this.count
+  }
+
   mark(): bigint {
     return 0n
   }

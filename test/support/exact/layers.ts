@@ -20,9 +20,20 @@ export interface ExactTurn {
   readonly wait: bigint | 'never'
   readonly limited: boolean
   readonly result: ExactResult
-  /** Gives back in the layers where nobody has spent since. */
+  /** Gives back where nobody has spent since; else leaves the start to who asks next. */
   giveUp(now: bigint): void
 }
+
+/** A start that is charged, as arrival times. */
+interface ExactStart {
+  readonly start: bigint
+  readonly quantity: bigint
+  readonly after: readonly bigint[]
+  readonly before: readonly bigint[]
+}
+
+/** Starts that were left, in their order. */
+export type ExactVacancies = ExactStart[]
 
 /** A quantity of 0 is a peek. */
 export function check(now: bigint, layers: ExactLayers, quantity: bigint): ExactResult {
@@ -60,25 +71,55 @@ export function reserve(now: bigint, layers: ExactLayers, quantity: bigint): Exa
   }
 }
 
-/** Promises a turn, all layers being GCRA, unless it would come later than `longest` from now. */
-export function acquire(now: bigint, layers: readonly ExactGcra[], quantity: bigint, longest: bigint): ExactTurn {
+/** Promises a turn, all layers being GCRA, unless it would come later than `longest` from now; the first that somebody has left, if any. */
+export function acquire(
+  now: bigint,
+  layers: readonly ExactGcra[],
+  quantity: bigint,
+  longest: bigint,
+  vacancies: ExactVacancies,
+): ExactTurn {
   const wait = waitOf(now, layers, quantity)
+  const left = vacancies.find((one) => one.start >= now && one.quantity === quantity)
+  if (left !== undefined && wait !== 'never' && left.start - now < wait && left.start - now <= longest) {
+    vacancies.splice(vacancies.indexOf(left), 1)
+    return turnOf(now, layers, left, vacancies)
+  }
   if (wait === 'never' || wait > longest)
     return { wait, limited: true, result: check(now, layers, quantity), giveUp() {} }
   const before = layers.map((layer) => layer.arrival)
   for (const layer of layers) layer.spendFrom(now, now + wait, quantity)
   const after = layers.map((layer) => layer.arrival)
+  return turnOf(now, layers, { start: now + wait, quantity, after, before }, vacancies)
+}
+
+function turnOf(now: bigint, layers: readonly ExactGcra[], turn: ExactStart, vacancies: ExactVacancies): ExactTurn {
   return {
-    wait,
+    wait: turn.start - now,
     limited: false,
-    result: combine(layers.map((layer) => layer.answer(now, quantity, false))),
+    result: combine(layers.map((layer) => layer.answer(now, turn.quantity, false))),
     giveUp(later) {
-      for (const [index, layer] of layers.entries()) {
-        const pending = layer.available(later) < layer.limit
-        if (pending && layer.arrival === after[index]) layer.restore(later, before[index] ?? 0n)
+      vacancies.push(turn)
+      vacancies.sort((a, b) => Number(a.start - b.start) || Number((a.after[0] ?? 0n) - (b.after[0] ?? 0n)))
+      for (let last = vacancies.at(-1); last !== undefined && isLast(later, layers, last); last = vacancies.at(-1)) {
+        vacancies.pop()
+        for (const [index, layer] of layers.entries()) layer.restore(later, last.before[index] ?? 0n)
       }
+      // What nobody has taken by its start is past, and soon forgotten.
+      vacancies.splice(0, vacancies.length, ...vacancies.filter(({ start }) => start >= later - 1_000_000n))
     },
   }
+}
+
+/** True while nobody has spent since in any layer, and in one not all has come back. */
+function isLast(now: bigint, layers: readonly ExactGcra[], { after }: ExactStart): boolean {
+  const pending = layers.map((layer) => layer.available(now) < layer.limit)
+  return (
+    pending.includes(true) &&
+    layers.every((layer, index) =>
+      pending[index] ? layer.arrival === after[index] : !layer.isPending(now, after[index] ?? 0n),
+    )
+  )
 }
 
 /** How long until all layers have room. */
