@@ -1,7 +1,7 @@
 /** Waiting that never ends early, however long it is. */
 import { checkOptions, checkSignal, named } from './arguments.ts'
 import { type Duration, microseconds } from './duration.ts'
-import { heed } from './signals.ts'
+import { Signals } from './signals.ts'
 
 /** The longest a timer can be told to wait, in ms; told more, it fires at once. */
 const LONGEST_TIMER = 2 ** 31 - 1
@@ -29,27 +29,32 @@ export interface SleepOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+const signals = new Signals()
+
 /**
  * Resolves when at least `duration` has passed, never earlier: who sleeps a result's `retryAfter` is not refused again for having come
  * early, as by a timer that fires up to 1 ms before its time.
- * @param duration milliseconds (0 or more, however long), or a text such as `'5 minutes'`
- * @returns rejects with a TypeError or RangeError for a wrong duration, such as the `retryAfter` of what can never pass, and with the
- * reason of `signal` when that is aborted
+ * @param duration milliseconds (0 or more, however long), or a text such as `'5 minutes'`; `Infinity` sleeps until the signal
+ * @returns rejects with a TypeError or RangeError for a wrong duration, and with the reason of `signal` when that is aborted
  */
 export async function sleep(duration: Duration, options: SleepOptions = {}): Promise<void> {
   checkOptions('options of sleep', options)
   const { signal } = options
   checkSignal(signal)
-  const whole = microseconds(duration)
-  if (whole < 0) throw new RangeError(`duration must be 0 or more, got ${named(duration)}`)
+  const milliseconds = typeof duration === 'string' ? microseconds(duration) / 1000 : duration
+  if (typeof milliseconds !== 'number')
+    throw new TypeError(`duration must be a number of milliseconds or a text such as '10s', got ${named(duration)}`)
+  if (!(milliseconds >= 0)) throw new RangeError(`duration must be 0 or more, got ${named(duration)}`)
   signal?.throwIfAborted()
-  let stop = (): void => {}
-  const over = new Promise<void>((resolve) => {
-    stop = alarm(typeof duration === 'number' ? duration : whole / 1000, resolve)
+  return new Promise((resolve, reject) => {
+    const stop = alarm(milliseconds, () => {
+      if (signal !== undefined) signals.forget(signal, leave)
+      resolve()
+    })
+    const leave = (): void => {
+      stop()
+      reject(signal?.reason)
+    }
+    if (signal !== undefined) signals.add(signal, leave)
   })
-  try {
-    await heed(over, signal)
-  } finally {
-    stop()
-  }
 }
