@@ -30,6 +30,8 @@ export interface IoredisCluster extends IoredisNode {
   /** The names of the nodes of each slot, its master first. */
   readonly slots: readonly (readonly string[])[]
   nodes(role?: 'master'): readonly IoredisNode[]
+  on(event: '+node', listener: (node: IoredisNode) => void): unknown
+  on(event: string, listener: (error: Error, node: string) => void): unknown
   refreshSlotsCache(callback: () => void): void
 }
 

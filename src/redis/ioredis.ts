@@ -2,6 +2,7 @@
 import { attemptOver } from './attempt.ts'
 import { type RedisConnection, withoutCommand } from './connection.ts'
 import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-client.ts'
+import { handleDroppedRejections } from './ioredis-rejections.ts'
 import { forgets, Unanswered, warnOfSendingAgain } from './unanswered.ts'
 
 /** What ioredis makes of the last answer when a command has been sent from node to node too often. */
@@ -40,6 +41,7 @@ export class IoredisConnection implements RedisConnection {
     this.#patient = resend || (!own && client.options.enableOfflineQueue !== false)
     this.#own = own
     this.cluster = client.isCluster
+    handleDroppedRejections(client)
     if (own) this.#listen()
     else if (!resend) warnOfSendingAgain(client)
     if (forgets(client)) this.#unanswered = Unanswered.of(client)
@@ -196,8 +198,10 @@ async function sendAlone(client: IoredisClient, name: string, args: readonly (st
       .callBuffer(name, ...args)
       .exec()) ?? []
   const [error, reply] = outcome ?? [new Error('the pipeline was not run')]
-  if (error) throw error
-  return reply
+  if (!error) return reply
+  // A pipeline does not open a connection to the node that it is redirected to, where that has been lost.
+  if ('slots' in client && error.message.startsWith('ASK ')) client.refreshSlotsCache(() => {})
+  throw error
 }
 
 /** A node may have been added since the client last asked who owns what; where nobody can tell, those that it knows. */

@@ -1,9 +1,13 @@
 /** A client of one's own, with ioredis's defaults: it sends again what a lost connection left unanswered, which counts twice; and says so. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
+import { Redis as Valkey } from 'iovalkey'
 import { RedisStore, type RedisStoreOptions, StoreTimeoutError, type Throttle } from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import { until } from '../support/servers/until.ts'
+import { unhandledDuring } from '../support/unhandled.ts'
 import { Scene, throttleOn } from './suite.ts'
 
 const LIMIT = 100
@@ -73,6 +77,33 @@ test('a check that is given up while the client reconnects is not left in its qu
   await scene.proxy.faults.accept()
   expect(await throttle.peek('key')).toMatchObject({ remaining: LIMIT - 1 })
 })
+
+const DATABASE = { retryStrategy: () => 20, maxRetriesPerRequest: 0 }
+
+test.each<[string, (port: number) => Redis | Redis5 | Valkey]>([
+  ['ioredis 6', (port) => new Redis({ port, ...DATABASE })],
+  ['ioredis 5', (port) => new Redis5({ port, ...DATABASE })],
+  ['iovalkey', (port) => new Valkey({ port, ...DATABASE })],
+])(
+  'a connection that is lost while %s selects its database again leaves no rejection unhandled',
+  async (_name, connect) => {
+    await using scene = await Scene.start()
+    const client = connect(scene.proxy.port)
+    client.on('error', () => {})
+    onTestFinished(() => client.disconnect())
+    await client.select(1)
+    const throttle = throttleOn(new RedisStore({ client, timeout: 20_000 }), LIMIT)
+    await throttle.check('key')
+    const unhandled = await unhandledDuring(async () => {
+      for (let times = 0; times < 3; times++) {
+        scene.proxy.faults.dropReplies({ command: 'SELECT', times: 1, reset: true })
+        scene.proxy.faults.resetAll()
+        await until('it to be connected again', async () => (await throttle.peek('key')).remaining === LIMIT - 1)
+      }
+    })
+    expect(unhandled).toEqual([])
+  },
+)
 
 test('a client that sends again is warned of once, and any other is not', async () => {
   const warnings: unknown[] = []
