@@ -3,19 +3,14 @@ import { named } from '../arguments.ts'
 import type { RedisConnection } from './connection.ts'
 import { IoredisConnection } from './ioredis.ts'
 import type { IoredisClient } from './ioredis-client.ts'
-import {
-  isNodeRedis,
-  isNodeRedisCluster,
-  type NodeRedisClient,
-  type NodeRedisCluster,
-  NodeRedisConnection,
-} from './node-redis.ts'
+import { NodeRedisConnection } from './node-redis.ts'
+import { type AnyNodeRedis, isNodeRedis, isNodeRedisCluster } from './node-redis-client.ts'
 
 /**
  * A `Redis` or `Cluster` of ioredis 5 or 6 or of iovalkey, or what `createClient`, `createClientPool` or `createCluster` of
  * node-redis (`redis` 5 or 6) returns, connected. Told by their shape, so that none of them must be installed.
  */
-export type BorrowedClient = IoredisClient | NodeRedisClient | NodeRedisCluster
+export type BorrowedClient = IoredisClient | AnyNodeRedis
 
 /** @throws TypeError for what is no such client */
 export function checkClient(client: unknown): asserts client is BorrowedClient {

@@ -19,19 +19,8 @@ function retryDelay(attempts: number): number {
   return Math.random() * Math.min(10 * 2 ** attempts, 1000)
 }
 
-/** Between two connections that are given up for the same reason, in ms. */
-const PAUSE = 1000
-
-/** The server that we write to has become a replica: a new connection finds the master, if there is one. */
-function replacedServers(): (error: Error) => boolean {
-  let last = Number.NEGATIVE_INFINITY
-  return ({ message }) => {
-    const now = performance.now()
-    if (!message.startsWith('READONLY') || now - last < PAUSE) return false
-    last = now
-    return true
-  }
-}
+/** How long a sentinel may take to connect and to name the master, in ms. */
+const LONGEST_SENTINEL = 1000
 
 const NEEDS = 'RedisStore({ url }) makes a client of ioredis, and'
 
@@ -58,8 +47,9 @@ export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cl
   const { place, options } = url
   const { Redis, Cluster } = ioredis()
   const common = {
-    reconnectOnError: replacedServers(),
     retryStrategy: retryDelay,
+    // A sentinel that hangs is passed over for the next; ioredis would wait for it as long as it hangs.
+    sentinelCommandTimeout: LONGEST_SENTINEL,
     // Given up is a connection that has been silent for too long: there is nothing to wait for.
     disconnectTimeout: 50,
     ...given,
@@ -106,6 +96,8 @@ function makeCluster(ClusterClass: typeof Cluster, hosts: readonly Host[], optio
   return new ClusterClass([...hosts], {
     keyPrefix: options.keyPrefix ?? '',
     lazyConnect: options.lazyConnect ?? false,
+    // It would ask a node at random, and wait for one that hangs as long as it hangs. A cluster that is down says so to each check.
+    enableReadyCheck: false,
     // ioredis's word for sending again what a lost connection left unanswered.
     retryDelayOnFailover: 0,
     // A slot on the move: what cannot be decided yet is soon asked again, or key by key.

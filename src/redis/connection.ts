@@ -15,6 +15,11 @@ export interface RedisConnection {
   readonly failure: unknown
   /** Gives up the connection to a node, which has been silent for too long, and opens another. A borrowed client is left alone. */
   reopen(node: string): void
+  /**
+   * Leaves the connection to a node, whose server answers and does not decide any more, for a new one: once a second at most,
+   * for all stores on the client. A borrowed client leaves too, unless it would not reconnect.
+   */
+  leave(node: string): void
   /** As `reopen`, where a connection has been made and its first commands have not been answered in time. */
   giveUpHandshake(now: number): void
   /** True for a client of a cluster: keys of one call must share a slot. */

@@ -5,6 +5,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import { type RedisConnection, withoutCommand } from './connection.ts'
+import { FailoverWatch } from './failover-watch.ts'
 import type { KeyNames } from './keys.ts'
 import { run, type Script, withRecord } from './script.ts'
 
@@ -43,6 +44,7 @@ export class Delivery {
   readonly #connection: RedisConnection
   readonly #names: KeyNames
   readonly #resend: boolean
+  readonly #watch: FailoverWatch
   readonly #lifetime: string
   /** No other store's, so that no two ever share a record. */
   #id = newId()
@@ -53,6 +55,7 @@ export class Delivery {
     this.#connection = connection
     this.#names = names
     this.#resend = resend
+    this.#watch = new FailoverWatch(connection)
     this.#lifetime = String(Math.min(Math.max(SHORTEST_RECORD, Math.ceil(timeout * 10)), LONGEST_RECORD))
   }
 
@@ -66,12 +69,14 @@ export class Delivery {
       try {
         const reply = await run(this.#connection, request.script, request.keys, request.args)
         if (reply === null && this.#resend) this.#startAfresh()
+        this.#watch.decided()
         return { call, reply }
       } catch (error) {
         const answered = this.#connection.answered(error)
         if (answered) {
           batch.sent = sent
           batch.place.lane.silentSince = undefined
+          this.#watch.refused(error, batch.place.lane.node)
         }
         const reason = answered || this.#connection.isReady ? error : (this.#connection.failure ?? error)
         if (answered && this.#liesApart(reason, batch))

@@ -1,6 +1,7 @@
 /** Commands of their own, apart from checks: each is given up when its time is over. */
 import { type StoreError, StoreTimeoutError } from '../errors.ts'
 import type { RedisConnection } from './connection.ts'
+import { FailoverWatch } from './failover-watch.ts'
 import { Row } from './row.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -13,9 +14,11 @@ interface Errand {
 export class Errands {
   readonly #connection: RedisConnection
   readonly #errands = new Row<Errand>()
+  readonly #watch: FailoverWatch
 
   constructor(connection: RedisConnection) {
     this.#connection = connection
+    this.#watch = new FailoverWatch(connection)
   }
 
   get areOver(): boolean {
@@ -34,6 +37,7 @@ export class Errands {
       errand.sent = true
       return await Promise.race([work(), late])
     } catch (error) {
+      if (this.#connection.answered(error)) this.#watch.refused(error, '')
       throw unavailable(error)
     } finally {
       this.#errands.release(errand, place)

@@ -12,6 +12,10 @@ export interface IoredisNode {
     readonly enableOfflineQueue?: boolean | undefined
     readonly autoResendUnfulfilledCommands?: boolean | undefined
     readonly maxRetriesPerRequest?: number | null | undefined
+    readonly tls?: unknown
+    readonly sentinelTLS?: unknown
+    readonly redisOptions?: { readonly tls?: unknown } | undefined
+    readonly retryStrategy?: unknown
     readonly retryDelayOnFailover?: number | undefined
     reconnectOnError?: ((error: Error) => boolean | 1 | 2) | null | undefined
   }

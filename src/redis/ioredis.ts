@@ -2,6 +2,7 @@
 import { attemptOver } from './attempt.ts'
 import { type RedisConnection, withoutCommand } from './connection.ts'
 import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-client.ts'
+import { IoredisReconnects, nameOf } from './ioredis-reconnects.ts'
 import { handleDroppedRejections } from './ioredis-rejections.ts'
 import { forgets, Unanswered, warnOfSendingAgain } from './unanswered.ts'
 
@@ -14,6 +15,12 @@ const LONGEST_HANDSHAKE = 1000
 /** What a server says to SELECT of a database that it has not. */
 const NO_DATABASE = /DB index/i
 
+/** What clients say of a server that was too late. */
+const TIMED_OUT = /timeout|timed ?out/i
+
+const NO_TLS =
+  'by TLS: a server without it never answers the handshake, and needs redis: in place of rediss:, or no tls=true'
+
 /** A client of ioredis, of version 5 or 6, or of iovalkey. */
 export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
@@ -24,8 +31,7 @@ export class IoredisConnection implements RedisConnection {
   #opening: Promise<void> | undefined
   #endOpening: (() => void) | undefined
   #over = false
-  /** True from when our client gives up a connection, for what the server said or did not say, until its attempt to get another has ended. */
-  #leaving = false
+  readonly #reconnects: IoredisReconnects
   readonly #unanswered: Unanswered | undefined
   #failure: unknown
   /** When the connection was made whose first commands are not yet answered, in ms of `performance.now`. */
@@ -41,6 +47,7 @@ export class IoredisConnection implements RedisConnection {
     this.#patient = resend || (!own && client.options.enableOfflineQueue !== false)
     this.#own = own
     this.cluster = client.isCluster
+    this.#reconnects = IoredisReconnects.of(client)
     handleDroppedRejections(client)
     if (own) this.#listen()
     else if (!resend) warnOfSendingAgain(client)
@@ -65,8 +72,9 @@ export class IoredisConnection implements RedisConnection {
 
   opening(): Promise<void> | undefined {
     const { status } = this.#client
-    if ((status === 'ready' && !this.#leaving) || this.#over) return undefined
-    const waits = this.#patient || this.#leaving || status === 'connecting' || status === 'connect'
+    const leaving = this.#reconnects.isUnderWay
+    if ((status === 'ready' && !leaving) || this.#over) return undefined
+    const waits = this.#patient || leaving || status === 'connecting' || status === 'connect'
     if (status === 'wait') this.#client.connect().catch(() => {})
     else if (status === 'end' || !waits) return undefined
     this.#opening ??= this.#ended()
@@ -74,7 +82,8 @@ export class IoredisConnection implements RedisConnection {
   }
 
   get isReady(): boolean {
-    return !this.#own || (this.#client.status === 'ready' && !this.#leaving && !this.#over)
+    if (this.#reconnects.isUnderWay) return false
+    return !this.#own || (this.#client.status === 'ready' && !this.#over)
   }
 
   get isOver(): boolean {
@@ -82,7 +91,11 @@ export class IoredisConnection implements RedisConnection {
   }
 
   get failure(): unknown {
-    return this.#failure
+    const waits = this.#client.status === 'connecting' && this.#failure === undefined
+    const late = waits || (this.#failure instanceof Error && TIMED_OUT.test(this.#failure.message))
+    if (!late || !isEncrypted(this.#client)) return this.#failure
+    const reason = this.#failure instanceof Error ? this.#failure.message : 'no connection yet'
+    return new Error(`${reason} (${NO_TLS})`, { cause: this.#failure })
   }
 
   reopen(node: string): void {
@@ -91,9 +104,13 @@ export class IoredisConnection implements RedisConnection {
       for (const each of this.#client.nodes()) if (nameOf(each) === node) each.disconnect(true)
     } else if (this.#client.status === 'ready') {
       // Not before: a client that is looking for a server would give that up for good.
-      this.#leaving = true
+      this.#reconnects.begin()
       this.#client.disconnect(true)
     }
+  }
+
+  leave(node: string): void {
+    if (!this.#over) this.#reconnects.leave(node)
   }
 
   giveUpHandshake(now: number): void {
@@ -105,7 +122,7 @@ export class IoredisConnection implements RedisConnection {
   /** From now on a lost connection stays lost; one that is being made may still be used. */
   waitNoMore(): void {
     this.#patient = false
-    this.#leaving = false
+    this.#reconnects.end()
     if (this.#client.status === 'reconnecting') this.#endOpening?.()
   }
 
@@ -151,7 +168,7 @@ export class IoredisConnection implements RedisConnection {
     if (reconnectOnError) {
       client.options.reconnectOnError = (error) => {
         const reconnects = reconnectOnError(error)
-        if (reconnects) this.#leaving = true
+        if (reconnects) this.#reconnects.begin()
         return reconnects
       }
     }
@@ -165,12 +182,11 @@ export class IoredisConnection implements RedisConnection {
     client.on('ready', () => {
       if (!this.#over) this.#failure = undefined
       this.#connectedAt = undefined
-      this.#leaving = false
     })
     // Without a listener, ioredis would print each failure.
     client.on('error', (error) => {
       if (!this.cluster && !this.#over) this.#failure = withoutCommand(error)
-      this.#leaving = false
+      this.#reconnects.end()
       // ioredis would go on in database 0: nothing may be counted there.
       if (NO_DATABASE.test(error.message)) this.disconnect()
     })
@@ -179,6 +195,10 @@ export class IoredisConnection implements RedisConnection {
       this.#failure = new Error(`${node}: ${error.message}`, { cause: withoutCommand(error) })
     })
   }
+}
+
+function isEncrypted({ options }: IoredisClient): boolean {
+  return Boolean(options.tls ?? options.sentinelTLS ?? options.redisOptions?.tls)
 }
 
 function send(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
@@ -208,9 +228,4 @@ async function sendAlone(client: IoredisClient, name: string, args: readonly (st
 async function mastersOf(cluster: IoredisCluster): Promise<readonly IoredisNode[]> {
   await new Promise<void>((resolve) => cluster.refreshSlotsCache(() => resolve()))
   return cluster.nodes('master')
-}
-
-/** As ioredis names nodes in its table of slots. */
-function nameOf({ options: { host, port } }: IoredisNode): string {
-  return `${host}:${port}`
 }

@@ -1,39 +1,15 @@
-/** Clients of node-redis, of version 5 or 6, told by their shape: the package itself is not needed. They are always the user's. */
+/** A client of node-redis behind a store, of version 5 or 6. It is always the user's. */
 import { StoreTimeoutError } from '../errors.ts'
 import type { RedisConnection } from './connection.ts'
-
-type Argument = string | Buffer
-
-interface CommandOptions {
-  /** By the first byte that a reply of the kind has. */
-  readonly typeMapping: { readonly 36: BufferConstructor }
-  /** Takes a command back that has not been written yet. */
-  readonly abortSignal: AbortSignal
-}
-
-/** What `createClient` of node-redis returns, or `createClientPool`. */
-export interface NodeRedisClient {
-  readonly isOpen: boolean
-  sendCommand(args: readonly Argument[], options?: CommandOptions): Promise<unknown>
-}
-
-interface ClusterNode {
-  readonly address: string
-}
-
-/** What `createCluster` of node-redis returns. */
-export interface NodeRedisCluster {
-  readonly isOpen: boolean
-  readonly masters: readonly ClusterNode[]
-  readonly slots: readonly { readonly master: ClusterNode }[]
-  sendCommand(
-    firstKey: Argument | undefined,
-    isReadonly: boolean | undefined,
-    args: Argument[],
-    options?: CommandOptions,
-  ): Promise<unknown>
-  nodeClient(node: ClusterNode): Promise<Pick<NodeRedisClient, 'sendCommand'>>
-}
+import {
+  type AnyNodeRedis,
+  type Argument,
+  type ClusterNode,
+  type CommandOptions,
+  isNodeRedisCluster,
+  type NodeRedisCluster,
+} from './node-redis-client.ts'
+import { NodeRedisReconnects } from './node-redis-reconnects.ts'
 
 type Send = (options: CommandOptions, name: string, args: readonly Argument[]) => Promise<unknown>
 
@@ -52,16 +28,18 @@ export class NodeRedisConnection implements RedisConnection {
   readonly keyPrefix = ''
   readonly failure = undefined
   readonly masters: RedisConnection['masters']
-  readonly #client: NodeRedisClient | NodeRedisCluster
+  readonly #client: AnyNodeRedis
   /** `undefined` for a client of one server. */
   readonly #nodes: NodeRedisCluster | undefined
   readonly #send: Send
   readonly #timeout: number
+  readonly #reconnects: NodeRedisReconnects
 
   /** @param timeout ms; nobody waits for a command that is still queued then, so it must not be sent any more */
-  constructor(client: NodeRedisClient | NodeRedisCluster, timeout: number) {
+  constructor(client: AnyNodeRedis, timeout: number) {
     this.#timeout = timeout
     this.#client = client
+    this.#reconnects = NodeRedisReconnects.of(client)
     this.cluster = isNodeRedisCluster(client)
     if (isNodeRedisCluster(client)) {
       this.#nodes = client
@@ -79,6 +57,7 @@ export class NodeRedisConnection implements RedisConnection {
   }
 
   async #inTime(send: Send, name: string, args: readonly Argument[]): Promise<unknown> {
+    if (this.#reconnects.underWay !== undefined) throw new Error('the connection is closed')
     if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
     const abortSignal = AbortSignal.timeout(Math.min(Math.ceil(this.#timeout), LONGEST_TIMEOUT))
     try {
@@ -92,12 +71,13 @@ export class NodeRedisConnection implements RedisConnection {
     return error instanceof Error && !('code' in error) && (CODE.test(error.message) || SENT_ON.test(error.message))
   }
 
-  /** What is asked while it connects, it queues by itself. */
-  opening(): undefined {
-    return undefined
+  /** What is asked while it connects, it queues by itself; but not what is sent on a connection that is about to close. */
+  opening(): Promise<void> | undefined {
+    return this.#reconnects.underWay
   }
 
   get isReady(): boolean {
+    if (this.#reconnects.underWay !== undefined) return false
     return this.#client.isOpen && this.#nodes?.masters.length !== 0
   }
 
@@ -106,6 +86,10 @@ export class NodeRedisConnection implements RedisConnection {
   }
 
   reopen(): void {}
+
+  leave(node: string): void {
+    this.#reconnects.leave(node)
+  }
 
   giveUpHandshake(): void {}
 
@@ -131,14 +115,4 @@ function firstKey(name: string, args: readonly Argument[]): Argument | undefined
     default:
       return undefined
   }
-}
-
-/** Neither a client that speaks to sentinels, whose `sendCommand` is another, nor one in legacy mode. */
-export function isNodeRedis(client: object): client is NodeRedisClient | NodeRedisCluster {
-  const isOpen = 'isOpen' in client && typeof client.isOpen === 'boolean'
-  return isOpen && 'sendCommand' in client && typeof client.sendCommand === 'function' && !('getSentinelNode' in client)
-}
-
-export function isNodeRedisCluster(client: object): client is NodeRedisCluster {
-  return 'slots' in client && 'masters' in client && isNodeRedis(client)
 }

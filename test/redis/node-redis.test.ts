@@ -44,7 +44,8 @@ test.each<[string, object]>([
 })
 
 interface Client extends Pick<RedisClientType, 'isOpen' | 'isReady' | 'sendCommand'> {
-  on(event: 'error', listener: () => void): unknown
+  on(event: string, listener: () => void): this
+  off(event: string, listener: () => void): this
   connect(): Promise<unknown>
   destroy(): void
 }
