@@ -92,6 +92,40 @@ describe('when the master', () => {
   })
 })
 
+describe('when the sentinel that is asked first hangs', () => {
+  let group: SentinelGroup
+  let hung: RedisServer | undefined
+
+  beforeAll(async () => {
+    group = await startSentinels()
+    hung = group.sentinels.at(-1)
+    hung?.pause()
+  })
+
+  afterAll(async () => {
+    hung?.resume()
+    await group?.stop()
+  })
+
+  /** With the one that hangs before the others. */
+  function url(): string {
+    const hosts = group.sentinelPorts.map((port) => `127.0.0.1:${port}`).reverse()
+    return `redis+sentinel://${hosts.join(',')}/${group.masterName}/0`
+  }
+
+  test.each(['', '&resend=true'])('a new store asks the next (%s)', async (option) => {
+    expect(await throttleOn(url(), `&timeout=20000${option}`).check('key')).toMatchObject({ limited: false })
+  })
+
+  test('a store finds the next master when its own dies', async () => {
+    const throttle = throttleOn(url(), '&timeout=40000&resend=true')
+    await throttle.check('key')
+    const master = await group.currentMaster()
+    await master.kill()
+    expect(await throttle.check('another key')).toMatchObject({ limited: false })
+  })
+})
+
 describe('a master that has become a replica', () => {
   let server: RedisServer
 
