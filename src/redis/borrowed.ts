@@ -12,16 +12,30 @@ import { type AnyNodeRedis, isNodeRedis, isNodeRedisCluster } from './node-redis
  */
 export type BorrowedClient = IoredisClient | AnyNodeRedis
 
-/** @throws TypeError for what is no such client */
+/** @throws TypeError for what is no such client; an older client is named. */
 export function checkClient(client: unknown): asserts client is BorrowedClient {
-  if (typeof client === 'object' && client !== null && isClient(client)) return
+  const isObject = typeof client === 'object' && client !== null
+  const tooOld = isObject ? olderClient(client) : undefined
+  if (isObject && tooOld === undefined && isClient(client)) return
   throw new TypeError(
-    `client must be a Redis or Cluster of ioredis or iovalkey, or a client, pool or cluster of node-redis 5 or 6, got ${named(client)}`,
+    `client must be a Redis or Cluster of ioredis 5 or 6 or of iovalkey, or a client, pool or cluster of node-redis 5 or 6, got ${
+      tooOld ?? named(client)
+    }`,
   )
 }
 
 export function isClient(client: object): client is BorrowedClient {
   return isIoredis(client) || isNodeRedis(client)
+}
+
+/** Its name, where the client is of a version that answers in another way, or that is too old to have been tested. */
+function olderClient(client: object): string | undefined {
+  if (isIoredis(client)) return '_addedScriptHashes' in client ? 'a client of ioredis 4' : undefined
+  if ('send_command' in client) return 'a client of node-redis 3'
+  // Its replies are texts, which are no bytes of a packed number.
+  if ('isOpen' in client && 'sendCommand' in client && !('withTypeMapping' in client) && !('getSentinelNode' in client))
+    return 'a client of node-redis 4'
+  return undefined
 }
 
 export function isCluster(client: BorrowedClient): boolean {

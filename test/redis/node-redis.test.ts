@@ -43,6 +43,25 @@ test.each<[string, object]>([
   expect(() => new RedisStore(options)).toThrow(TypeError)
 })
 
+test.each([
+  ['client', ['isOpen', 'isReady', 'sendCommand', 'commandOptions', 'executeIsolated', 'multiExecutor']],
+  ['cluster', ['isOpen', 'sendCommand', 'multiExecutor', 'nodeClient', 'masters', 'slots']],
+])('a %s of node-redis 4 is refused by name, before anything is counted', (_kind, members) => {
+  // What it has of all that tells clients apart.
+  const client = { ...Object.fromEntries(members.map((member) => [member, () => {}])), isOpen: true }
+  // @ts-expect-error: its type says so too
+  expect(() => new RedisStore({ client })).toThrow(/node-redis 5 or 6, got a client of node-redis 4/)
+})
+
+test('clients of node-redis 3 and ioredis 4 are refused by name', () => {
+  const third = { send_command: () => {}, sendCommand: () => {}, connected: true }
+  // @ts-expect-error: its type says so too
+  expect(() => new RedisStore({ client: third })).toThrow(/got a client of node-redis 3/)
+  const fourth = { callBuffer: () => {}, status: 'ready', options: {}, _addedScriptHashes: {} }
+  // @ts-expect-error: its type says so too
+  expect(() => new RedisStore({ client: fourth })).toThrow(/got a client of ioredis 4/)
+})
+
 interface Client extends Pick<RedisClientType, 'isOpen' | 'isReady' | 'sendCommand'> {
   on(event: string, listener: () => void): this
   off(event: string, listener: () => void): this
