@@ -1,11 +1,22 @@
 /** What the client says when a command failed, as an error of ours. */
-import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { StoreError, StoreUnavailableError, UnsupportedServerError } from '../errors.ts'
 import { withoutCommand } from './connection.ts'
 import type { PreparedLayers } from './prepared.ts'
+
+/** What a server before 6.2 says of the options of a command in a script. */
+const TOO_OLD = /\bERR syntax error\b/
+
+/** What a server says of a command that it has not: EVALSHA itself, or what a script calls. */
+const NO_COMMAND = /\bunknown (?:redis )?command\b/i
 
 export function unavailable(error: unknown): unknown {
   if (error instanceof StoreError) return error
   const reason = reasonOf(error)
+  const lack = TOO_OLD.test(reason) ? 'it is older than Redis 6.2' : NO_COMMAND.test(reason) ? 'it lacks a command' : ''
+  if (lack !== '') {
+    const message = `RedisStore needs Redis 6.2 or later, or Valkey, with scripts; the server cannot decide, for ${lack}: ${reason}`
+    return new UnsupportedServerError(message, { cause: withoutCommand(error) })
+  }
   const advice = reason.startsWith('MOVED ')
     ? ': a node of a cluster was asked as a single server, use redis+cluster:'
     : ''
