@@ -1,7 +1,8 @@
 /** Several subjects decided together: user, address and tenant, all or nothing. */
 import { combineSubjects } from './algorithms/driver.ts'
-import { checkKey, checkOptions, checkQuantity, itemsOf, named, notInstance } from './arguments.ts'
+import { checkKey, checkQuantity, itemsOf, named, notInstance } from './arguments.ts'
 import { decisions } from './events.ts'
+import { checkOptionNames, optionNames } from './option-names.ts'
 import { published, type Question } from './published.ts'
 import { RateLimitResult } from './result.ts'
 import { unlimited } from './shadow.ts'
@@ -18,13 +19,15 @@ export interface CheckAllSubject {
   readonly quantity?: number | undefined
 }
 
+const SUBJECT = optionNames<CheckAllSubject>({ throttle: true, key: true, quantity: true })
+
 /**
  * Spends in all throttles, or in none. `layers[i]` of the result is subject i's.
  * @returns rejects with a TypeError for throttles on different stores, a RangeError for no subject, the same state twice or more than 128 states
  */
 export async function checkAll(subjects: readonly CheckAllSubject[]): Promise<RateLimitResult> {
   const asked = itemsOf('subjects', subjects, MAXIMUM_STATES).map((subject) => {
-    checkOptions('subject', subject)
+    checkOptionNames('subject', subject, SUBJECT)
     const { throttle, key, quantity = 1 }: Partial<Record<keyof CheckAllSubject, unknown>> = subject
     if (!(throttle instanceof Throttle)) throw notInstance('throttle must be a Throttle', Throttle, throttle)
     checkKey(key)

@@ -1,7 +1,8 @@
 /** Functions and methods that run only when a throttle lets them. */
-import { checkFunction, checkKey, checkOptions, checkQuantity, notInstance } from './arguments.ts'
+import { checkFunction, checkKey, checkQuantity, notInstance } from './arguments.ts'
 import { ThrottleExceededError } from './errors.ts'
 import { methodKey } from './method-key.ts'
+import { checkOptionNames, optionNames } from './option-names.ts'
 import { sleep } from './sleep.ts'
 import { Throttle } from './throttle.ts'
 
@@ -14,6 +15,8 @@ export interface ThrottledOptions<KeyArgs extends unknown[] = unknown[]> {
   /** Units that each call spends: a non-negative safe integer. Default 1. */
   readonly quantity?: number | undefined
 }
+
+const OPTIONS = optionNames<ThrottledOptions>({ key: true, quantity: true })
 
 /** A function with the arguments, the `this`, the name and the length of the one it wraps. */
 export interface ThrottledFunction<This, Args extends unknown[], Result> {
@@ -54,7 +57,7 @@ export function throttled<KeyArgs extends unknown[] = unknown[]>(
   options: ThrottledOptions<KeyArgs> = {},
 ): Throttling<KeyArgs> {
   if (!(throttle instanceof Throttle)) throw notInstance('throttle must be a Throttle', Throttle, throttle)
-  checkOptions('options of throttled', options)
+  checkOptionNames('options of throttled', options, OPTIONS)
   const { key, quantity = 1 } = options
   if (typeof key !== 'function' && key !== undefined) checkKey(key)
   checkQuantity(quantity)

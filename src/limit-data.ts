@@ -1,6 +1,7 @@
 /** The record that a store of one's own keeps for a key: five fields that every algorithm can write its state in. */
 import { checkOptions, named } from './arguments.ts'
 import { wallTime } from './clock.ts'
+import { checkOptionNames, optionNames } from './option-names.ts'
 
 export interface LimitDataFields {
   /** What is used, in units. */
@@ -15,6 +16,8 @@ export interface LimitDataFields {
   readonly history?: readonly number[] | undefined
 }
 
+const FIELDS = optionNames<LimitDataFields>({ used: true, remaining: true, createdAt: true, time: true, history: true })
+
 /** Frozen; all numbers are finite. */
 export class LimitData {
   readonly used: number
@@ -28,7 +31,7 @@ export class LimitData {
    * @throws TypeError for a field that is not a number, RangeError for one that is not finite.
    */
   constructor(fields: LimitDataFields) {
-    checkOptions('fields of LimitData', fields)
+    checkOptionNames('fields of LimitData', fields, FIELDS)
     const { used, remaining, createdAt = wallTime(), time, history } = fields
     this.used = finite('used', used)
     this.remaining = finite('remaining', remaining)

@@ -1,6 +1,7 @@
 /** What is allowed: so many units in a period, and how many more may come at once. A frozen value. */
-import { checkInteger, checkOptions, checkText, named } from './arguments.ts'
+import { checkInteger, checkText, named } from './arguments.ts'
 import { type Duration, durationText, microseconds } from './duration.ts'
+import { checkOptionNames, optionNames } from './option-names.ts'
 
 /** The longest period: 10 years of 3,653 days, in µs. */
 const MAXIMUM_PERIOD = 3653 * 86_400_000_000
@@ -21,6 +22,9 @@ export interface QuotaOptions {
 }
 
 type Extra = Pick<QuotaOptions, 'maximumBurst' | 'name'>
+
+const OPTIONS = optionNames<QuotaOptions>({ count: true, period: true, maximumBurst: true, name: true })
+const EXTRA = optionNames<Extra>({ maximumBurst: true, name: true })
 
 /** What is allowed: `count` units in each `period`, and `maximumBurst` more at once. A frozen value. */
 export class Quota {
@@ -43,7 +47,7 @@ export class Quota {
    * @throws TypeError for a value of a wrong type, RangeError for one out of range.
    */
   constructor(options: QuotaOptions) {
-    checkOptions('options of Quota', options)
+    checkOptionNames('options of Quota', options, OPTIONS)
     const { count, period, maximumBurst = 0, name } = options
     checkInteger('count', count, 1)
     checkInteger('maximumBurst', maximumBurst, 0)
@@ -161,7 +165,7 @@ export class Quota {
 }
 
 function every(period: number, count: number, extra: Extra = {}): Quota {
-  checkOptions('options of Quota', extra)
+  checkOptionNames('options of Quota', extra, EXTRA)
   return new Quota({ count, period, maximumBurst: extra.maximumBurst, name: extra.name })
 }
 

@@ -1,6 +1,7 @@
 /** Waiting that never ends early, however long it is. */
-import { checkOptions, checkSignal, named } from './arguments.ts'
+import { checkSignal, named } from './arguments.ts'
 import { type Duration, microseconds } from './duration.ts'
+import { checkOptionNames, optionNames } from './option-names.ts'
 import { Signals } from './signals.ts'
 
 /** The longest a timer can be told to wait, in ms; told more, it fires at once. */
@@ -29,6 +30,8 @@ export interface SleepOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+const OPTIONS = optionNames<SleepOptions>({ signal: true })
+
 const signals = new Signals()
 
 /**
@@ -38,7 +41,7 @@ const signals = new Signals()
  * @returns rejects with a TypeError or RangeError for a wrong duration, and with the reason of `signal` when that is aborted
  */
 export async function sleep(duration: Duration, options: SleepOptions = {}): Promise<void> {
-  checkOptions('options of sleep', options)
+  checkOptionNames('options of sleep', options, OPTIONS)
   const { signal } = options
   checkSignal(signal)
   const milliseconds = typeof duration === 'string' ? microseconds(duration) / 1000 : duration

@@ -1,10 +1,11 @@
 /** What users call: a quota, how it is counted, and where that is kept, as one question. */
 import type { Layer } from './algorithms/driver.ts'
-import { checkBoolean, checkKey, checkOptions, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
+import { checkBoolean, checkKey, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
 import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, layersOf, MAXIMUM_LAYERS } from './limiters/limiters.ts'
+import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
 import { published, publishedCheck, publishedCheckSync, questionOf } from './published.ts'
 import { Quota } from './quota.ts'
 import { Reservation } from './reservation.ts'
@@ -47,6 +48,18 @@ export interface CheckOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+const OPTIONS = optionNames<ThrottleOptions>({
+  limiter: true,
+  rate: true,
+  layers: true,
+  shadow: true,
+  publishKeys: true,
+})
+const LAYER = optionNames<ThrottleLayer>({ limiter: true, rate: true })
+const CHECK_OPTIONS = optionNames<CheckOptions>({ rate: true, signal: true })
+const ACQUIRE_OPTIONS = optionNames<WaitOptions & CheckOptions>({ rate: true, signal: true, maxWait: true })
+const SYNC_OPTIONS = optionNames<Pick<CheckOptions, 'rate'>>({ rate: true })
+
 /** A quota, how it is counted, and where that is kept, as one question: may this key spend so much now? */
 export class Throttle {
   readonly #limiter: BaseLimiter | undefined
@@ -61,7 +74,7 @@ export class Throttle {
    * @throws TypeError for options of a wrong type, RangeError for quotas that cannot be counted or decided together.
    */
   constructor(options: ThrottleOptions) {
-    checkOptions('options of Throttle', options)
+    checkOptionNames('options of Throttle', options, OPTIONS)
     const { shadow = false, publishKeys = false } = options
     checkBoolean('shadow', shadow)
     checkBoolean('publishKeys', publishKeys)
@@ -151,7 +164,7 @@ export class Throttle {
   async acquire(key: string, quantity = 1, options: WaitOptions & CheckOptions = {}): Promise<RateLimitResult> {
     checkKey(key)
     checkQuantity(quantity)
-    const decider = this.#deciderOf(options)
+    const decider = this.#deciderOf(options, ACQUIRE_OPTIONS)
     if (options.maxWait !== undefined) checkMaxWait(options.maxWait)
     const wait = () => waitForTurn(decider, key, quantity, options)
     return decisions.hasSubscribers
@@ -166,7 +179,7 @@ export class Throttle {
   checkSync(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
     checkKey(key)
     checkQuantity(quantity)
-    const decider = this.#deciderOf(options)
+    const decider = this.#deciderOf(options, SYNC_OPTIONS)
     if (!isSync(decider)) throw this.#notSync()
     if (!decisions.hasSubscribers) return decider.checkSync(key, quantity)
     return publishedCheckSync(decider, key, quantity, this.#publishKeys)
@@ -180,7 +193,7 @@ export class Throttle {
   /** `clear` without a promise, on stores in this process. */
   clearSync(key: string, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
     checkKey(key)
-    const decider = this.#deciderOf(options)
+    const decider = this.#deciderOf(options, SYNC_OPTIONS)
     if (!isSync(decider)) throw this.#notSync()
     return decider.clearSync(key)
   }
@@ -207,12 +220,12 @@ export class Throttle {
     )
   }
 
-  #deciderOf(options: CheckOptions | undefined): Decider {
-    return options === undefined ? this.#decider : this.#deciderFor(options)
+  #deciderOf(options: CheckOptions | undefined, names = CHECK_OPTIONS): Decider {
+    return options === undefined ? this.#decider : this.#deciderFor(options, names)
   }
 
-  #deciderFor(options: CheckOptions): Decider {
-    checkOptions('options of a check', options)
+  #deciderFor(options: CheckOptions, names: OptionNames): Decider {
+    if (!holdsRateAlone(options)) checkOptionNames('options of a check', options, names)
     const { rate, signal } = options
     checkSignal(signal)
     if (rate === undefined || rate === this.#rate) return this.#decider
@@ -228,13 +241,20 @@ export class Throttle {
   }
 }
 
+/** Most options of a check: what every plan comes by says only yes or no. */
+function holdsRateAlone(options: unknown): boolean {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) return false
+  for (const name in options) if (name !== 'rate') return false
+  return true
+}
+
 function layersIn(options: { readonly layers: readonly ThrottleLayer[] }): { layers: Layer[]; store: BaseStore } {
   const given = itemsOf('layers', options.layers, MAXIMUM_LAYERS)
   if ('limiter' in options || 'rate' in options)
     throw new TypeError('give either layers or a limiter and a rate, not both')
   const stores = new Set<BaseStore>()
   const layers = given.flatMap((layer) => {
-    checkOptions('layer', layer)
+    checkOptionNames('layer', layer, LAYER)
     const { limiter, rate }: Partial<Record<keyof ThrottleLayer, unknown>> = layer
     if (!(limiter instanceof AlgorithmLimiter)) {
       throw notInstance('limiter of a layer must be one of an algorithm', AlgorithmLimiter, limiter)

@@ -2,6 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { checkInteger, checkOptions, named } from '../arguments.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { clientBehind } from './embedded-ipv4.ts'
 
 /** What is known of where a request came from. */
@@ -29,6 +30,8 @@ export interface ClientIpOptions {
   readonly ipv6Prefix?: number | undefined
 }
 
+const OPTIONS = optionNames<ClientIpOptions>({ trustedProxies: true, ipv6Prefix: true })
+
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
 /**
@@ -39,7 +42,7 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6
  * or for options of a wrong type; RangeError for options of a wrong value.
  */
 export function clientIp(source: RequestOrigin | NodeRequestOrigin, options: ClientIpOptions = {}): string {
-  checkOptions('options of clientIp', options)
+  checkOptionNames('options of clientIp', options, OPTIONS)
   const { trustedProxies = 0, ipv6Prefix = 56 } = options
   checkInteger('ipv6Prefix', ipv6Prefix, 1)
   if (ipv6Prefix > 128) throw new RangeError(`ipv6Prefix must be at most 128, got ${ipv6Prefix}`)

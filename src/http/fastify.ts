@@ -1,12 +1,13 @@
 /** `onrush/fastify`: a plugin for Fastify 5. It limits the routes of the scope that it is registered in. */
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { checkOptions, named } from '../arguments.ts'
+import { named } from '../arguments.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
 import { decideForNode } from './node-response.ts'
 import { PROBLEM_MEDIA_TYPE, problemDetails } from './problem-details.ts'
-import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+import { REQUEST_LIMIT_NAMES, REQUEST_LIMIT_OPTIONS, RequestLimit, type RequestLimitOptions } from './request-limit.ts'
 
 checkPeerDependency('onrush/fastify', 'fastify', '5.0')
 
@@ -21,6 +22,8 @@ export interface FastifyRateLimitOptions extends FastifyRouteRateLimitOptions {
   /** When it is decided: `'preHandler'` for a key that needs the body. Default `'onRequest'`. */
   readonly hook?: 'onRequest' | 'preHandler' | undefined
 }
+
+const OPTIONS = optionNames<FastifyRateLimitOptions>({ ...REQUEST_LIMIT_NAMES, hook: true })
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -44,7 +47,7 @@ export function rateLimit(options: FastifyRateLimitOptions): FastifyPluginCallba
   function answerOf(own: Partial<FastifyRouteRateLimitOptions>): Answer {
     const ready = ofRoutes.get(own)
     if (ready !== undefined) return ready
-    checkOptions('config.onrush', own)
+    checkOptionNames('config.onrush', own, REQUEST_LIMIT_OPTIONS)
     const made = answerBy({ ...options, ...own })
     ofRoutes.set(own, made)
     return made
@@ -71,7 +74,7 @@ const NO_ANSWER = Promise.resolve(undefined)
 type Answer = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>
 
 function answerBy(options: FastifyRouteRateLimitOptions): Answer {
-  const limit = new RequestLimit(options)
+  const limit = new RequestLimit(options, OPTIONS)
   const { onLimited = refuse } = options
   return async (request, reply) => {
     const decision = await decideForNode(limit, reply.raw, request, reply)

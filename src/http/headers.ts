@@ -3,7 +3,8 @@
  * and the forms before it.
  */
 import { type BareItem, type Item, serializeDictionary, serializeItem, serializeList } from 'structured-headers'
-import { checkOptions, named } from '../arguments.ts'
+import { named } from '../arguments.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 
@@ -21,6 +22,8 @@ export interface RateLimitHeadersOptions {
   readonly partitionKey?: string | Uint8Array | undefined
 }
 
+const OPTIONS = optionNames<RateLimitHeadersOptions>({ standard: true, partitionKey: true })
+
 /** Structured fields have no larger integer. */
 const LARGEST_INTEGER = 999_999_999_999_999
 
@@ -33,7 +36,7 @@ export function rateLimitHeaders(
   result: RateLimitResult,
   options: RateLimitHeadersOptions = {},
 ): Record<string, string> {
-  checkOptions('options of rateLimitHeaders', options)
+  checkOptionNames('options of rateLimitHeaders', options, OPTIONS)
   const headers = FORMS[checkedStandard(options.standard ?? 'ietf')](result, options.partitionKey)
   const retryAfter = result.limited ? untilMore(result) : undefined
   if (retryAfter !== undefined) headers['Retry-After'] = String(retryAfter)

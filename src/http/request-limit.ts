@@ -2,7 +2,8 @@
  * What the middlewares share, whatever their framework: choose a throttle, ask it, say what fields to send, and put the
  * count right when only some responses count. They add how their framework is answered, and nothing else.
  */
-import { checkBoolean, checkFunction, checkOptions, checkQuantity, named } from '../arguments.ts'
+import { checkBoolean, checkFunction, checkQuantity, named } from '../arguments.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Awaitable } from '../stores/base.ts'
@@ -50,6 +51,21 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
   readonly onError?: 'allow' | ((error: unknown, ...context: Context) => unknown) | undefined
 }
 
+/** What every middleware takes. */
+export const REQUEST_LIMIT_NAMES = {
+  throttle: true,
+  key: true,
+  quantity: true,
+  skip: true,
+  counted: true,
+  countLeavers: true,
+  headers: true,
+  onLimited: true,
+  onError: true,
+} as const
+
+export const REQUEST_LIMIT_OPTIONS = optionNames<RequestLimitOptions<[]>>(REQUEST_LIMIT_NAMES)
+
 /** Where header fields are written; `Headers` of fetch is one. */
 export interface HeaderWriter {
   append(name: string, value: string): unknown
@@ -73,9 +89,12 @@ export class RequestLimit<Context extends readonly unknown[]> {
   readonly #counts: Counts<Context> | undefined
   readonly #countLeavers: boolean
 
-  /** @throws TypeError for options of a wrong type, RangeError for ones of a wrong value. */
-  constructor(options: RequestLimitOptions<Context>) {
-    checkOptions('options of rateLimit', options)
+  /**
+   * @param names those of the middleware's options
+   * @throws TypeError for options of a wrong type, RangeError for ones of a wrong value.
+   */
+  constructor(options: RequestLimitOptions<Context>, names = REQUEST_LIMIT_OPTIONS) {
+    checkOptionNames('options of rateLimit', options, names)
     const { throttle, key, quantity, skip, counted = 'all', countLeavers = true, onLimited, onError } = options
     const { headers = 'ietf' } = options
     if (typeof throttle !== 'function') checkThrottle(throttle)

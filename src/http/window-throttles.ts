@@ -1,7 +1,8 @@
 /** What the plugs into other packages share: those name a limit and a window with each call, and a limiter of ours counts. */
 import { LRUCache } from 'lru-cache'
-import { checkOptions, checkText, named } from '../arguments.ts'
+import { checkText, named } from '../arguments.ts'
 import { BaseLimiter } from '../limiters/base.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { Quota } from '../quota.ts'
 import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -14,6 +15,8 @@ export interface PlugOptions {
   readonly name?: string | undefined
 }
 
+const OPTIONS = optionNames<PlugOptions>({ limiter: true, name: true })
+
 /** Windows kept ready; one more costs only time. */
 const KEPT_WINDOWS = 100
 
@@ -25,7 +28,7 @@ export class WindowThrottles {
 
   /** @throws TypeError or RangeError for a limiter that is none, or a name that is no quota's. */
   constructor(options: PlugOptions, defaultName: string) {
-    checkOptions('options of the store', options)
+    checkOptionNames('options of the store', options, OPTIONS)
     const { limiter, name = defaultName } = options
     if (!(limiter instanceof BaseLimiter)) throw new TypeError(`limiter must be a limiter, got ${named(limiter)}`)
     checkText('name', name)

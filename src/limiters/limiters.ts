@@ -17,6 +17,7 @@ import {
   named,
   notInstance,
 } from '../arguments.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
@@ -36,6 +37,9 @@ export interface AlgorithmLimiterOptions<State = unknown> extends LimiterOptions
   readonly lua?: string | undefined
 }
 
+const LIMITER_OPTIONS = optionNames<LimiterOptions>({ store: true })
+const ALGORITHM_LIMITER_OPTIONS = optionNames<AlgorithmLimiterOptions>({ store: true, algorithm: true, lua: true })
+
 const NEEDED = ['open', 'roll', 'available', 'spend', 'resetAfter', 'retryAfter'] as const
 
 /** A limiter by any algorithm, also one of your own. */
@@ -48,6 +52,7 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
   /** @throws TypeError or RangeError for a store that is none, an `algorithm` that is none, or an id that is taken. */
   constructor(options: AlgorithmLimiterOptions<State>) {
     super(options)
+    checkOptionNames(`options of ${new.target.name}`, options, ALGORITHM_LIMITER_OPTIONS)
     const { algorithm, lua } = options
     checkOptions('algorithm', algorithm)
     checkText('id of the algorithm', algorithm.id)
@@ -119,6 +124,7 @@ export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
 
 function checkedOptions(name: string, options: LimiterOptions): LimiterOptions {
   checkLimiterOptions(name, options)
+  checkOptionNames(`options of ${name}`, options, LIMITER_OPTIONS)
   return options
 }
 

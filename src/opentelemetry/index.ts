@@ -3,9 +3,10 @@
  * whatever is checked.
  */
 import { type Attributes, type MeterProvider, metrics, type ObservableResult } from '@opentelemetry/api'
-import { checkInteger, checkOptions } from '../arguments.ts'
+import { checkInteger } from '../arguments.ts'
 import { OnrushError } from '../errors.ts'
 import { type BatchEvent, type DecisionEvent, type FailoverEvent, type FailoverState, subscribe } from '../events.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { checkPeerDependency } from '../peer-dependency.ts'
 
 checkPeerDependency('onrush/opentelemetry', '@opentelemetry/api', '1.9')
@@ -16,6 +17,8 @@ export interface MetricsOptions {
   /** How many policies are told apart by name; those seen later are `other`. A positive integer. Default 100. */
   readonly maximumPolicies?: number | undefined
 }
+
+const OPTIONS = optionNames<MetricsOptions>({ meterProvider: true, maximumPolicies: true })
 
 /** In seconds: from a decision in the process to the longest usual timeout. */
 const DURATION_BOUNDARIES = [
@@ -30,7 +33,7 @@ const SIZE_BOUNDARIES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
  * @throws TypeError or RangeError for wrong options
  */
 export function recordMetrics(options: MetricsOptions = {}): () => void {
-  checkOptions('options of recordMetrics', options)
+  checkOptionNames('options of recordMetrics', options, OPTIONS)
   const { meterProvider = metrics, maximumPolicies = 100 } = options
   checkInteger('maximumPolicies', maximumPolicies, 1)
   const meter = meterProvider.getMeter('onrush')

@@ -3,7 +3,8 @@
  * or one for more, needs no Redis. A clear, refund or settlement by another process can, until the refusal is `maxAge` old.
  */
 import { LRUCache } from 'lru-cache'
-import { checkMilliseconds, checkOptions, checkSize } from '../arguments.ts'
+import { checkMilliseconds, checkSize } from '../arguments.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { RateLimitResult } from '../result.ts'
 import type { Batch } from './batch.ts'
 import type { PreparedLayers } from './prepared.ts'
@@ -18,6 +19,8 @@ export interface DenyCacheOptions {
   /** ms for which a refusal is remembered at most, however long its `retryAfter`. Default 60,000. */
   readonly maxAge?: number | undefined
 }
+
+const OPTIONS = optionNames<DenyCacheOptions>({ maxSize: true, maxAge: true })
 
 /** The most refusals remembered of one key: of so many quotas, those that refused last. Who asks looks through all of them. */
 const MOST_OF_A_KEY = 16
@@ -46,7 +49,7 @@ export class Denials {
 
   /** @param now µs, of the clock that decides */
   constructor(options: DenyCacheOptions, now: () => number) {
-    checkOptions('denyCache', options)
+    checkOptionNames('denyCache', options, OPTIONS)
     const { maxSize, maxAge = 60_000 } = options
     checkSize('maxSize of denyCache', maxSize)
     checkMilliseconds('maxAge of denyCache', maxAge)

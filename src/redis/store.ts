@@ -3,6 +3,7 @@ import type { Layer } from '../algorithms/driver.ts'
 import { checkFunction, checkInteger, checkMilliseconds, checkOptions, checkText, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
 import type { LimitData } from '../limit-data.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
@@ -161,6 +162,19 @@ export class RedisStore extends BaseStore {
   }
 }
 
+const OPTIONS = optionNames<RedisStoreOptions>({
+  url: true,
+  options: true,
+  client: true,
+  prefix: true,
+  clock: true,
+  timeout: true,
+  denyCache: true,
+  resend: true,
+  shards: true,
+  hashTag: true,
+})
+
 /** @throws TypeError for what cannot hold the options, such as the URL or the client itself. */
 function checkRedisStoreOptions(options: unknown): asserts options is object {
   if (typeof options === 'string') {
@@ -170,6 +184,7 @@ function checkRedisStoreOptions(options: unknown): asserts options is object {
   if (isClient(options)) {
     throw new TypeError('options of RedisStore must be an object, got a client: write new RedisStore({ client })')
   }
+  checkOptionNames('options of RedisStore', options, OPTIONS)
   if (!('url' in options) && !('client' in options)) {
     throw new TypeError(`options of RedisStore must hold a url or a client, got ${named(options)}`)
   }

@@ -4,11 +4,11 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Layer } from '../algorithms/driver.ts'
-import { checkOptions } from '../arguments.ts'
 import { storeClock } from '../clock.ts'
 import { type Duration, timerMilliseconds } from '../duration.ts'
 import { MismatchedDataError, StoreTimeoutError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Asked, Decider } from './decider.ts'
 import { RecordAccess } from './record-access.ts'
@@ -28,6 +28,8 @@ export interface BaseStoreOptions {
   readonly timeout?: Duration | undefined
 }
 
+const OPTIONS = optionNames<BaseStoreOptions>({ timeout: true })
+
 /** What every store is. One of your own extends this and writes `get` and `set`; every limiter then works on it. */
 export abstract class BaseStore {
   readonly #deciders = new LRUCache<string, Decider>({ max: KEPT_DECIDERS })
@@ -37,7 +39,7 @@ export abstract class BaseStore {
 
   /** @throws TypeError or RangeError for a `timeout` that is none. */
   constructor(options: BaseStoreOptions = {}) {
-    checkOptions(`options of ${new.target.name}`, options)
+    checkOptionNames(`options of ${new.target.name}`, options, OPTIONS)
     const { timeout = 1000 } = options
     this.#timeout = timerMilliseconds('timeout', timeout)
   }

@@ -1,7 +1,8 @@
 /** A store in a `Map`: for tests and first steps. It never forgets by itself, so it grows with the number of keys. */
-import { checkFunction, checkOptions } from '../arguments.ts'
+import { checkFunction } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import type { LimitData } from '../limit-data.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { InProcessStore } from './in-process.ts'
 import type { Slot } from './in-process-decider.ts'
 import { TablesByName } from './tables-by-name.ts'
@@ -11,6 +12,8 @@ export interface DictionaryStoreOptions {
   readonly clock?: Clock | undefined
 }
 
+const OPTIONS = optionNames<DictionaryStoreOptions>({ clock: true })
+
 /** A store in a `Map` of this process, for tests and first steps; it never forgets by itself. */
 export class DictionaryStore extends InProcessStore {
   readonly #records = new Map<string, LimitData>()
@@ -18,7 +21,7 @@ export class DictionaryStore extends InProcessStore {
   readonly #tables = new TablesByName(() => new DictionaryTable(this.#occupied))
 
   constructor(options: DictionaryStoreOptions = {}) {
-    checkOptions('options of DictionaryStore', options)
+    checkOptionNames('options of DictionaryStore', options, OPTIONS)
     if (options.clock !== undefined) checkFunction('clock', options.clock)
     super(options.clock)
   }

@@ -1,10 +1,11 @@
 /** A store for the time when another cannot be asked: every check is answered, and says by whom. */
 import type { Layer } from '../algorithms/driver.ts'
 import { gcra } from '../algorithms/gcra.ts'
-import { checkFunction, checkInteger, checkOptions, named, notInstance } from '../arguments.ts'
+import { checkFunction, checkInteger, named, notInstance } from '../arguments.ts'
 import { type Duration, timerMilliseconds } from '../duration.ts'
 import { type FailoverChange, type FailoverState, failovers } from '../events.ts'
 import type { LimitData } from '../limit-data.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import { type Awaitable, BaseStore } from './base.ts'
@@ -52,6 +53,21 @@ export interface FailoverStoreOptions {
   readonly onChange?: ((change: FailoverChange) => void) | undefined
 }
 
+const OPTIONS = optionNames<FailoverStoreOptions>({
+  primary: true,
+  fallback: true,
+  instances: true,
+  timeout: true,
+  breaker: true,
+  onChange: true,
+})
+
+const BREAKER_OPTIONS = optionNames<NonNullable<FailoverStoreOptions['breaker']>>({
+  failures: true,
+  cooldown: true,
+  maxCooldown: true,
+})
+
 /**
  * Asks the primary, and where that throws a `StoreError` the fallback, in the same call; an answer of the fallback has
  * `degraded: true`, and so have its layers. After several failures in a row the fallback alone is asked, until the primary
@@ -67,11 +83,11 @@ export class FailoverStore extends BaseStore {
   /** @throws TypeError or RangeError for wrong options. */
   constructor(options: FailoverStoreOptions) {
     super()
-    checkOptions('options of FailoverStore', options)
+    checkOptionNames('options of FailoverStore', options, OPTIONS)
     const { primary, fallback, instances = 1, breaker = {}, onChange } = options
     if (!(primary instanceof BaseStore)) throw notInstance('primary must be a store', BaseStore, primary)
     checkInteger('instances', instances, 1)
-    checkOptions('breaker', breaker)
+    checkOptionNames('breaker', breaker, BREAKER_OPTIONS)
     const { failures = 5 } = breaker
     checkInteger('failures', failures, 1)
     if (onChange !== undefined) checkFunction('onChange', onChange)

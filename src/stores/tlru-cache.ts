@@ -3,10 +3,11 @@
  * Pushing out a key that still counts gives it a fresh quota, so `maxSize` must exceed the keys that are busy at one time.
  */
 import { LRUCache } from 'lru-cache'
-import { checkFunction, checkOptions, checkSize } from '../arguments.ts'
+import { checkFunction, checkSize } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import { type Duration, microseconds } from '../duration.ts'
 import type { LimitData } from '../limit-data.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import { ExpiryHeap } from './expiry-heap.ts'
 import { InProcessStore } from './in-process.ts'
 import type { Slot } from './in-process-decider.ts'
@@ -21,6 +22,8 @@ export interface TlruCacheStoreOptions {
   /** Integer µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`. */
   readonly clock?: Clock | undefined
 }
+
+const OPTIONS = optionNames<TlruCacheStoreOptions>({ maxSize: true, ttl: true, clock: true })
 
 /** For each key so many states can be kept on average: as many as a throttle may have layers. */
 const STATES_PER_KEY = 16
@@ -43,7 +46,7 @@ export class TlruCacheStore extends InProcessStore {
    * @throws TypeError or RangeError for a `maxSize` that is no whole number from 1 to 2^24, or a `ttl` that is not above 0.
    */
   constructor(options: TlruCacheStoreOptions) {
-    checkOptions('options of TlruCacheStore', options)
+    checkOptionNames('options of TlruCacheStore', options, OPTIONS)
     const { maxSize, ttl, clock } = options
     checkSize('maxSize', maxSize)
     if (clock !== undefined) checkFunction('clock', clock)

@@ -1,6 +1,7 @@
 /** The contract of stores as a suite, under any runner that has `describe` and `it`. */
 import { checkFunction, checkOptions, checkText } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
+import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { Awaitable, BaseStore } from '../stores/base.ts'
 import { limiterTests } from './limiter-tests.ts'
 import { recordTests } from './record-tests.ts'
@@ -37,6 +38,15 @@ export interface StoreContractOptions<Store extends BaseStore = BaseStore> {
   readonly close?: ((store: BaseStore) => Awaitable<void>) | undefined
 }
 
+const OPTIONS = optionNames<StoreContractOptions>({
+  name: true,
+  store: true,
+  sharedStore: true,
+  storeWithClock: true,
+  stoppableStore: true,
+  close: true,
+})
+
 /** What a test of the contract works with. */
 export interface Scene {
   readonly store: BaseStore
@@ -55,7 +65,7 @@ export type Declare = (name: string, test: (scene: Scene) => Promise<void>) => v
  */
 export function storeContract<Store extends BaseStore>(runner: TestRunner, options: StoreContractOptions<Store>): void {
   checkOptions('runner', runner)
-  checkOptions('options of storeContract', options)
+  checkOptionNames('options of storeContract', options, OPTIONS)
   const { name, store: open, sharedStore, storeWithClock, stoppableStore, close = (store) => store.close() } = options
   const { describe, it } = runner
   checkText('name', name)

@@ -1,0 +1,30 @@
+/** The names that options have, so that a misspelled one is refused and does not pass without effect. */
+import { closest, distance } from 'fastest-levenshtein'
+import { checkOptions, named } from './arguments.ts'
+
+export type OptionNames = ReadonlySet<string>
+
+type NamesOf<Options> = Options extends unknown ? keyof Options & string : never
+
+/** The names of a type of options; TypeScript sees to it that none is missing, and none too many. */
+export function optionNames<Options>(names: Readonly<Record<NamesOf<Options>, true>>): OptionNames {
+  return new Set(Object.keys(names))
+}
+
+/**
+ * Throws unless `options` is an object whose own names are all known.
+ * @throws TypeError that names what is unknown, and the nearest known name
+ */
+export function checkOptionNames(what: string, options: unknown, names: OptionNames): asserts options is object {
+  checkOptions(what, options)
+  for (const name in options)
+    if (!names.has(name) && Object.hasOwn(options, name)) throw unknownOption(what, name, names)
+}
+
+function unknownOption(what: string, name: string, names: OptionNames): TypeError {
+  const known = [...names]
+  const nearest = closest(name.slice(0, 100), known)
+  const isNear = distance(name.slice(0, 100), nearest) <= Math.max(name.length / 2, 2)
+  const hint = isNear ? `: did you mean ${nearest}?` : `; it takes ${known.join(', ')}`
+  return new TypeError(`${what} must not hold ${named(name)}${hint}`)
+}
