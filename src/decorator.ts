@@ -1,5 +1,5 @@
 /** Functions and methods that run only when a throttle lets them. */
-import { checkFunction, checkKey, checkQuantity, notInstance } from './arguments.ts'
+import { checkFunction, checkKey, checkQuantity, named, notInstance } from './arguments.ts'
 import { ThrottleExceededError } from './errors.ts'
 import { methodKey } from './method-key.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
@@ -9,7 +9,9 @@ import { Throttle } from './throttle.ts'
 export interface ThrottledOptions<KeyArgs extends unknown[] = unknown[]> {
   /**
    * Whose quota a call spends: a text, or a function of the call's arguments, called with its `this`.
-   * Default: the function's name; of a method `'Api.call'`, after the class that declares it.
+   * Default, on stores in this process: the function's name; of a method `'Api.call'`, after the class that declares it.
+   * On stores that other processes may share, names that a minifier chose would meet those of other programs: there it
+   * must be given, or the class of the method must state a `static name`.
    */
   readonly key?: string | ((...args: KeyArgs) => string) | undefined
   /** Units that each call spends: a non-negative safe integer. Default 1. */
@@ -49,7 +51,8 @@ type Accepting<Method extends AnyMethod, KeyArgs extends unknown[]> = [
 
 /**
  * Makes a wrapper of functions that is also a standard (TC39) decorator of methods: each call first spends from a quota.
- * @returns throws a TypeError for what is no function or method, and for one without a name where no key is given
+ * @returns throws a TypeError for what is no function or method, and where no key is given for a function without a name or
+ * on a store that other processes may share
  * @throws TypeError or RangeError for wrong options
  */
 export function throttled<KeyArgs extends unknown[] = unknown[]>(
@@ -69,7 +72,8 @@ export function throttled<KeyArgs extends unknown[] = unknown[]>(
   function wrap(fn: AnyFunction, context?: unknown): unknown {
     const decorates = isDecoratorContext(context)
     checkFunction('what is throttled', fn)
-    const keyOf = key ?? (decorates ? methodKey(context, throttledFunction) : nameOf(fn))
+    const keyOf =
+      key ?? (decorates ? methodKey(context, throttledFunction, throttle.isShared) : nameOf(fn, throttle.isShared))
 
     async function run(receiver: unknown, args: unknown[], patient: boolean): Promise<unknown> {
       const whose: string = typeof keyOf === 'function' ? Reflect.apply(keyOf, receiver, args) : keyOf
@@ -113,7 +117,13 @@ function isDecoratorContext(context: unknown): context is ClassMethodDecoratorCo
   return true
 }
 
-function nameOf(fn: AnyFunction): string {
+/** @param shared whether others may spend from the same key */
+function nameOf(fn: AnyFunction, shared: boolean): string {
+  if (shared) {
+    throw new TypeError(
+      `There is no default key for the function ${named(fn.name)} on a store that other processes may share, where another may have its name: give throttled a key`,
+    )
+  }
   const name: unknown = fn.name
   if (typeof name === 'string' && name !== '') return name
   throw new TypeError('There is no default key for a function without a name: give throttled a key')

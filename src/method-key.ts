@@ -4,10 +4,11 @@ import { named } from './arguments.ts'
 /**
  * Answers the key, from the first instance on; of a static method at once.
  * @param decorated what stands in the place of the method
+ * @param shared whether others may spend from the same key: the class must then state its name
  * @returns throws a TypeError where no class with a name is known to declare the method
  * @throws TypeError for a private method that is not static, and for a symbol without a description
  */
-export function methodKey(context: ClassMethodDecoratorContext, decorated: unknown): () => string {
+export function methodKey(context: ClassMethodDecoratorContext, decorated: unknown, shared: boolean): () => string {
   const { name, static: isStatic } = context
   const method = methodName(context)
   let declaring: unknown
@@ -15,7 +16,7 @@ export function methodKey(context: ClassMethodDecoratorContext, decorated: unkno
     declaring ??= isStatic ? this : declaringClass(this, name, decorated)
   })
   // Not before it is asked for: some compilers name a class only when its static methods are decorated.
-  return () => `${className(declaring, method)}.${method}`
+  return () => `${className(declaring, method, shared)}.${method}`
 }
 
 function methodName({ name, private: isPrivate, static: isStatic }: ClassMethodDecoratorContext): string {
@@ -38,10 +39,21 @@ function prototypeOf(value: unknown): object | null {
   return Object.getPrototypeOf(value)
 }
 
-function className(declaring: unknown, method: string): string {
+function className(declaring: unknown, method: string, shared: boolean): string {
   const name: unknown = typeof declaring === 'function' ? declaring.name : undefined
+  if (shared && typeof declaring === 'function' && !statesName(declaring)) {
+    throw new TypeError(
+      `There is no default key for ${method} of the class ${named(name)} on a store that other processes may share, where another may have its name: give throttled a key, or the class a static name`,
+    )
+  }
   if (typeof name === 'string' && name !== '') return name
   throw keyless(`${method}, whose class has no name or no instance yet, or that another decorator has replaced,`)
+}
+
+/** What the language or a bundler calls a class cannot be written; a field can, and else there is a getter. */
+function statesName(declaring: object): boolean {
+  const property = Object.getOwnPropertyDescriptor(declaring, 'name')
+  return property?.writable === true || property?.get !== undefined
 }
 
 function keyless(what: string): TypeError {

@@ -199,6 +199,14 @@ export class Throttle {
   }
 
   /**
+   * Whether other processes may spend from the same quotas.
+   * @internal
+   */
+  get isShared(): boolean {
+    return this.#store.isShared
+  }
+
+  /**
    * What `checkAll` asks.
    * @internal
    */

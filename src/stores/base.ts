@@ -96,6 +96,14 @@ export abstract class BaseStore {
   async close(): Promise<void> {}
 
   /**
+   * Whether other processes may use what is kept here.
+   * @internal
+   */
+  get isShared(): boolean {
+    return true
+  }
+
+  /**
    * How this store decides by these layers, kept ready by their text.
    * @internal
    */

@@ -115,6 +115,11 @@ export class FailoverStore extends BaseStore {
     return this.#breaker.state
   }
 
+  /** @internal */
+  override get isShared(): boolean {
+    return this.#primary.isShared
+  }
+
   get(key: string): Promise<LimitData | undefined> {
     return this.#answer((store) => store.get(key), key)
   }

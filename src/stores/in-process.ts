@@ -19,6 +19,11 @@ export abstract class InProcessStore extends BaseStore {
 
   protected abstract forgetAll(): void
 
+  /** @internal */
+  override get isShared(): boolean {
+    return false
+  }
+
   /** Where the states of this name are kept; the same for the same name. */
   protected abstract slot(name: string): Slot
 
