@@ -1,7 +1,8 @@
 -- Decides many requests in one atomic step, in order: all of a request's layers are spent in, or none. Twin of src/algorithms/driver.ts.
 --
 -- KEYS     the states: first those that are a few packed numbers, then the logs
--- ARGV[1]  JSON, a flat array of numbers:
+-- ARGV[1]  the call's echo: a text of 8 bytes
+-- ARGV[2]  JSON, a flat array of numbers:
 --            clock      µs since the epoch; -1: the server's
 --            small      how many of KEYS are packed numbers
 --            layers     how many follow, each: algorithm (place in `algorithms`), count, period in µs, limit,
@@ -19,7 +20,7 @@
 --                                left, rolled to the state's time, there (`amount`, `detail`) is what was before; else it
 --                                becomes a vacancy, which starts at `detail` of the last cell
 --                       The last cell of these two names the quantity that is asked, and the key of the vacancies
--- Reply    one text of little-endian doubles: now; each small state as it was read (NaN: a fresh key); and for each log of each
+-- Reply    the echo, and little-endian doubles: now; each small state as it was read (NaN: a fresh key); and for each log of each
 --          request, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass), and
 --          nextAfter after: until one unit more than is available then;
 --          for each ACQUIRE the vacancy that it has taken, as it is kept (start -1: none); for each GIVE_UP its states after
@@ -28,7 +29,7 @@
 
 local CHECK, ADJUST, CLEAR, ACQUIRE, GIVE_UP, ONE = 0, 1, 2, 3, 4, 5
 
-local argument = cjson.decode(ARGV[1])
+local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
 --#include read_clock.lua
 local small, layers = argument[2], argument[3]
@@ -300,7 +301,7 @@ for key = 1, #KEYS do
   end
 end
 
-local reply = structPack('<d', now) .. table.concat(values, '', 1, small)
+local reply = ARGV[1] .. structPack('<d', now) .. table.concat(values, '', 1, small)
 if #outright > 0 then
   reply = reply .. structPack('<' .. string.rep('d', #outright), unpack(outright))
 end

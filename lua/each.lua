@@ -3,20 +3,20 @@
 -- script defines is defined anew by each call, and a call within it costs as much as all that the function does.
 --
 -- KEYS     the states
--- ARGV     clock (µs since the epoch; -1: the server's; -2: the server's, and only these numbers write the states), count, period in
+-- ARGV     the call's echo; clock (µs since the epoch; -1: the server's; -2: the server's, and only these numbers write the states), count, period in
 --          µs, limit; then for keys that follow each other: how many they are, the quantity, times that it is asked. Where that is
 --          missing, one unit is asked of each once.
--- Reply    one text of little-endian doubles: now, and each state as it was read (NaN: a fresh key)
+-- Reply    the echo, and little-endian doubles: now, and each state as it was read (NaN: a fresh key)
 
 -- Arithmetic makes numbers of texts without a call to C.
-local clock = ARGV[1] + 0
+local clock = ARGV[2] + 0
 --#include read_clock.lua
-local quota = { count = ARGV[2] + 0, period = ARGV[3] + 0, limit = ARGV[4] + 0 }
+local quota = { count = ARGV[3] + 0, period = ARGV[4] + 0, limit = ARGV[5] + 0 }
 local steady = clock == -2
 local keys = KEYS
 local values = call('MGET', unpack(keys))
 local last = 0
-for run = 5, max(#ARGV, 5), 3 do
+for run = 6, max(#ARGV, 6), 3 do
   local first, quantity, count = last + 1, 1, 1
   if ARGV[run] then
     last, quantity, count = last + ARGV[run], ARGV[run + 1] + 0, ARGV[run + 2] + 0
@@ -32,4 +32,4 @@ for run = 5, max(#ARGV, 5), 3 do
     values[place] = value
   end
 end
-return structPack('<d', now) .. table.concat(values)
+return ARGV[1] .. structPack('<d', now) .. table.concat(values)

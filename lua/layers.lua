@@ -2,15 +2,15 @@
 -- each.lua is; the driver's twin of it knows all algorithms and costs half as much again.
 --
 -- KEYS     the states, those of a check one after another
--- ARGV     clock (µs since the epoch; -1: the server's), layers, and of each layer: count, period in µs, limit, steady (1 where only
+-- ARGV     the call's echo; clock (µs since the epoch; -1: the server's), layers, and of each layer: count, period in µs, limit, steady (1 where only
 --          these numbers write the states); then as in each.lua, of checks that follow each other
--- Reply    one text of little-endian doubles: now, and each state as it was read (NaN: a fresh key)
+-- Reply    the echo, and little-endian doubles: now, and each state as it was read (NaN: a fresh key)
 
-local clock, layers = ARGV[1] + 0, ARGV[2] + 0
+local clock, layers = ARGV[2] + 0, ARGV[3] + 0
 --#include read_clock.lua
 local quotas = {}
 for layer = 1, layers do
-  local at = 4 * layer - 1
+  local at = 4 * layer
   quotas[layer] = {
     count = ARGV[at] + 0,
     period = ARGV[at + 1] + 0,
@@ -23,7 +23,7 @@ local values = call('MGET', unpack(keys))
 -- Of each layer of a check: whether its state is known, its numbers as they were, and as they are now.
 local isKnown, were1, were2, were3, were4, are1, are2, are3, are4 = {}, {}, {}, {}, {}, {}, {}, {}, {}
 local last = 0
-local runs = 3 + 4 * layers
+local runs = 4 + 4 * layers
 for run = runs, max(#ARGV, runs), 3 do
   local first, quantity, count = last + 1, 1, 1
   if ARGV[run] then
@@ -57,4 +57,4 @@ for run = runs, max(#ARGV, runs), 3 do
     end
   end
 end
-return structPack('<d', now) .. table.concat(values)
+return ARGV[1] .. structPack('<d', now) .. table.concat(values)

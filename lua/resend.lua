@@ -3,14 +3,15 @@
 --
 -- KEYS     those of the call, and last the record
 -- ARGV     those of the call, and last: the call's number, which only rises at a place; ms that the record lives
--- Reply    that of the call; where it was made before, what was replied then; nil to a late duplicate of an earlier call
+-- Reply    that of the call, which starts with its echo; where it was made before, what was replied then; nil to a late duplicate of an earlier call
 
 local record, lifetime, number = table.remove(KEYS), table.remove(ARGV), tonumber(table.remove(ARGV))
 -- GET would fail on a value of another type.
 local seen = redis.call('MGET', record)[1]
 if seen and #seen >= 8 then
   local last = struct.unpack('<d', seen)
-  if last == number then
+  -- A reply without the call's echo was written by somebody else: it is replaced.
+  if last == number and seen:sub(9, 16) == ARGV[1] then
     return seen:sub(9)
   end
   -- What is no number of a call was written by somebody else: it is replaced.

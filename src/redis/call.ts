@@ -1,6 +1,7 @@
 /** A batch in the words of `lua/each.lua`, `lua/layers.lua` or `lua/driver.lua`: its keys, and the numbers that tell what to decide. */
 import type { Batch } from './batch.ts'
-import type { Entry, RedisAsked } from './entry.ts'
+import { ECHO_LENGTH, nextEcho } from './echo.ts'
+import type { Entry, Operation, RedisAsked } from './entry.ts'
 import type { KeyNames } from './keys.ts'
 import type { PreparedLayer, PreparedLayers } from './prepared.ts'
 import { driverOf, type Script } from './script.ts'
@@ -9,10 +10,23 @@ export interface Call {
   readonly script: Script
   readonly keys: readonly string[]
   readonly args: readonly string[]
+  /** What its reply starts with. */
+  readonly echo: string
+  /** Bytes of its reply. */
+  readonly replyLength: number
   /** Where the state of each cell lies, in the order of entries, subjects and layers: a place in `small`, or below 0 for a log. */
   readonly places: readonly number[]
   /** Whose states come back in the reply, in order. */
   readonly small: readonly PreparedLayer[]
+}
+
+/** Numbers that the reply holds of each log: see `lua/driver.lua`. */
+export const OUTRIGHT_SIZE = 4
+
+/** Numbers that the script says of an operation on turns of so many layers. */
+export function answersOf(operation: Operation | undefined, layers: number): number {
+  if (operation?.kind === 'acquire') return 3 + 2 * layers
+  return operation?.kind === 'give up' ? 2 * layers : 0
 }
 
 /** Kinds of runs. */
@@ -57,13 +71,16 @@ function callForEach(
   const keys: string[] = []
   const places: number[] = []
   const small: PreparedLayer[] = []
-  const args = [now < 0 ? serverClock : String(now), ...texts]
+  const echo = nextEcho()
+  const args = [echo, now < 0 ? serverClock : String(now), ...texts]
+  let numbers = 1
   let run = 0
   entries.forEach(({ key, quantity, count }, place) => {
     const stem = names.stem(key)
     for (const layer of prepared) {
       places.push(keys.push(stem + layer.suffix) - 1)
       small.push(layer)
+      numbers += layer.size
     }
     run++
     const next = entries[place + 1]
@@ -72,7 +89,7 @@ function callForEach(
     if (quantity !== 1 || count !== 1 || run < entries.length) args.push(String(run), String(quantity), String(count))
     run = 0
   })
-  return { script, keys, args, places, small }
+  return { script, keys, args, echo, replyLength: ECHO_LENGTH + 8 * numbers, places, small }
 }
 
 class Layout {
@@ -85,6 +102,8 @@ class Layout {
   /** Places by name, where entries may share states. */
   readonly #known: Map<string, number> | undefined
   readonly #runs: Run[] = []
+  /** Numbers in the reply. */
+  #replied = 1
 
   constructor(names: KeyNames, overlaps: boolean) {
     this.#names = names
@@ -95,6 +114,7 @@ class Layout {
     const start = this.#places.length
     if (entry.subjects === undefined) this.#place(entry)
     else for (const asked of entry.subjects) this.#place(asked)
+    this.#replied += answersOf(entry.operation, entry.decider.prepared.length)
     const run = this.#runs.at(-1)
     if (run !== undefined && this.#continues(run, entry, start)) run.repeats++
     else this.#runs.push({ entry, start, repeats: 1 })
@@ -105,10 +125,13 @@ class Layout {
     const numbers = [now, this.#small.length, this.#layers.size]
     for (const { twin, numbers: own } of this.#layers.keys()) numbers.push(twins.indexOf(twin) + 1, ...own)
     for (const run of this.#runs) this.#pushRun(numbers, run)
+    const echo = nextEcho()
     return {
       script: driverOf(twins),
       keys: this.#smallKeys.concat(this.#logKeys),
-      args: [`[${numbers.join(',')}]`],
+      args: [echo, `[${numbers.join(',')}]`],
+      echo,
+      replyLength: ECHO_LENGTH + 8 * this.#replied,
       places: this.#places,
       small: this.#small,
     }
@@ -119,6 +142,7 @@ class Layout {
     for (const prepared of decider.prepared) {
       if (!this.#layers.has(prepared)) this.#layers.set(prepared, this.#layers.size + 1)
       const name = stem + prepared.suffix
+      if (prepared.size === 0) this.#replied += OUTRIGHT_SIZE
       this.#places.push(this.#known?.get(name) ?? this.#newPlace(name, prepared))
     }
   }
@@ -127,6 +151,7 @@ class Layout {
     let place: number
     if (prepared.size > 0) {
       place = this.#small.push(prepared) - 1
+      this.#replied += prepared.size
       this.#smallKeys.push(name)
     } else place = -this.#logKeys.push(name)
     this.#known?.set(name, place)

@@ -5,6 +5,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import { type RedisConnection, withoutCommand } from './connection.ts'
+import { leaveOutOfStep, startsWithEcho } from './echo.ts'
 import { FailoverWatch } from './failover-watch.ts'
 import type { KeyNames } from './keys.ts'
 import { run, type Script, withRecord } from './script.ts'
@@ -22,6 +23,9 @@ const NOT_YET = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCK
 /** What a node of a cluster says of a slot on the move, and a client that was sent to and fro, or to a node that it does not know. */
 const ON_THE_MOVE = /^(TRYAGAIN|ASK|MOVED|Too many Cluster redirections|Cannot find node)\b/
 
+/** What asking again would not put right. */
+class WrongReplyError extends StoreUnavailableError {}
+
 /** A slot is on the move, and the keys of a call lie on both of its nodes: it was not decided, but each key can be. */
 export class KeysApartError extends StoreUnavailableError {}
 
@@ -37,7 +41,7 @@ export interface DeliveryOptions {
 /** A reply, and the call that it answers. */
 export interface Delivered {
   readonly call: Call
-  readonly reply: unknown
+  readonly reply: Uint8Array
 }
 
 export class Delivery {
@@ -68,10 +72,17 @@ export class Delivery {
       if (this.#connection.isReady) batch.sent = true
       try {
         const reply = await run(this.#connection, request.script, request.keys, request.args)
-        if (reply === null && this.#resend) this.#startAfresh()
-        this.#watch.decided()
-        return { call, reply }
+        if (startsWithEcho(reply, call.echo)) {
+          this.#watch.decided()
+          if (reply.byteLength === call.replyLength) return { call, reply }
+          throw new WrongReplyError(`Redis answered a check with ${reply.byteLength} bytes, not ${call.replyLength}`)
+        }
+        const error = leaveOutOfStep(this.#connection, batch.place.lane.node)
+        if (reply !== null || !this.#resend) throw error
+        this.#startAfresh()
+        throw new WrongReplyError(error.message)
       } catch (error) {
+        if (error instanceof WrongReplyError) throw error
         const answered = this.#connection.answered(error)
         if (answered) {
           batch.sent = sent

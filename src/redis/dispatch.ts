@@ -1,6 +1,5 @@
 /** Has a batch decided by one call, and tells all who asked. */
 import { type Clock, readClock } from '../clock.ts'
-import { StoreUnavailableError } from '../errors.ts'
 import type { Batch } from './batch.ts'
 import { type Call, makeCall } from './call.ts'
 import type { RedisConnection } from './connection.ts'
@@ -44,7 +43,7 @@ export class Dispatch {
     const first = make()
     try {
       const { call, reply } = await observed(batch, first, this.#delivery.deliver(batch, first, make))
-      settle(batch, call, bytesOf(reply))
+      settle(batch, call, reply)
       this.#denials?.note(batch, sentAt)
     } catch (error) {
       if (error instanceof KeysApartError) return this.#decideApart(batch, error)
@@ -59,9 +58,4 @@ export class Dispatch {
     batch.failure = cause
     await Promise.all(batch.split().map((part) => this.decide(part)))
   }
-}
-
-function bytesOf(reply: unknown): Uint8Array {
-  if (reply instanceof Uint8Array) return reply
-  throw new StoreUnavailableError(`Redis answered a check with ${typeof reply} instead of bytes`)
 }

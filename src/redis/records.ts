@@ -1,11 +1,13 @@
 /** Records that are set by hand, for limiters of one's own: JSON under `<prefix>:{<key>}:data`, apart from the limiters' states. */
+import calculateSlot from 'cluster-key-slot'
 import { checkKey, checkMilliseconds, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
 import { MismatchedDataError, StoreUnavailableError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
 import type { DeciderContext } from './decider.ts'
+import { ask, ping, command as runCommand } from './echo.ts'
 import * as lua from './lua.generated.ts'
-import { run, script } from './script.ts'
+import { script } from './script.ts'
 
 /** Longer than Redis will run, and short enough for it, in ms. */
 const LONGEST_TTL = Number.MAX_SAFE_INTEGER
@@ -23,23 +25,23 @@ export class Records {
 
   async get(key: string): Promise<LimitData | undefined> {
     // GET would fail on a value of another type.
-    const reply = await this.#send('MGET', [this.#name(key)])
+    const reply = await this.#command('MGET', key)
     return read(bytesOf(Array.isArray(reply) ? reply[0] : undefined).toString())
   }
 
   async set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
     const text = textFor(data)
     const expiry = expiryFor(ttl)
-    await this.#send('SET', [this.#name(key), text, ...(expiry === '' ? [] : ['PX', expiry])])
+    await this.#command('SET', key, [text, ...(expiry === '' ? [] : ['PX', expiry])])
     return data
   }
 
   async compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
     const [text, expiry] = [textFor(data), expiryFor(ttl)]
-    const name = this.#name(key)
+    const [name, node] = this.#find(key)
     let expected: string | Buffer = old === undefined ? '' : textFor(old)
     while (true) {
-      const found = await this.#swap(name, [expected, text, expiry])
+      const found = await this.#swap(name, node, [expected, text, expiry])
       if (found === undefined) return data
       const actual = read(found.toString())
       // Texts may differ where records do not: what was written by somebody else reads as nothing, or as a record all the same.
@@ -50,19 +52,20 @@ export class Records {
   }
 
   /** What was found instead of `expected`; `undefined` when swapped. */
-  async #swap(name: string, args: readonly (string | Buffer)[]): Promise<Buffer | undefined> {
+  async #swap(name: string, node: string, args: readonly (string | Buffer)[]): Promise<Buffer | undefined> {
     const { connection, coalescer } = this.#context
-    const found = await coalescer.within(() => run(connection, COMPARE_AND_SWAP, [name], args))
-    return found === null ? undefined : bytesOf(found)
+    const found = await coalescer.within(() => ask(connection, node, COMPARE_AND_SWAP, [name], args))
+    return found === undefined ? undefined : bytesOf(found)
   }
 
   async delete(key: string): Promise<void> {
-    await this.#send('UNLINK', [this.#name(key)])
+    await this.#command('UNLINK', key)
   }
 
   async currentTime(): Promise<number> {
     if (this.#clock !== undefined) return readClock(this.#clock)
-    const time = await this.#send('TIME', [])
+    const { connection, coalescer } = this.#context
+    const time = await coalescer.within(() => runCommand(connection, '', 'TIME', []))
     if (!Array.isArray(time)) throw new StoreUnavailableError(`Redis answered TIME with ${named(time)}`)
     const [seconds, microseconds] = time
     return Number(seconds) * 1_000_000 + Number(microseconds)
@@ -70,20 +73,25 @@ export class Records {
 
   async ping(): Promise<boolean> {
     try {
-      await this.#send('PING', [])
+      const { connection, coalescer } = this.#context
+      await coalescer.within(() => ping(connection))
       return true
     } catch {
       return false
     }
   }
 
-  #send(name: string, args: readonly string[]): Promise<unknown> {
-    return this.#context.coalescer.within(() => this.#context.connection.send(name, args))
+  async #command(command: string, key: string, args: readonly string[] = []): Promise<unknown> {
+    const { connection, coalescer } = this.#context
+    const [name, node] = this.#find(key)
+    return coalescer.within(() => runCommand(connection, node, command, [name], args))
   }
 
-  #name(key: string): string {
+  /** The name of a key's record, and the node that it lies on. */
+  #find(key: string): [name: string, node: string] {
     checkKey(key)
-    return `${this.#context.names.stem(key)}}:data`
+    const { connection, names } = this.#context
+    return [`${names.stem(key)}}:data`, connection.cluster ? connection.nodeOf(calculateSlot(names.tag(key))) : '']
   }
 }
 

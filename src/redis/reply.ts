@@ -6,13 +6,11 @@ import type { Turn } from '../algorithms/vacancies.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Batch } from './batch.ts'
-import type { Call } from './call.ts'
+import { answersOf, type Call, OUTRIGHT_SIZE } from './call.ts'
+import { ECHO_LENGTH } from './echo.ts'
 import { ANYWHERE, type Entry, type Operation, type RedisAsked } from './entry.ts'
 import type { PreparedLayer } from './prepared.ts'
 import { unavailable } from './unavailable.ts'
-
-/** Numbers that the reply holds of each log: see `lua/driver.lua`. */
-const OUTRIGHT_SIZE = 4
 
 /** Settles all who asked. What cannot be told to some is told to the others of the call all the same: they have been counted. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
@@ -111,12 +109,6 @@ function settleOperation(entry: Entry, { kind, amount, cells }: Operation, reade
   waiter?.resolve(result ?? peek(found.layers, found.states, now))
 }
 
-/** Numbers that the script says of an operation on turns of so many layers. */
-function answersOf(operation: Operation | undefined, layers: number): number {
-  if (operation?.kind === 'acquire') return 3 + 2 * layers
-  return operation?.kind === 'give up' ? 2 * layers : 0
-}
-
 interface Position {
   readonly cell: number
   readonly answers: number
@@ -135,7 +127,7 @@ class ReplyReader {
   #outright: number
 
   constructor(call: Call, reply: Uint8Array) {
-    this.#numbers = new DataView(reply.buffer, reply.byteOffset, reply.byteLength)
+    this.#numbers = new DataView(reply.buffer, reply.byteOffset + ECHO_LENGTH, reply.byteLength - ECHO_LENGTH)
     this.#places = call.places
     this.now = this.#at(0)
     let offset = 1

@@ -3,6 +3,7 @@ import calculateSlot from 'cluster-key-slot'
 import { StoreUnavailableError } from '../errors.ts'
 import type { RedisConnection } from './connection.ts'
 import type { DeciderContext } from './decider.ts'
+import { command, ping } from './echo.ts'
 
 /** Keys looked at by one SCAN: about a fifth of a millisecond of the server's time. */
 const BATCH = '500'
@@ -10,7 +11,7 @@ const BATCH = '500'
 export async function reset(context: DeciderContext): Promise<void> {
   const { connection, coalescer } = context
   // The masters of a cluster are known when the client has connected.
-  await coalescer.within(() => connection.send('PING', []))
+  await coalescer.within(() => ping(connection))
   const masters = await coalescer.within(() => connection.masters())
   await Promise.all(masters.map((master) => resetOn(master, context)))
 }
@@ -21,17 +22,31 @@ async function resetOn(master: Pick<RedisConnection, 'send'>, context: DeciderCo
   let cursor = '0'
   do {
     const from = cursor
-    const page = readPage(await coalescer.within(() => master.send('SCAN', [from, 'MATCH', pattern, 'COUNT', BATCH])))
+    const page = readPage(await coalescer.within(() => scan(master, connection, from, pattern)))
     await Promise.all(unlinkable(page.keys, connection).map((keys) => unlink(keys, context)))
     cursor = page.cursor
   } while (cursor !== '0')
+}
+
+/** A page, and a PING behind it, whose reply tells that of the page from another: SCAN has no keys, by which it could go into a script. */
+async function scan(
+  master: Pick<RedisConnection, 'send'>,
+  connection: RedisConnection,
+  cursor: string,
+  pattern: string,
+): Promise<unknown> {
+  const page = master.send('SCAN', [cursor, 'MATCH', pattern, 'COUNT', BATCH])
+  const [reply] = await Promise.all([page, ping(connection, master)])
+  return reply
 }
 
 /** One by one where they cannot go together: while their slot moves, they lie on two nodes. */
 async function unlink(keys: readonly Buffer[], context: DeciderContext): Promise<void> {
   const { connection, coalescer } = context
   try {
-    await coalescer.within(() => connection.send('UNLINK', keys))
+    const [first] = keys
+    const node = connection.cluster && first !== undefined ? connection.nodeOf(calculateSlot(first)) : ''
+    await coalescer.within(() => command(connection, node, 'UNLINK', keys))
   } catch (error) {
     if (keys.length === 1) throw error
     await Promise.all(keys.map((key) => unlink([key], context)))

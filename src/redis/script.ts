@@ -87,7 +87,7 @@ export function script(source: string): Script {
 export function run(
   connection: RedisConnection,
   { source, sha1 }: Script,
-  keys: readonly string[],
+  keys: readonly (string | Buffer)[],
   args: readonly (string | Buffer)[],
 ): Promise<unknown> {
   const words = (first: string): (string | Buffer)[] => {

@@ -119,6 +119,16 @@ const tampering = fc.oneof(
   fc
     .array(fc.oneof(fc.double(), fc.maxSafeNat(), fc.constantFrom(NOW, 5, 0, -0, 2 ** 53)), { maxLength: 12 })
     .map((numbers) => byCommand('set', doubles(...numbers))),
+  // Logs as ours are, but for the order of their entries.
+  fc
+    .tuple(
+      fc.nat({ max: 2 }),
+      fc.nat({ max: 5 }),
+      fc.array(fc.tuple(fc.integer({ min: -9, max: 9 }), fc.nat({ max: 12 }))),
+    )
+    .map(([head, base, entries]) =>
+      byCommand('set', doubles(head, base, ...entries.flatMap(([tenths, sum]) => [NOW + tenths * 7_000_000, sum]))),
+    ),
   fc.nat().map((bit) =>
     byBytes((held) => {
       const at = bit % Math.max(held.length * 8, 1)

@@ -1,0 +1,14 @@
+-- Runs one command and says whose reply it is: without that, the reply to another command could be taken for it.
+--
+-- KEYS     the command's keys
+-- ARGV     the call's echo, the command's name, and what follows its keys
+-- Reply    the echo, and the command's reply
+
+local command = { ARGV[2] }
+for place = 1, #KEYS do
+  command[place + 1] = KEYS[place]
+end
+for place = 3, #ARGV do
+  command[#command + 1] = ARGV[place]
+end
+return { ARGV[1], redis.call(unpack(command)) }
