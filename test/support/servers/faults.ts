@@ -1,7 +1,7 @@
 /**
  * The faults of a proxy. Each is switched by a call and lasts until the next; nothing but latency has to do with time.
- * A connection that lost bytes cannot go on, since replies would be taken for those of other requests: it stays mute, and
- * the next call resets it.
+ * A connection that lost bytes does not go on, since replies would be taken for those of other requests: it stays mute, and
+ * the next call resets it. Only `swallowReplies` lets it go on.
  */
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -52,6 +52,12 @@ export class Faults {
   dropReplies({ command, times = Number.POSITIVE_INFINITY, reset = false }: DropOptions = {}): void {
     this.#drops = times
     this.#set({ kind: 'drop', command: command?.toUpperCase(), reset })
+  }
+
+  /** The next replies that come together are lost, and the connection goes on as if nothing were missing. */
+  swallowReplies(): void {
+    this.#drops = 1
+    this.#set({ kind: 'swallow' })
   }
 
   /** Requests reach the server; replies wait for the next call and are then delivered in order. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type RedisRequest, RequestSplitter } from './requests.ts'
 
 export type Fault =
-  | { readonly kind: 'none' | 'black hole' | 'hold' }
+  | { readonly kind: 'none' | 'black hole' | 'hold' | 'swallow' }
   | { readonly kind: 'latency'; readonly milliseconds: number }
   | { readonly kind: 'drop'; readonly command: string | undefined; readonly reset: boolean }
 
@@ -76,6 +76,10 @@ export class ProxyConnection {
     const fault = this.#rules.fault()
     if (fault.kind === 'drop' && fault.command === undefined) this.#drop(fault.reset)
     if (fault.kind === 'black hole') this.#broken = true
+    if (fault.kind === 'swallow') {
+      this.#rules.onDrop()
+      return
+    }
     if (this.#resetsOnReply) this.reset()
     this.#toClient(() => this.#client.write(chunk))
   }
