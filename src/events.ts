@@ -57,15 +57,26 @@ export interface ScriptEvent {
   readonly sha1: string
 }
 
+/** Something is set up in a way that harms limits. It is a warning of the process too, with the same code. */
+export interface WarningEvent {
+  /** Stable, for programs. */
+  readonly code: 'ONRUSH_EVICTION' | 'ONRUSH_CLIENT_SENDS_AGAIN'
+  /** What is wrong and what to do, for people. */
+  readonly message: string
+}
+
 /** What each channel carries. */
 export interface Events {
   readonly 'onrush:decision': DecisionEvent
   readonly 'onrush:batch': BatchEvent
   readonly 'onrush:failover': FailoverEvent
   readonly 'onrush:script': ScriptEvent
+  readonly 'onrush:warning': WarningEvent
 }
 
-const CHANNELS: ReadonlySet<string> = new Set(['onrush:decision', 'onrush:batch', 'onrush:failover', 'onrush:script'])
+const CHANNELS: ReadonlySet<string> = new Set(
+  ['decision', 'batch', 'failover', 'script', 'warning'].map((name) => `onrush:${name}`),
+)
 
 interface Publisher<Event> {
   readonly hasSubscribers: boolean
@@ -76,6 +87,7 @@ export const decisions: Publisher<DecisionEvent> = diagnostics.channel('onrush:d
 export const batches: Publisher<BatchEvent> = diagnostics.channel('onrush:batch')
 export const failovers: Publisher<FailoverEvent> = diagnostics.channel('onrush:failover')
 export const scripts: Publisher<ScriptEvent> = diagnostics.channel('onrush:script')
+export const warnings: Publisher<WarningEvent> = diagnostics.channel('onrush:warning')
 
 /**
  * Calls `listener` with each event of a channel, at once and in its publisher's turn; what it throws becomes an uncaught

@@ -27,6 +27,7 @@ export {
   type FailoverState,
   type ScriptEvent,
   subscribe,
+  type WarningEvent,
 } from './events.ts'
 export { LimitData, type LimitDataFields } from './limit-data.ts'
 export { BaseLimiter, type LimiterOptions } from './limiters/base.ts'

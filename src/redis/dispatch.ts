@@ -5,6 +5,7 @@ import { type Call, makeCall } from './call.ts'
 import type { RedisConnection } from './connection.ts'
 import { Delivery, KeysApartError } from './delivery.ts'
 import type { Denials } from './denials.ts'
+import { EvictionWatch } from './eviction.ts'
 import type { KeyNames } from './keys.ts'
 import { observed } from './observed.ts'
 import { settle } from './reply.ts'
@@ -28,11 +29,13 @@ export class Dispatch {
   readonly #clock: Clock | undefined
   readonly #denials: Denials | undefined
   readonly #delivery: Delivery
+  readonly #eviction: EvictionWatch
 
   constructor({ connection, names, clock, timeout, resend, denials }: DispatchOptions) {
     this.#names = names
     this.#clock = clock
     this.#denials = denials
+    this.#eviction = new EvictionWatch(connection)
     this.#delivery = new Delivery({ connection, names, timeout, resend })
   }
 
@@ -44,6 +47,7 @@ export class Dispatch {
     try {
       const { call, reply } = await observed(batch, first, this.#delivery.deliver(batch, first, make))
       settle(batch, call, reply)
+      this.#eviction.look()
       this.#denials?.note(batch, sentAt)
     } catch (error) {
       if (error instanceof KeysApartError) return this.#decideApart(batch, error)

@@ -1,6 +1,7 @@
 /** What becomes of commands that are under way when an ioredis client loses its connection: that depends on its options. */
 import type { IoredisClient } from './ioredis-client.ts'
 import { Row } from './row.ts'
+import { warn } from './warn.ts'
 
 const warned = new WeakSet<IoredisClient>()
 
@@ -8,11 +9,11 @@ const warned = new WeakSet<IoredisClient>()
 export function warnOfSendingAgain(client: IoredisClient): void {
   if (warned.has(client) || !sendsAgain(client)) return
   warned.add(client)
-  process.emitWarning(
+  warn(
+    'ONRUSH_CLIENT_SENDS_AGAIN',
     `The ${client.isCluster ? 'Cluster' : 'Redis'} client given to RedisStore sends a command again when its reply was lost, so that ` +
       `a check may be counted twice. Give the client \`${client.isCluster ? 'retryDelayOnFailover: 0' : 'autoResendUnfulfilledCommands: false'}\`, ` +
       'or the store `resend: true`, with which nothing is counted twice.',
-    { code: 'ONRUSH_CLIENT_SENDS_AGAIN' },
   )
 }
 

@@ -34,6 +34,7 @@ const TYPES = [
   ...['BorrowedClient', 'DenyCacheOptions', 'HashTag'],
   ...['ThrottledOptions', 'ThrottledFunction', 'Throttling'],
   ...['Events', 'BatchEvent', 'DecisionEvent', 'ScriptEvent', 'FailoverEvent', 'FailoverChange', 'FailoverState'],
+  'WarningEvent',
 ]
 
 test('the package exports these values, and no others', () => {
