@@ -1,14 +1,14 @@
 /**
- * Puts the Lua sources into `src/redis/lua.generated.ts`, so that a published bundle reads no files at run time.
+ * Puts the Lua sources into `src/redis/call/lua.generated.ts`, so that a published bundle reads no files at run time.
  * `--check`: writes nothing, and fails where that file is not up to date, or Lua does not parse or names a global it must not.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { basename } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { parse } from 'luaparse'
 import { functionsOf, included, straight } from './straight-lua.ts'
 
 const SOURCES = new URL('../lua/', import.meta.url)
-const TARGET = new URL('../src/redis/lua.generated.ts', import.meta.url)
+const TARGET = new URL('../src/redis/call/lua.generated.ts', import.meta.url)
 
 /** What Redis gives a script. */
 const GIVEN = new Set('KEYS ARGV redis struct cjson math string table unpack type tonumber select'.split(' '))
@@ -23,73 +23,81 @@ const KNOWN = new Set([
   ].flatMap((names) => names.split(' ')),
 ])
 
+/** The sources by folder (`algorithms`, `scripts`, `includes`) and name. */
 const files = new Map(
-  readdirSync(SOURCES)
-    .filter((name) => name.endsWith('.lua'))
+  readdirSync(SOURCES, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.lua'))
     .sort()
-    .map((name) => [name, readFileSync(new URL(name, SOURCES), 'utf8')]),
+    .map((path) => [path, readFileSync(new URL(path, SOURCES), 'utf8')]),
 )
 
-/** Parts of other files, which are what is checked. */
-const PARTS = new Set([
-  ...['decide_one.lua', 'read_one.lua', 'spend_one.lua', 'read_clock.lua'],
-  ...['vacancies.lua', 'write_state.lua'],
-])
+/** Scripts that are generated once for each algorithm whose state is a few numbers: functions are inlined there. */
+const GENERATED = ['checks', 'layered_checks']
 
-const texts = [...files.keys()]
-  .filter((name) => !PARTS.has(name))
-  .map((name) => ({ name, text: withoutComments(fileOf(name)) }))
+/** Includes that are whole by themselves; the others are parts of what includes them, and are checked there. */
+const WHOLE_INCLUDES = ['common', 'decide_each', 'resend']
 
-for (const { name, text } of texts) {
-  const { globals } = parse(text, { scope: true, luaVersion: '5.1' })
-  const unknown = (globals ?? []).map((global) => global.name).filter((global) => !KNOWN.has(global))
-  if (unknown.length > 0) throw new Error(`lua/${name} names the globals ${[...new Set(unknown)].join(', ')}`)
-}
+const algorithms = namesIn('algorithms')
+const scripts = namesIn('scripts').filter((name) => !GENERATED.includes(name))
+const whole = [...WHOLE_INCLUDES.map((name) => `includes/${name}.lua`), ...scripts.map((name) => `scripts/${name}.lua`)]
 
-/** What is put together with each of some twins. */
-const PROGRAMS = new Set(['each.lua', 'layers.lua'])
-
-/** The twins whose states are a few numbers, by the files that make them. */
-const PACKED = {
-  gcra: ['gcra.lua'],
-  periodic: ['periodic.lua', 'window.lua'],
-  fixedWindow: ['fixed_window.lua', 'window.lua'],
-  slidingWindowCounter: ['sliding_window_counter.lua'],
-}
+for (const path of [...whole, ...algorithms.map((name) => `algorithms/${name}.lua`)]) checkGlobals(path)
 
 const generated = [
   '/** Made by `npm run lua` from the folder lua; do not edit. */',
-  ...texts.filter(({ name }) => !PROGRAMS.has(name)).map(({ name, text }) => exported(identifier(name), text)),
-  ...Object.entries(PACKED).flatMap(([name, twin]) => [
-    exported(`${name}Each`, straightProgram(twin, 'each.lua')),
-    exported(`${name}Layers`, straightProgram(twin, 'layers.lua')),
-  ]),
+  ...whole.map((path) => `export const ${identifier(path)} = ${JSON.stringify(textOf(path))}`),
+  '/** By the names of the files in lua/algorithms. */',
+  'export const algorithms = {',
+  ...algorithms.flatMap((name) => [`${name}: {`, ...textsOf(name), '},']),
+  '} as const',
   '',
 ].join('\n')
 
 if (!process.argv.includes('--check')) writeFileSync(TARGET, generated)
-else if (readFileSync(TARGET, 'utf8') !== generated) throw new Error('src/redis/lua.generated.ts is stale: npm run lua')
+else if (readFileSync(TARGET, 'utf8') !== generated)
+  throw new Error('src/redis/call/lua.generated.ts is stale: npm run lua')
 
-function fileOf(name: string): string {
-  const text = files.get(name)
-  if (text === undefined) throw new Error(`there is no lua/${name}`)
-  return included(text, fileOf)
+function namesIn(folder: string): string[] {
+  return [...files.keys()].filter((path) => dirname(path) === folder).map((path) => basename(path, '.lua'))
 }
 
-/** A program with the functions of a twin. */
-function straightProgram(twin: readonly string[], program: string): string {
-  const { size, text } = functionsOf(twin.map(fileOf).join('\n'))
+function fileOf(path: string): string {
+  const text = files.get(path)
+  if (text === undefined) throw new Error(`there is no lua/${path}`)
+  return included(text, (name) => fileOf(`includes/${name}`))
+}
+
+function textOf(path: string): string {
+  return withoutComments(fileOf(path))
+}
+
+/** An algorithm's Lua implementation, and the scripts that are generated for it. */
+function textsOf(name: string): string[] {
+  const path = `algorithms/${name}.lua`
+  const texts = [['implementation', textOf(path)]]
+  if (functionsOf(textOf(path)).size > 0)
+    for (const script of GENERATED) texts.push([identifier(script), straightScript(path, `scripts/${script}.lua`)])
+  return texts.map(([field, text]) => `${field}: ${JSON.stringify(text)},`)
+}
+
+/** A script with the functions of an algorithm. */
+function straightScript(algorithm: string, script: string): string {
+  const { size, text } = functionsOf(fileOf(algorithm))
   const state = `local format, width, nothing = '<${'d'.repeat(size)}', ${size * 8}, '${'\\255'.repeat(size * 8)}'`
-  const parts = [fileOf('common.lua'), text, fileOf('decide_each.lua'), state, fileOf(program)]
+  const parts = [fileOf('includes/common.lua'), text, fileOf('includes/decide_each.lua'), state, fileOf(script)]
   const made = straight(withoutComments(parts.join('\n')))
-  const { globals } = parse(made, { scope: true, luaVersion: '5.1' })
-  const unknown = (globals ?? []).map(({ name }) => name).filter((name) => !GIVEN.has(name))
-  if (unknown.length > 0) throw new Error(`${program} with ${twin.join(', ')} lacks ${unknown.join(', ')}`)
+  const unknown = globalsIn(made).filter((name) => !GIVEN.has(name))
+  if (unknown.length > 0) throw new Error(`${script} with ${algorithm} lacks ${unknown.join(', ')}`)
   return made
 }
 
-function exported(name: string, text: string): string {
-  return `export const ${name} = ${JSON.stringify(text)}`
+function checkGlobals(path: string): void {
+  const unknown = globalsIn(textOf(path)).filter((name) => !KNOWN.has(name))
+  if (unknown.length > 0) throw new Error(`lua/${path} names the globals ${[...new Set(unknown)].join(', ')}`)
+}
+
+function globalsIn(text: string): string[] {
+  return (parse(text, { scope: true, luaVersion: '5.1' }).globals ?? []).map(({ name }) => name)
 }
 
 function identifier(name: string): string {

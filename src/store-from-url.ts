@@ -5,8 +5,8 @@ import { RedisStore } from './redis/store.ts'
 import { REDIS_SCHEMES } from './redis/url.ts'
 import { asDuration, asWhole, readOptions, type StoreUrl, splitStoreUrl } from './store-url.ts'
 import { BaseStore } from './stores/base.ts'
-import { DictionaryStore } from './stores/dictionary.ts'
-import { TlruCacheStore } from './stores/tlru-cache.ts'
+import { DictionaryStore } from './stores/in-process/dictionary.ts'
+import { TlruCacheStore } from './stores/in-process/tlru-cache.ts'
 
 /** A class of stores that can be made from a URL. */
 export interface StoreClass {

@@ -28,7 +28,7 @@ export async function buildPackage(dist: string): Promise<void> {
   const cjs = join(dist, 'cjs')
   const emit = ['--outDir', esm, '--declarationDir', cjs]
   await run(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), ...emit])
-  await cp(join(ROOT, 'src/redis/ioredis-module.cjs'), join(esm, 'redis/ioredis-module.cjs'))
+  await cp(join(ROOT, 'src/redis/clients/ioredis-module.cjs'), join(esm, 'redis/clients/ioredis-module.cjs'))
   const [names] = await Promise.all([bundleCommonJs(dist), adaptDeclarations(cjs)])
   for (const { node, types } of entries.values()) {
     const exported = names.get(node.require) ?? []

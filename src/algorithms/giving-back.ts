@@ -1,4 +1,4 @@
-/** Giving back what was spent, and settling what was guessed. Twin: ADJUST in `lua/driver.lua`. */
+/** Giving back what was spent, and settling what was guessed. Twin: ADJUST in `lua/scripts/batch.lua`. */
 import type { Layer } from './driver.ts'
 
 /** The states of a key, and which of them are there: others are those of a key never seen. */

@@ -1,4 +1,4 @@
-/** Waiting one's turn: a start is promised at once, and what is spent counts as of then. Twin: ACQUIRE in `lua/driver.lua`. */
+/** Waiting one's turn: a start is promised at once, and what is spent counts as of then. Twin: ACQUIRE in `lua/scripts/batch.lua`. */
 import type { RateLimitResult } from '../result.ts'
 import { CENTURY } from './algorithm.ts'
 import { combineLayers, decide, type Layer, peek } from './driver.ts'

@@ -1,6 +1,6 @@
 /**
  * Turns whose callers have left while others stood behind. Such a start is charged already, so a later caller may take it without
- * another charge: the starts that happen are a part of those that the quotas have allowed. Twin: `lua/vacancies.lua`.
+ * another charge: the starts that happen are a part of those that the quotas have allowed. Twin: `lua/includes/vacancies.lua`.
  */
 import { type Change, type Found, giveBackTo } from './giving-back.ts'
 

@@ -1,12 +1,8 @@
 /** An algorithm and a store. The five limiters differ in nothing but their algorithm. */
 import type { Algorithm, CompleteAlgorithm } from '../algorithms/algorithm.ts'
-import { complete } from '../algorithms/complete.ts'
 import type { Layer } from '../algorithms/driver.ts'
-import { fixedWindow } from '../algorithms/fixed-window.ts'
-import { gcra } from '../algorithms/gcra.ts'
-import { movingWindow } from '../algorithms/moving-window.ts'
-import { periodic } from '../algorithms/periodic.ts'
-import { slidingWindowCounter } from '../algorithms/sliding-window-counter.ts'
+import { BUILT_IN } from '../algorithms/index.ts'
+import { withDefaults } from '../algorithms/with-defaults.ts'
 import {
   checkFunction,
   checkKey,
@@ -28,7 +24,7 @@ export const MAXIMUM_LAYERS = 16
 
 const ID = /^[a-z][a-z0-9_-]*$/
 const OURS: ReadonlyMap<string, CompleteAlgorithm> = new Map(
-  [gcra, periodic, fixedWindow, movingWindow, slidingWindowCounter].map((algorithm) => [algorithm.id, algorithm]),
+  Object.values(BUILT_IN).map((algorithm) => [algorithm.id, algorithm]),
 )
 
 export interface AlgorithmLimiterOptions<State = unknown> extends LimiterOptions {
@@ -90,35 +86,35 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
 /** Leaky bucket, exact: see `docs/algorithms.md`. */
 export class GcraLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(new.target.name, options), algorithm: gcra })
+    super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.gcra })
   }
 }
 
 /** A window that starts with a key's first admitted request. */
 export class PeriodicLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(new.target.name, options), algorithm: periodic })
+    super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.periodic })
   }
 }
 
 /** Windows at whole multiples of the period since the Unix epoch. */
 export class FixedWindowLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(new.target.name, options), algorithm: fixedWindow })
+    super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.fixed_window })
   }
 }
 
 /** An exact log: never more than the limit in any span of one period. */
 export class MovingWindowLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(new.target.name, options), algorithm: movingWindow })
+    super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.moving_window })
   }
 }
 
 /** Two counters a key that approximate a moving window. */
 export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
   constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(new.target.name, options), algorithm: slidingWindowCounter })
+    super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.sliding_window_counter })
   }
 }
 
@@ -135,7 +131,7 @@ function checkedOptions(name: string, options: LimiterOptions): LimiterOptions {
 export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
   const quotas = Array.isArray(rate) ? itemsOf('rate', rate, MAXIMUM_LAYERS) : [rate]
   const { lua } = limiter
-  const algorithm = OURS.get(limiter.algorithm.id) ?? complete(limiter.algorithm)
+  const algorithm = OURS.get(limiter.algorithm.id) ?? withDefaults(limiter.algorithm)
   const layers = quotas.map((quota) => {
     if (!(quota instanceof Quota)) throw notInstance('rate must be a Quota or an array of them', Quota, quota)
     algorithm.accept?.(quota)

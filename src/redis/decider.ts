@@ -4,22 +4,22 @@ import type { Layer } from '../algorithms/driver.ts'
 import { canPromise, type PromisedTurn } from '../algorithms/turns.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider, Hold, Promised } from '../stores/decider.ts'
-import type { Coalescer } from './coalescer.ts'
-import type { RedisConnection } from './connection.ts'
-import type { Denials } from './denials.ts'
-import { ANYWHERE, type Operation } from './entry.ts'
+import { CompiledLayers } from './call/layers.ts'
+import { NO_MARK, type Operation } from './call/request.ts'
+import type { RedisConnection } from './clients/client.ts'
+import type { DenyCache } from './deny-cache.ts'
 import type { KeyNames } from './keys.ts'
-import { PreparedLayers } from './prepared.ts'
+import type { Coalescer } from './scheduling/coalescer.ts'
 
 /** What the deciders of a store share. */
 export interface DeciderContext {
   readonly coalescer: Coalescer
   readonly connection: RedisConnection
   readonly names: KeyNames
-  readonly denials: Denials | undefined
+  readonly denials: DenyCache | undefined
 }
 
-export class RedisDecider extends PreparedLayers implements Decider {
+export class RedisDecider extends CompiledLayers implements Decider {
   readonly known: Decider['known']
   readonly acquire: Decider['acquire']
   readonly #coalescer: Coalescer
@@ -58,7 +58,7 @@ export class RedisDecider extends PreparedLayers implements Decider {
   }
 
   #adjust(key: string, change: number, marks: readonly number[] | undefined): Promise<RateLimitResult> {
-    const cells = this.prepared.map((_, index): [number, number] => [change, marks?.[index] ?? ANYWHERE])
+    const cells = this.prepared.map((_, index): [number, number] => [change, marks?.[index] ?? NO_MARK])
     return this.#operate(key, 'adjust', 0, cells)
   }
 

@@ -4,10 +4,10 @@ import { checkKey, checkMilliseconds, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
 import { MismatchedDataError, StoreUnavailableError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
+import { ask, ping, command as runCommand } from './call/echo.ts'
+import * as lua from './call/lua.generated.ts'
+import { script } from './call/scripts.ts'
 import type { DeciderContext } from './decider.ts'
-import { ask, ping, command as runCommand } from './echo.ts'
-import * as lua from './lua.generated.ts'
-import { script } from './script.ts'
 
 /** Longer than Redis will run, and short enough for it, in ms. */
 const LONGEST_TTL = Number.MAX_SAFE_INTEGER

@@ -1,9 +1,9 @@
 /** Forgets all keys of a prefix, on every server, a batch at a time: Redis is never kept busy for long, and checks go on meanwhile. */
 import calculateSlot from 'cluster-key-slot'
 import { StoreUnavailableError } from '../errors.ts'
-import type { RedisConnection } from './connection.ts'
+import { command, ping } from './call/echo.ts'
+import type { RedisConnection } from './clients/client.ts'
 import type { DeciderContext } from './decider.ts'
-import { command, ping } from './echo.ts'
 
 /** Keys looked at by one SCAN: about a fifth of a millisecond of the server's time. */
 const BATCH = '500'

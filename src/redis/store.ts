@@ -7,16 +7,16 @@ import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
-import { type BorrowedClient, checkClient, connectionOf, isClient, isCluster } from './borrowed.ts'
-import { type ClientOptions, makeClient } from './client.ts'
-import { Coalescer } from './coalescer.ts'
-import type { RedisConnection } from './connection.ts'
+import type { RedisConnection } from './clients/client.ts'
+import { type BorrowedClient, checkClient, connectionOf, isClient, isCluster } from './clients/detect.ts'
+import { IoredisConnection } from './clients/ioredis.ts'
+import { type ClientOptions, makeClient } from './clients/ioredis-create.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
-import { Denials, type DenyCacheOptions } from './denials.ts'
-import { IoredisConnection } from './ioredis.ts'
+import { DenyCache, type DenyCacheOptions } from './deny-cache.ts'
 import { checkPrefix, type HashTag, KeyNames, shardTag } from './keys.ts'
 import { Records } from './records.ts'
 import { reset } from './reset.ts'
+import { Coalescer } from './scheduling/coalescer.ts'
 import { type RedisUrlOptions, readRedisUrl } from './url.ts'
 
 interface CommonOptions {
@@ -73,7 +73,7 @@ interface Opened {
 export class RedisStore extends BaseStore {
   readonly #context: DeciderContext
   readonly #records: Records
-  readonly #denials: Denials | undefined
+  readonly #denials: DenyCache | undefined
   readonly #timeout: number
   readonly #quit: (() => Promise<void>) | undefined
 
@@ -101,7 +101,7 @@ export class RedisStore extends BaseStore {
     if (resend && cluster && shards === undefined) {
       throw new TypeError('resend needs shards in a cluster, for the record of a call must lie in its slot; got none')
     }
-    this.#denials = denyCache === undefined ? undefined : new Denials(denyCache, steadyClock(clock))
+    this.#denials = denyCache === undefined ? undefined : new DenyCache(denyCache, steadyClock(clock))
     const { connection, own } = open(timeout, resend)
     const coalescer = new Coalescer({ connection, names, clock, timeout, resend, denials: this.#denials })
     if (own !== undefined) this.#quit = () => quit(own, coalescer)
@@ -232,7 +232,7 @@ async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void>
   }
 }
 
-/** The time that refusals are remembered by, in µs: that of the clock that decides, else the process's steady one. */
+/** The time that refusals are remembered by, in µs: that of the clock that decides, else the process's fixedQuota one. */
 function steadyClock(clock: Clock | undefined): () => number {
   return clock === undefined ? () => performance.now() * 1000 : () => readClock(clock)
 }

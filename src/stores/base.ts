@@ -10,9 +10,9 @@ import { MismatchedDataError, StoreTimeoutError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
+import { CompareAndSwapDecider, decideAllBySwapping } from './compare-and-swap.ts'
 import type { Asked, Decider } from './decider.ts'
-import { RecordAccess } from './record-access.ts'
-import { decideAllBySwapping, SwappingDecider } from './swapping.ts'
+import { RecordAccess } from './record-store.ts'
 
 export type Awaitable<T> = T | Promise<T>
 
@@ -119,7 +119,7 @@ export abstract class BaseStore {
 
   /** @internal */
   protected makeDecider(layers: readonly Layer[]): Decider {
-    return new SwappingDecider(this.#access, layers)
+    return new CompareAndSwapDecider(this.#access, layers)
   }
 
   /**

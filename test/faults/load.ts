@@ -1,4 +1,4 @@
-/** A steady load of checks while something breaks, and what became of every one of them. */
+/** A fixedQuota load of checks while something breaks, and what became of every one of them. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type RateLimitResult, StoreTimeoutError, StoreUnavailableError, type Throttle } from 'onrush'
 

@@ -57,7 +57,7 @@ test.each([{ resend: false }, { resend: true }])(
     // Each of these makes one to ask.
     const before = Number(await connections())
     for (const end = performance.now() + 600; performance.now() < end; ) {
-      await Promise.all([throttle.check('steady'), throttle.check(`steady ${performance.now()}`)])
+      await Promise.all([throttle.check('fixedQuota'), throttle.check(`fixedQuota ${performance.now()}`)])
     }
     expect(Number(await connections())).toBe(before + 1)
   },

@@ -14,8 +14,8 @@ import {
 } from 'onrush'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { gcra } from '../../src/algorithms/gcra.ts'
-import { Batch } from '../../src/redis/batch.ts'
-import * as lua from '../../src/redis/lua.generated.ts'
+import { Batch } from '../../src/redis/call/batch.ts'
+import * as lua from '../../src/redis/call/lua.generated.ts'
 import { startProxy } from '../support/servers/proxy.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
@@ -201,7 +201,11 @@ test('a check whose answer cannot be told fails alone: the others of its call, w
     if (left === 997) throw new RangeError('the answer cannot be told')
     return left
   }
-  const limiter = new AlgorithmLimiter({ store: store(), algorithm: { ...gcra, id: 'mine', available }, lua: lua.gcra })
+  const limiter = new AlgorithmLimiter({
+    store: store(),
+    algorithm: { ...gcra, id: 'mine', available },
+    lua: lua.algorithms.gcra.implementation,
+  })
   const [one, two] = [DAY, [DAY, Quota.perHour(2000)]].map((rate) => new Throttle({ limiter, rate }))
   await Promise.all([one?.check('a', 3), one?.check('b', 3)])
   const answers = await Promise.allSettled(

@@ -1,7 +1,7 @@
 /** Servers that can never decide: the error says what they lack, and is none of an outage. */
 import { FailoverStore, GcraLimiter, Quota, RedisStore, Throttle, UnsupportedServerError } from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'
-import { unavailable } from '../../src/redis/unavailable.ts'
+import { unavailable } from '../../src/redis/errors.ts'
 import { startRedis } from '../support/servers/redis.ts'
 
 test.each([

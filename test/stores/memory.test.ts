@@ -4,8 +4,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { DictionaryStore, FailoverStore, GcraLimiter, PeriodicLimiter, Quota, Throttle, TlruCacheStore } from 'onrush'
 import { expect, test } from 'vitest'
-import { ExpiryHeap } from '../../src/stores/expiry-heap.ts'
-import { TablesByName } from '../../src/stores/tables-by-name.ts'
+import { ExpiryHeap } from '../../src/stores/in-process/expiry-heap.ts'
+import { TablesByName } from '../../src/stores/in-process/tables-by-name.ts'
 
 const MEGABYTE = 2 ** 20
 

@@ -274,8 +274,8 @@ const OTHERS = [
   ...[
     'Subject',
     'BreakerOptions',
-    'DispatchOptions',
-    'DeliveryOptions',
+    'ExchangeOptions',
+    'SenderOptions',
     'RedisUrlOptions',
     'QuestionOptions',
     'CommandOptions',

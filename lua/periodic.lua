@@ -1,5 +1,0 @@
--- A window that starts with the first admitted request. Twin of src/algorithms/periodic.ts; the rest is in window.lua.
-
-local function startOf(now)
-  return now
-end

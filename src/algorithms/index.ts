@@ -1,0 +1,14 @@
+/** The built-in algorithms, each under the name of its file in `lua/algorithms`: scripts and limiters are made from this table. */
+import { fixedWindow } from './fixed-window.ts'
+import { gcra } from './gcra.ts'
+import { movingWindow } from './moving-window.ts'
+import { periodic } from './periodic.ts'
+import { slidingWindowCounter } from './sliding-window-counter.ts'
+
+export const BUILT_IN = {
+  gcra,
+  periodic,
+  fixed_window: fixedWindow,
+  moving_window: movingWindow,
+  sliding_window_counter: slidingWindowCounter,
+} as const

@@ -1,0 +1,30 @@
+/**
+ * Answers that came ready from Redis, in the shape of an algorithm: for algorithms whose state is too long to be sent back.
+ * State: units available, and in µs, as they are after the decision: resetAfter, retryAfter for the quantity asked,
+ * and nextAfter.
+ */
+import type { CompleteAlgorithm } from './algorithm.ts'
+
+export type RemoteAnswers = readonly [available: number, resetAfter: number, retryAfter: number, nextAfter: number]
+
+export function remoteAnswers(algorithm: CompleteAlgorithm): CompleteAlgorithm<RemoteAnswers> {
+  return {
+    id: algorithm.id,
+    size: 4,
+    open: () => [0, 0, 0, 0],
+    roll: (state) => state,
+    available: (state) => state[0],
+    // What is given back is in the answers already.
+    spend: (state, quantity) => (quantity > 0 ? [state[0] - quantity, state[1], state[2], state[3]] : state),
+    resetAfter: (state) => state[1],
+    retryAfter: (state) => state[2],
+    // Of equal checks in one call all are told the same: what is oldest leaves first, whoever has spent since.
+    nextAfter: (state) => state[3],
+    valid: () => true,
+    toData: (_state, now, quota) => algorithm.toData(algorithm.open(now, quota), now, quota),
+    fromData: () => undefined,
+    // The newest entry, for it leaves last.
+    mark: (state, now, quota) => now + state[1] - quota.periodMicroseconds,
+    giveBack: (state) => state,
+  }
+}

@@ -1,0 +1,190 @@
+/** Checks that go to Redis in one call. */
+
+import type { BatchQueue } from '../scheduling/queue.ts'
+import type { CompiledLayers } from './layers.ts'
+import { Entry, type Operation, type RedisAsked } from './request.ts'
+import { expire, type Waiter } from './waiter.ts'
+
+/** A check decides at most so many keys together, and a call too, so that Redis is never blocked for long. */
+export const MAXIMUM_KEYS = 128
+/** Layers of all entries of a call. */
+const MAXIMUM_DECISIONS = 1024
+
+export class Batch {
+  entries: Entry[] = []
+  /** The last entry of each key: an equal check joins it. Missing where there is but one entry, of one key. */
+  #latest: Map<string, Entry> | undefined
+  /** True where a key is in more than one entry, so that their states may be the same. */
+  overlaps = false
+  /** Where it gathers. */
+  readonly queue: BatchQueue
+  /** When the oldest of those who wait asked. */
+  askedAt = Number.POSITIVE_INFINITY
+  /** True when it has left, so that it may have been counted. */
+  sent = false
+  /** What the last try said, where it is tried again. */
+  failure: unknown
+  /** Keys that its call has at most. */
+  weight = 0
+  /** Tells it apart from the other calls of its place that are under way, and from those of its node. */
+  number = -1
+  nodeIndex = -1
+  #decisions = 0
+  #whenOver: (() => void)[] | undefined
+  #over = false
+  readonly #whole: Batch | undefined
+
+  /** @param whole what it is a part of, which is over when nobody waits any more */
+  constructor(queue: BatchQueue, whole?: Batch) {
+    this.queue = queue
+    this.#whole = whole
+  }
+
+  holds(key: string): boolean {
+    return this.#latestOf(key) !== undefined
+  }
+
+  #latestOf(key: string): Entry | undefined {
+    if (this.#latest !== undefined) return this.#latest.get(key)
+    const only = this.entries[0]
+    return only?.key === key ? only : undefined
+  }
+
+  /** Takes a check in; false when it must go into a later call. */
+  take(decider: CompiledLayers, key: string, quantity: number, waiter: Waiter): boolean {
+    const latest = this.#latestOf(key)
+    if (latest !== undefined) {
+      if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
+        this.#add(latest, waiter)
+        return true
+      }
+      if (!this.#mayFollow(decider, key)) return false
+    }
+    if (!this.#hasRoom(decider.weight, decider.prepared.length)) return false
+    this.#append(new Entry({ decider, key, quantity }), waiter)
+    return true
+  }
+
+  /** As `take`, for what is no check. */
+  takeOperation(asked: RedisAsked, operation: Operation, waiter: Waiter): boolean {
+    const { decider, key } = asked
+    if (this.holds(key) && !this.#mayFollow(decider, key)) return false
+    const weight = operation.vacancy === undefined ? decider.weight : decider.weight + 1
+    if (!this.#hasRoom(weight, decider.prepared.length)) return false
+    this.#append(new Entry(asked, undefined, operation), waiter)
+    return true
+  }
+
+  /** As `take`, for several subjects that are decided together. */
+  takeAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: Waiter): boolean {
+    if (!subjects.every(({ decider, key }) => !this.holds(key) || this.#mayFollow(decider, key))) return false
+    const weight = subjects.reduce((sum, { decider }) => sum + decider.weight, 0)
+    const decisions = subjects.reduce((sum, { decider }) => sum + decider.prepared.length, 0)
+    if (!this.#hasRoom(weight, decisions)) return false
+    this.#append(new Entry(first, subjects), waiter)
+    return true
+  }
+
+  #add(entry: Entry, waiter: Waiter): void {
+    entry.add(waiter)
+    if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
+  }
+
+  #append(entry: Entry, waiter: Waiter): void {
+    this.#add(entry, waiter)
+    this.entries.push(entry)
+    if (entry.subjects !== undefined) for (const { key } of entry.subjects) this.#note(key, entry)
+    else if (this.entries.length > 1) this.#note(entry.key, entry)
+  }
+
+  #note(key: string, entry: Entry): void {
+    this.#latest ??= new Map(this.entries.filter((one) => one !== entry).map((only) => [only.key, only]))
+    if (this.#latest.has(key)) this.overlaps = true
+    this.#latest.set(key, entry)
+  }
+
+  *waiters(): Iterable<Waiter> {
+    for (const entry of this.entries)
+      for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) yield waiter
+  }
+
+  /** Lets go of those who were told something already, so that nothing is asked for them; true where there were some. */
+  prune(): boolean {
+    if (![...this.waiters()].some(({ over }) => over)) return false
+    for (const entry of this.entries) entry.prune()
+    this.entries = this.entries.filter(({ count }) => count > 0)
+    return true
+  }
+
+  /** Tells all who still wait that it failed. */
+  fail(error: unknown): void {
+    for (const waiter of this.waiters()) waiter.reject(error)
+  }
+
+  /** Tells those that asked at `latest` or before that their time is over; true when nobody waits any more. */
+  expire(latest: number, error: Error): boolean {
+    this.askedAt = expire(this.waiters(), latest, error)
+    return this.askedAt === Number.POSITIVE_INFINITY
+  }
+
+  get isOver(): boolean {
+    return this.#over || this.#whole?.isOver === true
+  }
+
+  get holdsManyKeys(): boolean {
+    return this.#latest !== undefined && this.#latest.size > 1
+  }
+
+  /** Its entries in parts that share no key, those of a key in their order. A part is not split again. */
+  split(): Batch[] {
+    const groups = new Map<string, Entry[]>()
+    for (const entry of this.entries) {
+      const near = new Set(entry.all().flatMap(({ key }) => groups.get(key) ?? []))
+      const group = [...near, entry]
+      for (const member of group) for (const { key } of member.all()) groups.set(key, group)
+    }
+    return Array.from(new Set(groups.values()), (group) => {
+      const part = new Batch(this.queue, this)
+      part.entries = group
+      part.overlaps = this.overlaps
+      return part
+    })
+  }
+
+  /** Calls back when the call has returned, or will never leave. */
+  whenOver(callback: () => void): void {
+    if (this.#over) callback()
+    else if (this.#whenOver === undefined) this.#whenOver = [callback]
+    else this.#whenOver.push(callback)
+  }
+
+  /** Lets go of all that was in it. */
+  over(): void {
+    if (this.#over) return
+    this.#over = true
+    const callbacks = this.#whenOver
+    this.#whenOver = undefined
+    this.entries = []
+    this.#latest = undefined
+    if (callbacks !== undefined) for (const callback of callbacks) callback()
+  }
+
+  /** What is already counted with other numbers under a state's name must be written before it is read anew. */
+  #mayFollow(decider: CompiledLayers, key: string): boolean {
+    return this.entries.every((entry) =>
+      entry.all().every((asked) => asked.key !== key || asked.decider === decider || !asked.decider.conflicts(decider)),
+    )
+  }
+
+  #hasRoom(weight: number, decisions: number): boolean {
+    if (
+      this.entries.length > 0 &&
+      (this.weight + weight > MAXIMUM_KEYS || this.#decisions + decisions > MAXIMUM_DECISIONS)
+    ) {
+      return false
+    }
+    this.weight += weight
+    this.#decisions += decisions
+    return true
+  }
+}

@@ -1,0 +1,203 @@
+/** A batch in the words of `lua/scripts/checks.lua`, `lua/scripts/layered_checks.lua` or `lua/scripts/batch.lua`: its keys, and the numbers that tell what to decide. */
+
+import type { KeyNames } from '../keys.ts'
+import type { Batch } from './batch.ts'
+import { ECHO_LENGTH, nextEcho } from './echo.ts'
+import type { CompiledLayer, CompiledLayers } from './layers.ts'
+import type { Entry, Operation, RedisAsked } from './request.ts'
+import { batchScriptOf, type Script } from './scripts.ts'
+
+export interface Call {
+  readonly script: Script
+  readonly keys: readonly string[]
+  readonly args: readonly string[]
+  /** What its reply starts with. */
+  readonly echo: string
+  /** Bytes of its reply. */
+  readonly replyLength: number
+  /** Where the state of each cell lies, in the order of entries, subjects and layers: a place in `small`, or below 0 for a log. */
+  readonly places: readonly number[]
+  /** Whose states come back in the reply, in order. */
+  readonly small: readonly CompiledLayer[]
+}
+
+/** Numbers that the reply holds of each log: see `lua/scripts/batch.lua`. */
+export const OUTRIGHT_SIZE = 4
+
+/** Numbers that the script says of an operation on turns of so many layers. */
+export function answersOf(operation: Operation | undefined, layers: number): number {
+  if (operation?.kind === 'acquire') return 3 + 2 * layers
+  return operation?.kind === 'give up' ? 2 * layers : 0
+}
+
+/** Kinds of runs. */
+const CHECK = 0
+const ONE = 5
+const KINDS = { adjust: 1, clear: 2, acquire: 3, 'give up': 4 } as const
+
+/** Entries that are alike and whose keys follow each other. */
+interface Run {
+  readonly entry: Entry
+  /** Where in `places` the first entry's cells start. */
+  readonly start: number
+  repeats: number
+}
+
+/** @param now µs since the epoch, or -1 for the server's clock */
+export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
+  const decider = askedAlike(batch)
+  const script = decider?.script
+  if (decider !== undefined && script !== undefined) return callForEach(batch.entries, decider, script, names, now)
+  const layout = new Layout(names, batch.overlaps)
+  for (const entry of batch.entries) layout.add(entry)
+  return layout.call(now)
+}
+
+/** Who asks, where only one throttle's checks are asked, of keys that differ. */
+function askedAlike({ entries, overlaps }: Batch): CompiledLayers | undefined {
+  const decider = entries[0]?.decider
+  if (overlaps) return undefined
+  for (const entry of entries) if (entry.decider !== decider || entry.closed) return undefined
+  return decider
+}
+
+/** The usual call, and that of a lone caller. */
+function callForEach(
+  entries: readonly Entry[],
+  { prepared, texts, serverClock }: CompiledLayers,
+  script: Script,
+  names: KeyNames,
+  now: number,
+): Call {
+  const keys: string[] = []
+  const places: number[] = []
+  const small: CompiledLayer[] = []
+  const echo = nextEcho()
+  const args = [echo, now < 0 ? serverClock : String(now), ...texts]
+  let numbers = 1
+  let run = 0
+  entries.forEach(({ key, quantity, count }, place) => {
+    const stem = names.stem(key)
+    for (const layer of prepared) {
+      places.push(keys.push(stem + layer.suffix) - 1)
+      small.push(layer)
+      numbers += layer.size
+    }
+    run++
+    const next = entries[place + 1]
+    if (next?.quantity === quantity && next.count === count) return
+    // The usual case goes without saying.
+    if (quantity !== 1 || count !== 1 || run < entries.length) args.push(String(run), String(quantity), String(count))
+    run = 0
+  })
+  return { script, keys, args, echo, replyLength: ECHO_LENGTH + 8 * numbers, places, small }
+}
+
+class Layout {
+  readonly #names: KeyNames
+  readonly #small: CompiledLayer[] = []
+  readonly #smallKeys: string[] = []
+  readonly #logKeys: string[] = []
+  readonly #places: number[] = []
+  readonly #layers = new Map<CompiledLayer, number>()
+  /** Router by name, where entries may share states. */
+  readonly #known: Map<string, number> | undefined
+  readonly #runs: Run[] = []
+  /** Numbers in the reply. */
+  #replied = 1
+
+  constructor(names: KeyNames, overlaps: boolean) {
+    this.#names = names
+    this.#known = overlaps ? new Map() : undefined
+  }
+
+  add(entry: Entry): void {
+    const start = this.#places.length
+    if (entry.subjects === undefined) this.#place(entry)
+    else for (const asked of entry.subjects) this.#place(asked)
+    this.#replied += answersOf(entry.operation, entry.decider.prepared.length)
+    const run = this.#runs.at(-1)
+    if (run !== undefined && this.#continues(run, entry, start)) run.repeats++
+    else this.#runs.push({ entry, start, repeats: 1 })
+  }
+
+  call(now: number): Call {
+    const implementations = [...new Set(Array.from(this.#layers.keys(), ({ implementation }) => implementation))].sort(
+      (a, b) => a.id - b.id,
+    )
+    const numbers = [now, this.#small.length, this.#layers.size]
+    for (const { implementation, numbers: own } of this.#layers.keys())
+      numbers.push(implementations.indexOf(implementation) + 1, ...own)
+    for (const run of this.#runs) this.#pushRun(numbers, run)
+    const echo = nextEcho()
+    return {
+      script: batchScriptOf(implementations),
+      keys: this.#smallKeys.concat(this.#logKeys),
+      args: [echo, `[${numbers.join(',')}]`],
+      echo,
+      replyLength: ECHO_LENGTH + 8 * this.#replied,
+      places: this.#places,
+      small: this.#small,
+    }
+  }
+
+  #place({ decider, key }: RedisAsked): void {
+    const stem = this.#names.stem(key)
+    for (const prepared of decider.prepared) {
+      if (!this.#layers.has(prepared)) this.#layers.set(prepared, this.#layers.size + 1)
+      const name = stem + prepared.suffix
+      if (prepared.size === 0) this.#replied += OUTRIGHT_SIZE
+      this.#places.push(this.#known?.get(name) ?? this.#newPlace(name, prepared))
+    }
+  }
+
+  #newPlace(name: string, prepared: CompiledLayer): number {
+    let place: number
+    if (prepared.size > 0) {
+      place = this.#small.push(prepared) - 1
+      this.#replied += prepared.size
+      this.#smallKeys.push(name)
+    } else place = -this.#logKeys.push(name)
+    this.#known?.set(name, place)
+    return place
+  }
+
+  #continues({ entry: first, start, repeats }: Run, entry: Entry, from: number): boolean {
+    if (first.decider !== entry.decider || first.quantity !== entry.quantity || first.count !== entry.count)
+      return false
+    if (first.closed || entry.closed) return false
+    const { strides } = entry.decider
+    for (let cell = 0; cell < strides.length; cell++) {
+      const place = this.#places[start + cell] ?? 0
+      const step = (strides[cell] ?? 0) * repeats
+      if (this.#places[from + cell] !== (place < 0 ? place - step : place + step)) return false
+    }
+    return true
+  }
+
+  #pushRun(numbers: number[], { entry, start, repeats }: Run): void {
+    const { operation, decider, count } = entry
+    const cells: number[] = []
+    let at = start
+    for (const { decider: asked, quantity } of entry.all()) {
+      asked.prepared.forEach((prepared, layer) => {
+        const [amount, detail] = operation?.cells[at - start] ?? [quantity, asked.strides[layer] ?? 0]
+        const place = this.#places[at++] ?? 0
+        cells.push(this.#layers.get(prepared) ?? 0, amount, place < 0 ? this.#small.length - place : place + 1, detail)
+      })
+    }
+    if (operation !== undefined) numbers.push(KINDS[operation.kind], repeats, operation.amount)
+    else
+      numbers.push(
+        this.#known === undefined && !entry.closed && decider.one !== undefined ? ONE : CHECK,
+        repeats,
+        count,
+      )
+    if (operation?.vacancy !== undefined) {
+      const [amount, detail] = operation.vacancy
+      const key = this.#small.length + this.#logKeys.push(this.#names.stem(entry.key) + decider.vacancies)
+      cells.push(0, amount, key, detail)
+    }
+    numbers.push(cells.length / 4, ...cells)
+  }
+}

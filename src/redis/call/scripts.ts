@@ -1,0 +1,116 @@
+/** Scripts, put together from the batch script and just the algorithms that a call needs, and run by EVALSHA through one path. */
+import { createHash } from 'node:crypto'
+import type { Layer } from '../../algorithms/driver.ts'
+import { BUILT_IN } from '../../algorithms/index.ts'
+import { scripts } from '../../events.ts'
+import type { RedisConnection } from '../clients/client.ts'
+import * as lua from './lua.generated.ts'
+
+export interface Script {
+  readonly source: string
+  readonly sha1: string
+}
+
+/** An algorithm in Lua: its text, a number that stands for it, and its scripts for checks of different keys, where it has such. */
+export interface LuaImplementation {
+  readonly text: string
+  readonly id: number
+  /** For checks of one layer. */
+  readonly checks: Script | undefined
+  /** For checks of several layers, all by this algorithm. */
+  readonly layeredChecks: Script | undefined
+}
+
+interface Texts {
+  readonly implementation: string
+  readonly checks?: string
+  readonly layeredChecks?: string
+}
+
+const FILES: Record<keyof typeof BUILT_IN, Texts> = lua.algorithms
+
+/** The texts of our algorithms, by id. */
+const TEXTS: ReadonlyMap<string, Texts> = new Map(Object.entries(FILES).map(([file, texts]) => [idOf(file), texts]))
+
+const implementations = new Map<string, LuaImplementation>()
+const composed = new Map<string, Script>()
+
+/**
+ * The Lua implementation of a layer's algorithm.
+ * @throws TypeError where it has none.
+ */
+export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplementation {
+  const texts = TEXTS.get(algorithm.id)
+  const text = texts?.implementation ?? own
+  if (text === undefined) {
+    throw new TypeError(
+      `the algorithm '${algorithm.id}' has no Lua twin: give AlgorithmLimiter its text as \`lua\` to use RedisStore`,
+    )
+  }
+  const known = implementations.get(text)
+  if (known !== undefined) return known
+  const made = {
+    text,
+    id: implementations.size,
+    checks: optional(texts?.checks),
+    layeredChecks: optional(texts?.layeredChecks),
+  }
+  implementations.set(text, made)
+  return made
+}
+
+function idOf(file: string): string {
+  return (Object.entries(BUILT_IN).find(([name]) => name === file) ?? [])[1]?.id ?? file
+}
+
+function optional(source: string | undefined): Script | undefined {
+  return source === undefined ? undefined : script(source)
+}
+
+/** For many requests, by just these algorithms. */
+export function batchScriptOf(used: readonly LuaImplementation[]): Script {
+  const name = used.map(({ id }) => id).join(' ')
+  const ready = composed.get(name)
+  if (ready !== undefined) return ready
+  const algorithms = used.map(({ text }) => `(function()\n${text}\nend)()`).join(',\n')
+  const made = script(`${lua.common}\nlocal algorithms = {\n${algorithms}\n}\n${lua.decideEach}\n${lua.batch}`)
+  composed.set(name, made)
+  return made
+}
+
+const recorded = new WeakMap<Script, Script>()
+
+/** The script with a record of its last call: see `lua/includes/resend.lua`. */
+export function withRecord(decides: Script): Script {
+  const ready = recorded.get(decides)
+  if (ready !== undefined) return ready
+  const made = script(`local function decideCall()\n${decides.source}\nend\n${lua.resend}`)
+  recorded.set(decides, made)
+  return made
+}
+
+export function script(source: string): Script {
+  return { source, sha1: createHash('sha1').update(source).digest('hex') }
+}
+
+/**
+ * Runs a script. A node that does not know it yet (restart, flush, failover, a new node) answers NOSCRIPT before it has done
+ * anything; EVAL then loads and runs it in one step, so nothing is lost or done twice.
+ */
+export function run(
+  connection: RedisConnection,
+  { source, sha1 }: Script,
+  keys: readonly (string | Buffer)[],
+  args: readonly (string | Buffer)[],
+): Promise<unknown> {
+  const words = (first: string): (string | Buffer)[] => {
+    const start: (string | Buffer)[] = [first, String(keys.length)]
+    // Not spread, which asks for one item after the other.
+    return start.concat(keys, args)
+  }
+  return connection.send('EVALSHA', words(sha1)).then(undefined, (error: unknown) => {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+    if (scripts.hasSubscribers) scripts.publish({ sha1 })
+    return connection.send('EVAL', words(source))
+  })
+}

@@ -1,0 +1,52 @@
+/** Clients that users bring, and which adapter speaks to each. */
+import { named } from '../../arguments.ts'
+import type { RedisConnection } from './client.ts'
+import { IoredisConnection } from './ioredis.ts'
+import type { IoredisClient } from './ioredis-shape.ts'
+import { NodeRedisConnection } from './node-redis.ts'
+import { type AnyNodeRedis, isNodeRedis, isNodeRedisCluster } from './node-redis-shape.ts'
+
+/**
+ * A `Redis` or `Cluster` of ioredis 5 or 6 or of iovalkey, or what `createClient`, `createClientPool` or `createCluster` of
+ * node-redis (`redis` 5 or 6) returns, connected. Told by their shape, so that none of them must be installed.
+ */
+export type BorrowedClient = IoredisClient | AnyNodeRedis
+
+/** @throws TypeError for what is no such client; an older client is named. */
+export function checkClient(client: unknown): asserts client is BorrowedClient {
+  const isObject = typeof client === 'object' && client !== null
+  const tooOld = isObject ? olderClient(client) : undefined
+  if (isObject && tooOld === undefined && isClient(client)) return
+  throw new TypeError(
+    `client must be a Redis or Cluster of ioredis 5 or 6 or of iovalkey, or a client, pool or cluster of node-redis 5 or 6, got ${
+      tooOld ?? named(client)
+    }`,
+  )
+}
+
+export function isClient(client: object): client is BorrowedClient {
+  return isIoredis(client) || isNodeRedis(client)
+}
+
+/** Its name, where the client is of a version that answers in another way, or that is too old to have been tested. */
+function olderClient(client: object): string | undefined {
+  if (isIoredis(client)) return '_addedScriptHashes' in client ? 'a client of ioredis 4' : undefined
+  if ('send_command' in client) return 'a client of node-redis 3'
+  // Its replies are texts, which are no bytes of a packed number.
+  if ('isOpen' in client && 'sendCommand' in client && !('withTypeMapping' in client) && !('getSentinelNode' in client))
+    return 'a client of node-redis 4'
+  return undefined
+}
+
+export function isCluster(client: BorrowedClient): boolean {
+  return isIoredis(client) ? client.isCluster : isNodeRedisCluster(client)
+}
+
+/** @param timeout ms after which nobody waits for a command any more */
+export function connectionOf(client: BorrowedClient, timeout: number, resend: boolean): RedisConnection {
+  return isIoredis(client) ? new IoredisConnection(client, false, resend) : new NodeRedisConnection(client, timeout)
+}
+
+function isIoredis(client: object): client is IoredisClient {
+  return 'callBuffer' in client && typeof client.callBuffer === 'function'
+}

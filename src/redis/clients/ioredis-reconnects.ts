@@ -1,0 +1,70 @@
+/** Connections of ioredis clients that are left for new ones, known to all stores on a client. */
+import type { IoredisClient, IoredisNode } from './ioredis-shape.ts'
+
+/** Between two connections that are left for what the server answers, in ms: a new one may lead to the same server. */
+const PAUSE = 1000
+
+export class IoredisReconnects {
+  static readonly #known = new WeakMap<IoredisClient, IoredisReconnects>()
+  readonly #client: IoredisClient
+  /** When each connection was last left, in ms of `performance.now`. */
+  readonly #left = new WeakMap<IoredisNode, number>()
+  #underWay = false
+  /** True when the connection that was left has closed. */
+  #closed = false
+
+  /** Those of a client: the same for all stores on it. */
+  static of(client: IoredisClient): IoredisReconnects {
+    const known = IoredisReconnects.#known.get(client) ?? new IoredisReconnects(client)
+    IoredisReconnects.#known.set(client, known)
+    return known
+  }
+
+  private constructor(client: IoredisClient) {
+    this.#client = client
+    const end = (): void => this.end()
+    client.on('ready', end)
+    client.on('end', end)
+    client.on('close', () => {
+      // The first is that of the connection which was left; with the second the attempt to get another has failed.
+      if (this.#closed) this.end()
+      else this.#closed = this.#underWay
+    })
+  }
+
+  /** True from when the client leaves its connection until it has another, or has tried in vain. */
+  get isUnderWay(): boolean {
+    return this.#underWay
+  }
+
+  /** The client leaves its connection by itself. */
+  begin(): void {
+    this.#underWay = true
+    this.#closed = false
+  }
+
+  end(): void {
+    this.#underWay = false
+    this.#closed = false
+  }
+
+  /** Leaves the connection to a node, unless the last one was left a moment ago, or the client would not open another. */
+  leave(node: string): void {
+    if ('slots' in this.#client) {
+      for (const each of this.#client.nodes()) if (nameOf(each) === node) this.#leave(each)
+    } else if (typeof this.#client.options.retryStrategy === 'function') this.#leave(this.#client)
+  }
+
+  #leave(node: IoredisNode): void {
+    const now = performance.now()
+    if (node.status !== 'ready' || now - (this.#left.get(node) ?? Number.NEGATIVE_INFINITY) < PAUSE) return
+    this.#left.set(node, now)
+    if (node === this.#client) this.begin()
+    node.disconnect(true)
+  }
+}
+
+/** As ioredis names nodes in its table of slots. */
+export function nameOf({ options: { host, port } }: IoredisNode): string {
+  return `${host}:${port}`
+}

@@ -1,0 +1,118 @@
+/** A client of node-redis behind a store, of version 5 or 6. It is always the user's. */
+import { StoreTimeoutError } from '../../errors.ts'
+import type { RedisConnection } from './client.ts'
+import { NodeRedisReconnects } from './node-redis-reconnects.ts'
+import {
+  type AnyNodeRedis,
+  type Argument,
+  type ClusterNode,
+  type CommandOptions,
+  isNodeRedisCluster,
+  type NodeRedisCluster,
+} from './node-redis-shape.ts'
+
+type Send = (options: CommandOptions, name: string, args: readonly Argument[]) => Promise<unknown>
+
+/** The longest that a timer can wait, in ms. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1
+
+/** What a server answers begins with a code; what the client says of its connection does not. Its classes cannot be asked for. */
+const CODE = /^[A-Z]+ /
+
+/** What the client makes of an answer that sends it to a node without slots, of which nobody has told it. */
+const SENT_ON = /^Cannot find node /
+
+export class NodeRedisConnection implements RedisConnection {
+  readonly cluster: boolean
+  /** It puts none before the keys of a command that is sent as it is. */
+  readonly keyPrefix = ''
+  readonly failure = undefined
+  readonly masters: RedisConnection['masters']
+  readonly #client: AnyNodeRedis
+  /** `undefined` for a client of one server. */
+  readonly #nodes: NodeRedisCluster | undefined
+  readonly #send: Send
+  readonly #timeout: number
+  readonly #reconnects: NodeRedisReconnects
+
+  /** @param timeout ms; nobody waits for a command that is still queued then, so it must not be sent any more */
+  constructor(client: AnyNodeRedis, timeout: number) {
+    this.#timeout = timeout
+    this.#client = client
+    this.#reconnects = NodeRedisReconnects.of(client)
+    this.cluster = isNodeRedisCluster(client)
+    if (isNodeRedisCluster(client)) {
+      this.#nodes = client
+      this.#send = (options, name, args) => client.sendCommand(firstKey(name, args), false, [name, ...args], options)
+      this.masters = async () =>
+        client.masters.map((master) => ({ send: (name, args) => this.#inTime(onNode(client, master), name, args) }))
+    } else {
+      this.#send = (options, name, args) => client.sendCommand([name, ...args], options)
+      this.masters = async () => [this]
+    }
+  }
+
+  send(name: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#inTime(this.#send, name, args)
+  }
+
+  async #inTime(send: Send, name: string, args: readonly Argument[]): Promise<unknown> {
+    if (this.#reconnects.underWay !== undefined) throw new Error('the connection is closed')
+    if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
+    const abortSignal = AbortSignal.timeout(Math.min(Math.ceil(this.#timeout), LONGEST_TIMEOUT))
+    try {
+      return await send({ typeMapping: { 36: Buffer }, abortSignal }, name, args)
+    } catch (error) {
+      throw abortSignal.aborted ? new StoreTimeoutError(this.#timeout, true) : error
+    }
+  }
+
+  answered(error: unknown): boolean {
+    return error instanceof Error && !('code' in error) && (CODE.test(error.message) || SENT_ON.test(error.message))
+  }
+
+  /** What is asked while it connects, it queues by itself; but not what is sent on a connection that is about to close. */
+  opening(): Promise<void> | undefined {
+    return this.#reconnects.underWay
+  }
+
+  get isReady(): boolean {
+    if (this.#reconnects.underWay !== undefined) return false
+    return this.#client.isOpen && this.#nodes?.masters.length !== 0
+  }
+
+  get isOver(): boolean {
+    return !this.#client.isOpen
+  }
+
+  reopen(): void {}
+
+  leave(node: string): void {
+    this.#reconnects.leave(node)
+  }
+
+  giveUpHandshake(): void {}
+
+  nodeOf(slot: number): string {
+    return this.#nodes?.slots[slot]?.master.address ?? ''
+  }
+}
+
+function onNode(cluster: NodeRedisCluster, node: ClusterNode): Send {
+  return async (options, name, args) => (await cluster.nodeClient(node)).sendCommand([name, ...args], options)
+}
+
+/** By which the cluster finds the node. */
+function firstKey(name: string, args: readonly Argument[]): Argument | undefined {
+  switch (name) {
+    case 'EVAL':
+    case 'EVALSHA':
+      return args[2]
+    case 'MGET':
+    case 'SET':
+    case 'UNLINK':
+      return args[0]
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,64 @@
+/** What becomes of commands that are under way when an ioredis client loses its connection: that depends on its options. */
+
+import { SlotList } from '../../slot-list.ts'
+import type { IoredisClient } from './ioredis-shape.ts'
+import { warn } from './warn.ts'
+
+const warned = new WeakSet<IoredisClient>()
+
+/** Says once of each client what its options lead to. */
+export function warnOfSendingAgain(client: IoredisClient): void {
+  if (warned.has(client) || !sendsAgain(client)) return
+  warned.add(client)
+  warn(
+    'ONRUSH_CLIENT_SENDS_AGAIN',
+    `The ${client.isCluster ? 'Cluster' : 'Redis'} client given to RedisStore sends a command again when its reply was lost, so that ` +
+      `a check may be counted twice. Give the client \`${client.isCluster ? 'retryDelayOnFailover: 0' : 'autoResendUnfulfilledCommands: false'}\`, ` +
+      'or the store `resend: true`, with which nothing is counted twice.',
+  )
+}
+
+function sendsAgain({ isCluster, options }: IoredisClient): boolean {
+  if (isCluster) return options.retryDelayOnFailover !== 0
+  return options.autoResendUnfulfilledCommands !== false && options.maxRetriesPerRequest !== 0
+}
+
+/** With these options, ioredis never settles what a lost connection left unanswered. */
+export function forgets({ isCluster, options }: IoredisClient): boolean {
+  return !isCluster && options.autoResendUnfulfilledCommands === false && options.maxRetriesPerRequest !== 0
+}
+
+/** Fails what is under way when the connection is lost, for a client that does not. */
+export class PendingReplies {
+  static readonly #known = new WeakMap<IoredisClient, PendingReplies>()
+  readonly #fail = new SlotList<(error: Error) => void>()
+
+  /** That of a client: one for all stores on it. */
+  static of(client: IoredisClient): PendingReplies {
+    const known = PendingReplies.#known.get(client) ?? new PendingReplies(client)
+    PendingReplies.#known.set(client, known)
+    return known
+  }
+
+  private constructor(client: IoredisClient) {
+    client.on('close', () => {
+      for (const fail of this.#fail.items()) fail(new Error('the connection is closed'))
+    })
+  }
+
+  watch(reply: Promise<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const place = this.#fail.take(reject)
+      reply.then(
+        (answer) => {
+          this.#fail.release(reject, place)
+          resolve(answer)
+        },
+        (error: unknown) => {
+          this.#fail.release(reject, place)
+          reject(error)
+        },
+      )
+    })
+  }
+}

@@ -1,0 +1,7 @@
+/** Warnings of what is set up in a way that harms limits: to the process, and to who listens. */
+import { type WarningEvent, warnings } from '../../events.ts'
+
+export function warn(code: WarningEvent['code'], message: string): void {
+  process.emitWarning(message, { code })
+  if (warnings.hasSubscribers) warnings.publish({ code, message })
+}

@@ -1,0 +1,41 @@
+/** What the client says when a command failed, as an error of ours. */
+import { StoreError, StoreUnavailableError, UnsupportedServerError } from '../errors.ts'
+import type { CompiledLayers } from './call/layers.ts'
+import { withoutCommand } from './clients/client.ts'
+
+/** What a server before 6.2 says of the options of a command in a script. */
+const TOO_OLD = /\bERR syntax error\b/
+
+/** What a server says of a command that it has not: EVALSHA itself, or what a script calls. */
+const NO_COMMAND = /\bunknown (?:redis )?command\b/i
+
+export function unavailable(error: unknown): unknown {
+  if (error instanceof StoreError) return error
+  const reason = reasonOf(error)
+  const lack = TOO_OLD.test(reason) ? 'it is older than Redis 6.2' : NO_COMMAND.test(reason) ? 'it lacks a command' : ''
+  if (lack !== '') {
+    const message = `RedisStore needs Redis 6.2 or later, or Valkey, with scripts; the server cannot decide, for ${lack}: ${reason}`
+    return new UnsupportedServerError(message, { cause: withoutCommand(error) })
+  }
+  const advice = reason.startsWith('MOVED ')
+    ? ': a node of a cluster was asked as a single server, use redis+cluster:'
+    : ''
+  return new StoreUnavailableError(`Redis could not decide: ${reason}${advice}`, { cause: withoutCommand(error) })
+}
+
+/** Where Lua itself fails, by a line of the script's; what a command says that it calls is told otherwise. */
+const LUA_FAILED = /(?<!@)\buser_script:\d+: /
+
+/** A fault of a user's own Lua, which is none of the store's; `undefined`: it is something else. */
+export function faultOfTwin(error: unknown, asked: readonly CompiledLayers[]): TypeError | undefined {
+  const own = asked.flatMap(({ layers }) => layers.filter(({ lua }) => lua !== undefined))
+  if (own.length === 0 || !LUA_FAILED.test(reasonOf(error))) return undefined
+  const names = [...new Set(own.map(({ algorithm }) => `'${algorithm.id}'`))].join(' or ')
+  return new TypeError(`the Lua twin of the algorithm ${names} failed in Redis: ${reasonOf(error)}`, {
+    cause: withoutCommand(error),
+  })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,250 @@
+/**
+ * Every check asked in one turn of the event loop leaves in one call. A lone check waits for nothing; while some calls are
+ * in flight, later checks gather, so the fuller the pipe, the bigger the calls.
+ */
+
+import { Deadline } from '../../deadline.ts'
+import { StoreTimeoutError } from '../../errors.ts'
+import type { RateLimitResult } from '../../result.ts'
+import { Signals } from '../../signals.ts'
+import type { Batch } from '../call/batch.ts'
+import { Exchange, type ExchangeOptions } from '../call/exchange.ts'
+import type { CompiledLayers } from '../call/layers.ts'
+import type { Operation, RedisAsked } from '../call/request.ts'
+import { capture, captured, type Told, type Waiter } from '../call/waiter.ts'
+import type { RedisConnection } from '../clients/client.ts'
+import type { DenyCache } from '../deny-cache.ts'
+import { SingleCommands } from './commands.ts'
+import type { Node } from './node.ts'
+import { Router } from './router.ts'
+
+/** In timeouts: between two looks at what is under way, where it can be sent again; and how long a node may be silent. */
+const LOOK = 1 / 8
+const SILENCE = { resend: 1 / 2, once: 2 }
+/** The shortest silence that tells anything, in ms. */
+const SHORTEST_SILENCE = 100
+
+export class Coalescer {
+  readonly #connection: RedisConnection
+  readonly #timeout: number
+  /** ms between two looks at what is under way. */
+  readonly #interval: number
+  /** ms without a reply after which a connection is taken for dead. */
+  readonly #silence: number
+  readonly #router: Router
+  readonly #dispatch: Exchange
+  readonly #denials: DenyCache | undefined
+  readonly #commands: SingleCommands
+  readonly #signals = new Signals()
+  readonly #deadline: Deadline
+  /** True while the client is on its way to a connection: what waits leaves when that has ended. */
+  #opening = false
+  /** True since somebody has given up what had not left: it must never leave then. */
+  #someGaveUp = false
+  /** When this turn's first check was asked; `undefined`: no flush is due. */
+  #turn: number | undefined
+
+  constructor({ connection, names, clock, timeout, resend, denials }: ExchangeOptions) {
+    this.#denials = denials
+    this.#connection = connection
+    this.#timeout = timeout
+    this.#router = new Router(connection, names)
+    this.#dispatch = new Exchange({ connection, names, clock, timeout, resend, denials })
+    this.#commands = new SingleCommands(connection)
+    this.#interval = resend ? timeout * LOOK : timeout
+    this.#silence = Math.max(timeout * (resend ? SILENCE.resend : SILENCE.once), SHORTEST_SILENCE)
+    this.#deadline = new Deadline(this.#interval, (now) => this.#look(now))
+  }
+
+  check(
+    decider: CompiledLayers,
+    key: string,
+    quantity: number,
+    signal?: AbortSignal,
+    tell?: (told: Told) => void,
+  ): Promise<RateLimitResult> {
+    const denied = this.#denials?.find(decider, key, quantity)
+    if (denied !== undefined) return Promise.resolve(denied)
+    const promise = new Promise<RateLimitResult>(capture)
+    const waiter = captured(this.#askedAt(), tell)
+    this.#router.of(decider, key).check(decider, key, quantity, waiter)
+    return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
+  }
+
+  /** Several subjects in one call, all or nothing. */
+  checkAll(subjects: readonly RedisAsked[], signal?: AbortSignal): Promise<RateLimitResult> {
+    const [first] = subjects
+    if (first === undefined) throw new RangeError('checkAll needs at least one subject, got []')
+    const queue = this.#router.ofAll(subjects)
+    const promise = new Promise<RateLimitResult>(capture)
+    const waiter = captured(this.#askedAt(), undefined)
+    const keys = subjects.map(({ key }) => key)
+    queue.joinAll(keys, waiter, (batch) => batch.takeAll(first, subjects, waiter))
+    return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
+  }
+
+  /** What is no check. `inOrder`: it leaves when earlier calls on the key have returned, and later ones wait for it. */
+  operate(
+    asked: RedisAsked,
+    operation: Operation,
+    inOrder: boolean,
+    tell?: (told: Told) => void,
+  ): Promise<RateLimitResult> {
+    const promise = new Promise<RateLimitResult>(capture)
+    const waiter = captured(this.#askedAt(), tell)
+    const queue = this.#router.of(asked.decider, asked.key)
+    const join = (batch: Batch): boolean => batch.takeOperation(asked, operation, waiter)
+    if (inOrder) queue.joinInOrder(asked.key, waiter, join)
+    else queue.join(asked.key, waiter, join)
+    return inOrder && this.#denials !== undefined ? this.#denials.whileChanging(asked.key, promise) : promise
+  }
+
+  /** Does `work`, a command of its own, within the deadline. */
+  async within<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#commands.run(this.#askedAt(), work)
+    } finally {
+      this.#restIfIdle()
+    }
+  }
+
+  /** The time of this turn; sees to it that what is asked in it leaves when the turn is over. */
+  #askedAt(): number {
+    if (this.#turn === undefined) {
+      this.#turn = performance.now()
+      this.#deadline.watch()
+      // A tick from within a microtask comes when all microtasks have run, so that what they ask is in the call too.
+      microtask.then(this.#tick)
+    }
+    return this.#turn
+  }
+
+  readonly #tick = (): void => {
+    process.nextTick(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#turn = undefined
+    this.#pumpAll()
+  }
+
+  #pumpAll(): void {
+    for (const node of this.#router.nodes()) this.#pump(node)
+    this.#restIfIdle()
+  }
+
+  /** True while nothing can leave yet. What is given up meanwhile never leaves. */
+  #isOpening(): boolean {
+    if (this.#opening) return true
+    const opening = this.#connection.opening()
+    if (opening === undefined) return false
+    this.#opening = true
+    opening.then(() => {
+      this.#opening = false
+      this.#pumpAll()
+    })
+    return true
+  }
+
+  #pump(node: Node): void {
+    if (this.#isOpening()) return
+    for (let next = node.next(); next !== undefined; next = node.next()) {
+      next.queue.close(next)
+      const now = performance.now()
+      this.#giveUp(next, now - this.#timeout)
+      if (this.#someGaveUp) next.prune()
+      if (next.entries.length > 0) this.#send(node, next, now)
+      else next.over()
+    }
+  }
+
+  #send(node: Node, batch: Batch, now: number): void {
+    batch.queue.send(batch)
+    node.silentSince ??= now
+    const over = (): void => {
+      node.silentSince = undefined
+      this.#over(batch)
+      this.#pump(node)
+      this.#restIfIdle()
+    }
+    this.#dispatch.decide(batch).then(over, (error: unknown) => {
+      batch.fail(error)
+      over()
+    })
+  }
+
+  /** Makes room for the next call. */
+  #over(batch: Batch): void {
+    batch.queue.release(batch)
+    batch.over()
+  }
+
+  /** Lets a signal end the wait; what has not left by then never leaves. */
+  async #cancellable(promise: Promise<RateLimitResult>, waiter: Waiter, signal: AbortSignal): Promise<RateLimitResult> {
+    const cancel = (): void => {
+      waiter.over = true
+      this.#someGaveUp = true
+      waiter.reject(signal.reason)
+    }
+    this.#signals.add(signal, cancel)
+    try {
+      return await promise
+    } finally {
+      this.#signals.forget(signal, cancel)
+    }
+  }
+
+  #restIfIdle(): void {
+    const idle = this.#turn === undefined && !this.#opening && this.#commands.areOver && this.#router.areIdle
+    if (idle) this.#deadline.rest()
+  }
+
+  /** Gives up what was asked too long ago, and connections that have been silent for too long; answers when to look next. */
+  #look(now: number): number | undefined {
+    const latest = now - this.#timeout
+    const unsent = new StoreTimeoutError(this.#timeout, false, this.#connection.failure)
+    for (const queue of this.#router.all()) queue.expire(latest, unsent)
+    for (const node of this.#router.nodes()) {
+      this.#checkLife(node, now)
+      // What nobody waits for any more must not be kept until there is a connection,
+      for (const batch of node.waiting.filter((one) => this.#giveUp(one, latest))) {
+        node.waiting.splice(node.waiting.indexOf(batch), 1)
+        this.#drop(batch)
+      }
+      // nor keep others from leaving.
+      for (const batch of node.inFlight()) if (this.#giveUp(batch, latest)) this.#over(batch)
+    }
+    const { oldest, unanswered } = this.#commands.expire(latest, this.#timeout)
+    if (unanswered && this.#router.areIdle) this.#connection.reopen('')
+    this.#connection.giveUpHandshake(now)
+    for (const node of this.#router.nodes()) this.#pump(node)
+    const next = Math.min(oldest, this.#router.oldest())
+    return next === Number.POSITIVE_INFINITY ? undefined : Math.min(next + this.#timeout, now + this.#interval)
+  }
+
+  /** Gives up those in a batch that asked at `latest` or before; true when nobody waits any more. */
+  #giveUp(batch: Batch, latest: number): boolean {
+    if (batch.askedAt > latest) return false
+    this.#someGaveUp = true
+    const failure = batch.failure ?? (batch.sent ? undefined : this.#connection.failure)
+    return batch.expire(latest, new StoreTimeoutError(this.#timeout, batch.sent, failure))
+  }
+
+  #checkLife(node: Node, now: number): void {
+    if (node.silentSince === undefined) {
+      if (node.inFlight().length > 0) node.silentSince = now
+    } else if (now - node.silentSince >= this.#silence) {
+      node.silentSince = undefined
+      this.#connection.reopen(node.address)
+    }
+  }
+
+  /** It never leaves. */
+  #drop(batch: Batch): void {
+    batch.queue.close(batch)
+    batch.over()
+  }
+}
+
+/** Calls back as `queueMicrotask` does, at a third of the price. */
+const microtask = Promise.resolve()

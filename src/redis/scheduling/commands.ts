@@ -1,0 +1,68 @@
+/** Commands of their own, apart from checks: each is given up when its time is over. */
+import { type StoreError, StoreTimeoutError } from '../../errors.ts'
+import { SlotList } from '../../slot-list.ts'
+import type { RedisConnection } from '../clients/client.ts'
+import { FailoverWatch } from '../clients/failover-watch.ts'
+import { unavailable } from '../errors.ts'
+
+interface SingleCommand {
+  readonly askedAt: number
+  reject: (reason: StoreError) => void
+  sent: boolean
+}
+
+export class SingleCommands {
+  readonly #connection: RedisConnection
+  readonly #commands = new SlotList<SingleCommand>()
+  readonly #watch: FailoverWatch
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection
+    this.#watch = new FailoverWatch(connection)
+  }
+
+  get areOver(): boolean {
+    return this.#commands.size === 0
+  }
+
+  /** Does `work` when the connection is open, unless it is given up before. */
+  async run<T>(askedAt: number, work: () => Promise<T>): Promise<T> {
+    const command: SingleCommand = { askedAt, reject: () => {}, sent: false }
+    const late = new Promise<never>((_, reject) => {
+      command.reject = reject
+    })
+    const place = this.#commands.take(command)
+    try {
+      await Promise.race([this.#opened(), late])
+      command.sent = true
+      return await Promise.race([work(), late])
+    } catch (error) {
+      if (this.#connection.answered(error)) this.#watch.refused(error, '')
+      throw unavailable(error)
+    } finally {
+      this.#commands.release(command, place)
+    }
+  }
+
+  /** Gives up what was asked at `latest` or before; answers when the oldest of the rest asked, and whether one had no reply. */
+  expire(latest: number, timeout: number): { oldest: number; unanswered: boolean } {
+    let oldest = Number.POSITIVE_INFINITY
+    let unanswered = false
+    for (const { askedAt, reject, sent } of this.#commands.items()) {
+      if (askedAt > latest) oldest = Math.min(oldest, askedAt)
+      else {
+        unanswered ||= sent
+        reject(new StoreTimeoutError(timeout, sent, sent ? undefined : this.#connection.failure))
+      }
+    }
+    return { oldest, unanswered }
+  }
+
+  async #opened(): Promise<void> {
+    let opening = this.#connection.opening()
+    while (opening !== undefined) {
+      await opening
+      opening = this.#connection.opening()
+    }
+  }
+}

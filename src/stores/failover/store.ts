@@ -1,0 +1,275 @@
+/** A store for the time when another cannot be asked: every check is answered, and says by whom. */
+import type { Layer } from '../../algorithms/driver.ts'
+import { gcra } from '../../algorithms/gcra.ts'
+import { checkFunction, checkInteger, named, notInstance } from '../../arguments.ts'
+import { type Duration, timerMilliseconds } from '../../duration.ts'
+import { type FailoverChange, type FailoverState, failovers } from '../../events.ts'
+import type { LimitData } from '../../limit-data.ts'
+import { checkOptionNames, optionNames } from '../../option-names.ts'
+import { Quota } from '../../quota.ts'
+import type { RateLimitResult } from '../../result.ts'
+import { type Awaitable, BaseStore } from '../base.ts'
+import type { Asked } from '../decider.ts'
+import { Patience } from '../patience.ts'
+import { Breaker, type BreakerOptions, unanswered } from './breaker.ts'
+import { degraded, FailoverDecider } from './decider.ts'
+import { FailClosedStore, FailOpenStore } from './unconditional.ts'
+
+/** ms between probes at most, where nothing else is said. */
+const MAXIMUM_COOLDOWN = 60_000
+
+/** What a probe spends: so much that none is ever refused, and so soon back that its record is gone at once. */
+const PROBE: Layer = { algorithm: gcra, quota: Quota.perSecond(1_000_000, { name: 'onrush-probe' }), lua: undefined }
+
+/** What a probe asks about where no key is known that the primary has failed on. */
+const PROBE_KEY = 'onrush-probe'
+
+export interface FailoverStoreOptions {
+  /** Which store is asked as long as it answers. */
+  readonly primary: BaseStore
+  /**
+   * What answers instead: another store, `'allow'` (every key has its full quota) or `'deny'` (every key is limited, with
+   * the time to the next probe as `retryAfter`).
+   */
+  readonly fallback: BaseStore | 'allow' | 'deny'
+  /** How many processes may fall back at the same time: each decides by `quota.share(instances)`, so that together they stay within the quota. Default 1. */
+  readonly instances?: number | undefined
+  /**
+   * Until a primary that has not answered is given up, and the fallback answers: above 0, at most 2^31 - 1 ms. Default: the
+   * primary's own `timeout`, which is 1000 ms where nothing else is said.
+   */
+  readonly timeout?: Duration | undefined
+  readonly breaker?:
+    | {
+        /** Failures of the primary in a row after which it is no longer asked: a positive integer. Default 5. */
+        readonly failures?: number | undefined
+        /** Until it is probed: above 0, at most 2^31 - 1 ms. A probe that fails doubles it. Default 1000 ms. */
+        readonly cooldown?: Duration | undefined
+        /** Between probes at most: no less than `cooldown`, at most 2^31 - 1 ms. Default a minute, or `cooldown` where that is longer. */
+        readonly maxCooldown?: Duration | undefined
+      }
+    | undefined
+  /** Told of each new state, after it has begun. What it throws becomes a warning of the process. */
+  readonly onChange?: ((change: FailoverChange) => void) | undefined
+}
+
+const OPTIONS = optionNames<FailoverStoreOptions>({
+  primary: true,
+  fallback: true,
+  instances: true,
+  timeout: true,
+  breaker: true,
+  onChange: true,
+})
+
+const BREAKER_OPTIONS = optionNames<NonNullable<FailoverStoreOptions['breaker']>>({
+  failures: true,
+  cooldown: true,
+  maxCooldown: true,
+})
+
+/**
+ * Asks the primary, and where that throws a `StoreError` the fallback, in the same call; an answer of the fallback has
+ * `degraded: true`, and so have its layers. After several failures in a row the fallback alone is asked, until the primary
+ * has decided a probe in the background. A wrong configuration (`UnsupportedServerError`) is the caller's to know.
+ */
+export class FailoverStore extends BaseStore {
+  readonly #primary: BaseStore
+  readonly #fallback: BaseStore
+  readonly #instances: number
+  readonly #patience: Patience
+  readonly #breaker: Breaker
+
+  /** @throws TypeError or RangeError for wrong options. */
+  constructor(options: FailoverStoreOptions) {
+    super()
+    checkOptionNames('options of FailoverStore', options, OPTIONS)
+    const { primary, fallback, instances = 1, breaker = {}, onChange } = options
+    if (!(primary instanceof BaseStore)) throw notInstance('primary must be a store', BaseStore, primary)
+    checkInteger('instances', instances, 1)
+    checkOptionNames('breaker', breaker, BREAKER_OPTIONS)
+    const { failures = 5 } = breaker
+    checkInteger('failures', failures, 1)
+    if (onChange !== undefined) checkFunction('onChange', onChange)
+    const timeout =
+      options.timeout === undefined ? primary.answersWithin : timerMilliseconds('timeout', options.timeout)
+    this.#primary = primary
+    this.#patience = new Patience(timeout)
+    this.#instances = instances
+    this.#breaker = new Breaker({
+      failures,
+      ...cooldownsOf(breaker),
+      patience: timeout < primary.answersWithin ? this.#patience : undefined,
+      probe: (key = PROBE_KEY) => primary.decider([PROBE]).check(key, 1),
+      onChange: (change) => {
+        if (failovers.hasSubscribers) failovers.publish({ store: this, ...change })
+        if (onChange !== undefined) tell(onChange, change)
+      },
+    })
+    this.#fallback = fallbackOf(fallback, () => this.#breaker.nextProbe)
+    if (this.#fallback === primary) throw new RangeError('fallback must be another store than primary')
+  }
+
+  /** Who is asked now. */
+  get state(): FailoverState {
+    return this.#breaker.state
+  }
+
+  /** @internal */
+  override get isShared(): boolean {
+    return this.#primary.isShared
+  }
+
+  get(key: string): Promise<LimitData | undefined> {
+    return this.#answer((store) => store.get(key), key)
+  }
+
+  set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
+    return this.#answer((store) => store.set(key, data, ttl), key)
+  }
+
+  override compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
+    return this.#answer((store) => store.compareAndSwap(key, old, data, ttl), key)
+  }
+
+  /** Forgets the record on both. */
+  override delete(key: string): Promise<void> {
+    return this.#breaker.onBoth(
+      () => this.#fromPrimary((primary) => primary.delete(key)),
+      () => this.#fallback.delete(key),
+      undefined,
+      key,
+    )
+  }
+
+  override currentTime(): Promise<number> {
+    return this.#answer((store) => store.currentTime())
+  }
+
+  /** Whether anyone answers: the primary, or else the fallback. */
+  override async ping(): Promise<boolean> {
+    return (this.state === 'closed' && (await this.#primaryAnswersPing())) || this.#fallback.ping()
+  }
+
+  async #primaryAnswersPing(): Promise<boolean> {
+    try {
+      return await this.#fromPrimary((primary) => primary.ping())
+    } catch {
+      return false
+    }
+  }
+
+  /** Forgets everything on both. Rejects when either cannot. */
+  override async reset(): Promise<void> {
+    await Promise.all([this.#primary.reset(), this.#fallback.reset()])
+  }
+
+  /** Closes both, and probes no more. */
+  override async close(): Promise<void> {
+    this.#breaker.end()
+    await Promise.all([this.#primary.close(), this.#fallback.close()])
+  }
+
+  protected override makeDecider(layers: readonly Layer[]): FailoverDecider {
+    const shares = layers.map((layer) => this.#share(layer))
+    checkApart(shares.map(stateOf))
+    return new FailoverDecider(this.#breaker, this.#primary.decider(layers), this.#fallback.decider(shares))
+  }
+
+  override async decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
+    const onPrimary: Asked[] = []
+    const onFallback: Asked[] = []
+    for (const { decider, key, quantity } of asked) {
+      if (!(decider instanceof FailoverDecider)) throw new TypeError('checkAll needs all throttles on one store')
+      onPrimary.push({ decider: decider.primary, key, quantity })
+      onFallback.push({ decider: decider.fallback, key, quantity })
+    }
+    if (this.#instances > 1) {
+      checkApart(onFallback.flatMap(({ decider, key }) => decider.layers.map((layer) => `${stateOf(layer)}:${key}`)))
+    }
+    return this.#breaker.answer(
+      () => this.#primary.decideAll(onPrimary, signal),
+      async () => degraded(await this.#fallback.decideAll(onFallback, signal)),
+      signal,
+      asked[0]?.key,
+    )
+  }
+
+  /** A fallback is asked once the primary has been given up. */
+  override get answersWithin(): number {
+    return this.#patience.timeout + this.#fallback.answersWithin
+  }
+
+  #answer<T>(ask: (store: BaseStore) => Awaitable<T>, key?: string): Promise<T> {
+    return this.#breaker.answer(
+      () => this.#fromPrimary(ask),
+      () => ask(this.#fallback),
+      undefined,
+      key,
+    )
+  }
+
+  /** A store of one's own is asked for records past all that gives it a timeout. */
+  #fromPrimary<T>(ask: (primary: BaseStore) => Awaitable<T>): Promise<T> {
+    return this.#patience.within(
+      () => ask(this.#primary),
+      () => unanswered(this.#patience),
+    )
+  }
+
+  #share(layer: Layer): Layer {
+    if (this.#instances === 1) return layer
+    const quota = layer.quota.share(this.#instances)
+    layer.algorithm.accept?.(quota)
+    return { ...layer, quota }
+  }
+}
+
+/** @throws TypeError or RangeError */
+function cooldownsOf(
+  breaker: NonNullable<FailoverStoreOptions['breaker']>,
+): Pick<BreakerOptions, 'cooldown' | 'maxCooldown'> {
+  const cooldown = timerMilliseconds('cooldown', breaker.cooldown === undefined ? 1000 : breaker.cooldown)
+  if (breaker.maxCooldown === undefined) return { cooldown, maxCooldown: Math.max(cooldown, MAXIMUM_COOLDOWN) }
+  const maxCooldown = timerMilliseconds('maxCooldown', breaker.maxCooldown)
+  if (maxCooldown < cooldown) {
+    throw new RangeError(
+      `maxCooldown must be at least the cooldown of ${cooldown} ms, got ${named(breaker.maxCooldown)}`,
+    )
+  }
+  return { cooldown, maxCooldown }
+}
+
+function fallbackOf(fallback: unknown, nextProbe: () => number): BaseStore {
+  if (fallback === 'allow') return new FailOpenStore()
+  if (fallback === 'deny') return new FailClosedStore(nextProbe)
+  if (fallback instanceof BaseStore) return fallback
+  const expected = "fallback must be a store, 'allow' or 'deny'"
+  if (typeof fallback === 'string') throw new RangeError(`${expected}, got ${named(fallback)}`)
+  throw notInstance(expected, BaseStore, fallback)
+}
+
+function stateOf({ algorithm, quota }: Layer): string {
+  return `${algorithm.id}:${quota.stateName}`
+}
+
+/**
+ * Refuses quotas whose shares are equal: the fallback would count them as one.
+ * @throws RangeError
+ */
+function checkApart(states: readonly string[]): void {
+  const twice = states.find((state, index) => states.indexOf(state) !== index)
+  if (twice !== undefined) {
+    throw new RangeError(`two quotas have equal shares of the state ${twice}: give them names of their own`)
+  }
+}
+
+/** The listener is not ours: its failure must not become that of a check. */
+async function tell(listener: (change: FailoverChange) => unknown, change: FailoverChange): Promise<void> {
+  try {
+    await listener(change)
+  } catch (error) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : named(error)
+    process.emitWarning(`onChange of a FailoverStore failed: ${reason}`, { code: 'ONRUSH_ON_CHANGE_FAILED' })
+  }
+}

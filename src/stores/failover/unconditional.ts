@@ -1,0 +1,94 @@
+/** Fallbacks that count nothing: one allows whatever its quotas ever can, one denies everything. */
+import { combineLayers, combineSubjects, type Layer } from '../../algorithms/driver.ts'
+import { StoreUnavailableError } from '../../errors.ts'
+import type { LimitData } from '../../limit-data.ts'
+import type { Quota } from '../../quota.ts'
+import { RateLimitResult } from '../../result.ts'
+import { BaseStore } from '../base.ts'
+import type { Asked, Decider } from '../decider.ts'
+
+abstract class FixedAnswerStore extends BaseStore {
+  /** What every key answers, by each quota; `retryAfter` only where the quantity can pass at all. */
+  protected abstract answer(quantity: number): (quota: Quota) => RateLimitResult
+
+  protected override makeDecider(layers: readonly Layer[]): Decider {
+    const look = async () => this.#decide(layers, 0)
+    return {
+      layers,
+      check: async (_key, quantity) => this.#decide(layers, quantity),
+      clear: look,
+      refund: look,
+      reserve: async (_key, quantity) => ({ result: this.#decide(layers, quantity), adjust: look }),
+      acquire: async (_key, quantity) => ({
+        result: this.#decide(layers, quantity),
+        wait: 0,
+        giveUp: async () => {},
+      }),
+    }
+  }
+
+  override async decideAll(asked: readonly Asked[]): Promise<RateLimitResult> {
+    return combineSubjects(
+      asked.map(({ decider, quantity }) => this.#decide(decider.layers, quantity)),
+      asked.map(({ quantity }) => quantity),
+    )
+  }
+
+  override async reset(): Promise<void> {}
+
+  /** At once. */
+  override get answersWithin(): number {
+    return 0
+  }
+
+  #decide(layers: readonly Layer[], quantity: number): RateLimitResult {
+    const answer = this.answer(quantity)
+    return combineLayers(layers.map(({ quota }) => answer(quota)))
+  }
+}
+
+/** Every key has its full quota, always. Records are kept nowhere. */
+export class FailOpenStore extends FixedAnswerStore {
+  override get(): undefined {}
+
+  override set(_key: string, data: LimitData): LimitData {
+    return data
+  }
+
+  protected override answer(quantity: number): (quota: Quota) => RateLimitResult {
+    return (quota) => {
+      const { limit } = quota
+      const limited = quantity > limit
+      const retryAfter = limited ? Number.POSITIVE_INFINITY : 0
+      return new RateLimitResult({ limited, limit, remaining: limit, resetAfter: 0, retryAfter, quota })
+    }
+  }
+}
+
+/** Nobody has anything left. A record cannot say so: reading or writing one fails. */
+export class FailClosedStore extends FixedAnswerStore {
+  readonly #wait: () => number
+
+  /** @param wait ms until it may be otherwise */
+  constructor(wait: () => number) {
+    super()
+    this.#wait = wait
+  }
+
+  override get(): never {
+    throw new StoreUnavailableError("The primary store is unavailable, and the fallback is 'deny'")
+  }
+
+  override set(): never {
+    return this.get()
+  }
+
+  protected override answer(quantity: number): (quota: Quota) => RateLimitResult {
+    const wait = this.#wait()
+    return (quota) => {
+      const { limit } = quota
+      const retryAfter = quantity > limit ? Number.POSITIVE_INFINITY : wait
+      return new RateLimitResult({ limited: true, limit, remaining: 0, resetAfter: wait, retryAfter, quota })
+    }
+  }
+}

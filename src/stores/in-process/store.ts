@@ -1,0 +1,94 @@
+/** Stores in this process's memory: a check is one synchronous step, so it is atomic as it is. */
+import { combineSubjects, decide, type Layer } from '../../algorithms/driver.ts'
+import { type Clock, readClock, storeClock } from '../../clock.ts'
+import { MismatchedDataError } from '../../errors.ts'
+import type { LimitData } from '../../limit-data.ts'
+import type { RateLimitResult } from '../../result.ts'
+import { BaseStore } from '../base.ts'
+import type { Asked, SyncDecider } from '../decider.ts'
+import { InProcessDecider, type Slot } from './decider.ts'
+import { SingleDecider } from './single-layer.ts'
+
+export abstract class InProcessStore extends BaseStore {
+  readonly #clock: Clock
+
+  constructor(clock: Clock | undefined) {
+    super()
+    this.#clock = clock === undefined ? storeClock(() => this.forgetAll()) : () => readClock(clock)
+  }
+
+  protected abstract forgetAll(): void
+
+  /** @internal */
+  override get isShared(): boolean {
+    return false
+  }
+
+  /** Where the states of this name are kept; the same for the same name. */
+  protected abstract slot(name: string): Slot
+
+  abstract override get(key: string): LimitData | undefined
+
+  abstract override set(key: string, data: LimitData, ttl?: number): LimitData
+
+  /** Forgets everything. */
+  override async reset(): Promise<void> {
+    this.forgetAll()
+  }
+
+  /** One synchronous step, so atomic. */
+  override async compareAndSwap(
+    key: string,
+    old: LimitData | undefined,
+    data: LimitData,
+    ttl?: number,
+  ): Promise<LimitData> {
+    const actual = this.get(key)
+    if (actual === undefined ? old !== undefined : !actual.equals(old)) throw new MismatchedDataError(old, actual)
+    return this.set(key, data, ttl)
+  }
+
+  override currentTime(): number {
+    return this.#clock()
+  }
+
+  /** At once. */
+  override get answersWithin(): number {
+    return 0
+  }
+
+  /** @internal */
+  protected override makeDecider(layers: readonly Layer[]): SyncDecider {
+    const names = layers.map(({ algorithm, quota }) => `${algorithm.id}:${quota.stateName}`)
+    const slots = names.map((name) => this.slot(name))
+    const vacancies = (): Slot => this.slot(`vacant:${names.join(':')}`)
+    const [layer] = layers
+    const [slot] = slots
+    return layers.length === 1 && layer !== undefined && slot !== undefined
+      ? new SingleDecider(this.#clock, layer, slot, vacancies)
+      : new InProcessDecider(this.#clock, layers, slots, vacancies)
+  }
+
+  /** @internal */
+  override async decideAll(asked: readonly Asked[]): Promise<RateLimitResult> {
+    return this.decideAllSync(asked)
+  }
+
+  /** @internal */
+  decideAllSync(asked: readonly Asked[]): RateLimitResult {
+    const now = this.#clock()
+    const opened = asked.map(({ decider, key, quantity }) => {
+      if (!(decider instanceof InProcessDecider)) throw new TypeError('all throttles must be on one store')
+      return { decider, key, subject: decider.open(key, quantity, now) }
+    })
+    const { admitted, results } = decide(
+      opened.map(({ subject }) => subject),
+      now,
+    )
+    if (admitted) for (const { decider, key, subject } of opened) decider.write(key, subject, now)
+    return combineSubjects(
+      results,
+      asked.map(({ quantity }) => quantity),
+    )
+  }
+}

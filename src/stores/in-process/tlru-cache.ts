@@ -1,0 +1,180 @@
+/**
+ * A store of bounded memory: the least recently used key is pushed out where a new one would be too many.
+ * Pushing out a key that still counts gives it a fresh quota, so `maxSize` must exceed the keys that are busy at one time.
+ */
+import { LRUCache } from 'lru-cache'
+import { checkFunction, checkSize } from '../../arguments.ts'
+import type { Clock } from '../../clock.ts'
+import { type Duration, microseconds } from '../../duration.ts'
+import type { LimitData } from '../../limit-data.ts'
+import { checkOptionNames, optionNames } from '../../option-names.ts'
+import type { Slot } from './decider.ts'
+import { ExpiryHeap } from './expiry-heap.ts'
+import { InProcessStore } from './store.ts'
+import { TablesByName } from './tables-by-name.ts'
+import { TlruEntry } from './tlru-entry.ts'
+
+export interface TlruCacheStoreOptions {
+  /** The most keys kept, each with the states of all its policies, on average at most 16: from 1 to 2^24. */
+  readonly maxSize: number
+  /** How long a record lives that is set without a ttl: milliseconds or a text such as `'6h'`. What limiters write lives as long as it counts. */
+  readonly ttl: Duration
+  /** Integer µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`. */
+  readonly clock?: Clock | undefined
+}
+
+const OPTIONS = optionNames<TlruCacheStoreOptions>({ maxSize: true, ttl: true, clock: true })
+
+/** For each key so many states can be kept on average: as many as a throttle may have layers. */
+const STATES_PER_KEY = 16
+
+/** One new key never waits longer than for so many keys that were to have ended and have been used since. */
+const MOST_POSTPONED = 1000
+
+/** A store in this process, of bounded memory: where a key is too many, the least recently used is pushed out. */
+export class TlruCacheStore extends InProcessStore {
+  readonly #entries: LRUCache<string, TlruEntry>
+  readonly #expiries = new ExpiryHeap<TlruEntry>()
+  readonly #tables = new TablesByName<Slot>(() => this.#makeTable())
+  readonly #ttl: number
+  readonly #now = () => this.currentTime()
+  /** States beyond the first of their key, and how many there may be. */
+  #further = 0
+  readonly #mostFurther: number
+
+  /**
+   * @throws TypeError or RangeError for a `maxSize` that is no whole number from 1 to 2^24, or a `ttl` that is not above 0.
+   */
+  constructor(options: TlruCacheStoreOptions) {
+    checkOptionNames('options of TlruCacheStore', options, OPTIONS)
+    const { maxSize, ttl, clock } = options
+    checkSize('maxSize', maxSize)
+    if (clock !== undefined) checkFunction('clock', clock)
+    super(clock)
+    this.#ttl = positive('ttl', ttl)
+    this.#entries = new LRUCache({ max: maxSize })
+    this.#mostFurther = (STATES_PER_KEY - 1) * maxSize
+  }
+
+  get(key: string): LimitData | undefined {
+    const record = this.#entries.get(key)?.record
+    return record !== undefined && record.expires > this.currentTime() ? record.data : undefined
+  }
+
+  /** @throws RangeError for a ttl that is not above 0. */
+  set(key: string, data: LimitData, ttl?: number): LimitData {
+    const lifetime = ttl === undefined ? this.#ttl : positive('ttl', ttl)
+    const expires = this.currentTime() + lifetime
+    this.#entry(key, expires).record = { data, expires }
+    return data
+  }
+
+  override async delete(key: string): Promise<void> {
+    const entry = this.#entries.peek(key)
+    if (entry === undefined) return
+    entry.record = undefined
+    if (entry.isEmpty) this.#drop(entry)
+  }
+
+  protected override forgetAll(): void {
+    this.#entries.clear()
+    this.#expiries.clear()
+    this.#further = 0
+  }
+
+  protected override slot(name: string): Slot {
+    return this.#tables.get(name)
+  }
+
+  #makeTable(): Slot {
+    // What is renewed is mostly what was got last.
+    let last = ''
+    let found: TlruEntry | undefined
+    const table: Slot = {
+      get: (key) => {
+        last = key
+        found = this.#entries.get(key)
+        return found?.get(table)
+      },
+      set: (key, state, expires) => {
+        const entry = this.#entry(key, expires)
+        const before = entry.further
+        entry.set(table, state, expires, this.#now)
+        this.#further += entry.further - before
+        if (this.#further > this.#mostFurther) this.#dropStates(entry)
+      },
+      renew: (key, expires) => {
+        const entry = key === last ? found : this.#entries.peek(key)
+        entry?.renew(table, expires)
+      },
+      delete: (key) => {
+        const entry = this.#entries.peek(key)
+        if (entry === undefined) return
+        const before = entry.further
+        entry.delete(table)
+        this.#further += entry.further - before
+        if (entry.isEmpty) this.#drop(entry)
+      },
+    }
+    return table
+  }
+
+  /** The key's entry, made where it is missing, that lives until `expires` at least. */
+  #entry(key: string, expires: number): TlruEntry {
+    const kept = this.#entries.get(key)
+    if (kept !== undefined) {
+      if (expires > kept.expires) kept.expires = expires
+      return kept
+    }
+    if (this.#entries.size >= this.#entries.max) this.#makeRoom()
+    const made = new TlruEntry(key, expires)
+    this.#entries.set(key, made)
+    this.#expiries.add(made)
+    return made
+  }
+
+  /** Lets what no longer counts go before what does. */
+  #makeRoom(): void {
+    const now = this.currentTime()
+    for (let step = 0; step < MOST_POSTPONED; step++) {
+      const { soonest } = this.#expiries
+      if (soonest === undefined || soonest.due > now) break
+      if (soonest.expires <= now) {
+        this.#drop(soonest)
+        return
+      }
+      this.#expiries.postpone(soonest, soonest.expires)
+    }
+    this.#dropLeastRecent()
+  }
+
+  #drop(entry: TlruEntry): void {
+    this.#entries.delete(entry.key)
+    this.#gone(entry)
+  }
+
+  #dropLeastRecent(): void {
+    const entry = this.#entries.pop()
+    if (entry !== undefined) this.#gone(entry)
+  }
+
+  #gone(entry: TlruEntry): void {
+    this.#expiries.remove(entry)
+    this.#further -= entry.further
+  }
+
+  /** Keeps the number of states in bounds: other keys go first, then the oldest states of this one. */
+  #dropStates(entry: TlruEntry): void {
+    while (this.#further > this.#mostFurther && this.#entries.size > 1) this.#dropLeastRecent()
+    while (this.#further > this.#mostFurther && entry.further > 0) {
+      entry.deleteOldest()
+      this.#further--
+    }
+  }
+}
+
+function positive(name: string, duration: Duration): number {
+  const whole = microseconds(duration, name)
+  if (whole <= 0) throw new RangeError(`${name} must be at least 1 microsecond, got ${duration}`)
+  return whole
+}

@@ -1,0 +1,62 @@
+/** One record of a store of one's own: read, decided on and swapped, and again when another process was quicker. */
+import { setImmediate } from 'node:timers/promises'
+import { CENTURY } from '../algorithms/algorithm.ts'
+import type { Layer } from '../algorithms/driver.ts'
+import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
+import type { LimitData } from '../limit-data.ts'
+import type { Question, RecordAccess } from './record-store.ts'
+
+/** After so many swaps lost to others, a check gives up. */
+const MAXIMUM_TRIES = 10_000
+
+/** What a step makes of a state: the state to write, if any, and what to answer. */
+export interface Step<T> {
+  readonly write?: unknown
+  readonly answer: T
+}
+
+/** One record: a layer of a key. */
+export interface Cell {
+  readonly layer: Layer
+  readonly name: string
+  readonly quantity: number
+}
+
+/** Reads, decides and swaps, until no other process was quicker. */
+export function swap<T>(
+  access: RecordAccess,
+  question: Question,
+  { layer, name }: Cell,
+  step: (state: unknown, now: number, present: boolean) => Step<T>,
+): Promise<T> {
+  return access.inTurn(question, name, async () => {
+    const { algorithm, quota } = layer
+    for (let tries = 0; tries < MAXIMUM_TRIES; tries++) {
+      const now = await access.currentTime(question)
+      const old = await access.get(question, name)
+      const { write, answer } = step(...stateIn(old, layer, now))
+      if (write === undefined) return answer
+      const ttl = ttlOf(algorithm.resetAfter(write, now, quota))
+      try {
+        await access.compareAndSwap(question, name, old, algorithm.toData(write, now, quota), ttl)
+        return answer
+      } catch (error) {
+        if (!(error instanceof MismatchedDataError)) throw error
+        await setImmediate()
+      }
+    }
+    throw new DataChangedInStoreError(`${name} kept changing: lost ${MAXIMUM_TRIES} swaps to other processes`)
+  })
+}
+
+/** ms. A debt may take longer to drain than a server's expiry can say. */
+function ttlOf(lifetime: number): number {
+  return Math.max(Math.ceil(Math.min(lifetime, CENTURY) / 1000), 1)
+}
+
+/** The state in a record, rolled to now, and whether it is there: a record that is not what we write reads as a fresh key. */
+function stateIn(data: LimitData | undefined, { algorithm, quota }: Layer, now: number): [unknown, number, boolean] {
+  const state = data === undefined ? undefined : algorithm.fromData(data, quota)
+  const present = state !== undefined && algorithm.valid(state, quota)
+  return [present ? algorithm.roll(state, now, quota) : algorithm.open(now, quota), now, present]
+}
