@@ -44,6 +44,10 @@ export class Batch {
     return this.#latestOf(key) !== undefined
   }
 
+  keys(): Iterable<string> {
+    return this.#latest?.keys() ?? this.entries.map(({ key }) => key)
+  }
+
   #latestOf(key: string): Entry | undefined {
     if (this.#latest !== undefined) return this.#latest.get(key)
     const only = this.entries[0]

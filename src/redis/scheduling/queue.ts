@@ -27,6 +27,9 @@ interface KeyFence {
   waitsFor: Batch | undefined
 }
 
+/** So many batches are searched for each key. */
+const FEW_BATCHES = 8
+
 /** Requests that may share calls: of one slot; those by an algorithm of a user's own apart, so that its errors are its own. */
 export class BatchQueue {
   readonly node: Node
@@ -40,6 +43,12 @@ export class BatchQueue {
   /** Calls under way, each by its number, also those of the places that it has taken over. */
   readonly #inFlight: SlotList<Batch>
   readonly #fences = new Map<string, KeyFence>()
+  /** Batches that take nothing in any more and have not left, in order. */
+  readonly #closed: Batch[] = []
+  /** The last of them that holds a key, where so many are closed that to search them for each key would take too long. */
+  readonly #holders = new Map<string, Batch>()
+  /** Those whose keys are among the holders'. */
+  #noted = new WeakSet<Batch>()
 
   /** @param before what gathered the same by another node */
   constructor(node: Node, id: number, tag: string, before: BatchQueue | undefined) {
@@ -77,6 +86,7 @@ export class BatchQueue {
 
   #opened(): Batch {
     const batch = new Batch(this)
+    if (this.#open !== undefined) this.#closed.push(this.#open)
     this.#open = batch
     this.node.waiting.push(batch)
     return batch
@@ -85,6 +95,10 @@ export class BatchQueue {
   /** The batch takes nothing in any more. */
   close(batch: Batch): void {
     if (this.#open === batch) this.#open = undefined
+    else remove(this.#closed, batch)
+    if (this.#closed.length > 0 || this.#holders.size === 0) return
+    this.#holders.clear()
+    this.#noted = new WeakSet()
   }
 
   /** The batch is under way from now on. */
@@ -177,8 +191,19 @@ export class BatchQueue {
   #earlier(key: string): Batch | undefined {
     return (
       this.#inFlight.items().find((batch) => batch.holds(key)) ??
-      this.node.waiting.find((batch) => batch.queue === this && batch !== this.#open && batch.holds(key))
+      (this.#closed.length > FEW_BATCHES ? this.#holder(key) : this.#closed.find((batch) => batch.holds(key)))
     )
+  }
+
+  /** The last closed batch with the key. Each batch is looked through once. */
+  #holder(key: string): Batch | undefined {
+    const from = this.#closed.findLastIndex((batch) => this.#noted.has(batch)) + 1
+    for (const batch of this.#closed.slice(from)) {
+      this.#noted.add(batch)
+      for (const held of batch.keys()) this.#holders.set(held, batch)
+    }
+    const holder = this.#holders.get(key)
+    return holder?.isOver === true ? undefined : holder
   }
 
   /** Lets a request join behind those in order, if they have returned or their call is still open; else says what to wait for. */
@@ -194,4 +219,9 @@ export class BatchQueue {
     this.take(join)
     return undefined
   }
+}
+
+function remove(batches: Batch[], batch: Batch): void {
+  const index = batches.indexOf(batch)
+  if (index >= 0) batches.splice(index, 1)
 }
