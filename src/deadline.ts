@@ -1,5 +1,6 @@
 /** One timer for all that a store is waiting for. */
 import { AsyncResource } from 'node:async_hooks'
+import { setImmediate, setTimeout, steadyNow } from './unmocked.ts'
 
 /** The longest time a timer can wait, in ms. */
 const LONGEST = 2 ** 31 - 1
@@ -39,8 +40,8 @@ export class Deadline {
         // Where the event loop was blocked, replies that have arrived meanwhile are read first.
         setImmediate(() => {
           this.#timer = undefined
-          const next = this.#look(performance.now())
-          if (next !== undefined && this.#timer === undefined) this.#arm(Math.max(next - performance.now(), 1))
+          const next = this.#look(steadyNow())
+          if (next !== undefined && this.#timer === undefined) this.#arm(Math.max(next - steadyNow(), 1))
         })
       },
       Math.min(delay, LONGEST),

@@ -2,6 +2,7 @@
 import type { Layer } from './algorithms/driver.ts'
 import { type DecisionEvent, decisions } from './events.ts'
 import type { RateLimitResult } from './result.ts'
+import { heed } from './signals.ts'
 import type { Decider, SyncDecider } from './stores/decider.ts'
 
 /** What was asked: by all subjects together, of a `checkAll`. */
@@ -48,7 +49,7 @@ export function publishedCheck(
   publishKeys: boolean,
 ): Promise<RateLimitResult> {
   const question = questionOf('check', decider, key, quantity, publishKeys)
-  return published(question, () => decider.check(key, quantity, signal))
+  return published(question, () => heed(decider.check(key, quantity, signal), signal))
 }
 
 /** As `publishedCheck`, without a promise. */

@@ -18,12 +18,12 @@ export class ShadowDecider implements Decider {
     return unlimited(await this.decider.check(key, quantity, signal))
   }
 
-  async clear(key: string): Promise<RateLimitResult> {
-    return unlimited(await this.decider.clear(key))
+  async clear(key: string, signal?: AbortSignal): Promise<RateLimitResult> {
+    return unlimited(await this.decider.clear(key, signal))
   }
 
-  async refund(key: string, quantity: number): Promise<RateLimitResult> {
-    return unlimited(await this.decider.refund(key, quantity))
+  async refund(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
+    return unlimited(await this.decider.refund(key, quantity, signal))
   }
 
   /** What would have been limited holds nothing, so that there is nothing to put right. */

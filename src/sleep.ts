@@ -31,7 +31,6 @@ export interface SleepOptions {
 }
 
 const OPTIONS = optionNames<SleepOptions>({ signal: true })
-
 const signals = new Signals()
 
 /**

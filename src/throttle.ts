@@ -11,6 +11,7 @@ import { Quota } from './quota.ts'
 import { Reservation } from './reservation.ts'
 import type { RateLimitResult } from './result.ts'
 import { ShadowDecider, shadowOf } from './shadow.ts'
+import { heed } from './signals.ts'
 import type { BaseStore } from './stores/base.ts'
 import { type Asked, type Decider, isSync } from './stores/decider.ts'
 import { checkMaxWait, type WaitOptions, waitForTurn } from './waiting.ts'
@@ -44,7 +45,7 @@ export interface ThrottleAsked extends Asked {
 export interface CheckOptions {
   /** This caller's own quota, such as a plan, instead of the throttle's. Under the same name and period, what is used carries over. */
   readonly rate?: Rate | undefined
-  /** Ends the wait: the promise rejects with its reason. A check that has left may have been counted. */
+  /** Ends the wait at once, on every store: the promise rejects with its reason. What has left may have been counted; what has not never leaves. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -107,7 +108,10 @@ export class Throttle {
       const decider = this.#deciderOf(options)
       const signal = options?.signal
       signal?.throwIfAborted()
-      if (!decisions.hasSubscribers) return decider.check(key, quantity, signal)
+      if (!decisions.hasSubscribers) {
+        const checking = decider.check(key, quantity, signal)
+        return signal === undefined ? checking : heed(checking, signal)
+      }
       return publishedCheck(decider, key, quantity, signal, this.#publishKeys)
     } catch (error) {
       return Promise.reject(error)
@@ -122,7 +126,10 @@ export class Throttle {
   /** Forgets the key in all layers (of a caller's own rate: in those of `options.rate`); answers what a fresh key would. */
   async clear(key: string, options?: CheckOptions): Promise<RateLimitResult> {
     checkKey(key)
-    return this.#deciderOf(options).clear(key)
+    const decider = this.#deciderOf(options)
+    const signal = options?.signal
+    signal?.throwIfAborted()
+    return heed(decider.clear(key, signal), signal)
   }
 
   /**
@@ -134,7 +141,10 @@ export class Throttle {
   async refund(key: string, quantity = 1, options?: CheckOptions): Promise<RateLimitResult> {
     checkKey(key)
     checkQuantity(quantity)
-    return this.#deciderOf(options).refund(key, quantity)
+    const decider = this.#deciderOf(options)
+    const signal = options?.signal
+    signal?.throwIfAborted()
+    return heed(decider.refund(key, quantity, signal), signal)
   }
 
   /**
@@ -146,8 +156,9 @@ export class Throttle {
     checkKey(key)
     checkQuantity(quantity)
     const decider = this.#deciderOf(options)
-    options?.signal?.throwIfAborted()
-    const reserve = () => decider.reserve(key, quantity, options?.signal)
+    const signal = options?.signal
+    signal?.throwIfAborted()
+    const reserve = () => heed(decider.reserve(key, quantity, signal), signal)
     const hold = await (decisions.hasSubscribers
       ? published(questionOf('reserve', decider, key, quantity, this.#publishKeys), reserve)
       : reserve())
@@ -210,8 +221,9 @@ export class Throttle {
    * What `checkAll` asks.
    * @internal
    */
-  ask(key: string, quantity: number): ThrottleAsked {
-    const decider = this.#decider instanceof ShadowDecider ? this.#decider.decider : this.#decider
+  ask(key: string, quantity: number, rate: Rate | undefined): ThrottleAsked {
+    const moded = rate === undefined ? this.#decider : this.#deciderFor({ rate }, CHECK_OPTIONS)
+    const decider = moded instanceof ShadowDecider ? moded.decider : moded
     if (decider instanceof RateLimitDecider) {
       throw new TypeError('checkAll takes throttles whose limiters have an algorithm, not limiters of your own')
     }

@@ -36,17 +36,13 @@ export class RedisDecider extends CompiledLayers implements Decider {
     return this.#coalescer.check(this, key, quantity, signal)
   }
 
-  clear(key: string): Promise<RateLimitResult> {
-    return this.#operate(
-      key,
-      'clear',
-      0,
-      this.prepared.map(() => [0, 0]),
-    )
+  clear(key: string, signal?: AbortSignal): Promise<RateLimitResult> {
+    const cells = this.prepared.map((): [number, number] => [0, 0])
+    return this.#operate(key, 'clear', cells, signal)
   }
 
-  refund(key: string, quantity: number): Promise<RateLimitResult> {
-    return quantity === 0 ? this.check(key, 0) : this.#adjust(key, -quantity, undefined)
+  refund(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
+    return quantity === 0 ? this.check(key, 0, signal) : this.#adjust(key, -quantity, undefined, signal)
   }
 
   async reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
@@ -57,9 +53,14 @@ export class RedisDecider extends CompiledLayers implements Decider {
     return { result, adjust: (change) => (change === 0 ? this.check(key, 0) : this.#adjust(key, change, marks)) }
   }
 
-  #adjust(key: string, change: number, marks: readonly number[] | undefined): Promise<RateLimitResult> {
+  #adjust(
+    key: string,
+    change: number,
+    marks: readonly number[] | undefined,
+    signal?: AbortSignal,
+  ): Promise<RateLimitResult> {
     const cells = this.prepared.map((_, index): [number, number] => [change, marks?.[index] ?? NO_MARK])
-    return this.#operate(key, 'adjust', 0, cells)
+    return this.#operate(key, 'adjust', cells, signal)
   }
 
   async #acquire(key: string, quantity: number, longest: number, mayTakeVacancy: boolean): Promise<Promised> {
@@ -68,8 +69,10 @@ export class RedisDecider extends CompiledLayers implements Decider {
     const amount = Math.min(longest, CENTURY)
     const cells = this.prepared.map((): [number, number] => [quantity, 0])
     const operation: Operation = { kind: 'acquire', amount, cells, vacancy: [quantity, mayTakeVacancy ? 1 : 0] }
-    const result = await this.#coalescer.operate({ decider: this, key, quantity }, operation, false, (told) => {
-      promised = told.promised
+    const result = await this.#coalescer.operate({ decider: this, key, quantity }, operation, false, {
+      tell: (told) => {
+        promised = told.promised
+      },
     })
     const { wait = 0, turn } = promised ?? {}
     const giveUp = async (): Promise<void> => {
@@ -81,7 +84,12 @@ export class RedisDecider extends CompiledLayers implements Decider {
     return { result, wait, giveUp }
   }
 
-  #operate(key: string, kind: Operation['kind'], amount: number, cells: Operation['cells']): Promise<RateLimitResult> {
-    return this.#coalescer.operate({ decider: this, key, quantity: 0 }, { kind, amount, cells }, true)
+  #operate(
+    key: string,
+    kind: Operation['kind'],
+    cells: Operation['cells'],
+    signal: AbortSignal | undefined,
+  ): Promise<RateLimitResult> {
+    return this.#coalescer.operate({ decider: this, key, quantity: 0 }, { kind, amount: 0, cells }, true, { signal })
   }
 }

@@ -33,8 +33,8 @@ export class CompareAndSwapDecider implements Decider {
     return combined(await decideCells(this.#access, this.cells(key, quantity), signal))
   }
 
-  async refund(key: string, quantity: number): Promise<RateLimitResult> {
-    return this.#adjust(key, -quantity, undefined)
+  async refund(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
+    return this.#adjust(key, -quantity, undefined, signal)
   }
 
   async reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
@@ -44,7 +44,12 @@ export class CompareAndSwapDecider implements Decider {
   }
 
   /** One layer after another: another process may see some of them put right and others not yet. */
-  #adjust(key: string, change: number, marks: readonly number[] | undefined): Promise<RateLimitResult> {
+  #adjust(
+    key: string,
+    change: number,
+    marks: readonly number[] | undefined,
+    signal?: AbortSignal,
+  ): Promise<RateLimitResult> {
     const adjustAll = async (question: Question): Promise<RateLimitResult> => {
       const results: RateLimitResult[] = []
       for (const [index, cell] of this.cells(key, 0).entries()) {
@@ -60,10 +65,10 @@ export class CompareAndSwapDecider implements Decider {
       }
       return combineLayers(results)
     }
-    return this.#access.ask(adjustAll, { finishes: true })
+    return this.#access.ask(adjustAll, { finishes: true, signal })
   }
 
-  clear(key: string): Promise<RateLimitResult> {
+  clear(key: string, signal?: AbortSignal): Promise<RateLimitResult> {
     const access = this.#access
     const clearAll = async (question: Question): Promise<RateLimitResult> => {
       // All take their places in the queues at once, so that a check asked later finds all of them cleared.
@@ -71,7 +76,7 @@ export class CompareAndSwapDecider implements Decider {
       await Promise.all(names.map((name) => access.inTurn(question, name, () => access.delete(question, name))))
       return fresh(this.layers, await access.currentTime(question))
     }
-    return access.ask(clearAll, { finishes: true })
+    return access.ask(clearAll, { finishes: true, signal })
   }
 }
 

@@ -12,9 +12,9 @@ export interface Decider {
    */
   readonly known?: ((key: string, quantity: number) => RateLimitResult | undefined) | undefined
   /** Forgets the key in all layers; answers what a fresh key would. */
-  clear(key: string): Promise<RateLimitResult>
+  clear(key: string, signal?: AbortSignal): Promise<RateLimitResult>
   /** Gives back in all layers, never beyond the full quota; answers as a peek after it. */
-  refund(key: string, quantity: number): Promise<RateLimitResult>
+  refund(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult>
   /** As `check`, and what was spent can be put right afterwards. */
   reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold>
   /**

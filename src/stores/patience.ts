@@ -1,6 +1,7 @@
 /** How long one waits for a store: until it answers, its timeout is over, or the caller's signal aborts. */
 import { Deadline } from '../deadline.ts'
 import { Signals } from '../signals.ts'
+import { steadyNow } from '../unmocked.ts'
 import type { Awaitable } from './base.ts'
 
 interface Wait {
@@ -35,7 +36,7 @@ export class Patience {
     const left = new Promise<never>((_, reject) => {
       leave = reject
     })
-    const wait = { end: performance.now() + this.timeout, expire: () => leave(late()) }
+    const wait = { end: steadyNow() + this.timeout, expire: () => leave(late()) }
     const abort = (): void => leave(signal?.reason)
     this.#waiting.add(wait)
     this.#deadline.watch()

@@ -110,6 +110,13 @@ const CASES: readonly Case[] = [
     typo: ['quantiy', 'quantity'],
   },
   {
+    types: ['CheckAllOptions'],
+    what: 'checkAll',
+    options: {},
+    take: (options) => call(onrush.checkAll, [{ throttle, key: 'key' }], options),
+    typo: ['signals', 'signal'],
+  },
+  {
     types: ['QuotaOptions'],
     what: 'Quota',
     options: { count: 5, period: '1d' },

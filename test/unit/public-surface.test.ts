@@ -4,7 +4,17 @@ import * as onrush from 'onrush'
 import { expect, test } from 'vitest'
 
 const VALUES = [
-  ...['Throttle', 'Quota', 'RateLimitResult', 'LimitData', 'Reservation', 'checkAll', 'throttled', 'subscribe'],
+  ...[
+    'Throttle',
+    'Quota',
+    'RateLimitResult',
+    'LimitData',
+    'Reservation',
+    'checkAll',
+    'throttled',
+    'subscribe',
+    'sleep',
+  ],
   ...['BaseLimiter', 'AlgorithmLimiter', 'GcraLimiter', 'PeriodicLimiter', 'FixedWindowLimiter'],
   ...['MovingWindowLimiter', 'SlidingWindowCounterLimiter'],
   ...['BaseStore', 'DictionaryStore', 'TlruCacheStore', 'RedisStore', 'FailoverStore', 'storeFromUrl', 'registerStore'],
@@ -20,7 +30,16 @@ const VALUES = [
 ]
 
 const TYPES = [
-  ...['Rate', 'ThrottleOptions', 'ThrottleLayer', 'CheckOptions', 'CheckAllSubject', 'WaitOptions'],
+  ...[
+    'Rate',
+    'ThrottleOptions',
+    'ThrottleLayer',
+    'CheckOptions',
+    'CheckAllSubject',
+    'CheckAllOptions',
+    'WaitOptions',
+    'SleepOptions',
+  ],
   ...['QuotaOptions', 'Duration', 'Clock', 'RateLimitResultFields', 'LimitDataFields', 'Awaitable'],
   ...['Algorithm', 'LimiterOptions', 'AlgorithmLimiterOptions'],
   ...[

@@ -1,5 +1,5 @@
 /** The ioredis client behind a store, of version 5 or 6, or of iovalkey: its own, or a borrowed one. */
-
+import { steadyNow } from '../../unmocked.ts'
 import { type RedisConnection, withoutCommand } from './client.ts'
 import { attemptOver } from './connect-attempt.ts'
 import { IoredisReconnects, nameOf } from './ioredis-reconnects.ts'
@@ -174,7 +174,7 @@ export class IoredisConnection implements RedisConnection {
       }
     }
     client.on('connect', () => {
-      this.#connectedAt = performance.now()
+      this.#connectedAt = steadyNow()
     })
     client.on('close', () => {
       this.#connectedAt = undefined

@@ -7,6 +7,7 @@ import { Deadline } from '../../deadline.ts'
 import { StoreTimeoutError } from '../../errors.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { Signals } from '../../signals.ts'
+import { nextTick, steadyNow } from '../../unmocked.ts'
 import type { Batch } from '../call/batch.ts'
 import { Exchange, type ExchangeOptions } from '../call/exchange.ts'
 import type { CompiledLayers } from '../call/layers.ts'
@@ -88,7 +89,7 @@ export class Coalescer {
     asked: RedisAsked,
     operation: Operation,
     inOrder: boolean,
-    tell?: (told: Told) => void,
+    { tell, signal }: { readonly tell?: (told: Told) => void; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<RateLimitResult> {
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#askedAt(), tell)
@@ -96,7 +97,8 @@ export class Coalescer {
     const join = (batch: Batch): boolean => batch.takeOperation(asked, operation, waiter)
     if (inOrder) queue.joinInOrder(asked.key, waiter, join)
     else queue.join(asked.key, waiter, join)
-    return inOrder && this.#denials !== undefined ? this.#denials.whileChanging(asked.key, promise) : promise
+    const done = inOrder && this.#denials !== undefined ? this.#denials.whileChanging(asked.key, promise) : promise
+    return signal === undefined ? done : this.#cancellable(done, waiter, signal)
   }
 
   /** Does `work`, a command of its own, within the deadline. */
@@ -111,7 +113,7 @@ export class Coalescer {
   /** The time of this turn; sees to it that what is asked in it leaves when the turn is over. */
   #askedAt(): number {
     if (this.#turn === undefined) {
-      this.#turn = performance.now()
+      this.#turn = steadyNow()
       this.#deadline.watch()
       // A tick from within a microtask comes when all microtasks have run, so that what they ask is in the call too.
       microtask.then(this.#tick)
@@ -120,7 +122,7 @@ export class Coalescer {
   }
 
   readonly #tick = (): void => {
-    process.nextTick(this.#flush)
+    nextTick(this.#flush)
   }
 
   readonly #flush = (): void => {
@@ -150,7 +152,7 @@ export class Coalescer {
     if (this.#isOpening()) return
     for (let next = node.next(); next !== undefined; next = node.next()) {
       next.queue.close(next)
-      const now = performance.now()
+      const now = steadyNow()
       this.#giveUp(next, now - this.#timeout)
       if (this.#someGaveUp) next.prune()
       if (next.entries.length > 0) this.#send(node, next, now)

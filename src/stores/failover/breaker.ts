@@ -14,6 +14,7 @@ import {
   UnsupportedServerError,
 } from '../../errors.ts'
 import type { FailoverChange, FailoverState } from '../../events.ts'
+import { setTimeout, steadyNow } from '../../unmocked.ts'
 import type { Awaitable } from '../base.ts'
 import type { Patience } from '../patience.ts'
 
@@ -65,7 +66,7 @@ export class Breaker {
 
   /** ms until the primary may be asked again, at least 1. */
   get nextProbe(): number {
-    const wait = this.#state === 'open' ? this.#probeAt - performance.now() : this.#cooldown
+    const wait = this.#state === 'open' ? this.#probeAt - steadyNow() : this.#cooldown
     return Math.max(Math.ceil(wait * 1000) / 1000, 1)
   }
 
@@ -120,7 +121,7 @@ export class Breaker {
     if (key !== undefined) this.#failedKey = key
     if (this.#failures < this.#options.failures) return
     // A probe that was followed by nothing but failures, or soon by them, has told too little: the next one comes later.
-    const again = !this.#proven || performance.now() - this.#closedAt < this.#cooldown
+    const again = !this.#proven || steadyNow() - this.#closedAt < this.#cooldown
     this.#open(cause, again)
   }
 
@@ -129,7 +130,7 @@ export class Breaker {
     this.#cooldown = again ? Math.min(this.#cooldown * 2, maxCooldown) : cooldown
     this.#openings++
     this.#failures = 0
-    this.#probeAt = performance.now() + this.#cooldown
+    this.#probeAt = steadyNow() + this.#cooldown
     if (!this.#ended) {
       this.#timer = this.#context.runInAsyncScope(setTimeout, undefined, () => this.#probe(), this.#cooldown)
       this.#timer.unref()
@@ -151,7 +152,7 @@ export class Breaker {
     if (this.#ended) return
     this.#proven = false
     this.#failedKey = undefined
-    this.#closedAt = performance.now()
+    this.#closedAt = steadyNow()
     this.#enter({ state: 'closed' })
   }
 

@@ -37,21 +37,21 @@ export class FailoverDecider implements Decider {
   }
 
   /** Forgets on both. */
-  clear(key: string): Promise<RateLimitResult> {
+  clear(key: string, signal?: AbortSignal): Promise<RateLimitResult> {
     return this.#breaker.onBoth(
-      () => this.primary.clear(key),
-      async () => degraded(await this.fallback.clear(key)),
-      undefined,
+      () => this.primary.clear(key, signal),
+      async () => degraded(await this.fallback.clear(key, signal)),
+      signal,
       key,
     )
   }
 
   /** Gives back where it is decided now, whoever was charged. */
-  refund(key: string, quantity: number): Promise<RateLimitResult> {
+  refund(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
     return this.#breaker.answer(
-      () => this.primary.refund(key, quantity),
-      async () => degraded(await this.fallback.refund(key, quantity)),
-      undefined,
+      () => this.primary.refund(key, quantity, signal),
+      async () => degraded(await this.fallback.refund(key, quantity, signal)),
+      signal,
       key,
     )
   }
