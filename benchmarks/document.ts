@@ -10,6 +10,8 @@ const ROOT = new URL('../', import.meta.url)
 /** Paths are seen from the root. */
 const PLOTS = 'docs/plots'
 const DOCUMENTS = ['docs/performance.md', 'README.md']
+/** README.md is shown by registries too, which have no pictures. */
+const PICTURES = 'https://raw.githubusercontent.com/onrush/onrush/HEAD/'
 
 const found = readResults()
 const results = QUESTIONS.flatMap(({ name }) => found.get(name) ?? [])
@@ -23,7 +25,8 @@ mkdirSync(new URL(PLOTS, ROOT), { recursive: true })
 for (const result of results) {
   const plots = await draw(result)
   texts.set(result.question, (directory) => {
-    return resultText(result, new Map([...plots].map(([section, file]) => [section, relative(directory, file)])))
+    const seen = (file: string): string => (directory === '.' ? `${PICTURES}${file}` : relative(directory, file))
+    return resultText(result, new Map([...plots].map(([section, file]) => [section, seen(file)])))
   })
 }
 for (const file of DOCUMENTS) {

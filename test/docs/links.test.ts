@@ -6,6 +6,9 @@ import { pages, readPage } from './snippets.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const FENCED = /^ *```[\s\S]*?^ *```$/gm
+/** A file of this repository by its address, which links of README.md need. */
+const OWN_FILE =
+  /\]\(https:\/\/(?:github\.com\/onrush\/onrush\/blob|raw\.githubusercontent\.com\/onrush\/onrush)\/HEAD\//g
 const LINK = /\]\((?!https?:)(?<path>[^)#\s]*)(?:#(?<anchor>[^)\s]+))?\)/g
 
 function proseOf(page: string): string {
@@ -28,8 +31,15 @@ function leadsNowhere(page: string, path: string, anchor: string | undefined): b
   return anchor !== undefined && target.endsWith('.md') && !anchorsOf(target).includes(anchor)
 }
 
-test.each([...pages(), 'CONTRIBUTING.md', 'CHANGELOG.md'])('every link in %s leads somewhere', (page) => {
-  const links = [...proseOf(page).matchAll(LINK)].map(({ groups = {} }) => groups)
+const OTHER_PAGES = ['CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'CODE_OF_CONDUCT.md', 'RELEASING.md']
+
+test('every link and picture of README.md works on the page of a registry, which has no other files', () => {
+  const targets = [...proseOf('README.md').matchAll(LINK)].map(([, path]) => path)
+  expect(targets.filter((path) => path !== '')).toEqual([])
+})
+
+test.each([...pages(), ...OTHER_PAGES])('every link in %s leads somewhere', (page) => {
+  const links = [...proseOf(page).replaceAll(OWN_FILE, '](').matchAll(LINK)].map(({ groups = {} }) => groups)
   const broken = links.filter(({ path = '', anchor }) => leadsNowhere(page, path, anchor))
   expect(broken.map(({ path, anchor }) => `${path}${anchor === undefined ? '' : `#${anchor}`}`)).toEqual([])
 })

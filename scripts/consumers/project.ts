@@ -1,0 +1,73 @@
+/** An empty project in a folder of its own, into which the packed tarball is installed, as its users do it. */
+import { execFile, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const NPM = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+const ENVIRONMENT = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', CI: '1' }
+
+export class Project implements Disposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'onrush-project-'))
+
+  /** @param files by their paths; package.json is `{}` where there is none */
+  constructor(files: Readonly<Record<string, string>>) {
+    for (const [path, text] of Object.entries({ 'package.json': '{}', ...files })) this.write(path, text)
+  }
+
+  write(path: string, text: string): void {
+    const target = join(this.#directory, path)
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, text)
+  }
+
+  /** @throws Error when npm refuses, or warns of an engine or of packages that do not fit together */
+  async install(...packages: readonly string[]): Promise<void> {
+    const { stderr } = await run(NPM, ['install', '--no-audit', '--no-fund', ...packages], this.#options())
+    // Packages of others may want another Node; ours must not.
+    const complaint = /.*ERESOLVE.*|.*EBADENGINE.*'onrush@.*/.exec(stderr)
+    if (complaint !== null) throw new Error(complaint[0])
+  }
+
+  /**
+   * Runs a program with Node, and returns what it prints.
+   * @param program a path from the project
+   * @throws Error when it fails, with what it said
+   */
+  async run(program: string, args: readonly string[] = [], node = process.execPath): Promise<string> {
+    const binary = node.startsWith('node_modules') ? join(this.#directory, node) : node
+    try {
+      const { stdout, stderr } = await run(binary, [program, ...args], this.#options())
+      return `${stdout}${stderr}`
+    } catch (error) {
+      const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+      throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}${stderr}`)
+    }
+  }
+
+  /** Runs a program that serves, while `use` does. */
+  async serve<T>(program: string, args: readonly string[], use: () => Promise<T>): Promise<T> {
+    const server = spawn(process.execPath, [program, ...args], { ...this.#options(), stdio: 'ignore' })
+    try {
+      return await use()
+    } finally {
+      server.kill()
+    }
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  #options() {
+    return { cwd: this.#directory, env: ENVIRONMENT, timeout: 600_000, maxBuffer: 64 * 1024 * 1024 }
+  }
+}
+
+/** @throws Error that tells both */
+export function expectEqual(found: unknown, expected: unknown): void {
+  const [left, right] = [JSON.stringify(found), JSON.stringify(expected)]
+  if (left !== right) throw new Error(`expected ${right}, found ${left}`)
+}
