@@ -168,7 +168,8 @@ export class Throttle {
   /**
    * Waits its turn, then resolves with an unlimited result; limited at once when that would take longer than `maxWait`, or
    * more than the limit is asked for. On GCRA the turn is promised in one step, first come first served over all
-   * processes; with any other algorithm among the layers, and on stores of one's own, it is asked for again until it passes.
+   * processes; who leaves lets those behind move forward. With any other algorithm among the layers, and with several layers on
+   * stores of one's own, it is asked for again until it passes.
    * @param quantity a non-negative safe integer; 0 waits until 1 could be spent, and spends nothing
    * @returns as it was when the turn was promised; rejects with the signal's reason when that ends the wait
    */

@@ -81,3 +81,40 @@ test('a turn is promised, refused, given up and taken over as exact arithmetic s
     runs(200),
   )
 })
+
+test('whatever is left and taken over, the starts that happen are never more than each quota allows', async () => {
+  const turns = fc.array(
+    fc.record({
+      elapsed: fc.nat({ max: 400 }),
+      quantity: fc.integer({ min: 1, max: 2 }),
+      leaves: fc.boolean(),
+      which: fc.nat(),
+    }),
+    { minLength: 10, maxLength: 60, size: 'max' },
+  )
+  await fc.assert(
+    fc.asyncProperty(rates, turns, async (rate, list) => {
+      const timeline = new Timeline(1_800_000_000_000_000n)
+      const limiter = new GcraLimiter({ store: timeline.store })
+      const decider = timeline.store.decider(layersOf(limiter, rate))
+      const promised: { start: bigint; quantity: bigint; turn: Promised }[] = []
+      const longest = Math.max(...rate.map(({ periodMicroseconds }) => periodMicroseconds))
+      for (const { elapsed, quantity, leaves, which } of list) {
+        timeline.now += BigInt(Math.round((longest * elapsed) / 1000))
+        const turn = await decider.acquire?.('key', quantity, 20 * longest, true)
+        if (turn !== undefined && !turn.result.limited)
+          promised.push({ start: timeline.now + BigInt(turn.wait), quantity: BigInt(quantity), turn })
+        // Who has not started yet may leave.
+        const waiting = promised.filter(({ start }) => start > timeline.now)
+        const leaving = leaves ? waiting[which % Math.max(waiting.length, 1)] : undefined
+        if (leaving === undefined) continue
+        promised.splice(promised.indexOf(leaving), 1)
+        await leaving.turn.giveUp()
+      }
+      const models = rate.map((quota) => new ExactGcra(quota))
+      for (const { start, quantity } of promised.sort((a, b) => Number(a.start - b.start)))
+        expect(check(start, models, quantity).limited).toBe(false)
+    }),
+    runs(200),
+  )
+})
