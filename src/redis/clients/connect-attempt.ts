@@ -1,21 +1,23 @@
-/** Attempts of ioredis clients to connect, listened to once for all stores on a client. */
+/** Attempts of ioredis clients to connect, waited for once for all stores on a client. */
+import { ConnectionEvents } from './connection-events.ts'
 import type { IoredisClient } from './ioredis-shape.ts'
 
 const attempts = new WeakMap<IoredisClient, Promise<void>>()
 
-const EVENTS = ['ready', 'close', 'end']
+const EVENTS = ['ready', 'close', 'end'] as const
 
 /** Resolves when the client is ready, or its attempt to connect has failed. */
 export function attemptOver(client: IoredisClient): Promise<void> {
   const known = attempts.get(client)
   if (known !== undefined) return known
+  const events = ConnectionEvents.of(client)
   const over = new Promise<void>((resolve) => {
     const end = (): void => {
-      for (const event of EVENTS) client.off(event, end)
+      for (const event of EVENTS) events.off(event, end)
       attempts.delete(client)
       resolve()
     }
-    for (const event of EVENTS) client.on(event, end)
+    for (const event of EVENTS) events.on(event, end)
   })
   attempts.set(client, over)
   return over

@@ -1,4 +1,5 @@
 /** Connections of ioredis clients that are left for new ones, known to all stores on a client. */
+import { ConnectionEvents } from './connection-events.ts'
 import type { IoredisClient, IoredisNode } from './ioredis-shape.ts'
 
 /** Between two connections that are left for what the server answers, in ms: a new one may lead to the same server. */
@@ -23,9 +24,10 @@ export class IoredisReconnects {
   private constructor(client: IoredisClient) {
     this.#client = client
     const end = (): void => this.end()
-    client.on('ready', end)
-    client.on('end', end)
-    client.on('close', () => {
+    const events = ConnectionEvents.of(client)
+    events.on('ready', end)
+    events.on('end', end)
+    events.on('close', () => {
       // The first is that of the connection which was left; with the second the attempt to get another has failed.
       if (this.#closed) this.end()
       else this.#closed = this.#underWay

@@ -2,6 +2,7 @@
  * Commands that an ioredis client sends by itself and whose promises it drops. When the connection is lost before the reply,
  * such a promise rejects, nobody handles the rejection, and Node ends the process. So the rejection is handled here.
  */
+import { ConnectionEvents } from './connection-events.ts'
 import type { IoredisClient, IoredisNode } from './ioredis-shape.ts'
 
 /** Sent to a node before what another node has redirected there by ASK. Users do not call it. */
@@ -31,10 +32,11 @@ function handleOnNode(node: IoredisNode): void {
 function handleOnReconnecting(client: IoredisNode): void {
   // The client restores at the moment it is ready, before it says so. What is called at another time is the user's.
   let announced = client.status === 'ready'
-  client.on('close', () => {
+  const events = ConnectionEvents.of(client)
+  events.on('close', () => {
     announced = false
   })
-  client.on('ready', () => {
+  events.on('ready', () => {
     announced = true
   })
   const restores = (): boolean => client.status === 'ready' && !announced

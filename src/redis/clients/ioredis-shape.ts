@@ -27,7 +27,6 @@ export interface IoredisNode {
   disconnect(reconnect?: boolean): void
   quit(): Promise<unknown>
   on(event: string, listener: (error: Error, node: string) => void): unknown
-  off(event: string, listener: () => void): unknown
 }
 
 export interface IoredisCluster extends IoredisNode {

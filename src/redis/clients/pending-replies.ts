@@ -1,6 +1,7 @@
 /** What becomes of commands that are under way when an ioredis client loses its connection: that depends on its options. */
 
 import { SlotList } from '../../slot-list.ts'
+import { ConnectionEvents } from './connection-events.ts'
 import type { IoredisClient } from './ioredis-shape.ts'
 import { warn } from './warn.ts'
 
@@ -41,7 +42,7 @@ export class PendingReplies {
   }
 
   private constructor(client: IoredisClient) {
-    client.on('close', () => {
+    ConnectionEvents.of(client).on('close', () => {
       for (const fail of this.#fail.items()) fail(new Error('the connection is closed'))
     })
   }
