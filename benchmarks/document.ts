@@ -1,5 +1,5 @@
-/** `npm run bench:document`: draws the plots and fills the tables of the documents, from `results` alone. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+/** `npm run bench:document`: draws the plots and fills the tables of `docs/performance.md`, from `results` alone. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
 import { filled, goalsText, machineText, resultText } from './harness/markdown.ts'
 import { plotOf } from './harness/plots.ts'
@@ -7,36 +7,29 @@ import { type Result, readResults } from './harness/results.ts'
 import { QUESTIONS } from './questions.ts'
 
 const ROOT = new URL('../', import.meta.url)
-/** Paths are seen from the root. */
+/** Both paths are relative to the root. README.md shows one of the plots by its address. */
 const PLOTS = 'docs/plots'
-const DOCUMENTS = ['docs/performance.md', 'README.md']
-/** README.md is shown by registries too, which have no pictures. */
-const PICTURES = 'https://raw.githubusercontent.com/onrush/onrush/HEAD/'
+const DOCUMENT = 'docs/performance.md'
 
 const found = readResults()
 const results = QUESTIONS.flatMap(({ name }) => found.get(name) ?? [])
-/** By the name of a block: its text in a document of this directory. */
-const texts = new Map<string, (directory: string) => string>([
-  ['goals', () => goalsText(results)],
-  ['machine', () => machineText(results)],
+/** The text of each block of the document, by the block's name. */
+const texts = new Map<string, string>([
+  ['goals', goalsText(results)],
+  ['machine', machineText(results)],
 ])
 
 mkdirSync(new URL(PLOTS, ROOT), { recursive: true })
 for (const result of results) {
-  const plots = await draw(result)
-  texts.set(result.question, (directory) => {
-    const seen = (file: string): string => (directory === '.' ? `${PICTURES}${file}` : relative(directory, file))
-    return resultText(result, new Map([...plots].map(([section, file]) => [section, seen(file)])))
-  })
+  texts.set(result.question, resultText(result, await draw(result)))
 }
-for (const file of DOCUMENTS) {
-  const url = new URL(file, ROOT)
-  if (!existsSync(url)) continue
-  const textOf = (name: string): string => texts.get(name)?.(dirname(file)) ?? 'Not measured yet.'
-  writeFileSync(url, filled(readFileSync(url, 'utf8'), textOf))
-}
+const url = new URL(DOCUMENT, ROOT)
+writeFileSync(
+  url,
+  filled(readFileSync(url, 'utf8'), (name) => texts.get(name) ?? 'Not measured yet.'),
+)
 
-/** The files of a result's plots, by section. */
+/** The files of a result's plots by section, relative to the document. */
 async function draw(result: Result): Promise<Map<string, string>> {
   const files = new Map<string, string>()
   for (const section of result.sections) {
@@ -44,7 +37,7 @@ async function draw(result: Result): Promise<Map<string, string>> {
     if (svg === undefined) continue
     const file = `${PLOTS}/${result.question}-${section.name}.svg`
     writeFileSync(new URL(file, ROOT), `${svg}\n`)
-    files.set(section.name, file)
+    files.set(section.name, relative(dirname(DOCUMENT), file))
   }
   return files
 }
