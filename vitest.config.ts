@@ -13,7 +13,7 @@ const OTHER_CLIENTS = ['ioredis 5', 'iovalkey', 'node-redis 6 over RESP3', 'node
 
 const ON_EACH_CLIENT = [
   ...['coalescing', 'expiry', 'extremes', 'foreign-values', 'giving-back', 'hash-tag', 'keys', 'least-algorithm'],
-  ...['moving-window-log', 'twins'],
+  ...['moving-window-log', 'lua-implementations'],
 ].map((name) => `test/redis/${name}.test.ts`)
 
 export default defineConfig({

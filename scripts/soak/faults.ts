@@ -1,6 +1,6 @@
 /** What a soak does to Redis and to itself, and what may come of it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { blockFor } from '../../test/faults/blocking.ts'
+import { blockFor } from '../../test/support/faults/blocking.ts'
 import type { FaultProxy } from '../../test/support/servers/proxy.ts'
 import type { RedisServer } from '../../test/support/servers/redis.ts'
 

@@ -1,5 +1,5 @@
 /** What a soak has seen, and how it is told at the end. */
-import type { Report } from '../../test/faults/load.ts'
+import type { Report } from '../../test/support/faults/load.ts'
 
 /** What a process holds. */
 export interface Holdings {

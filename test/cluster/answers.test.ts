@@ -2,11 +2,11 @@
 import { Cluster } from 'ioredis'
 import { GcraLimiter, LimitData, MismatchedDataError, MovingWindowLimiter, Quota, Throttle } from 'onrush'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { CLUSTER_CLIENTS } from '../redis/clients.ts'
-import { LIMITERS } from '../redis/limiters.ts'
-import { Twin } from '../redis/twin.ts'
+import { DAY, KEYS, NOW, stillCluster } from '../support/cluster/still-cluster.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { CLUSTER_CLIENTS } from '../support/redis/clients.ts'
+import { BothImplementations } from '../support/redis/implementations.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { DAY, KEYS, NOW, stillCluster } from './still-cluster.ts'
 
 const shared = stillCluster()
 const { store, keysUnder } = shared
@@ -20,20 +20,20 @@ describe.each(CLUSTER_CLIENTS.map(({ name, connect }) => [name, connect] as cons
     const borrowed = await connect([...shared.cluster.addresses])
     onTestFinished(() => borrowed.close())
     for (const counting of LIMITERS) {
-      const twin = new Twin(shared.client, NOW, { client: borrowed.client })
-      const { local, remote } = twin.throttle([{ counting, rate: [Quota.perSecond(7), DAY] }])
+      const both = new BothImplementations(shared.client, NOW, { client: borrowed.client })
+      const { local, remote } = both.throttle([{ counting, rate: [Quota.perSecond(7), DAY] }])
       await flushScripts()
       for (const quantity of [3, 1, 4, 2, 0]) {
-        twin.now += 123_457
+        both.now += 123_457
         const answers = await Promise.all(KEYS.flatMap((key) => [remote.check(key, quantity), remote.check(key)]))
         const expected = KEYS.flatMap((key) => [local.checkSync(key, quantity), local.checkSync(key)])
         expect(answers).toStrictEqual(expected)
       }
-      await twin.expectSameStates(KEYS)
+      await both.expectSameStates(KEYS)
       expect(await Promise.all(KEYS.map((key) => remote.clear(key)))).toStrictEqual(
         KEYS.map((key) => local.clearSync(key)),
       )
-      await twin.expectSameStates(KEYS)
+      await both.expectSameStates(KEYS)
     }
   })
 

@@ -14,11 +14,11 @@ import {
   Throttle,
 } from 'onrush'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { CLUSTER_CLIENTS } from '../redis/clients.ts'
+import { Load } from '../support/cluster/load.ts'
+import { CLUSTER_CLIENTS } from '../support/redis/clients.ts'
 import { type ClusterNode, type RedisCluster, startCluster } from '../support/servers/cluster.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
-import { Load } from './load.ts'
 
 const TIMEOUT = 1000
 /** By how many ms a check may be settled late on a busy machine. */

@@ -11,10 +11,10 @@ import {
   Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { Load } from '../support/cluster/load.ts'
+import { movingCluster, PERIOD } from '../support/cluster/moving-cluster.ts'
 import type { ClusterNode } from '../support/servers/cluster.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { Load } from './load.ts'
-import { movingCluster, PERIOD } from './moving-cluster.ts'
 
 const shared = movingCluster()
 const { store, move } = shared

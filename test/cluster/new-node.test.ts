@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import calculateSlot from 'cluster-key-slot'
 import { GcraLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
-import { CLUSTER_CLIENTS } from '../redis/clients.ts'
+import { CLUSTER_CLIENTS } from '../support/redis/clients.ts'
 import { startCluster } from '../support/servers/cluster.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 

@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import calculateSlot from 'cluster-key-slot'
 import { GcraLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Borrowed, CLUSTER_CLIENTS } from '../redis/clients.ts'
-import { LIMITERS } from '../redis/limiters.ts'
+import { Load } from '../support/cluster/load.ts'
+import { movingCluster, PERIOD } from '../support/cluster/moving-cluster.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { type Borrowed, CLUSTER_CLIENTS } from '../support/redis/clients.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
-import { Load } from './load.ts'
-import { movingCluster, PERIOD } from './moving-cluster.ts'
 
 const shared = movingCluster()
 const { store, move } = shared

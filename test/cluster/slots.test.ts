@@ -10,10 +10,10 @@ import {
   Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
-import { Twin } from '../redis/twin.ts'
+import { DAY, KEYS, NOW, stillCluster } from '../support/cluster/still-cluster.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { BothImplementations } from '../support/redis/implementations.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { DAY, KEYS, NOW, stillCluster } from './still-cluster.ts'
 
 const shared = stillCluster()
 const { store, keysUnder } = shared
@@ -61,8 +61,8 @@ describe('checkAll', () => {
     ['a hash tag of their own', { hashTag: (key) => key.split(':')[0] ?? key }],
     ['one shard', { shards: 1 }],
   ])('decides keys that share a slot by %s as the store in this process does', async (_how, options) => {
-    const twin = new Twin(shared.client, NOW, options)
-    const throttles = LIMITERS.map((counting) => twin.throttle([{ counting, rate: Quota.perDay(4) }]))
+    const both = new BothImplementations(shared.client, NOW, options)
+    const throttles = LIMITERS.map((counting) => both.throttle([{ counting, rate: Quota.perDay(4) }]))
     for (const quantity of [1, 2, 2, 0, 1]) {
       const subjects = (where: 'local' | 'remote') =>
         throttles.map((throttle, index) => ({ throttle: throttle[where], key: `tenant:${index}`, quantity }))

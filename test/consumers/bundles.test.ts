@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import webpack from 'webpack'
 import { ROOT } from '../../scripts/package/manifest.ts'
 import { BuiltPackage } from '../support/built-package.ts'
-import { Consumer } from './consumer.ts'
+import { Consumer } from '../support/consumers/consumer.ts'
 
 const IN_PROCESS = `
 import { DictionaryStore, GcraLimiter, Quota, Throttle } from 'onrush'

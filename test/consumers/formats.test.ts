@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { entries } from '../../scripts/package/manifest.ts'
 import { BuiltPackage } from '../support/built-package.ts'
-import { Consumer } from './consumer.ts'
+import { Consumer } from '../support/consumers/consumer.ts'
 
 let built: BuiltPackage
 let consumer: Consumer

@@ -1,7 +1,7 @@
 /** Express in CommonJS, tested by jest as it is without any configuration. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BuiltPackage } from '../support/built-package.ts'
-import { Consumer } from './consumer.ts'
+import { Consumer } from '../support/consumers/consumer.ts'
 
 const APP = `
 const express = require('express')

@@ -1,7 +1,7 @@
 /** What TypeScript makes of the declarations, without `skipLibCheck` and without what is optional. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BuiltPackage } from '../support/built-package.ts'
-import { Consumer } from './consumer.ts'
+import { Consumer } from '../support/consumers/consumer.ts'
 
 const PROGRAM = `
 import { BaseStore, DictionaryStore, GcraLimiter, LimitData, OnrushError, Quota, RedisStore, Throttle } from 'onrush'

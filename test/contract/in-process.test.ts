@@ -2,8 +2,8 @@
 import { DictionaryStore, TlruCacheStore } from 'onrush'
 import { storeContract } from 'onrush/testing'
 import { describe, it } from 'vitest'
-import { MapStore } from '../stores/map-store.ts'
-import { TextDatabase, TextStore } from './text-store.ts'
+import { MapStore } from '../support/stores/map-store.ts'
+import { TextDatabase, TextStore } from '../support/stores/text-store.ts'
 
 storeContract(
   { describe, it },

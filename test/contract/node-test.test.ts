@@ -10,7 +10,7 @@ interface Outcome {
 }
 
 async function runUnderNodeTest(file: string): Promise<Outcome> {
-  const path = fileURLToPath(new URL(`node-test/${file}`, import.meta.url))
+  const path = fileURLToPath(new URL(`../support/contract/${file}`, import.meta.url))
   // Inside another runner, node:test would report to that.
   const { NODE_TEST_CONTEXT: _, NODE_OPTIONS: __, ...env } = process.env
   const child = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-reporter', 'tap', path], {

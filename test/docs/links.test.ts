@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { pages, readPage } from './snippets.ts'
+import { pages, readPage } from '../support/docs/snippets.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const FENCED = /^ *```[\s\S]*?^ *```$/gm

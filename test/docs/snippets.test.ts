@@ -1,8 +1,8 @@
 /** Every program in README.md and docs does what its page says. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Project } from '../support/docs/project.ts'
+import { pages, readPage, type Snippet, snippetsIn } from '../support/docs/snippets.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
-import { Project } from './project.ts'
-import { pages, readPage, type Snippet, snippetsIn } from './snippets.ts'
 
 const snippets = pages().flatMap((page) => snippetsIn(page, readPage(page)))
 

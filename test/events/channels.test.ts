@@ -18,8 +18,8 @@ import {
   type ThrottleOptions,
 } from 'onrush'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { FlakyStore } from '../failover/flaky-store.ts'
 import { startRedis } from '../support/servers/redis.ts'
+import { FlakyStore } from '../support/stores/flaky-store.ts'
 
 const HOURLY = Quota.perHour(10)
 

@@ -8,8 +8,8 @@ import {
 import { checkAll, FailoverStore, GcraLimiter, Quota, RedisStore, Throttle, type ThrottleOptions } from 'onrush'
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { type MetricsOptions, recordMetrics } from '../../src/opentelemetry/index.ts'
-import { FlakyStore } from '../failover/flaky-store.ts'
 import { sharedRedis, uniquePrefix } from '../support/servers/shared-redis.ts'
+import { FlakyStore } from '../support/stores/flaky-store.ts'
 
 const { url } = await sharedRedis()
 let store: RedisStore

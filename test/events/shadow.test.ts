@@ -13,7 +13,7 @@ import {
   Throttle,
 } from 'onrush'
 import { afterAll, describe, expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
+import { LIMITERS } from '../support/limiters.ts'
 import { sharedRedis, uniquePrefix } from '../support/servers/shared-redis.ts'
 
 const NOON = 1_800_000_000_000_000

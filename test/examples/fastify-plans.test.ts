@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { runExample } from '../support/examples/run-example.ts'
 import { startRedis } from '../support/servers/redis.ts'
-import { runExample } from './run-example.ts'
 
 async function checkRun(environment?: Record<string, string>): Promise<void> {
   const lines = await runExample('fastify-plans', environment)

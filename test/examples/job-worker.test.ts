@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
+import { runExample } from '../support/examples/run-example.ts'
 import { startRedis } from '../support/servers/redis.ts'
-import { runExample } from './run-example.ts'
 
 async function checkRun(environment?: Record<string, string>): Promise<void> {
   const [givenUp, done, ...others] = await runExample('job-worker', environment)

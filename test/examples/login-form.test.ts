@@ -4,8 +4,8 @@ import { getRequestListener } from '@hono/node-server'
 import { DictionaryStore, GcraLimiter, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { makeApp } from '../../examples/login-form/app.ts'
+import { runExample } from '../support/examples/run-example.ts'
 import { startRedis } from '../support/servers/redis.ts'
-import { runExample } from './run-example.ts'
 
 async function checkRun(environment?: Record<string, string>): Promise<void> {
   const lines = await runExample('login-form', environment)

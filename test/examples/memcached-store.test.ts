@@ -16,8 +16,8 @@ import {
 } from 'onrush'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { MemcachedStore } from '../../examples/memcached-store/memcached-store.ts'
+import { runExample } from '../support/examples/run-example.ts'
 import { type MemcachedServer, startMemcached } from '../support/servers/memcached.ts'
-import { runExample } from './run-example.ts'
 
 let server: MemcachedServer
 let url: string
@@ -42,7 +42,7 @@ it('the example counts', async () => {
 })
 
 it('processes that ask at once are admitted exactly as often as the limit says', async () => {
-  const worker = fileURLToPath(new URL('memcached-worker.ts', import.meta.url))
+  const worker = fileURLToPath(new URL('../support/examples/memcached-worker.ts', import.meta.url))
   const args = [`${url}?prefix=processes&timeout=20000`]
   const workers = Array.from({ length: 3 }, () => fork(worker, args, { execArgv: ['--import', 'tsx'] }))
   const next = (): Promise<unknown[]> =>

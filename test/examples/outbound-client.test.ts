@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { runExample } from '../support/examples/run-example.ts'
 import { startRedis } from '../support/servers/redis.ts'
-import { runExample } from './run-example.ts'
 
 test('a client that waits its turn is never refused', async () => {
   const [made, answered] = await runExample('outbound-client')

@@ -17,9 +17,9 @@ import {
 } from 'onrush'
 import { afterAll, describe, expect, it } from 'vitest'
 import { QuietWindowLimiter } from '../../examples/own-algorithm/quiet-window.ts'
-import { TextDatabase, TextStore } from '../contract/text-store.ts'
+import { runExample } from '../support/examples/run-example.ts'
 import { sharedRedis, uniquePrefix } from '../support/servers/shared-redis.ts'
-import { runExample } from './run-example.ts'
+import { TextDatabase, TextStore } from '../support/stores/text-store.ts'
 
 const { url } = await sharedRedis()
 const client = new Redis(url)

@@ -11,8 +11,8 @@ import {
   UnsupportedServerError,
 } from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'
-import { FlakyStore } from './flaky-store.ts'
-import { throttleOn } from './suite.ts'
+import { throttleOn } from '../support/failover/suite.ts'
+import { FlakyStore } from '../support/stores/flaky-store.ts'
 
 interface Watched {
   readonly primary: FlakyStore

@@ -13,8 +13,8 @@ import {
   TlruCacheStore,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { deadPrimary, HOURLY, NOON, told } from './dead-primary.ts'
-import { throttleOn } from './suite.ts'
+import { deadPrimary, HOURLY, NOON, told } from '../support/failover/dead-primary.ts'
+import { throttleOn } from '../support/failover/suite.ts'
 
 const { failover } = await deadPrimary()
 

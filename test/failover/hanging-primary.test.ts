@@ -1,11 +1,11 @@
 /** A primary of one's own that does not answer: the fallback does. */
 import { BaseLimiter, DictionaryStore, FailoverStore, LimitData, RateLimitResult, RedisStore, Throttle } from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'
-import { DeafStore, forEver } from '../stores/deaf-store.ts'
+import { HOURLY } from '../support/failover/dead-primary.ts'
+import { throttleOn } from '../support/failover/suite.ts'
 import { startProxy } from '../support/servers/proxy.ts'
 import { startRedis } from '../support/servers/redis.ts'
-import { HOURLY } from './dead-primary.ts'
-import { throttleOn } from './suite.ts'
+import { DeafStore, forEver } from '../support/stores/deaf-store.ts'
 
 function deaf(timeout: number | string): DeafStore {
   const store = new DeafStore({ timeout })

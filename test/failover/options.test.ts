@@ -10,8 +10,8 @@ import {
   type Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { deadPrimary, HOURLY, told } from './dead-primary.ts'
-import { throttleOn } from './suite.ts'
+import { deadPrimary, HOURLY, told } from '../support/failover/dead-primary.ts'
+import { throttleOn } from '../support/failover/suite.ts'
 
 const { dead, failover } = await deadPrimary()
 

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { DictionaryStore, LimitData, Quota, type RateLimitResult, StoreError, StoreUnavailableError } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { Failover, throttleOn } from './suite.ts'
+import { Failover, throttleOn } from '../support/failover/suite.ts'
 
 const MANY = Quota.perHour(1_000_000)
 

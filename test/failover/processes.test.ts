@@ -3,11 +3,11 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
+import type { Admitted, Task } from '../support/failover/process.ts'
+import { LIMITERS } from '../support/limiters.ts'
 import { freePort } from '../support/servers/server-process.ts'
-import type { Admitted, Task } from './process.ts'
 
-const PROGRAM = fileURLToPath(new URL('./process.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../support/failover/process.ts', import.meta.url))
 const INSTANCES = 3
 
 test('n processes in fallback together stay within the quota that they share', async () => {

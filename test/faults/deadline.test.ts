@@ -2,10 +2,10 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { checkAll, LimitData, Quota, StoreError, StoreTimeoutError, type Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { LIMIT, sharedScene, TIMEOUT } from '../support/faults/ready.ts'
+import { openStore, throttleOn } from '../support/faults/suite.ts'
 import { freePort } from '../support/servers/server-process.ts'
 import { until } from '../support/servers/until.ts'
-import { LIMIT, sharedScene, TIMEOUT } from './ready.ts'
-import { openStore, throttleOn } from './suite.ts'
 
 const shared = sharedScene()
 const { ready, calls } = shared

@@ -2,11 +2,11 @@
 import type { Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { errorSaying } from '../support/error-saying.ts'
+import { openStore, throttleOn } from '../support/faults/suite.ts'
 import { startProxy } from '../support/servers/proxy.ts'
 import { type RedisServer, startRedis, untilInStep } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
-import { openStore, throttleOn } from './suite.ts'
 
 const LIMIT = 100
 

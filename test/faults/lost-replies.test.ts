@@ -1,12 +1,12 @@
 /** With `resend`, lost replies and late duplicates by the thousand: none is counted, and no check fails. */
 import { PeriodicLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { callsThrough, old, repeated, replay } from '../support/faults/replay.ts'
 import { type RedisCluster, startCluster } from '../support/servers/cluster.ts'
 import { type FaultProxy, startProxy } from '../support/servers/proxy.ts'
 import { startRedis } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
-import { callsThrough, old, repeated, replay } from './replay.ts'
 
 /** Lost replies and late duplicates together. */
 const TIMES = 10_000

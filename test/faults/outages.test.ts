@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 
-import { expectMemoryToReturn } from './memory.ts'
-import { Scene, TIMEOUT } from './suite.ts'
-import { expectLimit, LIMIT, under } from './under.ts'
+import { expectMemoryToReturn } from '../support/faults/memory.ts'
+import { Scene, TIMEOUT } from '../support/faults/suite.ts'
+import { expectLimit, LIMIT, under } from '../support/faults/under.ts'
 
 expectMemoryToReturn(4_000_000)
 

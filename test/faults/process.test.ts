@@ -3,12 +3,12 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { PeriodicLimiter, Quota, RedisStore, StoreUnavailableError, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
+import { blockFor } from '../support/faults/blocking.ts'
+import { Load } from '../support/faults/load.ts'
+import { expectMemoryToReturn } from '../support/faults/memory.ts'
+import { openStore, Scene, throttleOn } from '../support/faults/suite.ts'
+import { LIMIT, under } from '../support/faults/under.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { blockFor } from './blocking.ts'
-import { Load } from './load.ts'
-import { expectMemoryToReturn } from './memory.ts'
-import { openStore, Scene, throttleOn } from './suite.ts'
-import { LIMIT, under } from './under.ts'
 
 expectMemoryToReturn(8_000_000)
 

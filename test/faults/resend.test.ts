@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from 'ioredis'
 import { RedisStore, StoreUnavailableError } from 'onrush'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { callsThrough, replay } from '../support/faults/replay.ts'
+import { Scene, throttleOn } from '../support/faults/suite.ts'
 import { type RedisCluster, startCluster } from '../support/servers/cluster.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { callsThrough, replay } from './replay.ts'
-import { Scene, throttleOn } from './suite.ts'
 
 describe('in a cluster', () => {
   const LIMIT = 4000

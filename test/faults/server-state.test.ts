@@ -3,12 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { FixedWindowLimiter, GcraLimiter, Quota, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { expectMemoryToReturn } from '../support/faults/memory.ts'
+import { openStore, Scene, TIMEOUT, throttleOn } from '../support/faults/suite.ts'
+import { expectLimit, LIMIT, under } from '../support/faults/under.ts'
 import { freePort } from '../support/servers/server-process.ts'
 import { until } from '../support/servers/until.ts'
-
-import { expectMemoryToReturn } from './memory.ts'
-import { openStore, Scene, TIMEOUT, throttleOn } from './suite.ts'
-import { expectLimit, LIMIT, under } from './under.ts'
 
 expectMemoryToReturn(4_000_000)
 

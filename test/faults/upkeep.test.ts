@@ -2,9 +2,9 @@
 import { createHook } from 'node:async_hooks'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { blockFor } from './blocking.ts'
-import { heapUsed } from './heap.ts'
-import { LIMIT, sharedScene } from './ready.ts'
+import { blockFor } from '../support/faults/blocking.ts'
+import { heapUsed } from '../support/faults/heap.ts'
+import { LIMIT, sharedScene } from '../support/faults/ready.ts'
 
 const shared = sharedScene()
 const { ready, calls } = shared

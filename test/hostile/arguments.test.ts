@@ -2,15 +2,15 @@
 import fc from 'fast-check'
 import { DictionaryStore } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { redisSuite } from '../redis/suite.ts'
+import { budget, FUZZ_TIMEOUT } from '../support/hostile/budget.ts'
+import type { Entrance } from '../support/hostile/entrance.ts'
+import { MAKERS } from '../support/hostile/makers.ts'
+import { recordEntrances, throttleEntrances } from '../support/hostile/questions.ts'
+import { expectRefusal, failureOf } from '../support/hostile/refusal.ts'
+import { STORE_MAKERS } from '../support/hostile/store-makers.ts'
+import { anything, HOSTILE_VALUES } from '../support/hostile/values.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { budget, FUZZ_TIMEOUT } from './budget.ts'
-import type { Entrance } from './entrance.ts'
-import { MAKERS } from './makers.ts'
-import { recordEntrances, throttleEntrances } from './questions.ts'
-import { expectRefusal, failureOf } from './refusal.ts'
-import { STORE_MAKERS } from './store-makers.ts'
-import { anything, HOSTILE_VALUES } from './values.ts'
 
 const suite = await redisSuite()
 const store = suite.store()

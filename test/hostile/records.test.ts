@@ -13,12 +13,12 @@ import {
   Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { type Counting, LIMITERS } from '../redis/limiters.ts'
-import { redisSuite } from '../redis/suite.ts'
-import { SwappingStore } from '../support/processes/swapping-store.ts'
+import { budget, FUZZ_TIMEOUT } from '../support/hostile/budget.ts'
+import { Fight, HOSTILE_VALUES } from '../support/hostile/values.ts'
+import { type Counting, LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { budget, FUZZ_TIMEOUT } from './budget.ts'
-import { Fight, HOSTILE_VALUES } from './values.ts'
+import { SwappingStore } from '../support/stores/swapping-store.ts'
 
 const NOW = 1_700_000_000_000_000
 const MINUTE = 60_000_000

@@ -11,10 +11,10 @@ import {
   Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
-import { redisSuite } from '../redis/suite.ts'
+import { budget, FUZZ_TIMEOUT } from '../support/hostile/budget.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { budget, FUZZ_TIMEOUT } from './budget.ts'
 
 const suite = await redisSuite()
 const NOW = 1_700_000_000_000_000

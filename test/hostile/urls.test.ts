@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { InvalidStoreUrlError } from 'onrush'
 import { expect, test } from 'vitest'
 import { readRedisUrl } from '../../src/redis/url.ts'
-import { budget, FUZZ_TIMEOUT } from './budget.ts'
+import { budget, FUZZ_TIMEOUT } from '../support/hostile/budget.ts'
 
 const SECRET = 'hunter2'
 

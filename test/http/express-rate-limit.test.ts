@@ -7,7 +7,7 @@ import expressRateLimit, { type Options, type Store } from 'express-rate-limit'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OnrushStore } from '../../src/http/express-rate-limit.ts'
 import { type BaseStore, DictionaryStore, GcraLimiter, PeriodicLimiter } from '../../src/index.ts'
-import { BrokenStore, stillStores } from './stores.ts'
+import { BrokenStore, stillStores } from '../support/http/stores.ts'
 
 const HOUR = 3_600_000
 

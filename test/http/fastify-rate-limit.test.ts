@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { onrushStore } from '../../src/http/fastify-rate-limit.ts'
 import { type BaseStore, GcraLimiter, PeriodicLimiter } from '../../src/index.ts'
-import { BrokenStore, stillStores } from './stores.ts'
+import { BrokenStore, stillStores } from '../support/http/stores.ts'
 
 let store: BaseStore
 let app: FastifyInstance

@@ -5,7 +5,7 @@ import { rateLimit as expressRateLimit } from '../../src/http/express.ts'
 import { rateLimit as fetchRateLimit } from '../../src/http/fetch.ts'
 import { rateLimit as honoRateLimit } from '../../src/http/hono.ts'
 import type { Throttle } from '../../src/index.ts'
-import { oneAnHour, serve } from './single-framework.ts'
+import { oneAnHour, serve } from '../support/http/single-framework.ts'
 
 let throttle: Throttle
 

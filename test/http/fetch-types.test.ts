@@ -1,7 +1,7 @@
 /** The handlers that runtimes call, under their own types, checked by the compiler. */
 import { expectTypeOf, test } from 'vitest'
 import { rateLimit } from '../../src/http/fetch.ts'
-import { oneAnHour } from './single-framework.ts'
+import { oneAnHour } from '../support/http/single-framework.ts'
 
 const throttle = oneAnHour()
 

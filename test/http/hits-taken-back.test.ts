@@ -12,7 +12,7 @@ import { rateLimiter } from 'hono-rate-limiter'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OnrushStore } from '../../src/http/express-rate-limit.ts'
 import { DictionaryStore, PeriodicLimiter } from '../../src/index.ts'
-import { PATIENTLY } from './visits.ts'
+import { PATIENTLY } from '../support/http/visits.ts'
 
 const HOUR = 3_600_000
 

@@ -6,8 +6,8 @@ import autocannon from 'autocannon'
 import { parseList } from 'structured-headers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { GcraLimiter, Quota, RedisStore, Throttle } from '../../src/index.ts'
+import { frameworks } from '../support/http/servers.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
-import { frameworks } from './servers.ts'
 
 const PROCESSES = 4
 const CONNECTIONS = 16

@@ -1,10 +1,10 @@
 /** What every middleware answers, whatever its framework, also when its store fails: over real HTTP. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type BaseStore, RedisStore } from '../../src/index.ts'
+import { frameworks, type Handle, type Limit, type Service } from '../support/http/servers.ts'
+import { BrokenStore } from '../support/http/stores.ts'
+import { frameworksOnStores, getFrom, hourlyOn, PATIENTLY, statusesOf, statusIn } from '../support/http/visits.ts'
 import { startRedis } from '../support/servers/redis.ts'
-import { frameworks, type Handle, type Limit, type Service } from './servers.ts'
-import { BrokenStore } from './stores.ts'
-import { frameworksOnStores, getFrom, hourlyOn, PATIENTLY, statusesOf, statusIn } from './visits.ts'
 
 let service: Service | undefined
 let store: BaseStore

@@ -2,9 +2,9 @@
 import http from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type BaseStore, DictionaryStore, type Throttle } from '../../src/index.ts'
-import { frameworks, type Handle, type Limit, type Service } from './servers.ts'
-import { SlowStore } from './stores.ts'
-import { frameworksOnStores, getFrom, hourlyOn, PATIENTLY, statusesOf, statusIn } from './visits.ts'
+import { frameworks, type Handle, type Limit, type Service } from '../support/http/servers.ts'
+import { SlowStore } from '../support/http/stores.ts'
+import { frameworksOnStores, getFrom, hourlyOn, PATIENTLY, statusesOf, statusIn } from '../support/http/visits.ts'
 
 let service: Service | undefined
 let store: BaseStore

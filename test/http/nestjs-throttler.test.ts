@@ -6,7 +6,7 @@ import { SkipThrottle, Throttle, ThrottlerGuard, ThrottlerModule, type Throttler
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OnrushThrottlerStorage } from '../../src/http/nestjs-throttler.ts'
 import { type BaseStore, DictionaryStore, GcraLimiter, PeriodicLimiter } from '../../src/index.ts'
-import { BrokenStore, stillStores } from './stores.ts'
+import { BrokenStore, stillStores } from '../support/http/stores.ts'
 
 const HOUR = 3_600_000
 

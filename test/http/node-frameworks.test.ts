@@ -7,8 +7,8 @@ import { rateLimit as expressRateLimit } from '../../src/http/express.ts'
 import { rateLimit as fastifyRateLimit } from '../../src/http/fastify.ts'
 import { rateLimit as koaRateLimit } from '../../src/http/koa.ts'
 import { DictionaryStore, GcraLimiter, Quota, Throttle } from '../../src/index.ts'
-import { oneAnHour, serve } from './single-framework.ts'
-import { SlowStore } from './stores.ts'
+import { oneAnHour, serve } from '../support/http/single-framework.ts'
+import { SlowStore } from '../support/http/stores.ts'
 
 let throttle: Throttle
 

@@ -7,7 +7,7 @@ import type { Promised } from '../../src/stores/decider.ts'
 import { command, instant, quantity, sequence, starts } from '../support/exact/arbitraries.ts'
 import { ExactGcra } from '../support/exact/gcra.ts'
 import { acquire, check, type ExactTurn, type ExactVacancies, waitOf } from '../support/exact/layers.ts'
-import { expectExact, runs, Timeline } from './pair.ts'
+import { expectExact, runs, Timeline } from '../support/exact/pair.ts'
 
 const HOUR = 3_600_000_000
 /** In µs. */

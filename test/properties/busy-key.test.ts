@@ -3,7 +3,7 @@ import { GcraLimiter, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { ExactGcra } from '../support/exact/gcra.ts'
 import { check } from '../support/exact/layers.ts'
-import { expectExact, Timeline } from './pair.ts'
+import { expectExact, Timeline } from '../support/exact/pair.ts'
 
 const DECISIONS = 1_000_000
 

@@ -4,7 +4,7 @@ import { checkAll } from 'onrush'
 import { describe, test } from 'vitest'
 import { changingQuotas, command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
 import { checkAll as checkAllExactly } from '../support/exact/layers.ts'
-import { COUNTINGS, expectExact, type Layer, Pair, runs, Timeline } from './pair.ts'
+import { COUNTINGS, expectExact, type Layer, Pair, runs, Timeline } from '../support/exact/pair.ts'
 
 describe.each(COUNTINGS)('$name', (counting) => {
   test('answers every check as exact arithmetic does', () => {

@@ -4,7 +4,7 @@ import { Quota, type Reservation } from 'onrush'
 import { describe, test } from 'vitest'
 import { command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
 import { clear, type ExactReservation, refund, reserve } from '../support/exact/layers.ts'
-import { COUNTINGS, expectExact, Pair, runs, Timeline } from './pair.ts'
+import { COUNTINGS, expectExact, Pair, runs, Timeline } from '../support/exact/pair.ts'
 
 /** Debts may reach forty times the limit and must stay whole. */
 const headroom = 100

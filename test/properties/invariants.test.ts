@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { Quota } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { type Command, command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
-import { COUNTINGS, type Counting, expectExact, Pair, runs, Timeline } from './pair.ts'
+import { COUNTINGS, type Counting, expectExact, Pair, runs, Timeline } from '../support/exact/pair.ts'
 
 type Past = [start: bigint, quota: Quota, commands: Command[]]
 

@@ -13,10 +13,10 @@ import {
   TlruCacheStore,
 } from 'onrush'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { MapStore } from '../stores/map-store.ts'
+import { type Counting, LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { type Counting, LIMITERS } from './limiters.ts'
-import { redisSuite } from './suite.ts'
+import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
 

@@ -10,7 +10,7 @@ import type {
   RedisSentinelType as RedisSentinelType5,
 } from 'redis5'
 import { expectTypeOf, test } from 'vitest'
-import type { Client } from './clients.ts'
+import type { Client } from '../support/redis/clients.ts'
 
 test('a store takes each of them without a cast', () => {
   expectTypeOf<Redis>().toExtend<Client>()

@@ -1,10 +1,10 @@
 /** The store on borrowed clients of every kind: the same answers, the same records, and the client stays open. */
 import { LimitData, MismatchedDataError, Quota } from 'onrush'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Borrowed, CLIENTS } from './clients.ts'
-import { LIMITERS } from './limiters.ts'
-import { redisSuite } from './suite.ts'
-import { Twin } from './twin.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { type Borrowed, CLIENTS } from '../support/redis/clients.ts'
+import { BothImplementations } from '../support/redis/implementations.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 
@@ -17,30 +17,30 @@ describe.each(CLIENTS.map(({ name, connect }) => [name, connect] as const))('%s'
 
   afterAll(() => borrowed?.close())
 
-  function makeTwin(): Twin {
-    return new Twin(suite.client, 1_700_000_000_000_000, { client: borrowed.client })
+  function askBoth(): BothImplementations {
+    return new BothImplementations(suite.client, 1_700_000_000_000_000, { client: borrowed.client })
   }
 
   test('answers and keeps what the store in this process does', async () => {
     for (const counting of LIMITERS) {
-      const twin = makeTwin()
-      const throttle = twin.throttle([{ counting, rate: [Quota.perSecond(7, { maximumBurst: 2 }), Quota.perDay(20)] }])
+      const both = askBoth()
+      const throttle = both.throttle([{ counting, rate: [Quota.perSecond(7, { maximumBurst: 2 }), Quota.perDay(20)] }])
       for (const quantity of [0, 1, 2, 5, 3, 1, 9, 2 ** 53 - 1]) {
-        twin.now += 123_457
-        await twin.check(throttle, 'key', quantity)
+        both.now += 123_457
+        await both.check(throttle, 'key', quantity)
       }
-      await twin.expectSameStates(['key'])
+      await both.expectSameStates(['key'])
       expect(await throttle.remote.clear('key')).toStrictEqual(throttle.local.clearSync('key'))
-      await twin.check(throttle, 'key', 1)
+      await both.check(throttle, 'key', 1)
     }
   })
 
   test('heals a script that the server does not know', async () => {
-    const twin = makeTwin()
-    const throttle = twin.throttle(LIMITERS.map((counting) => ({ counting, rate: Quota.perSecond(3) })))
+    const both = askBoth()
+    const throttle = both.throttle(LIMITERS.map((counting) => ({ counting, rate: Quota.perSecond(3) })))
     await suite.client.script('FLUSH')
-    await twin.check(throttle, 'key', 2)
-    await twin.check(throttle, 'key', 2)
+    await both.check(throttle, 'key', 2)
+    await both.check(throttle, 'key', 2)
   })
 
   test('keeps, swaps and deletes records', async () => {

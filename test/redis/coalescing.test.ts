@@ -2,22 +2,22 @@
 import fc from 'fast-check'
 import { checkAll, GcraLimiter, Quota, type RateLimitResult, Throttle } from 'onrush'
 import { beforeAll, expect, test } from 'vitest'
-import { runs } from '../properties/pair.ts'
-import { LIMITERS } from './limiters.ts'
-import { redisSuite } from './suite.ts'
-import type { TwinLayer, TwinThrottle } from './twin.ts'
+import { runs } from '../support/exact/pair.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import type { LimiterLayer, ThrottlePair } from '../support/redis/implementations.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 
 // A call whose script a node does not know yet is sent again, and then later ones may be decided before it.
 beforeAll(async () => {
-  const twin = suite.twin(0)
+  const both = suite.both(0)
   const subsets = Array.from({ length: 2 ** LIMITERS.length - 1 }, (_, index) =>
     LIMITERS.filter((_, place) => ((index + 1) >> place) & 1),
   )
   for (const subset of subsets) {
-    const throttle = twin.throttle(subset.map((counting) => ({ counting, rate: Quota.perSecond(1) })))
-    await twin.check(throttle, 'key', 1)
+    const throttle = both.throttle(subset.map((counting) => ({ counting, rate: Quota.perSecond(1) })))
+    await both.check(throttle, 'key', 1)
   }
 })
 
@@ -32,11 +32,11 @@ const QUOTAS = [
   new Quota({ count: 2, period: 1000, maximumBurst: 9, name: 'policy' }),
 ]
 
-const layer: fc.Arbitrary<TwinLayer> = fc.record({
+const layer: fc.Arbitrary<LimiterLayer> = fc.record({
   counting: fc.constantFrom(...LIMITERS),
   rate: fc.constantFrom(...QUOTAS),
 })
-const state = ({ counting, rate }: TwinLayer) => `${counting.name} ${rate instanceof Quota ? rate.stateName : ''}`
+const state = ({ counting, rate }: LimiterLayer) => `${counting.name} ${rate instanceof Quota ? rate.stateName : ''}`
 const layers = fc.uniqueArray(layer, { minLength: 1, maxLength: 3, selector: state })
 
 interface Subject {
@@ -90,10 +90,10 @@ test('all that is asked in one turn is answered as if asked one by one', async (
   })
   await fc.assert(
     fc.asyncProperty(fc.array(layers, { minLength: 1, maxLength: 4 }), rounds, async (choices, list) => {
-      const twin = suite.twin(1_700_000_000_000_000)
-      const throttles: TwinThrottle[] = choices.map((choice) => twin.throttle(choice))
+      const both = suite.both(1_700_000_000_000_000)
+      const throttles: ThrottlePair[] = choices.map((choice) => both.throttle(choice))
       for (const round of list) {
-        twin.now += round.elapsed
+        both.now += round.elapsed
         const remote = throttles.map((throttle) => throttle.remote)
         const answers = await Promise.all(round.list.map((question) => ask(question, remote)))
         const expected = await oneByOne(
@@ -101,7 +101,7 @@ test('all that is asked in one turn is answered as if asked one by one', async (
           throttles.map((throttle) => throttle.local),
         )
         expect(answers).toStrictEqual(expected)
-        await twin.expectSameStates(KEYS)
+        await both.expectSameStates(KEYS)
       }
     }),
     runs(80),
@@ -122,10 +122,10 @@ test('checks of many keys, each of one layer or of several, are answered as if a
   )
   await fc.assert(
     fc.asyncProperty(choices, fc.array(runsOfKeys, { minLength: 1, maxLength: 3 }), async (chosen, rounds) => {
-      const twin = suite.twin(1_700_000_000_000_000)
-      const throttles = chosen.map((choice) => twin.throttle(choice))
+      const both = suite.both(1_700_000_000_000_000)
+      const throttles = chosen.map((choice) => both.throttle(choice))
       for (const round of rounds) {
-        twin.now += 100_000
+        both.now += 100_000
         let next = 0
         const list = round.flatMap(({ throttle, keys, quantity, times }) => {
           const fresh = Array.from({ length: keys }, () => `key ${next++}`)
@@ -137,7 +137,7 @@ test('checks of many keys, each of one layer or of several, are answered as if a
         const local = throttles.map((throttle) => throttle.local)
         expect(answers).toStrictEqual(await oneByOne(list, local))
       }
-      await twin.expectSameStates(Array.from({ length: 20 }, (_, index) => `key ${index}`))
+      await both.expectSameStates(Array.from({ length: 20 }, (_, index) => `key ${index}`))
     }),
     runs(30),
   )
@@ -166,10 +166,10 @@ test.each(LIMITERS)(
     )
     await fc.assert(
       fc.asyncProperty(rates, rounds, async (chosen, turns) => {
-        const twin = suite.twin(1_700_000_000_000_000)
-        const { local, remote } = twin.throttle(chosen.map((rate) => ({ counting, rate })))
+        const both = suite.both(1_700_000_000_000_000)
+        const { local, remote } = both.throttle(chosen.map((rate) => ({ counting, rate })))
         for (const { elapsed, list } of turns) {
-          twin.now += elapsed
+          both.now += elapsed
           let next = 0
           const checks = list.flatMap(({ keys, quantity, times }) =>
             Array.from({ length: keys }, () => `key ${next++}`).flatMap((key) =>
@@ -179,7 +179,7 @@ test.each(LIMITERS)(
           const answers = await Promise.all(checks.map(({ key, quantity }) => remote.check(key, quantity)))
           expect(answers).toStrictEqual(checks.map(({ key, quantity }) => local.checkSync(key, quantity)))
         }
-        await twin.expectSameStates(Array.from({ length: 10 }, (_, index) => `key ${index}`))
+        await both.expectSameStates(Array.from({ length: 10 }, (_, index) => `key ${index}`))
       }),
       runs(40),
     )
@@ -189,26 +189,26 @@ test.each(LIMITERS)(
 test.each(LIMITERS)(
   '$name answers a thousand checks of a hot key, and of a thousand keys, as if asked one by one',
   async (counting) => {
-    const twin = suite.twin(1_700_000_000_000_000)
-    const { local, remote } = twin.throttle([{ counting, rate: Quota.perMinute(500) }])
+    const both = suite.both(1_700_000_000_000_000)
+    const { local, remote } = both.throttle([{ counting, rate: Quota.perMinute(500) }])
     const keys = Array.from({ length: 2000 }, (_, index) => (index % 2 === 0 ? 'hot' : `key ${index}`))
     const answers = await Promise.all(keys.map((key) => remote.check(key)))
     expect(answers).toStrictEqual(keys.map((key) => local.checkSync(key)))
     expect(answers.filter(({ limited }) => limited)).toHaveLength(500)
-    await twin.expectSameStates([...new Set(keys)])
+    await both.expectSameStates([...new Set(keys)])
   },
 )
 
 test.each(LIMITERS)('one unit of each of many keys, by one quota or two: $name', async (counting) => {
   for (const rates of [[Quota.perSecond(3)], [Quota.perSecond(3), Quota.perMinute(4)]]) {
-    const twin = suite.twin(1_700_000_000_000_000)
-    const throttle = twin.throttle(rates.map((rate) => ({ counting, rate })))
+    const both = suite.both(1_700_000_000_000_000)
+    const throttle = both.throttle(rates.map((rate) => ({ counting, rate })))
     const names = Array.from({ length: 40 }, (_, index) => `key ${index}`)
     for (let round = 0; round < 5; round++) {
-      twin.now += 100_000
+      both.now += 100_000
       const answers = await Promise.all(names.map((key) => throttle.remote.check(key)))
       expect(answers).toStrictEqual(names.map((key) => throttle.local.checkSync(key)))
-      await twin.expectSameStates(names)
+      await both.expectSameStates(names)
     }
   }
 })

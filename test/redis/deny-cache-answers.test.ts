@@ -3,10 +3,10 @@ import fc from 'fast-check'
 import { Quota, RedisStore, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { sleep } from '../../src/sleep.ts'
-import { runs } from '../properties/pair.ts'
+import { runs } from '../support/exact/pair.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { denySuite, HOURLY, throttleOn } from '../support/redis/deny-suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { denySuite, HOURLY, throttleOn } from './deny-suite.ts'
-import { LIMITERS } from './limiters.ts'
 
 const suite = await denySuite()
 const { client, clock } = suite

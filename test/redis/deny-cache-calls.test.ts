@@ -2,8 +2,8 @@
 import { createHook } from 'node:async_hooks'
 import { checkAll, PeriodicLimiter, Quota, type RateLimitResult, RedisStore, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { denySuite, HOURLY, throttleOn } from '../support/redis/deny-suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { denySuite, HOURLY, throttleOn } from './deny-suite.ts'
 
 const suite = await denySuite()
 const { client, clock } = suite

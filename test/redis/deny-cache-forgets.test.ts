@@ -2,9 +2,9 @@
 import { Redis } from 'ioredis'
 import { Quota, type RateLimitResult, RedisStore, type Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { denySuite, throttleOn } from '../support/redis/deny-suite.ts'
 import { startProxy } from '../support/servers/proxy.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { denySuite, throttleOn } from './deny-suite.ts'
 
 const suite = await denySuite()
 

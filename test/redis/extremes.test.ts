@@ -1,9 +1,9 @@
 /** The largest of everything, and clocks that are wrong. */
 import { checkAll, MovingWindowLimiter, Quota, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { LIMITERS } from './limiters.ts'
-import { redisSuite } from './suite.ts'
 
 const suite = await redisSuite()
 
@@ -15,20 +15,20 @@ describe.each(LIMITERS)('$name', (counting) => {
 
   test.each([0, MOST - 7, MOST])('counts alike in both languages at %d µs since the epoch', async (start) => {
     for (const rate of [new Quota({ count: 3, period: 0.002 }), Quota.parse('5/3653 days'), Quota.perSecond(MOST)]) {
-      const twin = suite.twin(start)
-      const throttle = twin.throttle([{ counting, rate }])
+      const both = suite.both(start)
+      const throttle = both.throttle([{ counting, rate }])
       for (const quantity of [2, 2, 0, 1, 4, rate.limit]) {
-        twin.now = Math.min(twin.now + 1, MOST)
-        await twin.check(throttle, 'key', quantity)
-        await twin.expectSameStates(['key'])
+        both.now = Math.min(both.now + 1, MOST)
+        await both.check(throttle, 'key', quantity)
+        await both.expectSameStates(['key'])
       }
     }
   })
 
   test('decides 16 layers, of 128 keys in one turn, alike in both languages', async () => {
-    const twin = suite.twin(NOW)
+    const both = suite.both(NOW)
     const rates = Array.from({ length: 16 }, (_, index) => Quota.perDay(20 - index, { name: `layer${index}` }))
-    const { local, remote } = twin.throttle([{ counting, rate: rates }])
+    const { local, remote } = both.throttle([{ counting, rate: rates }])
     const keys = Array.from({ length: 128 }, (_, index) => `key ${index}`)
     for (const quantity of [3, 3, 0, 1]) {
       const answers = await Promise.all(keys.map((key) => remote.check(key, quantity)))
@@ -37,8 +37,8 @@ describe.each(LIMITERS)('$name', (counting) => {
   })
 
   test('decides a checkAll of 128 states alike in both languages', async () => {
-    const twin = suite.twin(NOW)
-    const throttle = twin.throttle([{ counting, rate: [Quota.perDay(5), Quota.perHour(7)] }])
+    const both = suite.both(NOW)
+    const throttle = both.throttle([{ counting, rate: [Quota.perDay(5), Quota.perHour(7)] }])
     for (const quantity of [2, 3, 1]) {
       const subjects = (where: 'local' | 'remote') =>
         Array.from({ length: 64 }, (_, index) => ({ throttle: throttle[where], key: `key ${index}`, quantity }))

@@ -2,10 +2,10 @@
 import fc from 'fast-check'
 import { DictionaryStore, GcraLimiter, MovingWindowLimiter, Quota, type RateLimitResult, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { runs } from '../properties/pair.ts'
+import { runs } from '../support/exact/pair.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { LIMITERS } from './limiters.ts'
-import { redisSuite } from './suite.ts'
 
 const suite = await redisSuite()
 

@@ -3,17 +3,17 @@ import fc from 'fast-check'
 import { GcraLimiter, Quota, type Reservation, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import type { Promised } from '../../src/stores/decider.ts'
-import { runs } from '../properties/pair.ts'
 import { quotas, starts } from '../support/exact/arbitraries.ts'
+import { runs } from '../support/exact/pair.ts'
+import { type Counting, LIMITERS } from '../support/limiters.ts'
+import type { LimiterLayer } from '../support/redis/implementations.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { type Counting, LIMITERS } from './limiters.ts'
-import { redisSuite } from './suite.ts'
-import type { TwinLayer } from './twin.ts'
 
 const suite = await redisSuite()
 
-const layer: fc.Arbitrary<TwinLayer> = fc.record({ counting: fc.constantFrom(...LIMITERS), rate: quotas() })
-const state = ({ counting, rate }: TwinLayer) => `${counting.name} ${rate}`
+const layer: fc.Arbitrary<LimiterLayer> = fc.record({ counting: fc.constantFrom(...LIMITERS), rate: quotas() })
+const state = ({ counting, rate }: LimiterLayer) => `${counting.name} ${rate}`
 const layers = fc.uniqueArray(layer, { minLength: 1, maxLength: 3, selector: state })
 
 /** Parts in a thousand of the first layer's period and limit, so that all happens where it matters. */
@@ -25,22 +25,22 @@ const step = fc.record({
 })
 const steps = fc.array(step, { minLength: 1, maxLength: 30, size: 'max' })
 
-function quotaOf({ rate }: TwinLayer): Quota {
+function quotaOf({ rate }: LimiterLayer): Quota {
   return rate instanceof Quota ? rate : Quota.perSecond(1)
 }
 
 test('refunds, reservations, settlements and clears come to the same', async () => {
   await fc.assert(
     fc.asyncProperty(starts, layers, steps, async (start, chosen, list) => {
-      const twin = suite.twin(Number(start))
-      const { local, remote } = twin.throttle(chosen)
+      const both = suite.both(Number(start))
+      const { local, remote } = both.throttle(chosen)
       const [{ limit, periodMicroseconds } = Quota.perSecond(1)] = chosen.map(quotaOf)
       const reserved: { readonly local: Reservation; readonly remote: Reservation }[] = []
       for (const { do: what, elapsed, quantity, which } of list) {
-        twin.now = Math.max(twin.now + Math.round((elapsed * periodMicroseconds) / 1000), 0)
+        both.now = Math.max(both.now + Math.round((elapsed * periodMicroseconds) / 1000), 0)
         const asked = quantity <= 3 ? quantity : Math.floor((limit * quantity) / 1000)
         const held = reserved[which % Math.max(reserved.length, 1)]
-        if (what === 'check') await twin.check({ local, remote }, 'key', asked)
+        if (what === 'check') await both.check({ local, remote }, 'key', asked)
         else if (what === 'refund')
           expect(await remote.refund('key', asked)).toStrictEqual(await local.refund('key', asked))
         else if (what === 'clear') expect(await remote.clear('key')).toStrictEqual(await local.clear('key'))
@@ -53,7 +53,7 @@ test('refunds, reservations, settlements and clears come to the same', async () 
           if (what === 'cancel') await Promise.all([held.local.cancel(), held.remote.cancel()])
           else expect(await held.remote.settle(asked)).toStrictEqual(await held.local.settle(asked))
         }
-        await twin.expectSameStates(['key'])
+        await both.expectSameStates(['key'])
       }
     }),
     runs(100),
@@ -75,12 +75,12 @@ test('promised starts, and turns that are given up, come to the same', async () 
   const rates = fc.uniqueArray(quotas(), { minLength: 1, maxLength: 2, selector: (quota) => quota.stateName })
   await fc.assert(
     fc.asyncProperty(starts, rates, asks, async (start, rate, list) => {
-      const twin = suite.twin(Number(start))
-      const { local, remote } = twin.deciders([{ counting, rate }])
+      const both = suite.both(Number(start))
+      const { local, remote } = both.deciders([{ counting, rate }])
       const turns: { readonly local: Promised; readonly remote: Promised }[] = []
       const period = rate[0]?.periodMicroseconds ?? 1
       for (const { do: what, elapsed, quantity, longest, which } of list) {
-        twin.now += Math.floor((elapsed * period) / 1000)
+        both.now += Math.floor((elapsed * period) / 1000)
         const turn = turns[which % Math.max(turns.length, 1)]
         if (what === 'check')
           expect(await remote.check('key', quantity)).toStrictEqual(await local.check('key', quantity))
@@ -96,7 +96,7 @@ test('promised starts, and turns that are given up, come to the same', async () 
           turns.splice(turns.indexOf(turn), 1)
           await Promise.all([turn.local.giveUp(), turn.remote.giveUp()])
         }
-        await twin.expectSameStates(['key'])
+        await both.expectSameStates(['key'])
       }
     }),
     runs(100),

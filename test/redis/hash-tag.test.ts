@@ -14,9 +14,9 @@ import {
 } from 'onrush'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { KeyNames, shardTag } from '../../src/redis/keys.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { type RedisCluster, startCluster } from '../support/servers/cluster.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { redisSuite } from './suite.ts'
 
 const suite = await redisSuite()
 const rate = Quota.perDay(10)

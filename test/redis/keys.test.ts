@@ -16,9 +16,9 @@ import {
 } from 'onrush'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { KeyNames } from '../../src/redis/keys.ts'
-import { MapStore } from '../stores/map-store.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { redisSuite } from './suite.ts'
+import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
 

@@ -1,7 +1,7 @@
 /** What is asked in order of many keys at once: refunds, settlements and clears. */
 import { GcraLimiter, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
-import { redisSuite } from './suite.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 

@@ -1,8 +1,8 @@
 /** What the log of a moving window costs Redis: memory bounded by the limit, and reads that grow with its logarithm. */
 import { GcraLimiter, MovingWindowLimiter, Quota, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { redisSuite } from './suite.ts'
 
 const suite = await redisSuite()
 
@@ -108,12 +108,12 @@ test('a log of 2^20 entries merges its newest two into the later time', async ()
 })
 
 test('of equal checks in one call, each is told when the oldest units leave, as if it had come alone', async () => {
-  const twin = suite.twin(1_700_000_000_000_000)
+  const both = suite.both(1_700_000_000_000_000)
   const counting = { name: MovingWindowLimiter.name, Limiter: MovingWindowLimiter }
-  const { local, remote } = twin.throttle([{ counting, rate: Quota.perSecond(9) }])
+  const { local, remote } = both.throttle([{ counting, rate: Quota.perSecond(9) }])
   for (const quantity of [2, 1, 3]) {
-    await twin.check({ local, remote }, 'key', quantity)
-    twin.now += 100_000
+    await both.check({ local, remote }, 'key', quantity)
+    both.now += 100_000
   }
   const answers = await Promise.all(Array.from({ length: 5 }, () => remote.check('key')))
   expect(answers).toStrictEqual(Array.from({ length: 5 }, () => local.checkSync('key')))

@@ -1,12 +1,12 @@
 /** Several processes at one quota: exactly the allowed number get through. */
 import { type BaseStore, Quota, Throttle } from 'onrush'
 import { afterAll, describe, expect, test } from 'vitest'
+import { LIMITERS, limiterNamed } from '../support/limiters.ts'
 import type { Job, JobLayer, JobResult } from '../support/processes/job.ts'
 import { Processes } from '../support/processes/processes.ts'
-import { SwappingStore } from '../support/processes/swapping-store.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { LIMITERS, limiterNamed } from './limiters.ts'
-import { redisSuite } from './suite.ts'
+import { SwappingStore } from '../support/stores/swapping-store.ts'
 
 const suite = await redisSuite()
 const processes = new Processes(4)

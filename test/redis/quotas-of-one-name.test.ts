@@ -10,12 +10,12 @@ import {
   Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { runs } from '../properties/pair.ts'
-import { MapStore } from '../stores/map-store.ts'
 import { changingQuotas, starts } from '../support/exact/arbitraries.ts'
+import { runs } from '../support/exact/pair.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { LIMITERS } from './limiters.ts'
-import { redisSuite } from './suite.ts'
+import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
 

@@ -5,12 +5,12 @@ import { Redis as Redis5 } from 'ioredis5'
 import { Redis as Valkey } from 'iovalkey'
 import { GcraLimiter, Quota, RedisStore, type RedisStoreOptions, Throttle } from 'onrush'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Borrowed, CLIENTS, type ClientKind } from '../support/redis/clients.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { ServerName } from '../support/servers/server-name.ts'
 import { freePort } from '../support/servers/server-process.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
-import { type Borrowed, CLIENTS, type ClientKind } from './clients.ts'
 
 /** As docs/stores.md advises for clients that a store borrows. */
 const ADVISED = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 }

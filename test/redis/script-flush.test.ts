@@ -2,11 +2,11 @@
 import { Redis } from 'ioredis'
 import { type BaseStore, GcraLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { SwappingStore } from '../support/processes/swapping-store.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { ExpiryWatch } from '../support/redis/expiry-watch.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
-import { ExpiryWatch } from './expiry-watch.ts'
-import { LIMITERS } from './limiters.ts'
+import { SwappingStore } from '../support/stores/swapping-store.ts'
 
 const PERIOD = '3653 days'
 

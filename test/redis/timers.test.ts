@@ -7,9 +7,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { GcraLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
-import { redisSuite } from './suite.ts'
 
 const suite = await redisSuite()
 

@@ -1,8 +1,8 @@
 /** Reserved by a guess and settled for what was used, a million times: what is counted in the end is what was used. */
 import { DictionaryStore, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
-import { redisSuite } from '../redis/suite.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 

@@ -3,8 +3,8 @@ import { GcraLimiter, Quota, type Reservation, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { layersOf } from '../../src/limiters/limiters.ts'
 import type { Decider, Promised } from '../../src/stores/decider.ts'
-import { LIMITERS } from '../redis/limiters.ts'
-import { redisSuite } from '../redis/suite.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 
 const suite = await redisSuite()

@@ -1,7 +1,7 @@
 /** Reservations across an outage: each is put right where it was charged. */
 import { DictionaryStore, type Reservation } from 'onrush'
 import { expect, test } from 'vitest'
-import { Failover, throttleOn } from '../failover/suite.ts'
+import { Failover, throttleOn } from '../support/failover/suite.ts'
 
 /** A failover store whose throttle, and those of both its stores, count alike. */
 async function pair() {

@@ -2,14 +2,14 @@
 import fc from 'fast-check'
 import { type BaseStore, type Clock, DictionaryStore, Throttle, TlruCacheStore } from 'onrush'
 import { expect, test } from 'vitest'
-import { TextDatabase, TextStore } from '../contract/text-store.ts'
-import { runs } from '../properties/pair.ts'
-import type { TwinLayer } from '../redis/twin.ts'
-import { MapStore } from '../stores/map-store.ts'
 import { starts } from '../support/exact/arbitraries.ts'
-import { layers, Plan, rounds, Side } from './interleaving.ts'
+import { runs } from '../support/exact/pair.ts'
+import type { LimiterLayer } from '../support/redis/implementations.ts'
+import { layers, Plan, rounds, Side } from '../support/reserve/interleaving.ts'
+import { MapStore } from '../support/stores/map-store.ts'
+import { TextDatabase, TextStore } from '../support/stores/text-store.ts'
 
-function sideOn(store: BaseStore, chosen: readonly TwinLayer[]): Side {
+function sideOn(store: BaseStore, chosen: readonly LimiterLayer[]): Side {
   return new Side(
     new Throttle({ layers: chosen.map(({ counting, rate }) => ({ limiter: new counting.Limiter({ store }), rate })) }),
   )

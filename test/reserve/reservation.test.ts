@@ -12,10 +12,10 @@ import {
   TlruCacheStore,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { TextDatabase, TextStore } from '../contract/text-store.ts'
-import { type Counting, LIMITERS } from '../redis/limiters.ts'
-import { redisSuite } from '../redis/suite.ts'
-import { MapStore } from '../stores/map-store.ts'
+import { type Counting, LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
+import { MapStore } from '../support/stores/map-store.ts'
+import { TextDatabase, TextStore } from '../support/stores/text-store.ts'
 
 const suite = await redisSuite()
 

@@ -14,7 +14,7 @@ import {
   Throttle,
 } from 'onrush'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
+import { LIMITERS } from '../support/limiters.ts'
 import { type RedisCluster, startCluster } from '../support/servers/cluster.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { startSentinels } from '../support/servers/sentinel.ts'

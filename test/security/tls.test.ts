@@ -2,7 +2,7 @@
 import { inspect } from 'node:util'
 import { GcraLimiter, Quota, RedisStore, StoreError, StoreUnavailableError, Throttle } from 'onrush'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
+import { LIMITERS } from '../support/limiters.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 

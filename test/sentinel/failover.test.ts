@@ -1,8 +1,8 @@
 /** A store behind sentinels: the master dies, hangs or becomes a replica under load, and the store finds the next by itself. */
 import { type BaseStore, GcraLimiter, Quota, StoreError, storeFromUrl, Throttle } from 'onrush'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Load } from '../cluster/load.ts'
-import { LIMITERS } from '../redis/limiters.ts'
+import { Load } from '../support/cluster/load.ts'
+import { LIMITERS } from '../support/limiters.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { type SentinelGroup, startSentinels } from '../support/servers/sentinel.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'

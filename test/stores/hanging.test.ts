@@ -2,7 +2,7 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { type BaseStore, checkAll, GcraLimiter, PeriodicLimiter, Quota, StoreTimeoutError, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { DeafStore, forEver, Gate } from './deaf-store.ts'
+import { DeafStore, forEver, Gate } from '../support/stores/deaf-store.ts'
 
 const RATE = Quota.perDay(10)
 const MANY_TURNS = 20

@@ -15,7 +15,7 @@ import {
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { gcra } from '../../src/algorithms/gcra.ts'
-import { LIMITERS } from '../redis/limiters.ts'
+import { LIMITERS } from '../support/limiters.ts'
 
 const RATE = Quota.perMinute(5)
 const SECOND = 1_000_000

@@ -10,7 +10,7 @@ import * as onrush from 'onrush'
 import { build } from 'rolldown'
 import sinon from 'sinon'
 import { expect, test, vi } from 'vitest'
-import { faultsUnder, type Mock } from './mocked-date/scenario.ts'
+import { faultsUnder, type Mock } from '../support/mocked-date/scenario.ts'
 
 let clock: ReturnType<typeof sinon.useFakeTimers> | undefined
 
@@ -51,7 +51,7 @@ test('the stores in this process follow the Date of jest, in its sandbox, each t
   const folder = await mkdtemp(join(tmpdir(), 'onrush-jest-'))
   try {
     await build({
-      input: fromHere('mocked-date/jest.ts'),
+      input: fromHere('../support/mocked-date/jest.ts'),
       resolve: { alias: { onrush: fromHere('../../src/index.ts') } },
       external: ['@jest/globals', 'iovalkey', 'redis'],
       platform: 'node',

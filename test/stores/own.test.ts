@@ -14,11 +14,11 @@ import {
   Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { runs } from '../properties/pair.ts'
-import { Guide } from '../redis/guide.ts'
-import { LIMITERS } from '../redis/limiters.ts'
 import { command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
-import { MapStore } from './map-store.ts'
+import { Guide } from '../support/exact/guide.ts'
+import { runs } from '../support/exact/pair.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { MapStore } from '../support/stores/map-store.ts'
 
 const DAY = Quota.perDay(20)
 

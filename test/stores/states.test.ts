@@ -1,8 +1,8 @@
 /** States are changed where the stores in this process keep them: only by what is admitted, and none that is somebody else's. */
 import { type Algorithm, AlgorithmLimiter, type Clock, DictionaryStore, Quota, Throttle, TlruCacheStore } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
-import { MapStore } from './map-store.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { MapStore } from '../support/stores/map-store.ts'
 
 const STORES = [
   { name: 'DictionaryStore', make: (clock: Clock) => new DictionaryStore({ clock }) },

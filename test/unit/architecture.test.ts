@@ -91,3 +91,10 @@ function reachableFrom(file: string, seen = new Set<string>()): Set<string> {
   }
   return seen
 }
+
+test('test folders hold tests and data alone: what tests share is in test/support', () => {
+  const helpers = readdirSync(resolve(SOURCE, '../test'), { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.startsWith('support'),
+  )
+  expect(helpers).toEqual([])
+})

@@ -160,7 +160,10 @@ describe('sleepAndRetry', () => {
 })
 
 describe('a throttled method', async () => {
-  const classes: typeof import('./decorated-classes.ts') = await tsImport('./decorated-classes.ts', import.meta.url)
+  const classes: typeof import('../support/decorator/decorated-classes.ts') = await tsImport(
+    '../support/decorator/decorated-classes.ts',
+    import.meta.url,
+  )
   const { Api, Special, Redecorated, Below, Above, Nameless, Hidden, Unmade, used } = classes
 
   test('spends the quota of its class and name', async () => {

@@ -13,7 +13,7 @@ import {
 } from 'onrush'
 import { tsImport } from 'tsx/esm/api'
 import { describe, expect, test } from 'vitest'
-import { MapStore } from '../stores/map-store.ts'
+import { MapStore } from '../support/stores/map-store.ts'
 
 function throttleOn(store: BaseStore): Throttle {
   return new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perDay(10) })
@@ -44,7 +44,10 @@ test.each([
 })
 
 describe('a method on a store that other processes may share', async () => {
-  const classes: typeof import('./shared-classes.ts') = await tsImport('./shared-classes.ts', import.meta.url)
+  const classes: typeof import('../support/decorator/shared-classes.ts') = await tsImport(
+    '../support/decorator/shared-classes.ts',
+    import.meta.url,
+  )
   const { throttle, Unstated, Stated, Getter, Heir } = classes
   const used = async (key: string) => 10 - (await throttle.peek(key)).remaining
 

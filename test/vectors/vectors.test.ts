@@ -10,10 +10,10 @@ import {
   TlruCacheStore,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { LIMITERS } from '../redis/limiters.ts'
-import { redisSuite } from '../redis/suite.ts'
-import { MapStore } from '../stores/map-store.ts'
-import { ALGORITHMS, fileOf, makeVectors, type Vector } from './vectors.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
+import { MapStore } from '../support/stores/map-store.ts'
+import { ALGORITHMS, fileOf, makeVectors, type Vector } from '../support/vectors/vectors.ts'
 
 const suite = await redisSuite()
 

@@ -1,7 +1,7 @@
 /** Waiting one's turn where it is promised: GCRA on the stores that decide in one step. */
 import { type BaseStore, DictionaryStore, GcraLimiter, Quota, Throttle, TlruCacheStore } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { redisSuite } from '../redis/suite.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 import { until } from '../support/servers/until.ts'
 
 const suite = await redisSuite()

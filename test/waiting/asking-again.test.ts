@@ -14,8 +14,8 @@ import {
   Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import { redisSuite } from '../redis/suite.ts'
-import { MapStore } from '../stores/map-store.ts'
+import { redisSuite } from '../support/redis/suite.ts'
+import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
 

@@ -7,10 +7,10 @@ import { RedisStore, type Throttle } from 'onrush'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { until } from '../support/servers/until.ts'
-import { close, DISTANCE, placesTaken, queueOn, sharedClock, type Waiter, waiterOf } from './queue.ts'
-import type { Outcome, Task } from './worker.ts'
+import { close, DISTANCE, placesTaken, queueOn, sharedClock, type Waiter, waiterOf } from '../support/waiting/queue.ts'
+import type { Outcome, Task } from '../support/waiting/worker.ts'
 
-const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
+const WORKER = fileURLToPath(new URL('../support/waiting/worker.ts', import.meta.url))
 const PROCESSES = 4
 const PREFIX = 'waiting'
 /** ms: clocks of one machine may be that far apart in a minute. */

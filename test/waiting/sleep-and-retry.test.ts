@@ -1,8 +1,8 @@
 /** Wrapped functions that wait do it by `acquire`: in turn where turns are promised, and for as long as it takes where not. */
 import { GcraLimiter, MovingWindowLimiter, Quota, Throttle, throttled } from 'onrush'
 import { expect, test } from 'vitest'
-import { Failover, throttleOn } from '../failover/suite.ts'
-import { redisSuite } from '../redis/suite.ts'
+import { Failover, throttleOn } from '../support/failover/suite.ts'
+import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 

@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
 import { sharedRedis, uniquePrefix } from '../support/servers/shared-redis.ts'
-import { WAITERS, type Waited } from './waited.ts'
+import { WAITERS, type Waited } from '../support/waiting/waited.ts'
 
 // A process of its own: that of the tests has timers of others.
-const PROGRAM = fileURLToPath(new URL('./timers-process.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../support/waiting/timers-process.ts', import.meta.url))
 
 interface Told {
   readonly inProcess: Waited

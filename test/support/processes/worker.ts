@@ -1,8 +1,8 @@
 /** A process that competes with others for the same quotas. Started by `processes.ts`, never by hand. */
 import { checkAll, Quota, RedisStore, Throttle } from 'onrush'
-import { limiterNamed } from '../../redis/limiters.ts'
+import { limiterNamed } from '../limiters.ts'
+import { SwappingStore } from '../stores/swapping-store.ts'
 import type { Job, JobResult, JobSubject, Reply, Request } from './job.ts'
-import { SwappingStore } from './swapping-store.ts'
 
 interface Prepared {
   readonly job: Job

@@ -1,0 +1,75 @@
+/** TypeScript and Lua do the same with all that can be asked about a key: one by one, and many in one turn of the event loop. */
+import fc from 'fast-check'
+import { Quota } from 'onrush'
+import { beforeAll, expect, test } from 'vitest'
+import { starts } from '../support/exact/arbitraries.ts'
+import { runs } from '../support/exact/pair.ts'
+import { LIMITERS } from '../support/limiters.ts'
+import type { BothImplementations, LimiterLayer } from '../support/redis/implementations.ts'
+import { redisSuite } from '../support/redis/suite.ts'
+import { KEYS, layers, Plan, rounds, Side } from '../support/reserve/interleaving.ts'
+
+const suite = await redisSuite()
+
+// A call whose script a node does not know yet is sent again, and then later ones may be decided before it.
+beforeAll(async () => {
+  const both = suite.both(0)
+  const subsets = Array.from({ length: 2 ** LIMITERS.length - 1 }, (_, index) =>
+    LIMITERS.filter((_, place) => ((index + 1) >> place) & 1),
+  )
+  for (const subset of subsets) {
+    const { remote } = both.throttle(subset.map((counting) => ({ counting, rate: Quota.perSecond(1) })))
+    await Promise.all([remote.check('key'), remote.check('key', 0)])
+  }
+})
+
+function sides(
+  both: BothImplementations,
+  chosen: readonly LimiterLayer[],
+): { readonly local: Side; readonly remote: Side } {
+  const throttle = both.throttle(chosen)
+  const decider = both.deciders(chosen)
+  return {
+    local: new Side(throttle.local, decider.local.acquire),
+    remote: new Side(throttle.remote, decider.remote.acquire),
+  }
+}
+
+test('whatever is asked, one by one, is answered and kept alike', async () => {
+  await fc.assert(
+    fc.asyncProperty(starts, layers, rounds({ most: 1 }), async (start, chosen, list) => {
+      const both = suite.both(Number(start))
+      const { local, remote } = sides(both, chosen)
+      const plan = new Plan(chosen)
+      for (const round of list) {
+        both.now = Math.max(both.now + plan.elapsed(round), 0)
+        const planned = plan.of(round)
+        for (const each of planned) expect(await remote.answer(each)).toStrictEqual(await local.answer(each))
+        plan.note(planned, local)
+        await both.expectSameStates(KEYS)
+      }
+    }),
+    runs(100),
+  )
+})
+
+test('whatever is asked in one turn is answered and kept as if asked one by one', async () => {
+  await fc.assert(
+    fc.asyncProperty(starts, layers, rounds({ most: 20 }), async (start, chosen, list) => {
+      const both = suite.both(Number(start))
+      const { local, remote } = sides(both, chosen)
+      const plan = new Plan(chosen)
+      for (const round of list) {
+        both.now = Math.max(both.now + plan.elapsed(round), 0)
+        const planned = plan.of(round)
+        const answers = await Promise.all(planned.map((each) => remote.answer(each)))
+        const expected: unknown[] = []
+        for (const each of planned) expected.push(await local.answer(each))
+        expect(answers).toStrictEqual(expected)
+        plan.note(planned, local)
+        await both.expectSameStates(KEYS)
+      }
+    }),
+    runs(150),
+  )
+})

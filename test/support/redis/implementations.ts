@@ -1,0 +1,144 @@
+/** The same question put to TypeScript and to Lua at the same instant, and what each of them then holds. */
+import type { Cluster, Redis } from 'ioredis'
+import {
+  type BaseStore,
+  type CheckOptions,
+  DictionaryStore,
+  type RateLimitResult,
+  RedisStore,
+  type RedisStoreOptions,
+  Throttle,
+} from 'onrush'
+import { expect } from 'vitest'
+import type { MovingLog } from '../../../src/algorithms/moving-window.ts'
+import { Vacancies } from '../../../src/algorithms/vacancies.ts'
+import { layersOf } from '../../../src/limiters/limiters.ts'
+import type { Decider } from '../../../src/stores/decider.ts'
+import type { Slot } from '../../../src/stores/in-process/decider.ts'
+import { encodeKey } from '../../../src/stores/state-key.ts'
+import type { Rate } from '../../../src/throttle.ts'
+import type { Counting } from '../limiters.ts'
+import { uniquePrefix } from '../servers/shared-redis.ts'
+import type { Client } from './clients.ts'
+
+/** A DictionaryStore whose states can be looked at. */
+class OpenDictionary extends DictionaryStore {
+  readonly slots = new Map<string, Slot>()
+
+  protected override slot(name: string): Slot {
+    const slot = super.slot(name)
+    this.slots.set(name, slot)
+    return slot
+  }
+}
+
+/** How the store names its keys. */
+export interface ImplementationOptions extends Pick<RedisStoreOptions, 'shards' | 'hashTag'> {
+  /** The store's, where it is not the one that looks. */
+  readonly client?: Client
+}
+
+export interface LimiterLayer {
+  readonly counting: Counting
+  readonly rate: Rate
+}
+
+export interface ThrottlePair {
+  readonly local: Throttle
+  readonly remote: Throttle
+}
+
+export class BothImplementations {
+  /** µs. */
+  now: number
+  readonly prefix = uniquePrefix()
+  readonly #dictionary = new OpenDictionary({ clock: () => this.now })
+  readonly #redis: RedisStore
+  readonly #client: Redis | Cluster
+
+  /** @param client for the store, if it has none of its own, and to look at what it has written */
+  constructor(client: Redis | Cluster, start: number, options: ImplementationOptions = {}) {
+    this.now = start
+    this.#client = client
+    const clock = () => this.now
+    this.#redis = new RedisStore({ client, prefix: this.prefix, clock, timeout: 20_000, ...options })
+  }
+
+  throttle(layers: readonly LimiterLayer[]): ThrottlePair {
+    const on = (store: DictionaryStore | RedisStore): Throttle =>
+      new Throttle({ layers: layers.map(({ counting, rate }) => ({ limiter: new counting.Limiter({ store }), rate })) })
+    return { local: on(this.#dictionary), remote: on(this.#redis) }
+  }
+
+  /** A throttle that takes a caller's own rate. */
+  throttleOf({ Limiter }: Counting, rate: Rate): ThrottlePair {
+    const on = (store: DictionaryStore | RedisStore): Throttle =>
+      new Throttle({ limiter: new Limiter({ store }), rate })
+    return { local: on(this.#dictionary), remote: on(this.#redis) }
+  }
+
+  /** What the stores make of a throttle of these layers. */
+  deciders(layers: readonly LimiterLayer[]): { readonly local: Decider; readonly remote: Decider } {
+    const on = (store: BaseStore) =>
+      store.decider(layers.flatMap(({ counting, rate }) => layersOf(new counting.Limiter({ store }), rate)))
+    return { local: on(this.#dictionary), remote: on(this.#redis) }
+  }
+
+  /** Asks both; both must answer the same. */
+  async check(
+    { local, remote }: ThrottlePair,
+    key: string,
+    quantity: number,
+    options?: CheckOptions,
+  ): Promise<RateLimitResult> {
+    const expected = local.checkSync(key, quantity, options)
+    expect(await remote.check(key, quantity, options)).toStrictEqual(expected)
+    return expected
+  }
+
+  /** What Redis holds for these keys is bit for bit what TypeScript holds. */
+  async expectSameStates(keys: readonly string[]): Promise<void> {
+    for (const [name, slot] of this.#dictionary.slots) {
+      const names = keys.map((key) => `${this.prefix}:{${encodeKey(key)}}:${name}`)
+      if (name.startsWith('vacant:')) {
+        const held = await Promise.all(names.map((each) => this.#client.zrangeBuffer(each, '0', '-1')))
+        expect(held, name).toEqual(keys.map((key) => membersOf(slot.get(key))))
+        continue
+      }
+      const values = await Promise.all(names.map((each) => this.#client.getBuffer(each)))
+      for (const [index, key] of keys.entries()) {
+        const held = values[index] ?? null
+        const expected = slot.get(key)
+        if (isLog(expected)) expect(held && logBytes(held), names[index]).toEqual(bytesOfLog(expected))
+        else expect(held, names[index]).toEqual(Array.isArray(expected) ? bytesOf(expected) : null)
+      }
+    }
+  }
+}
+
+function membersOf(vacancies: unknown): Buffer[] {
+  if (!(vacancies instanceof Vacancies)) return []
+  return vacancies.members.map((numbers) => {
+    const bytes = Buffer.alloc(numbers.length * 8)
+    for (const [index, number] of numbers.entries()) bytes.writeDoubleBE(number, index * 8)
+    return bytes
+  })
+}
+
+function isLog(state: unknown): state is MovingLog {
+  return typeof state === 'object' && state !== null && 'times' in state
+}
+
+function bytesOf(numbers: readonly number[]): Buffer {
+  return Buffer.from(Float64Array.from(numbers).buffer)
+}
+
+/** What a log says, wherever its dropped entries still lie. */
+function bytesOfLog({ times, sums, head, base }: MovingLog): Buffer {
+  return bytesOf([base, ...times.slice(head).flatMap((time, index) => [time, sums[head + index] ?? Number.NaN])])
+}
+
+function logBytes(held: Buffer): Buffer {
+  const head = held.readDoubleLE(0)
+  return Buffer.concat([held.subarray(8, 16), held.subarray((head + 1) * 16)])
+}
