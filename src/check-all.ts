@@ -1,6 +1,7 @@
 /** Several subjects decided together: user, address and tenant, all or nothing. */
-import { combineSubjects } from './algorithms/driver.ts'
+import { combineSubjects, stateNameOf } from './algorithms/driver.ts'
 import { checkKey, checkQuantity, checkSignal, itemsOf, named, notInstance } from './arguments.ts'
+import { MAXIMUM_STATES } from './bounds.ts'
 import { decisions } from './events.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import { published, type Question } from './published.ts'
@@ -9,9 +10,6 @@ import { unlimited } from './shadow.ts'
 import { heed } from './signals.ts'
 import type { BaseStore } from './stores/base.ts'
 import { type Rate, Throttle, type ThrottleAsked } from './throttle.ts'
-
-/** The most states that one atomic step decides. */
-const MAXIMUM_STATES = 128
 
 export interface CheckAllSubject {
   readonly throttle: Throttle
@@ -49,9 +47,7 @@ export async function checkAll(
   const [store, other] = new Set(asked.map((one) => one.store))
   if (store === undefined) throw new RangeError('checkAll needs at least one subject, got []')
   if (other !== undefined) throw new TypeError('checkAll needs all throttles on one store')
-  const states = asked.flatMap(({ decider, key }) =>
-    decider.layers.map(({ algorithm, quota }) => `${algorithm.id}:${quota.stateName}:${key}`),
-  )
+  const states = asked.flatMap(({ decider, key }) => decider.layers.map((layer) => `${stateNameOf(layer)}:${key}`))
   if (states.length > MAXIMUM_STATES) {
     throw new RangeError(`checkAll takes at most ${MAXIMUM_STATES} states, got ${states.length}`)
   }

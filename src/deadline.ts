@@ -1,9 +1,7 @@
 /** One timer for all that a store is waiting for. */
 import { AsyncResource } from 'node:async_hooks'
+import { LONGEST_TIMER } from './bounds.ts'
 import { setImmediate, setTimeout, steadyNow } from './unmocked.ts'
-
-/** The longest time a timer can wait, in ms. */
-const LONGEST = 2 ** 31 - 1
 
 export class Deadline {
   readonly #first: number
@@ -44,7 +42,7 @@ export class Deadline {
           if (next !== undefined && this.#timer === undefined) this.#arm(Math.max(next - steadyNow(), 1))
         })
       },
-      Math.min(delay, LONGEST),
+      Math.min(delay, LONGEST_TIMER),
     )
   }
 }

@@ -1,12 +1,10 @@
 /** Lengths of time as users write them: milliseconds, or a text such as `'5 minutes'`. */
 import parseDuration from 'parse-duration'
 import { named } from './arguments.ts'
+import { LONGEST_TIMER } from './bounds.ts'
 
 /** Milliseconds as a number (a fraction is allowed), or a text: `'250ms'`, `'10s'`, `'5 minutes'`, `'2h'`, `'1 day'`, `'500us'`, `'1 week'`. */
 export type Duration = number | string
-
-/** The longest time a timer can wait, in ms. */
-const LONGEST_TIMER = 2 ** 31 - 1
 
 const PART = /\s*(?:\d+(?:\.\d*)?|\.\d+)\s*([a-zµμ]+)\s*,?/iy
 

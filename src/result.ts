@@ -1,9 +1,7 @@
 /** The answer to a check. A value: being limited is never an exception. */
 import { checkBoolean, checkOptions, itemsOf, named } from './arguments.ts'
+import { MAXIMUM_STATES } from './bounds.ts'
 import { Quota } from './quota.ts'
-
-/** As many subjects as one `checkAll` may have. */
-const MAXIMUM_LAYERS = 128
 
 export interface RateLimitResultFields {
   readonly limited: boolean
@@ -118,7 +116,7 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): Rate
 }
 
 function layersIn(layers: unknown): readonly unknown[] {
-  const items = itemsOf('layers', layers, MAXIMUM_LAYERS)
+  const items = itemsOf('layers', layers, MAXIMUM_STATES)
   const wrong = items.findIndex((layer) => !(layer instanceof RateLimitResult))
   if (wrong >= 0) throw new TypeError(`layers[${wrong}] must be a RateLimitResult, got ${named(items[wrong])}`)
   return items

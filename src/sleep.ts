@@ -1,11 +1,9 @@
 /** Waiting that never ends early, however long it is. */
 import { checkSignal, named } from './arguments.ts'
+import { LONGEST_TIMER } from './bounds.ts'
 import { type Duration, microseconds } from './duration.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import { Signals } from './signals.ts'
-
-/** The longest a timer can be told to wait, in ms; told more, it fires at once. */
-const LONGEST_TIMER = 2 ** 31 - 1
 
 /**
  * Calls back when at least so many ms have passed; one timer at a time. No clock is looked at, so that a test's mocked timers

@@ -1,10 +1,11 @@
 /** What users call: a quota, how it is counted, and where that is kept, as one question. */
 import type { Layer } from './algorithms/driver.ts'
 import { checkBoolean, checkKey, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
+import { MAXIMUM_LAYERS } from './bounds.ts'
 import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
-import { AlgorithmLimiter, checkLayers, layersOf, MAXIMUM_LAYERS } from './limiters/limiters.ts'
+import { AlgorithmLimiter, checkLayers, layersOf } from './limiters/limiters.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
 import { published, publishedCheck, publishedCheckSync, questionOf } from './published.ts'
 import { Quota } from './quota.ts'

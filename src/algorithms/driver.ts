@@ -14,6 +14,11 @@ export interface Layer {
   readonly lua?: string | undefined
 }
 
+/** A layer's part of its state's key: layers of one store that have it in common share their states. */
+export function stateNameOf({ algorithm, quota }: Layer): string {
+  return `${algorithm.id}:${quota.stateName}`
+}
+
 /** One key that is asked about: a state for each of its layers, rolled to now. */
 export interface Subject {
   readonly layers: readonly Layer[]

@@ -1,6 +1,6 @@
 /** An algorithm and a store. The five limiters differ in nothing but their algorithm. */
 import type { Algorithm, CompleteAlgorithm } from '../algorithms/algorithm.ts'
-import type { Layer } from '../algorithms/driver.ts'
+import { type Layer, stateNameOf } from '../algorithms/driver.ts'
 import { BUILT_IN } from '../algorithms/index.ts'
 import { withDefaults } from '../algorithms/with-defaults.ts'
 import {
@@ -13,14 +13,12 @@ import {
   named,
   notInstance,
 } from '../arguments.ts'
+import { MAXIMUM_LAYERS } from '../bounds.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
 import { BaseLimiter, checkLimiterOptions, type LimiterOptions } from './base.ts'
-
-/** The most layers of one throttle. */
-export const MAXIMUM_LAYERS = 16
 
 const ID = /^[a-z][a-z0-9_-]*$/
 const OURS: ReadonlyMap<string, CompleteAlgorithm> = new Map(
@@ -150,8 +148,8 @@ export function checkLayers(layers: readonly Layer[]): void {
     throw new RangeError(`rate must hold from 1 to ${MAXIMUM_LAYERS} quotas, got ${layers.length}`)
   }
   const seen = new Set<string>()
-  for (const { algorithm, quota } of layers) {
-    const state = `${algorithm.id}:${quota.stateName}`
+  for (const layer of layers) {
+    const state = stateNameOf(layer)
     if (seen.has(state))
       throw new RangeError(`two layers share the state ${state}: give their quotas names of their own`)
     seen.add(state)

@@ -1,5 +1,5 @@
 /** Names under which stores keep states: no key can reach another's, whatever characters it holds. */
-import type { Layer } from '../algorithms/driver.ts'
+import { type Layer, stateNameOf } from '../algorithms/driver.ts'
 
 const SPECIAL = /[%{}\uD800-\uDFFF]/
 
@@ -38,5 +38,5 @@ function isPairAt(key: string, index: number, unit: number): boolean {
 
 /** `}:<algorithm>:<state name>`: what follows the encoded key. */
 export function stateSuffix(layer: Layer): string {
-  return `}:${layer.algorithm.id}:${layer.quota.stateName}`
+  return `}:${stateNameOf(layer)}`
 }

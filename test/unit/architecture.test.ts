@@ -42,7 +42,7 @@ test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
   [
     'algorithms know only quotas, records, results and each other',
     ALGORITHMS,
-    (target) => ALGORITHMS.test(target) || ['quota.ts', 'limit-data.ts', 'result.ts'].includes(target),
+    (target) => ALGORITHMS.test(target) || ['quota.ts', 'limit-data.ts', 'result.ts', 'bounds.ts'].includes(target),
   ],
   [
     'stores know neither Redis, limiters, throttles nor faces',

@@ -1,14 +1,10 @@
 /** Checks that go to Redis in one call. */
 
+import { DECISIONS_IN_CALL, KEYS_IN_CALL } from '../limits.ts'
 import type { BatchQueue } from '../scheduling/queue.ts'
 import type { CompiledLayers } from './layers.ts'
 import { Entry, type Operation, type RedisAsked } from './request.ts'
 import { expire, type Waiter } from './waiter.ts'
-
-/** A check decides at most so many keys together, and a call too, so that Redis is never blocked for long. */
-export const MAXIMUM_KEYS = 128
-/** Layers of all entries of a call. */
-const MAXIMUM_DECISIONS = 1024
 
 export class Batch {
   entries: Entry[] = []
@@ -183,7 +179,7 @@ export class Batch {
   #hasRoom(weight: number, decisions: number): boolean {
     if (
       this.entries.length > 0 &&
-      (this.weight + weight > MAXIMUM_KEYS || this.#decisions + decisions > MAXIMUM_DECISIONS)
+      (this.weight + weight > KEYS_IN_CALL || this.#decisions + decisions > DECISIONS_IN_CALL)
     ) {
       return false
     }

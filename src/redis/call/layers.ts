@@ -2,10 +2,8 @@
 import type { Layer } from '../../algorithms/driver.ts'
 import { remoteAnswers } from '../../algorithms/remote-answers.ts'
 import { stateSuffix } from '../../stores/state-key.ts'
+import { LOG_WEIGHT } from '../limits.ts'
 import { type LuaImplementation, luaImplementationOf, type Script } from './scripts.ts'
-
-/** A log counts as so many keys: each costs some binary searches. */
-const LOG_WEIGHT = 16
 
 export interface CompiledLayer {
   readonly layer: Layer

@@ -1,4 +1,5 @@
 /** A client of node-redis behind a store, of version 5 or 6. It is always the user's. */
+import { LONGEST_TIMER } from '../../bounds.ts'
 import { StoreTimeoutError } from '../../errors.ts'
 import type { RedisConnection } from './client.ts'
 import { NodeRedisReconnects } from './node-redis-reconnects.ts'
@@ -12,9 +13,6 @@ import {
 } from './node-redis-shape.ts'
 
 type Send = (options: CommandOptions, name: string, args: readonly Argument[]) => Promise<unknown>
-
-/** The longest that a timer can wait, in ms. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1
 
 /** What a server answers begins with a code; what the client says of its connection does not. Its classes cannot be asked for. */
 const CODE = /^[A-Z]+ /
@@ -59,7 +57,7 @@ export class NodeRedisConnection implements RedisConnection {
   async #inTime(send: Send, name: string, args: readonly Argument[]): Promise<unknown> {
     if (this.#reconnects.underWay !== undefined) throw new Error('the connection is closed')
     if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
-    const abortSignal = AbortSignal.timeout(Math.min(Math.ceil(this.#timeout), LONGEST_TIMEOUT))
+    const abortSignal = AbortSignal.timeout(Math.min(Math.ceil(this.#timeout), LONGEST_TIMER))
     try {
       return await send({ typeMapping: { 36: Buffer }, abortSignal }, name, args)
     } catch (error) {

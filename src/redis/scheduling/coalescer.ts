@@ -15,15 +15,10 @@ import type { Operation, RedisAsked } from '../call/request.ts'
 import { capture, captured, type Told, type Waiter } from '../call/waiter.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import type { DenyCache } from '../deny-cache.ts'
+import { LOOK_INTERVAL, SHORTEST_SILENCE, SILENCE } from '../limits.ts'
 import { SingleCommands } from './commands.ts'
 import type { Node } from './node.ts'
 import { Router } from './router.ts'
-
-/** In timeouts: between two looks at what is under way, where it can be sent again; and how long a node may be silent. */
-const LOOK = 1 / 8
-const SILENCE = { resend: 1 / 2, once: 2 }
-/** The shortest silence that tells anything, in ms. */
-const SHORTEST_SILENCE = 100
 
 export class Coalescer {
   readonly #connection: RedisConnection
@@ -52,8 +47,9 @@ export class Coalescer {
     this.#router = new Router(connection, names)
     this.#dispatch = new Exchange({ connection, names, clock, timeout, resend, denials })
     this.#commands = new SingleCommands(connection)
-    this.#interval = resend ? timeout * LOOK : timeout
-    this.#silence = Math.max(timeout * (resend ? SILENCE.resend : SILENCE.once), SHORTEST_SILENCE)
+    const mode = resend ? 'resend' : 'once'
+    this.#interval = timeout * LOOK_INTERVAL[mode]
+    this.#silence = Math.max(timeout * SILENCE[mode], SHORTEST_SILENCE)
     this.#deadline = new Deadline(this.#interval, (now) => this.#look(now))
   }
 

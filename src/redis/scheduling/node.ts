@@ -1,12 +1,8 @@
 /** The calls of one node: how many may be under way, and what waits to leave. */
 
 import { SlotList } from '../../slot-list.ts'
-import { type Batch, MAXIMUM_KEYS } from '../call/batch.ts'
-
-/** Calls under way of what may share one. Measured: one loses a third of the throughput, eight a tenth. */
-export const MAXIMUM_CALLS = 3
-/** Keys of all calls under way, from where on the rest gathers: as many as full calls of one server have. */
-const ENOUGH_KEYS = MAXIMUM_CALLS * MAXIMUM_KEYS
+import type { Batch } from '../call/batch.ts'
+import { KEYS_IN_FLIGHT } from '../limits.ts'
 
 export class Node {
   readonly address: string
@@ -26,7 +22,7 @@ export class Node {
 
   /** The first that may leave now: in a cluster, other slots' calls go past those whose own are all under way. */
   next(): Batch | undefined {
-    if (this.#keys >= ENOUGH_KEYS) return undefined
+    if (this.#keys >= KEYS_IN_FLIGHT) return undefined
     const index = this.waiting.findIndex(({ queue }) => queue.hasRoom)
     if (index === 0) return this.waiting.shift()
     return index < 0 ? undefined : this.waiting.splice(index, 1)[0]

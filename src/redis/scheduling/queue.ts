@@ -4,7 +4,8 @@ import { SlotList } from '../../slot-list.ts'
 import { Batch } from '../call/batch.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import { expire, type Waiter } from '../call/waiter.ts'
-import { MAXIMUM_CALLS, type Node } from './node.ts'
+import { CALLS_IN_FLIGHT, SEARCHED_BATCHES } from '../limits.ts'
+import type { Node } from './node.ts'
 
 /** Puts a request into a batch; false where it must go into a later one. */
 type Join = (batch: Batch) => boolean
@@ -26,9 +27,6 @@ interface KeyFence {
   /** The call with whose end it goes on. */
   waitsFor: Batch | undefined
 }
-
-/** So many batches are searched for each key. */
-const FEW_BATCHES = 8
 
 /** Requests that may share calls: of one slot; those by an algorithm of a user's own apart, so that its errors are its own. */
 export class BatchQueue {
@@ -59,7 +57,7 @@ export class BatchQueue {
   }
 
   get hasRoom(): boolean {
-    return this.#calls < MAXIMUM_CALLS
+    return this.#calls < CALLS_IN_FLIGHT
   }
 
   /** True when nothing gathers here: what is asked next may as well gather elsewhere. */
@@ -191,7 +189,7 @@ export class BatchQueue {
   #earlier(key: string): Batch | undefined {
     return (
       this.#inFlight.items().find((batch) => batch.holds(key)) ??
-      (this.#closed.length > FEW_BATCHES ? this.#holder(key) : this.#closed.find((batch) => batch.holds(key)))
+      (this.#closed.length > SEARCHED_BATCHES ? this.#holder(key) : this.#closed.find((batch) => batch.holds(key)))
     )
   }
 

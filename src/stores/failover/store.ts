@@ -1,5 +1,5 @@
 /** A store for the time when another cannot be asked: every check is answered, and says by whom. */
-import type { Layer } from '../../algorithms/driver.ts'
+import { type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { gcra } from '../../algorithms/gcra.ts'
 import { checkFunction, checkInteger, named, notInstance } from '../../arguments.ts'
 import { type Duration, timerMilliseconds } from '../../duration.ts'
@@ -172,7 +172,7 @@ export class FailoverStore extends BaseStore {
 
   protected override makeDecider(layers: readonly Layer[]): FailoverDecider {
     const shares = layers.map((layer) => this.#share(layer))
-    checkApart(shares.map(stateOf))
+    checkApart(shares.map(stateNameOf))
     return new FailoverDecider(this.#breaker, this.#primary.decider(layers), this.#fallback.decider(shares))
   }
 
@@ -185,7 +185,9 @@ export class FailoverStore extends BaseStore {
       onFallback.push({ decider: decider.fallback, key, quantity })
     }
     if (this.#instances > 1) {
-      checkApart(onFallback.flatMap(({ decider, key }) => decider.layers.map((layer) => `${stateOf(layer)}:${key}`)))
+      checkApart(
+        onFallback.flatMap(({ decider, key }) => decider.layers.map((layer) => `${stateNameOf(layer)}:${key}`)),
+      )
     }
     return this.#breaker.answer(
       () => this.#primary.decideAll(onPrimary, signal),
@@ -247,10 +249,6 @@ function fallbackOf(fallback: unknown, nextProbe: () => number): BaseStore {
   const expected = "fallback must be a store, 'allow' or 'deny'"
   if (typeof fallback === 'string') throw new RangeError(`${expected}, got ${named(fallback)}`)
   throw notInstance(expected, BaseStore, fallback)
-}
-
-function stateOf({ algorithm, quota }: Layer): string {
-  return `${algorithm.id}:${quota.stateName}`
 }
 
 /**

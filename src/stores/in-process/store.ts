@@ -1,5 +1,5 @@
 /** Stores in this process's memory: a check is one synchronous step, so it is atomic as it is. */
-import { combineSubjects, decide, type Layer } from '../../algorithms/driver.ts'
+import { combineSubjects, decide, type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { type Clock, readClock, storeClock } from '../../clock.ts'
 import { MismatchedDataError } from '../../errors.ts'
 import type { LimitData } from '../../limit-data.ts'
@@ -59,7 +59,7 @@ export abstract class InProcessStore extends BaseStore {
 
   /** @internal */
   protected override makeDecider(layers: readonly Layer[]): SyncDecider {
-    const names = layers.map(({ algorithm, quota }) => `${algorithm.id}:${quota.stateName}`)
+    const names = layers.map(stateNameOf)
     const slots = names.map((name) => this.slot(name))
     const vacancies = (): Slot => this.slot(`vacant:${names.join(':')}`)
     const [layer] = layers
