@@ -18,6 +18,11 @@ export function named(value: unknown): string {
   return typeof value === 'object' ? inspectedWithoutSecrets(short) : short
 }
 
+/** A text of a user's in an error: between quotes, and of a long one the start. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text)
+}
+
 function described(value: unknown): string {
   try {
     return inspect(value, {

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { CENTURY } from '../algorithms/algorithm.ts'
 import type { Layer } from '../algorithms/driver.ts'
+import { quoted } from '../arguments.ts'
 import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
 import type { LimitData } from '../limit-data.ts'
 import type { Question, RecordAccess } from './record-store.ts'
@@ -45,7 +46,7 @@ export function swap<T>(
         await setImmediate()
       }
     }
-    throw new DataChangedInStoreError(`${name} kept changing: lost ${MAXIMUM_TRIES} swaps to other processes`)
+    throw new DataChangedInStoreError(`${quoted(name)} kept changing: lost ${MAXIMUM_TRIES} swaps to other processes`)
   })
 }
 

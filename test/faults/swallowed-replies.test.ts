@@ -115,3 +115,31 @@ test.concurrent.each(ALL)('no check is told what another was: $name, resend $res
     await sleep(1000)
   }
 })
+
+test.each(['the store’s own client', ...NAMES])(
+  'a check whose reply is too short fails, and its connection is left: %s',
+  async (name) => {
+    await using proxy = await startProxy(server)
+    await using opened = await through(name, proxy, false)
+    const throttle = new Throttle({ limiter: new GcraLimiter({ store: opened.store }), rate: Quota.perDay(10) })
+    await throttle.check('key')
+    // What the store asks of the server after its first check has been answered then.
+    await opened.store.ping()
+    const before = await connections()
+    proxy.faults.shortenReply(32)
+    await expect(throttle.check('key')).rejects.toThrow(/with 24 bytes, not 32.*may have been counted/)
+    await until('a connection to be left', async () => {
+      const now = await connections()
+      return [...before].some((id) => !now.has(id))
+    })
+    await until(
+      'the connection to be replaced',
+      async () => (await throttle.check('key').catch(() => undefined)) !== undefined,
+    )
+    expect((await throttle.peek('key')).remaining).toBeLessThanOrEqual(7)
+  },
+)
+
+async function connections(): Promise<Set<string>> {
+  return new Set(String(await looking.client('LIST')).match(/\bid=\d+/g))
+}

@@ -75,7 +75,11 @@ export class RetryingSender {
         if (startsWithEcho(reply, call.echo)) {
           this.#watch.decided()
           if (reply.byteLength === call.replyLength) return { call, reply }
-          throw new WrongReplyError(`Redis answered a check with ${reply.byteLength} bytes, not ${call.replyLength}`)
+          // What follows on the connection may be the rest of this reply, or what belongs to none.
+          this.#connection.leave(batch.queue.node.address)
+          throw new WrongReplyError(
+            `Redis answered a check with ${reply.byteLength} bytes, not ${call.replyLength}, so the connection is given up; it may have been counted`,
+          )
         }
         const error = leaveOutOfStep(this.#connection, batch.queue.node.address)
         if (reply !== null || !this.#resend) throw error

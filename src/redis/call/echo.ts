@@ -32,6 +32,10 @@ export function startsWithEcho(reply: unknown, echo: string): reply is Uint8Arra
   return true
 }
 
+function isEcho(reply: unknown, echo: string): boolean {
+  return startsWithEcho(reply, echo) && reply.byteLength === ECHO_LENGTH
+}
+
 /** Gives up the connection to a node, on which replies no longer match their commands; returns what to tell whoever asked. */
 export function leaveOutOfStep(connection: RedisConnection, node: string): StoreUnavailableError {
   connection.leave(node)
@@ -50,7 +54,7 @@ export async function ask(
 ): Promise<unknown> {
   const echo = nextEcho()
   const reply = await run(connection, asked, keys, [echo, ...args])
-  if (Array.isArray(reply) && startsWithEcho(reply[0], echo)) return reply[1]
+  if (Array.isArray(reply) && reply.length <= 2 && isEcho(reply[0], echo)) return reply[1]
   throw leaveOutOfStep(connection, node)
 }
 
@@ -68,5 +72,5 @@ export function command(
 /** @throws StoreUnavailableError where the server does not answer, or answers something else. */
 export async function ping(connection: RedisConnection, to: Pick<RedisConnection, 'send'> = connection): Promise<void> {
   const echo = nextEcho()
-  if (!startsWithEcho(await to.send('PING', [echo]), echo)) throw leaveOutOfStep(connection, '')
+  if (!isEcho(await to.send('PING', [echo]), echo)) throw leaveOutOfStep(connection, '')
 }

@@ -1,5 +1,6 @@
 /** What may share calls with what, and by which node they go. */
 import calculateSlot from 'cluster-key-slot'
+import { quoted } from '../../arguments.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import type { RedisAsked } from '../call/request.ts'
 import type { RedisConnection } from '../clients/client.ts'
@@ -48,7 +49,7 @@ export class Router {
       const apart = others.find(({ key }) => calculateSlot(this.#names.tag(key)) !== slot)
       if (apart !== undefined) {
         throw new RangeError(
-          `the keys ${JSON.stringify(first.key)} and ${JSON.stringify(apart.key)} lie in different slots of the cluster, where ` +
+          `the keys ${quoted(first.key)} and ${quoted(apart.key)} lie in different slots of the cluster, where ` +
             'nothing can be decided together: give them one hash tag with new RedisStore({ …, hashTag: (key) => tag }), in queue of shards',
         )
       }

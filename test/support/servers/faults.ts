@@ -1,7 +1,7 @@
 /**
  * The faults of a proxy. Each is switched by a call and lasts until the next; nothing but latency has to do with time.
  * A connection that lost bytes does not go on, since replies would be taken for those of other requests: it stays mute, and
- * the next call resets it. Only `swallowReplies` lets it go on.
+ * the next call resets it. Only `swallowReplies` and `shortenReply` let it go on.
  */
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -58,6 +58,12 @@ export class Faults {
   swallowReplies(): void {
     this.#drops = 1
     this.#set({ kind: 'swallow' })
+  }
+
+  /** The next reply that is a text of so many bytes ends eight bytes earlier, and says that this is all of it. */
+  shortenReply(bytes: number): void {
+    this.#drops = 1
+    this.#set({ kind: 'shorten', bytes })
   }
 
   /** Requests reach the server; replies wait for the next call and are then delivered in order. */

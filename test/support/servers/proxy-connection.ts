@@ -5,6 +5,7 @@ import { type RedisRequest, RequestSplitter } from './requests.ts'
 
 export type Fault =
   | { readonly kind: 'none' | 'black hole' | 'hold' | 'swallow' }
+  | { readonly kind: 'shorten'; readonly bytes: number }
   | { readonly kind: 'latency'; readonly milliseconds: number }
   | { readonly kind: 'drop'; readonly command: string | undefined; readonly reset: boolean }
 
@@ -81,7 +82,9 @@ export class ProxyConnection {
       return
     }
     if (this.#resetsOnReply) this.reset()
-    this.#toClient(() => this.#client.write(chunk))
+    const short = fault.kind === 'shorten' ? shortened(chunk, fault.bytes) : undefined
+    if (short !== undefined) this.#rules.onDrop()
+    this.#toClient(() => this.#client.write(short ?? chunk))
   }
 
   #drop(reset: boolean): void {
@@ -112,6 +115,14 @@ export class ProxyConnection {
     })
     this.#late = late
   }
+}
+
+/** A bulk text of so many bytes, ending eight bytes earlier; `undefined`: it is none. */
+function shortened(reply: Buffer, bytes: number): Buffer | undefined {
+  const header = `$${bytes}\r\n`
+  if (!reply.toString('latin1').startsWith(header)) return undefined
+  const kept = reply.subarray(header.length, header.length + bytes - 8)
+  return Buffer.concat([Buffer.from(`$${kept.length}\r\n`), kept, Buffer.from('\r\n')])
 }
 
 /** A socket that is about to end cannot be reset: Node would keep its handle for ever. */
