@@ -105,13 +105,6 @@ export function checkSize(name: string, value: unknown): asserts value is number
   if (value > MAXIMUM_ENTRIES) throw new RangeError(`${name} must be at most ${MAXIMUM_ENTRIES}, got ${value}`)
 }
 
-/** Throws unless `value` is a finite number of ms above 0. */
-export function checkMilliseconds(name: string, value: unknown): asserts value is number {
-  if (typeof value !== 'number') throw new TypeError(`${name} must be a number of milliseconds, got ${named(value)}`)
-  if (!Number.isFinite(value) || value <= 0)
-    throw new RangeError(`${name} must be a finite number of milliseconds above 0, got ${named(value)}`)
-}
-
 /**
  * The items of an array, its holes too.
  * @throws TypeError when it is none, RangeError when it holds more than `most`.

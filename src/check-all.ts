@@ -5,11 +5,12 @@ import { MAXIMUM_STATES } from './bounds.ts'
 import { decisions } from './events.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import { published, type Question } from './published.ts'
+import type { Rate } from './rate.ts'
 import { RateLimitResult } from './result.ts'
 import { unlimited } from './shadow.ts'
 import { heed } from './signals.ts'
 import type { BaseStore } from './stores/base.ts'
-import { type Rate, Throttle, type ThrottleAsked } from './throttle.ts'
+import { Throttle, type ThrottleAsked } from './throttle.ts'
 
 export interface CheckAllSubject {
   readonly throttle: Throttle

@@ -14,13 +14,30 @@ const PART = /\s*(?:\d+(?:\.\d*)?|\.\d+)\s*([a-zµμ]+)\s*,?/iy
  * @throws RangeError when it is not finite, or a text that cannot be read.
  */
 export function microseconds(duration: Duration, name = 'duration'): number {
-  if (typeof duration === 'string') return Math.round(readText(duration, name) * 1000)
-  if (typeof duration !== 'number') {
-    throw new TypeError(`${name} must be a number of milliseconds or a text such as '10s', got ${named(duration)}`)
-  }
-  const whole = Math.round(duration * 1000)
+  const whole = Math.round(milliseconds(name, duration) * 1000)
   if (!Number.isFinite(whole)) throw new RangeError(`${name} must be finite, got ${named(duration)}`)
   return whole
+}
+
+/**
+ * A duration in ms. A number is taken as it is: it may be negative, NaN or `Infinity`, which the caller refuses or not.
+ * @throws TypeError when it is neither a number nor a string.
+ * @throws RangeError for a text that cannot be read.
+ */
+export function milliseconds(name: string, duration: unknown): number {
+  if (typeof duration === 'number') return duration
+  if (typeof duration === 'string') return Math.round(readText(duration, name) * 1000) / 1000
+  throw new TypeError(`${name} must be a number of milliseconds or a text such as '10s', got ${named(duration)}`)
+}
+
+/**
+ * A finite duration above 0, in ms.
+ * @throws TypeError or RangeError as `milliseconds` does, RangeError when it is not above 0 or not finite.
+ */
+export function positiveMilliseconds(name: string, duration: unknown): number {
+  const given = milliseconds(name, duration)
+  if (Number.isFinite(given) && given > 0) return given
+  throw new RangeError(`${name} must be a finite number of milliseconds above 0, got ${named(duration)}`)
 }
 
 /**
@@ -28,17 +45,14 @@ export function microseconds(duration: Duration, name = 'duration'): number {
  * @throws TypeError or RangeError as `microseconds` does, RangeError when it is not above 0 or longer than a timer can wait.
  */
 export function timerMilliseconds(name: string, duration: unknown): number {
-  if (typeof duration !== 'number' && typeof duration !== 'string') {
-    throw new TypeError(`${name} must be a number of milliseconds or a text such as '10s', got ${named(duration)}`)
-  }
-  const milliseconds = microseconds(duration, name) / 1000
-  if (milliseconds <= 0) throw new RangeError(`${name} must be above 0 ms, got ${named(duration)}`)
-  if (milliseconds > LONGEST_TIMER) {
+  const given = microseconds(milliseconds(name, duration), name) / 1000
+  if (given <= 0) throw new RangeError(`${name} must be above 0 ms, got ${named(duration)}`)
+  if (given > LONGEST_TIMER) {
     throw new RangeError(
       `${name} must be at most ${LONGEST_TIMER} ms, as long as a timer can wait, got ${named(duration)}`,
     )
   }
-  return milliseconds
+  return given
 }
 
 /** The library skips what it cannot read; a limit must not, so the whole text is matched first. */
@@ -52,11 +66,11 @@ function readText(given: string, name: string): number {
     const unit = PART.exec(text)?.[1]
     understood = unit !== undefined && isUnit(unit)
   }
-  const milliseconds = understood ? parseDuration(text) : null
-  if (milliseconds === null || !Number.isFinite(milliseconds)) {
+  const read = understood ? parseDuration(text) : null
+  if (read === null || !Number.isFinite(read)) {
     throw new RangeError(`${name} must be a text such as '250ms', '10s', '5 minutes' or '1 day', got ${named(given)}`)
   }
-  return milliseconds
+  return read
 }
 
 function isUnit(text: string): boolean {

@@ -41,6 +41,7 @@ export {
   SlidingWindowCounterLimiter,
 } from './limiters/limiters.ts'
 export { Quota, type QuotaOptions } from './quota.ts'
+export type { Rate } from './rate.ts'
 export type { BorrowedClient } from './redis/clients/detect.ts'
 export type { DenyCacheOptions } from './redis/deny-cache.ts'
 export type { HashTag } from './redis/keys.ts'
@@ -53,5 +54,5 @@ export { type Awaitable, BaseStore, type BaseStoreOptions } from './stores/base.
 export { FailoverStore, type FailoverStoreOptions } from './stores/failover/store.ts'
 export { DictionaryStore, type DictionaryStoreOptions } from './stores/in-process/dictionary.ts'
 export { TlruCacheStore, type TlruCacheStoreOptions } from './stores/in-process/tlru-cache.ts'
-export { type CheckOptions, type Rate, Throttle, type ThrottleLayer, type ThrottleOptions } from './throttle.ts'
+export { type CheckOptions, Throttle, type ThrottleLayer, type ThrottleOptions } from './throttle.ts'
 export type { WaitOptions } from './waiting.ts'

@@ -1,7 +1,7 @@
 /** Waiting that never ends early, however long it is. */
 import { checkSignal, named } from './arguments.ts'
 import { LONGEST_TIMER } from './bounds.ts'
-import { type Duration, microseconds } from './duration.ts'
+import { type Duration, milliseconds } from './duration.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import { Signals } from './signals.ts'
 
@@ -41,13 +41,11 @@ export async function sleep(duration: Duration, options: SleepOptions = {}): Pro
   checkOptionNames('options of sleep', options, OPTIONS)
   const { signal } = options
   checkSignal(signal)
-  const milliseconds = typeof duration === 'string' ? microseconds(duration) / 1000 : duration
-  if (typeof milliseconds !== 'number')
-    throw new TypeError(`duration must be a number of milliseconds or a text such as '10s', got ${named(duration)}`)
-  if (!(milliseconds >= 0)) throw new RangeError(`duration must be 0 or more, got ${named(duration)}`)
+  const delay = milliseconds('duration', duration)
+  if (!(delay >= 0)) throw new RangeError(`duration must be 0 or more, got ${named(duration)}`)
   signal?.throwIfAborted()
   return new Promise((resolve, reject) => {
-    const stop = alarm(milliseconds, () => {
+    const stop = alarm(delay, () => {
       if (signal !== undefined) signals.forget(signal, leave)
       resolve()
     })

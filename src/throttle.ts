@@ -5,30 +5,51 @@ import { MAXIMUM_LAYERS } from './bounds.ts'
 import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
-import { AlgorithmLimiter, checkLayers, layersOf } from './limiters/limiters.ts'
+import { AlgorithmLimiter, checkLayers, GcraLimiter, layersOf } from './limiters/limiters.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
 import { published, publishedCheck, publishedCheckSync, questionOf } from './published.ts'
-import { Quota } from './quota.ts'
+import type { Rate } from './rate.ts'
+import { ReadyRates } from './ready-rates.ts'
 import { Reservation } from './reservation.ts'
 import type { RateLimitResult } from './result.ts'
 import { ShadowDecider, shadowOf } from './shadow.ts'
 import { heed } from './signals.ts'
-import type { BaseStore } from './stores/base.ts'
+import { BaseStore } from './stores/base.ts'
 import { type Asked, type Decider, isSync } from './stores/decider.ts'
-import { checkMaxWait, type WaitOptions, waitForTurn } from './waiting.ts'
+import { maxWaitOf, type WaitOptions, waitForTurn } from './waiting.ts'
 
-/** A quota, or several that are decided all or nothing. */
-export type Rate = Quota | readonly Quota[]
-
-/** Layers of different algorithms on one store. */
+/** One layer of a throttle: quotas and the algorithm that counts them. All layers of a throttle are on one store. */
 export interface ThrottleLayer {
+  /** How the quotas are counted; its store is that of the other layers too. */
   readonly limiter: AlgorithmLimiter
+  /** What is allowed: a quota, its text (`'100/minute'`), or several. */
   readonly rate: Rate
 }
 
 export type ThrottleOptions = (
-  | { readonly limiter: BaseLimiter; readonly rate: Rate; readonly layers?: never }
-  | { readonly layers: readonly ThrottleLayer[]; readonly limiter?: never; readonly rate?: never }
+  | {
+      /** Where the key's quota is kept. The throttle counts by GCRA, which suits most limits; give a `limiter` instead for another algorithm. */
+      readonly store: BaseStore
+      /** What is allowed: a quota, its text (`'100/minute'`), or several, which are decided all or nothing. */
+      readonly rate: Rate
+      readonly limiter?: never
+      readonly layers?: never
+    }
+  | {
+      /** How the quota is counted, and where it is kept: for another algorithm than GCRA, or a limiter of your own. */
+      readonly limiter: BaseLimiter
+      /** What is allowed: a quota, its text (`'100/minute'`), or several, which are decided all or nothing. */
+      readonly rate: Rate
+      readonly store?: never
+      readonly layers?: never
+    }
+  | {
+      /** Quotas that are counted by different algorithms on one store, decided all or nothing; at most 16 quotas together. */
+      readonly layers: readonly ThrottleLayer[]
+      readonly store?: never
+      readonly limiter?: never
+      readonly rate?: never
+    }
 ) & {
   /** Decides and reports, but never limits: `limited` is always false, and `wouldLimit` tells. Default false. */
   readonly shadow?: boolean | undefined
@@ -51,6 +72,7 @@ export interface CheckOptions {
 }
 
 const OPTIONS = optionNames<ThrottleOptions>({
+  store: true,
   limiter: true,
   rate: true,
   layers: true,
@@ -70,7 +92,7 @@ export class Throttle {
   readonly #decider: Decider
   readonly #shadow: boolean
   readonly #publishKeys: boolean
-  readonly #ownRates = new WeakMap<Rate, Decider>()
+  readonly #ownRates = new ReadyRates()
 
   /**
    * @throws TypeError for options of a wrong type, RangeError for quotas that cannot be counted or decided together.
@@ -88,8 +110,8 @@ export class Throttle {
       this.#decider = this.#moded(layers.store.decider(layers.layers))
       return
     }
-    const { limiter, rate } = options
-    if (!(limiter instanceof BaseLimiter)) throw notInstance('limiter must be a limiter', BaseLimiter, limiter)
+    const { rate } = options
+    const limiter = limiterIn(options)
     this.#limiter = limiter
     this.#rate = rate
     this.#store = limiter.store
@@ -178,8 +200,8 @@ export class Throttle {
     checkKey(key)
     checkQuantity(quantity)
     const decider = this.#deciderOf(options, ACQUIRE_OPTIONS)
-    if (options.maxWait !== undefined) checkMaxWait(options.maxWait)
-    const wait = () => waitForTurn(decider, key, quantity, options)
+    const maxWait = maxWaitOf(options)
+    const wait = () => waitForTurn(decider, key, quantity, maxWait, options.signal)
     return decisions.hasSubscribers
       ? published(questionOf('acquire', decider, key, quantity, this.#publishKeys), wait)
       : wait()
@@ -252,13 +274,12 @@ export class Throttle {
     checkSignal(signal)
     if (rate === undefined || rate === this.#rate) return this.#decider
     if (this.#limiter === undefined) {
-      throw new TypeError("a caller's own rate needs a throttle made of a limiter and a rate, not of layers")
+      throw new TypeError("a caller's own rate needs a throttle that is made with a rate, not with layers")
     }
-    const ready = typeof rate === 'object' && rate !== null ? this.#ownRates.get(rate) : undefined
+    const ready = this.#ownRates.get(rate)
     if (ready !== undefined) return ready
     const made = this.#moded(deciderOf(this.#limiter, rate))
-    // An array may be changed by its owner afterwards; a quota cannot.
-    if (rate instanceof Quota) this.#ownRates.set(rate, made)
+    this.#ownRates.keep(rate, made)
     return made
   }
 }
@@ -270,10 +291,24 @@ function holdsRateAlone(options: unknown): boolean {
   return true
 }
 
+function limiterIn({ store, limiter }: { readonly store?: unknown; readonly limiter?: unknown }): BaseLimiter {
+  if (store === undefined && limiter === undefined) {
+    throw new TypeError('options of Throttle must hold a store and a rate, a limiter and a rate, or layers')
+  }
+  if (store === undefined) {
+    if (limiter instanceof BaseLimiter) return limiter
+    throw notInstance('limiter must be a limiter', BaseLimiter, limiter)
+  }
+  if (limiter !== undefined) throw new TypeError('give either a store or a limiter, which has its store, not both')
+  if (store instanceof BaseStore) return new GcraLimiter({ store })
+  throw notInstance('store must be a store', BaseStore, store)
+}
+
 function layersIn(options: { readonly layers: readonly ThrottleLayer[] }): { layers: Layer[]; store: BaseStore } {
   const given = itemsOf('layers', options.layers, MAXIMUM_LAYERS)
-  if ('limiter' in options || 'rate' in options)
-    throw new TypeError('give either layers or a limiter and a rate, not both')
+  if ('store' in options || 'limiter' in options || 'rate' in options) {
+    throw new TypeError('give either layers or a rate with its store or limiter, not both')
+  }
   const stores = new Set<BaseStore>()
   const layers = given.flatMap((layer) => {
     checkOptionNames('layer', layer, LAYER)

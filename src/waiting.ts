@@ -1,21 +1,26 @@
 /** Waiting one's turn. Where the store can promise a start, it is asked once; else again and again, without an order. */
 import { named } from './arguments.ts'
+import { type Duration, milliseconds } from './duration.ts'
 import { pollForTurn } from './polling.ts'
 import type { RateLimitResult } from './result.ts'
 import type { Decider } from './stores/decider.ts'
 import { TurnQueue } from './turn-queue.ts'
 
 export interface WaitOptions {
-  /** ms after which a start would come too late; the caller is then limited at once. 0 or more; default: no bound. */
-  readonly maxWait?: number | undefined
+  /**
+   * The longest wait for a start: milliseconds, 0 or more, or a text such as `'2s'`. A caller whose start would come later is
+   * limited at once and spends nothing. Default `Infinity`: wait however long it takes.
+   */
+  readonly maxWait?: Duration | undefined
   /** Ends the wait at once. Those behind, who wait for as many units, move forward. */
   readonly signal?: AbortSignal | undefined
 }
 
-export function checkMaxWait(maxWait: unknown): asserts maxWait is number {
-  if (typeof maxWait !== 'number')
-    throw new TypeError(`maxWait must be a number of milliseconds, got ${named(maxWait)}`)
-  if (!(maxWait >= 0)) throw new RangeError(`maxWait must be 0 or more milliseconds, got ${named(maxWait)}`)
+/** @throws TypeError or RangeError for what is no duration of 0 or more. */
+export function maxWaitOf({ maxWait = Number.POSITIVE_INFINITY }: WaitOptions): number {
+  const longest = milliseconds('maxWait', maxWait)
+  if (longest >= 0) return longest
+  throw new RangeError(`maxWait must be 0 or more milliseconds, got ${named(maxWait)}`)
 }
 
 /** Those of this process who wait, by quantity and key. */
@@ -26,7 +31,8 @@ export async function waitForTurn(
   decider: Decider,
   key: string,
   quantity: number,
-  { maxWait = Number.POSITIVE_INFINITY, signal }: WaitOptions,
+  maxWait: number,
+  signal: AbortSignal | undefined,
 ): Promise<RateLimitResult> {
   signal?.throwIfAborted()
   const { acquire } = decider

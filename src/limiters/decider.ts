@@ -1,16 +1,17 @@
 /** How a limiter decides: by its store, or by its own two methods. */
 import type { Layer } from '../algorithms/driver.ts'
 import type { Quota } from '../quota.ts'
+import { quotasIn, type Rate } from '../rate.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider, Hold } from '../stores/decider.ts'
 import type { BaseLimiter } from './base.ts'
 import { AlgorithmLimiter, layersOf } from './limiters.ts'
 
 /** What decides for a limiter and a rate. */
-export function deciderOf(limiter: BaseLimiter, rate: Quota | readonly Quota[]): Decider {
+export function deciderOf(limiter: BaseLimiter, rate: Rate): Decider {
   return limiter instanceof AlgorithmLimiter
     ? limiter.store.decider(layersOf(limiter, rate))
-    : new RateLimitDecider(limiter, rate)
+    : new RateLimitDecider(limiter, quotasIn(rate))
 }
 
 /** A limiter of one's own decides by its own two methods. */

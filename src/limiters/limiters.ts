@@ -3,19 +3,10 @@ import type { Algorithm, CompleteAlgorithm } from '../algorithms/algorithm.ts'
 import { type Layer, stateNameOf } from '../algorithms/driver.ts'
 import { BUILT_IN } from '../algorithms/index.ts'
 import { withDefaults } from '../algorithms/with-defaults.ts'
-import {
-  checkFunction,
-  checkKey,
-  checkOptions,
-  checkQuantity,
-  checkText,
-  itemsOf,
-  named,
-  notInstance,
-} from '../arguments.ts'
+import { checkFunction, checkKey, checkOptions, checkQuantity, checkText, named } from '../arguments.ts'
 import { MAXIMUM_LAYERS } from '../bounds.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
-import { Quota } from '../quota.ts'
+import { quotasIn, type Rate } from '../rate.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
 import { BaseLimiter, checkLimiterOptions, type LimiterOptions } from './base.ts'
@@ -65,18 +56,18 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
     this.lua = lua
   }
 
-  override async rateLimit(key: string, quantity: number, rate: Quota | readonly Quota[]): Promise<RateLimitResult> {
+  override async rateLimit(key: string, quantity: number, rate: Rate): Promise<RateLimitResult> {
     checkKey(key)
     checkQuantity(quantity)
     return this.#decider(rate).check(key, quantity)
   }
 
-  override async reset(key: string, rate: Quota | readonly Quota[]): Promise<RateLimitResult> {
+  override async reset(key: string, rate: Rate): Promise<RateLimitResult> {
     checkKey(key)
     return this.#decider(rate).clear(key)
   }
 
-  #decider(rate: Quota | readonly Quota[]): Decider {
+  #decider(rate: Rate): Decider {
     return this.store.decider(layersOf(this, rate))
   }
 }
@@ -124,14 +115,13 @@ function checkedOptions(name: string, options: LimiterOptions): LimiterOptions {
 
 /**
  * The layers of a limiter and its rate.
- * @throws TypeError for a rate that holds no quotas, RangeError for none, too many, or ones the algorithm cannot count.
+ * @throws TypeError for a rate that holds no quotas, RangeError for a text that cannot be read, and for no quota, too many, or
+ * ones that the algorithm cannot count.
  */
 export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
-  const quotas = Array.isArray(rate) ? itemsOf('rate', rate, MAXIMUM_LAYERS) : [rate]
   const { lua } = limiter
   const algorithm = OURS.get(limiter.algorithm.id) ?? withDefaults(limiter.algorithm)
-  const layers = quotas.map((quota) => {
-    if (!(quota instanceof Quota)) throw notInstance('rate must be a Quota or an array of them', Quota, quota)
+  const layers = [quotasIn(rate)].flat().map((quota) => {
     algorithm.accept?.(quota)
     return { algorithm, quota, lua }
   })

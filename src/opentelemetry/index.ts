@@ -15,10 +15,10 @@ export interface MetricsOptions {
   /** Where the meter comes from. Default: the global one. */
   readonly meterProvider?: MeterProvider | undefined
   /** How many policies are told apart by name; those seen later are `other`. A positive integer. Default 100. */
-  readonly maximumPolicies?: number | undefined
+  readonly maxPolicies?: number | undefined
 }
 
-const OPTIONS = optionNames<MetricsOptions>({ meterProvider: true, maximumPolicies: true })
+const OPTIONS = optionNames<MetricsOptions>({ meterProvider: true, maxPolicies: true })
 
 /** In seconds: from a decision in the process to the longest usual timeout. */
 const DURATION_BOUNDARIES = [
@@ -34,10 +34,10 @@ const SIZE_BOUNDARIES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
  */
 export function recordMetrics(options: MetricsOptions = {}): () => void {
   checkOptionNames('options of recordMetrics', options, OPTIONS)
-  const { meterProvider = metrics, maximumPolicies = 100 } = options
-  checkInteger('maximumPolicies', maximumPolicies, 1)
+  const { meterProvider = metrics, maxPolicies = 100 } = options
+  checkInteger('maxPolicies', maxPolicies, 1)
   const meter = meterProvider.getMeter('onrush')
-  const policyOf = bounded(maximumPolicies)
+  const policyOf = bounded(maxPolicies)
   const seconds = (description: string) => ({
     description,
     unit: 's',

@@ -3,7 +3,8 @@
  * or one for more, needs no Redis. A clear, refund or settlement by another process can, until the refusal is `maxAge` old.
  */
 import { LRUCache } from 'lru-cache'
-import { checkMilliseconds, checkSize } from '../arguments.ts'
+import { checkSize } from '../arguments.ts'
+import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { RateLimitResult } from '../result.ts'
 import type { Batch } from './call/batch.ts'
@@ -16,8 +17,8 @@ import type { CompiledLayers } from './call/layers.ts'
 export interface DenyCacheOptions {
   /** The most keys whose refusals are remembered, of each those of 16 quotas; the least recently asked is pushed out. From 1 to 2^24. */
   readonly maxSize: number
-  /** ms for which a refusal is remembered at most, however long its `retryAfter`. Default 60,000. */
-  readonly maxAge?: number | undefined
+  /** How long a refusal is remembered at most, however long its `retryAfter`: milliseconds above 0, or a text such as `'30s'`. Default a minute. */
+  readonly maxAge?: Duration | undefined
 }
 
 const OPTIONS = optionNames<DenyCacheOptions>({ maxSize: true, maxAge: true })
@@ -52,9 +53,8 @@ export class DenyCache {
     checkOptionNames('denyCache', options, OPTIONS)
     const { maxSize, maxAge = 60_000 } = options
     checkSize('maxSize of denyCache', maxSize)
-    checkMilliseconds('maxAge of denyCache', maxAge)
     this.#denials = new LRUCache({ max: maxSize })
-    this.#maxAge = maxAge * 1000
+    this.#maxAge = positiveMilliseconds('maxAge of denyCache', maxAge) * 1000
     this.#now = now
   }
 

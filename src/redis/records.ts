@@ -1,7 +1,8 @@
 /** Records that are set by hand, for limiters of one's own: JSON under `<prefix>:{<key>}:data`, apart from the limiters' states. */
 import calculateSlot from 'cluster-key-slot'
-import { checkKey, checkMilliseconds, named } from '../arguments.ts'
+import { checkKey, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
+import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { MismatchedDataError, StoreUnavailableError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
 import { ask, ping, command as runCommand } from './call/echo.ts'
@@ -29,14 +30,14 @@ export class Records {
     return read(bytesOf(Array.isArray(reply) ? reply[0] : undefined).toString())
   }
 
-  async set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
+  async set(key: string, data: LimitData, ttl?: Duration): Promise<LimitData> {
     const text = textFor(data)
     const expiry = expiryFor(ttl)
     await this.#command('SET', key, [text, ...(expiry === '' ? [] : ['PX', expiry])])
     return data
   }
 
-  async compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
+  async compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: Duration): Promise<LimitData> {
     const [text, expiry] = [textFor(data), expiryFor(ttl)]
     const [name, node] = this.#find(key)
     let expected: string | Buffer = old === undefined ? '' : textFor(old)
@@ -100,10 +101,9 @@ function textFor(data: LimitData): string {
   return JSON.stringify(data)
 }
 
-function expiryFor(ttl: number | undefined): string {
+function expiryFor(ttl: Duration | undefined): string {
   if (ttl === undefined) return ''
-  checkMilliseconds('ttl', ttl)
-  return String(Math.min(Math.ceil(ttl), LONGEST_TTL))
+  return String(Math.min(Math.ceil(positiveMilliseconds('ttl', ttl)), LONGEST_TTL))
 }
 
 function bytesOf(reply: unknown): Buffer {

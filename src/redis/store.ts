@@ -1,7 +1,8 @@
 /** Quotas that many processes share, in Redis: a whole check is one atomic step there, on the server's clock. */
 import type { Layer } from '../algorithms/driver.ts'
-import { checkFunction, checkInteger, checkMilliseconds, checkOptions, checkText, named } from '../arguments.ts'
+import { checkFunction, checkInteger, checkOptions, checkText, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
+import { type Duration, positiveMilliseconds } from '../duration.ts'
 import type { LimitData } from '../limit-data.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -24,8 +25,8 @@ interface CommonOptions {
   readonly prefix?: string | undefined
   /** Integer µs since the epoch, for tests. Default: the server's own time. */
   readonly clock?: Clock | undefined
-  /** ms until a check is given up with a `StoreTimeoutError`. Default 1000. */
-  readonly timeout?: number | undefined
+  /** How long a check waits for Redis before it is given up with a `StoreTimeoutError`: milliseconds above 0, or a text such as `'2s'`. Default 1000 ms. */
+  readonly timeout?: Duration | undefined
   /** Remembers refusals here and answers them without asking Redis; by default none. */
   readonly denyCache?: DenyCacheOptions | undefined
   /**
@@ -84,16 +85,13 @@ export class RedisStore extends BaseStore {
     super()
     checkRedisStoreOptions(options)
     const { cluster, inUrl, open } = sourceOf(options)
-    const {
-      prefix = inUrl.prefix ?? 'onrush',
-      clock,
-      timeout = inUrl.timeout ?? 1000,
-      resend = inUrl.resend ?? false,
-      denyCache,
-    } = options
+    const { prefix = inUrl.prefix ?? 'onrush', clock, resend = inUrl.resend ?? false, denyCache } = options
     checkPrefix(prefix)
     if (clock !== undefined) checkFunction('clock', clock)
-    checkMilliseconds('timeout', timeout)
+    const timeout = positiveMilliseconds(
+      'timeout',
+      options.timeout === undefined ? (inUrl.timeout ?? 1000) : options.timeout,
+    )
     this.#timeout = timeout
     if (typeof resend !== 'boolean') throw new TypeError(`resend must be true or false, got ${named(resend)}`)
     const shards = options.shards === undefined ? inUrl.shards : options.shards
@@ -113,11 +111,16 @@ export class RedisStore extends BaseStore {
     return this.#records.get(key)
   }
 
-  set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
+  set(key: string, data: LimitData, ttl?: Duration): Promise<LimitData> {
     return this.#records.set(key, data, ttl)
   }
 
-  override compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
+  override compareAndSwap(
+    key: string,
+    old: LimitData | undefined,
+    data: LimitData,
+    ttl?: Duration,
+  ): Promise<LimitData> {
     return this.#records.compareAndSwap(key, old, data, ttl)
   }
 

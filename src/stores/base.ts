@@ -31,7 +31,7 @@ export interface BaseStoreOptions {
 const OPTIONS = optionNames<BaseStoreOptions>({ timeout: true })
 
 /** What every store is. One of your own extends this and writes `get` and `set`; every limiter then works on it. */
-export abstract class BaseStore {
+export abstract class BaseStore implements AsyncDisposable {
   readonly #deciders = new LRUCache<string, Decider>({ max: KEPT_DECIDERS })
   readonly #clock = storeClock()
   readonly #timeout: number
@@ -92,8 +92,13 @@ export abstract class BaseStore {
     throw new TypeError(`${this.constructor.name} does not offer reset()`)
   }
 
-  /** Gives back what the store holds open. */
+  /** Gives back what the store holds open. `await using store = …` calls it at the end of the block. */
   async close(): Promise<void> {}
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
 
   /**
    * Whether other processes may use what is kept here.

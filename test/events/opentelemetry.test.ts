@@ -87,7 +87,7 @@ test('a failed check is counted with the code of its error', async () => {
 })
 
 test('names of policies beyond the bound become one', async () => {
-  const { points } = recorded({ maximumPolicies: 2 })
+  const { points } = recorded({ maxPolicies: 2 })
   for (const count of [1, 2, 3, 4, 5, 2]) await throttleOn(count).check(`user:${count}`)
   expect(await points('onrush.checks')).toEqual([
     { attributes: outcome('admitted', '1-1h'), value: 1 },
@@ -190,7 +190,7 @@ test('what is stopped records no more', async () => {
 })
 
 test('options are checked', () => {
-  expect(() => recordMetrics({ maximumPolicies: 0 })).toThrow(RangeError)
+  expect(() => recordMetrics({ maxPolicies: 0 })).toThrow(RangeError)
 })
 
 function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {

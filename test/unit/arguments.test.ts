@@ -4,12 +4,12 @@ import {
   checkFunction,
   checkInteger,
   checkKey,
-  checkMilliseconds,
   checkOptions,
   checkQuantity,
   checkText,
   MAXIMUM_KEY_BYTES,
 } from '../../src/arguments.ts'
+import { positiveMilliseconds } from '../../src/duration.ts'
 import { errorSaying } from '../support/error-saying.ts'
 
 describe('a key', () => {
@@ -57,16 +57,21 @@ test.each([
   ],
   [
     'no milliseconds',
-    () => checkMilliseconds('timeout', 0),
+    () => positiveMilliseconds('timeout', 0),
     'RangeError',
     'timeout must be a finite number of milliseconds above 0, got 0',
   ],
-  ['endless milliseconds', () => checkMilliseconds('timeout', Number.POSITIVE_INFINITY), 'RangeError', 'got Infinity'],
   [
-    'milliseconds as a text',
-    () => checkMilliseconds('timeout', '1s'),
+    'endless milliseconds',
+    () => positiveMilliseconds('timeout', Number.POSITIVE_INFINITY),
+    'RangeError',
+    'got Infinity',
+  ],
+  [
+    'a flag as milliseconds',
+    () => positiveMilliseconds('timeout', true),
     'TypeError',
-    "timeout must be a number of milliseconds, got '1s'",
+    "timeout must be a number of milliseconds or a text such as '10s', got true",
   ],
   ['null as options', () => checkOptions('options', null), 'TypeError', 'options must be an object, got null'],
   ['an array as options', () => checkOptions('options', []), 'TypeError', 'options must be an object, got []'],

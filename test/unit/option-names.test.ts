@@ -96,6 +96,13 @@ const CASES: readonly Case[] = [
     typo: ['shadows', 'shadow'],
   },
   {
+    types: ['ThrottleOptions'],
+    what: 'Throttle of a store',
+    options: { store, rate: '5/day' },
+    take: (options) => make(Throttle, options),
+    typo: ['stores', 'store'],
+  },
+  {
     types: ['ThrottleLayer'],
     what: 'a layer',
     options: { limiter, rate },
@@ -260,7 +267,7 @@ const CASES: readonly Case[] = [
     what: 'recordMetrics',
     options: { meterProvider: metrics.getMeterProvider() },
     take: (options) => Reflect.apply(recordMetrics, undefined, [options])(),
-    typo: ['maxPolicies', 'maximumPolicies'],
+    typo: ['maximumPolicies', 'maxPolicies'],
   },
   {
     types: ['StoreContractOptions'],

@@ -153,8 +153,9 @@ test('wrong options are refused, and nothing is spent', async () => {
   const throttle = throttleOn(new DictionaryStore({ clock }), Quota.perHour(1))
   await expect(throttle.acquire('key', 1, { maxWait: -1 })).rejects.toThrow(RangeError)
   await expect(throttle.acquire('key', 1, { maxWait: Number.NaN })).rejects.toThrow('0 or more milliseconds, got NaN')
-  // @ts-expect-error a number of milliseconds
-  await expect(throttle.acquire('key', 1, { maxWait: '1s' })).rejects.toThrow(TypeError)
+  await expect(throttle.acquire('key', 1, { maxWait: '-1s' })).rejects.toThrow(RangeError)
+  // @ts-expect-error neither a number nor a text
+  await expect(throttle.acquire('key', 1, { maxWait: true })).rejects.toThrow(TypeError)
   await expect(throttle.acquire('key', -1)).rejects.toThrow(RangeError)
   await expect(throttle.acquire('')).rejects.toThrow(RangeError)
   expect(throttle.peekSync('key').remaining).toBe(1)

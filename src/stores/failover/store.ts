@@ -2,7 +2,7 @@
 import { type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { gcra } from '../../algorithms/gcra.ts'
 import { checkFunction, checkInteger, named, notInstance } from '../../arguments.ts'
-import { type Duration, timerMilliseconds } from '../../duration.ts'
+import { type Duration, positiveMilliseconds, timerMilliseconds } from '../../duration.ts'
 import { type FailoverChange, type FailoverState, failovers } from '../../events.ts'
 import type { LimitData } from '../../limit-data.ts'
 import { checkOptionNames, optionNames } from '../../option-names.ts'
@@ -124,12 +124,19 @@ export class FailoverStore extends BaseStore {
     return this.#answer((store) => store.get(key), key)
   }
 
-  set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
-    return this.#answer((store) => store.set(key, data, ttl), key)
+  async set(key: string, data: LimitData, ttl?: Duration): Promise<LimitData> {
+    const lifetime = lifetimeOf(ttl)
+    return this.#answer((store) => store.set(key, data, lifetime), key)
   }
 
-  override compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
-    return this.#answer((store) => store.compareAndSwap(key, old, data, ttl), key)
+  override async compareAndSwap(
+    key: string,
+    old: LimitData | undefined,
+    data: LimitData,
+    ttl?: Duration,
+  ): Promise<LimitData> {
+    const lifetime = lifetimeOf(ttl)
+    return this.#answer((store) => store.compareAndSwap(key, old, data, lifetime), key)
   }
 
   /** Forgets the record on both. */
@@ -240,6 +247,11 @@ function cooldownsOf(
     )
   }
   return { cooldown, maxCooldown }
+}
+
+/** In ms, because a store of one's own is given no texts. */
+function lifetimeOf(ttl: Duration | undefined): number | undefined {
+  return ttl === undefined ? undefined : positiveMilliseconds('ttl', ttl)
 }
 
 function fallbackOf(fallback: unknown, nextProbe: () => number): BaseStore {

@@ -1,6 +1,7 @@
 /** A store in a `Map`: for tests and first steps. It never forgets by itself, so it grows with the number of keys. */
 import { checkFunction } from '../../arguments.ts'
 import type { Clock } from '../../clock.ts'
+import type { Duration } from '../../duration.ts'
 import type { LimitData } from '../../limit-data.ts'
 import { checkOptionNames, optionNames } from '../../option-names.ts'
 import type { Slot } from './decider.ts'
@@ -30,7 +31,7 @@ export class DictionaryStore extends InProcessStore {
     return this.#records.get(key)
   }
 
-  set(key: string, data: LimitData, _ttl?: number): LimitData {
+  set(key: string, data: LimitData, _ttl?: Duration): LimitData {
     this.#records.set(key, data)
     return data
   }

@@ -1,6 +1,7 @@
 /** Stores in this process's memory: a check is one synchronous step, so it is atomic as it is. */
 import { combineSubjects, decide, type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { type Clock, readClock, storeClock } from '../../clock.ts'
+import type { Duration } from '../../duration.ts'
 import { MismatchedDataError } from '../../errors.ts'
 import type { LimitData } from '../../limit-data.ts'
 import type { RateLimitResult } from '../../result.ts'
@@ -29,7 +30,7 @@ export abstract class InProcessStore extends BaseStore {
 
   abstract override get(key: string): LimitData | undefined
 
-  abstract override set(key: string, data: LimitData, ttl?: number): LimitData
+  abstract override set(key: string, data: LimitData, ttl?: Duration): LimitData
 
   /** Forgets everything. */
   override async reset(): Promise<void> {
@@ -41,7 +42,7 @@ export abstract class InProcessStore extends BaseStore {
     key: string,
     old: LimitData | undefined,
     data: LimitData,
-    ttl?: number,
+    ttl?: Duration,
   ): Promise<LimitData> {
     const actual = this.get(key)
     if (actual === undefined ? old !== undefined : !actual.equals(old)) throw new MismatchedDataError(old, actual)

@@ -62,7 +62,7 @@ export class TlruCacheStore extends InProcessStore {
   }
 
   /** @throws RangeError for a ttl that is not above 0. */
-  set(key: string, data: LimitData, ttl?: number): LimitData {
+  set(key: string, data: LimitData, ttl?: Duration): LimitData {
     const lifetime = ttl === undefined ? this.#ttl : positive('ttl', ttl)
     const expires = this.currentTime() + lifetime
     this.#entry(key, expires).record = { data, expires }

@@ -45,7 +45,10 @@ export class Scene implements AsyncDisposable {
   }
 
   /** The store goes through the proxy, or to the server itself: a proxy stands still when this process does. */
-  static async start(choice: StoreChoice = {}, { direct = false, ...options }: SceneOptions = {}): Promise<Scene> {
+  static async start(
+    choice: StoreChoice & { readonly timeout?: number } = {},
+    { direct = false, ...options }: SceneOptions = {},
+  ): Promise<Scene> {
     const server = await startRedis(options)
     const proxy = await startProxy(server)
     const store = openStore(direct ? server.port : proxy.port, choice)
