@@ -33,43 +33,79 @@ const OPTIONS = optionNames<CheckAllOptions>({ signal: true })
  * Spends in all throttles, or in none. `layers[i]` of the result is subject i's.
  * @returns rejects with a TypeError for throttles on different stores, a RangeError for no subject, the same state twice or more than 128 states
  */
-export async function checkAll(
+export function checkAll(
   subjects: readonly CheckAllSubject[],
   options: CheckAllOptions = {},
 ): Promise<RateLimitResult> {
-  const asked = itemsOf('subjects', subjects, MAXIMUM_STATES).map((subject, index) => {
-    checkOptionNames('subject', subject, SUBJECT)
-    const { throttle, key, quantity = 1 }: Partial<Record<keyof CheckAllSubject, unknown>> = subject
-    if (!(throttle instanceof Throttle)) throw notInstance('throttle must be a Throttle', Throttle, throttle)
-    checkKey(key)
-    checkQuantity(quantity)
-    return throttle.ask(key, quantity, subjects[index]?.rate)
-  })
-  const [store, other] = new Set(asked.map((one) => one.store))
-  if (store === undefined) throw new RangeError('checkAll needs at least one subject, got []')
-  if (other !== undefined) throw new TypeError('checkAll needs all throttles on one store')
-  const states = asked.flatMap(({ decider, key }) => decider.layers.map((layer) => `${stateNameOf(layer)}:${key}`))
-  if (states.length > MAXIMUM_STATES) {
-    throw new RangeError(`checkAll takes at most ${MAXIMUM_STATES} states, got ${states.length}`)
+  try {
+    const asked: ThrottleAsked[] = []
+    for (const [index, subject] of itemsOf('subjects', subjects, MAXIMUM_STATES).entries()) {
+      asked.push(askedOf(subject, subjects[index]?.rate))
+    }
+    const store = storeOf(asked)
+    checkStates(asked)
+    checkOptionNames('options of checkAll', options, OPTIONS)
+    const { signal } = options
+    checkSignal(signal)
+    signal?.throwIfAborted()
+    if (!decisions.hasSubscribers) return heed(decideAll(store, asked, signal), signal)
+    return published(questionOf(asked), () => heed(decideAll(store, asked, signal), signal))
+  } catch (error) {
+    return Promise.reject(error)
   }
-  const twice = states.find((state, index) => states.indexOf(state) !== index)
-  if (twice !== undefined) throw new RangeError(`checkAll was given the same state twice: ${named(twice)}`)
-  checkOptionNames('options of checkAll', options, OPTIONS)
-  const { signal } = options
-  checkSignal(signal)
-  signal?.throwIfAborted()
-  const decide = () => heed(decideAll(store, asked, signal), signal)
-  return decisions.hasSubscribers ? published(questionOf(asked), decide) : decide()
+}
+
+function askedOf(subject: unknown, rate: Rate | undefined): ThrottleAsked {
+  checkOptionNames('subject', subject, SUBJECT)
+  const { throttle, key, quantity = 1 }: Partial<Record<keyof CheckAllSubject, unknown>> = subject
+  if (!(throttle instanceof Throttle)) throw notInstance('throttle must be a Throttle', Throttle, throttle)
+  checkKey(key)
+  checkQuantity(quantity)
+  return throttle.ask(key, quantity, rate)
+}
+
+function storeOf(asked: readonly ThrottleAsked[]): BaseStore {
+  const store = asked[0]?.store
+  if (store === undefined) throw new RangeError('checkAll needs at least one subject, got []')
+  for (const one of asked) if (one.store !== store) throw new TypeError('checkAll needs all throttles on one store')
+  return store
+}
+
+function checkStates(asked: readonly ThrottleAsked[]): void {
+  let states = 0
+  for (const { decider } of asked) states += decider.layers.length
+  if (states > MAXIMUM_STATES) throw new RangeError(`checkAll takes at most ${MAXIMUM_STATES} states, got ${states}`)
+  const { length } = asked
+  for (let later = 1; later < length; later++) {
+    for (let earlier = 0; earlier < later; earlier++) checkApart(asked[earlier], asked[later])
+  }
+}
+
+/** Keys mostly differ, so that states are seldom named. */
+function checkApart(one: ThrottleAsked | undefined, other: ThrottleAsked | undefined): void {
+  if (one === undefined || other === undefined || one.key !== other.key) return
+  const names = one.decider.layers.map(stateNameOf)
+  const twice = other.decider.layers.map(stateNameOf).find((name) => names.includes(name))
+  if (twice === undefined) return
+  throw new RangeError(`checkAll was given the same state twice: ${named(`${twice}:${other.key}`)}`)
+}
+
+function decideAll(
+  store: BaseStore,
+  asked: readonly ThrottleAsked[],
+  signal: AbortSignal | undefined,
+): Promise<RateLimitResult> {
+  for (const { shadow } of asked) if (shadow) return decideShadows(store, asked, signal)
+  return store.decideAll(asked, signal)
 }
 
 /** Those in shadow mode refuse nobody: they are decided when the others have been, and spend only where those were admitted. */
-async function decideAll(
+async function decideShadows(
   store: BaseStore,
   asked: readonly ThrottleAsked[],
   signal: AbortSignal | undefined,
 ): Promise<RateLimitResult> {
   const shadows = asked.filter(({ shadow }) => shadow)
-  if (shadows.length === 0) return store.decideAll(asked, signal)
   const others = asked.filter(({ shadow }) => !shadow)
   if (others.length === 0) return unlimited(await store.decideAll(shadows, signal))
   const enforced = await store.decideAll(others, signal)
@@ -79,9 +115,7 @@ async function decideAll(
   )
   const results = { enforced: [...enforced.layers], seen: [...seen.layers] }
   const inOrder = asked.flatMap(({ shadow }) => results[shadow ? 'seen' : 'enforced'].splice(0, 1))
-  const quantities = asked.map(({ quantity }) => quantity)
-  const wouldLimit = refused || seen.wouldLimit
-  return new RateLimitResult({ ...combineSubjects(inOrder, quantities), wouldLimit })
+  return new RateLimitResult({ ...combineSubjects(inOrder, asked), wouldLimit: refused || seen.wouldLimit })
 }
 
 function questionOf(asked: readonly ThrottleAsked[]): Question {

@@ -87,6 +87,28 @@ export class RateLimitResult {
   }
 }
 
+/**
+ * A result of several layers. The class exists only for its field, because a field of its own costs a twentieth of
+ * `Object.defineProperty`, and the result of a single quota must neither hold nor show one.
+ */
+class ResultOfLayers extends RateLimitResult {
+  override readonly layers: readonly RateLimitResult[]
+
+  constructor(fields: Omit<RateLimitResultFields, 'layers'>, layers: readonly RateLimitResult[]) {
+    super(fields)
+    this.layers = layers
+  }
+}
+
+/** A result of several quotas or subjects. `layers` are frozen, so the caller hands them over. */
+export function resultOfLayers(
+  fields: Omit<RateLimitResultFields, 'layers'>,
+  layers: readonly RateLimitResult[],
+): RateLimitResult {
+  // Its prototype is that of every other result, so that none of the two classes can be told from outside.
+  return Reflect.construct(ResultOfLayers, [fields, Object.freeze(layers)], RateLimitResult)
+}
+
 /** Gives a result what most do not have. */
 function add({ limited, layers, wouldLimit }: RateLimitResultFields, to: RateLimitResult): void {
   if (layers !== undefined) {
@@ -101,7 +123,7 @@ function add({ limited, layers, wouldLimit }: RateLimitResultFields, to: RateLim
 export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): RateLimitResult {
   const shadow = as === 'shadow'
   // Field by field: spread into each other, objects cost twenty times as much.
-  return new RateLimitResult({
+  const fields = {
     limited: !shadow && result.limited,
     limit: result.limit,
     remaining: result.remaining,
@@ -109,10 +131,14 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): Rate
     nextAfter: result.nextAfter,
     retryAfter: shadow ? 0 : result.retryAfter,
     quota: result.quota,
-    layers: Object.hasOwn(result, 'layers') ? result.layers.map((layer) => marked(layer, as)) : undefined,
     degraded: !shadow || result.degraded,
     wouldLimit: result.wouldLimit,
-  })
+  }
+  if (!Object.hasOwn(result, 'layers')) return new RateLimitResult(fields)
+  return resultOfLayers(
+    fields,
+    result.layers.map((layer) => marked(layer, as)),
+  )
 }
 
 function layersIn(layers: unknown): readonly unknown[] {

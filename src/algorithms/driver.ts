@@ -3,7 +3,7 @@
  * Redis store from what its reply holds. Twin: `lua/scripts/batch.lua`.
  */
 import type { Quota } from '../quota.ts'
-import { RateLimitResult } from '../result.ts'
+import { RateLimitResult, resultOfLayers } from '../result.ts'
 import type { CompleteAlgorithm } from './algorithm.ts'
 
 /** A quota and how it is counted. */
@@ -87,7 +87,10 @@ export function peek(
   now: number,
   spent = false,
 ): RateLimitResult {
-  return combineLayers(layers.map((layer, index) => answer(layer, states[index], 0, spent, now)))
+  const results: RateLimitResult[] = []
+  let index = 0
+  for (const layer of layers) results.push(answer(layer, states[index++], 0, spent, now))
+  return combineLayers(results)
 }
 
 /** What a key never seen answers. */
@@ -101,21 +104,39 @@ export function fresh(layers: readonly Layer[], now: number): RateLimitResult {
 
 /** All or nothing: any layer of any subject that is short refuses the whole. A quantity of 0 looks and refuses nobody. */
 export function decide(subjects: readonly Subject[], now: number): Decision {
-  const admitted = subjects.every(
-    ({ layers, states, quantity }) =>
-      quantity === 0 ||
-      layers.every(({ algorithm, quota }, index) => quantity <= algorithm.available(states[index], now, quota)),
-  )
-  return { admitted, results: subjects.map((subject) => settleSubject(subject, admitted, now)) }
+  let admitted = true
+  for (const subject of subjects) admitted &&= hasRoom(subject, now)
+  const results: RateLimitResult[] = []
+  for (const subject of subjects) results.push(settleSubject(subject, admitted, now))
+  return { admitted, results }
+}
+
+/** Decides one key. It is charged where its quantity is above 0 and the result is not limited. */
+export function decideSubject(subject: Subject, now: number): RateLimitResult {
+  return settleSubject(subject, hasRoom(subject, now), now)
+}
+
+// These run for each check of several layers, so they are plain loops: a callback for each layer costs more than the arithmetic.
+
+function hasRoom({ layers, states, quantity }: Subject, now: number): boolean {
+  if (quantity === 0) return true
+  let index = 0
+  for (const { algorithm, quota } of layers) {
+    if (quantity > algorithm.available(states[index++], now, quota)) return false
+  }
+  return true
 }
 
 function settleSubject({ layers, states, quantity }: Subject, admitted: boolean, now: number): RateLimitResult {
-  return combineLayers(
-    layers.map((layer, index) => {
-      if (admitted && quantity > 0) states[index] = layer.algorithm.spend(states[index], quantity, now, layer.quota)
-      return answer(layer, states[index], quantity, admitted && quantity > 0, now)
-    }),
-  )
+  const spends = admitted && quantity > 0
+  const results: RateLimitResult[] = []
+  let index = 0
+  for (const layer of layers) {
+    if (spends) states[index] = layer.algorithm.spend(states[index], quantity, now, layer.quota)
+    results.push(answer(layer, states[index], quantity, spends, now))
+    index++
+  }
+  return combineLayers(results)
 }
 
 /** What one layer answers; `spent`: to one who has just been admitted. */
@@ -124,32 +145,50 @@ export function answer(layer: Layer, state: unknown, quantity: number, spent: bo
   return resultOf(layer, state, remaining, !spent && Math.max(quantity, 1) > remaining, quantity, now)
 }
 
-/** One result of several layers; of a single layer its own. */
+/** One result of several layers, which are the result's from now on; of a single layer its own. */
 export function combineLayers(results: readonly RateLimitResult[]): RateLimitResult {
   const [only] = results
-  return results.length === 1 && only !== undefined ? only : combine(results, results)
+  return results.length === 1 && only !== undefined ? only : combine(results)
 }
 
-/** One result of several subjects: those of quantity 0 take no part, unless all are. */
-export function combineSubjects(results: readonly RateLimitResult[], quantities: readonly number[]): RateLimitResult {
-  const asking = results.filter((_, index) => quantities[index] !== 0)
-  return combine(asking.length === 0 ? results : asking, results)
+/** One result of several subjects, whose results are its own from now on: those of quantity 0 take no part, unless all are. */
+export function combineSubjects(
+  results: readonly RateLimitResult[],
+  asked: readonly { readonly quantity: number }[],
+): RateLimitResult {
+  return combine(results, asked.some(({ quantity }) => quantity !== 0) ? asked : undefined)
 }
 
-/** The one that binds speaks: of the limited the longest wait, else the least remaining; ties: the first. */
-function combine(taking: readonly RateLimitResult[], layers: readonly RateLimitResult[]): RateLimitResult {
-  const limited = taking.some((result) => result.limited)
-  const binding = taking.reduce((best, next) =>
-    (limited ? next.retryAfter > best.retryAfter : next.remaining < best.remaining) ? next : best,
+/**
+ * The one that binds speaks: of the limited the longest wait, else the least remaining; ties: the first.
+ * @param asked where those of quantity 0 take no part
+ */
+function combine(
+  results: readonly RateLimitResult[],
+  asked?: readonly { readonly quantity: number }[],
+): RateLimitResult {
+  let limited = false
+  let longest: RateLimitResult | undefined
+  let least: RateLimitResult | undefined
+  let index = 0
+  for (const result of results) {
+    if (asked?.[index++]?.quantity === 0) continue
+    limited ||= result.limited
+    if (longest === undefined || result.retryAfter > longest.retryAfter) longest = result
+    if (least === undefined || result.remaining < least.remaining) least = result
+  }
+  const binding = limited ? longest : least
+  if (binding === undefined || least === undefined) throw new RangeError('a decision needs at least one layer')
+  return resultOfLayers(
+    {
+      limited,
+      limit: binding.limit,
+      remaining: least.remaining,
+      resetAfter: binding.resetAfter,
+      nextAfter: binding.nextAfter,
+      retryAfter: binding.retryAfter,
+      quota: binding.quota,
+    },
+    results,
   )
-  return new RateLimitResult({
-    limited,
-    limit: binding.limit,
-    remaining: Math.min(...taking.map((result) => result.remaining)),
-    resetAfter: binding.resetAfter,
-    nextAfter: binding.nextAfter,
-    retryAfter: binding.retryAfter,
-    quota: binding.quota,
-    layers,
-  })
 }

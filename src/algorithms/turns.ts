@@ -1,7 +1,7 @@
 /** Waiting one's turn: a start is promised at once, and what is spent counts as of then. Twin: ACQUIRE in `lua/scripts/batch.lua`. */
 import type { RateLimitResult } from '../result.ts'
 import { CENTURY } from './algorithm.ts'
-import { combineLayers, decide, type Layer, peek } from './driver.ts'
+import { decideSubject, type Layer, peek } from './driver.ts'
 import type { Found } from './giving-back.ts'
 import { numberIn, type Turn } from './vacancies.ts'
 
@@ -37,8 +37,7 @@ export function takeTurn(found: Found, quantity: number, longest: number, now: n
     return { wait: vacancy.start - now, turn: vacancy, result: peek(layers, states, now, true) }
   const wait = waitFor(found, quantity, now)
   if (quantity === 0 || wait > Math.min(longest, CENTURY)) {
-    const { results } = decide([{ layers, states, quantity }], now)
-    return { wait, turn: undefined, result: combineLayers(results) }
+    return { wait, turn: undefined, result: decideSubject({ layers, states, quantity }, now) }
   }
   const before = states.map((state) => numberIn(state, 1))
   layers.forEach(({ algorithm, quota }, index) => {

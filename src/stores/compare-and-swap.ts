@@ -2,7 +2,7 @@
  * Limiters on a store of one's own: read a record, decide, swap it, and again when another process was quicker.
  * What is given up by its caller before all is written is given back.
  */
-import { answer, combineLayers, combineSubjects, decide, fresh, type Layer, peek } from '../algorithms/driver.ts'
+import { answer, combineLayers, combineSubjects, decideSubject, fresh, type Layer, peek } from '../algorithms/driver.ts'
 import { adjust } from '../algorithms/giving-back.ts'
 import type { RateLimitResult } from '../result.ts'
 import { turnsOf } from './compare-and-swap-turns.ts'
@@ -92,7 +92,7 @@ export async function decideAllBySwapping(
   const outcomes = await decideCells(access, cells.flat(), signal)
   return combineSubjects(
     cells.map((own) => combined(outcomes.splice(0, own.length))),
-    asked.map(({ quantity }) => quantity),
+    asked,
   )
 }
 
@@ -189,8 +189,8 @@ async function giveBack(access: RecordAccess, spent: readonly Spent[]): Promise<
 
 function decideCell({ layer, quantity }: Cell, state: unknown, now: number): Step<Outcome> {
   const subject = { layers: [layer], states: [state], quantity }
-  const { admitted, results } = decide([subject], now)
+  const result = decideSubject(subject, now)
   const [after] = subject.states
-  const outcome = { quantity, mark: layer.algorithm.mark(after, now, layer.quota), result: combineLayers(results) }
-  return admitted && quantity > 0 ? { write: after, answer: outcome } : { answer: outcome }
+  const outcome = { quantity, mark: layer.algorithm.mark(after, now, layer.quota), result }
+  return quantity > 0 && !result.limited ? { write: after, answer: outcome } : { answer: outcome }
 }

@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
-import { Quota, RateLimitResult } from 'onrush'
+import { DictionaryStore, GcraLimiter, Quota, RateLimitResult, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { errorSaying } from '../support/error-saying.ts'
 
@@ -36,6 +37,28 @@ test('the layers of several quotas are shown, and cannot be changed', () => {
   expect(Object.isFrozen(result.layers)).toBe(true)
   expect(JSON.parse(JSON.stringify(result)).layers).toHaveLength(2)
 })
+
+test.each([false, true])(
+  'what several quotas answer is what the constructor makes of their answers, shadow mode: %o',
+  (shadow) => {
+    const throttle = new Throttle({
+      limiter: new GcraLimiter({ store: new DictionaryStore({ clock: () => 0 }) }),
+      rate: [Quota.perSecond(2), Quota.perDay(9)],
+      shadow,
+    })
+    for (const quantity of [1, 3]) {
+      const result = throttle.checkSync('key', quantity)
+      const { layers } = result
+      assert.deepStrictEqual(result, new RateLimitResult({ ...result, layers, wouldLimit: result.wouldLimit }))
+      expect(layers.map(({ remaining }) => remaining)).toEqual([1, 8])
+      expect(Object.getPrototypeOf(result)).toBe(RateLimitResult.prototype)
+      expect(result.constructor).toBe(RateLimitResult)
+      expect(inspect(result)).toMatch(/^RateLimitResult \{/)
+      expect(Object.isFrozen(layers)).toBe(true)
+      expect(JSON.parse(JSON.stringify(result)).layers).toHaveLength(2)
+    }
+  },
+)
 
 describe('resetsAt and retryAt', () => {
   const result = new RateLimitResult(fields)

@@ -77,9 +77,13 @@ export class Batch {
 
   /** As `take`, for several subjects that are decided together. */
   takeAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: Waiter): boolean {
-    if (!subjects.every(({ decider, key }) => !this.holds(key) || this.#mayFollow(decider, key))) return false
-    const weight = subjects.reduce((sum, { decider }) => sum + decider.weight, 0)
-    const decisions = subjects.reduce((sum, { decider }) => sum + decider.prepared.length, 0)
+    let weight = 0
+    let decisions = 0
+    for (const { decider, key } of subjects) {
+      if (this.holds(key) && !this.#mayFollow(decider, key)) return false
+      weight += decider.weight
+      decisions += decider.prepared.length
+    }
     if (!this.#hasRoom(weight, decisions)) return false
     this.#append(new Entry(first, subjects), waiter)
     return true

@@ -1,5 +1,14 @@
 /** What a call's reply says to each who asked: the reply holds the states before, and the algorithms tell the rest. */
-import { combineSubjects, decide, decideOne, fresh, type Held, peek, type Subject } from '../../algorithms/driver.ts'
+import {
+  combineSubjects,
+  decide,
+  decideOne,
+  decideSubject,
+  fresh,
+  type Held,
+  peek,
+  type Subject,
+} from '../../algorithms/driver.ts'
 import { adjust, type Found, marksOf } from '../../algorithms/giving-back.ts'
 import { takeTurn } from '../../algorithms/turns.ts'
 import type { Turn } from '../../algorithms/vacancies.ts'
@@ -29,8 +38,9 @@ export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
 function settleEntry(entry: Entry, reader: ReplyReader): void {
   const { operation, subjects, decider } = entry
   if (operation !== undefined) settleOperation(entry, operation, reader)
-  else if (subjects === undefined && decider.single !== undefined) settleSingle(entry, decider.single, reader)
-  else settleTogether(entry, reader)
+  else if (subjects !== undefined) settleTogether(entry, subjects, reader)
+  else if (decider.single !== undefined) settleSingle(entry, decider.single, reader)
+  else settleLayers(entry, reader)
 }
 
 /** The usual case: one layer of one key, asked once or many times. */
@@ -48,35 +58,36 @@ function settleSingle(entry: Entry, prepared: CompiledLayer, reader: ReplyReader
   }
 }
 
-function settleTogether(entry: Entry, reader: ReplyReader): void {
+/** Several layers of one key, asked once or many times. */
+function settleLayers(entry: Entry, reader: ReplyReader): void {
   const { now } = reader
-  const asked = entry.all()
-  const places = asked.map(({ decider }) => decider.prepared.map(() => reader.nextPlace()))
-  const subjects: Subject[] = asked.map((one, index) => ({
-    ...reader.find(one, places[index] ?? []),
-    quantity: one.quantity,
-  }))
+  const { quantity } = entry
+  const begin = reader.cell
+  const subject = reader.subject(entry)
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
-    const { admitted, results } = decide(subjects, now)
-    if (admitted) {
-      for (const [index, { states, quantity }] of subjects.entries()) {
-        if (quantity > 0) reader.keepAll(places[index] ?? [], states)
-      }
-    }
-    waiter.tell?.({ marks: subjects.flatMap((subject) => marksOf(subject, now)) })
-    const result = resultOf(entry, results)
+    const result = decideSubject(subject, now)
     if (result.limited) entry.refused = result
+    else if (quantity > 0) reader.keepAll(begin, subject.states)
+    waiter.tell?.({ marks: marksOf(subject, now) })
     waiter.resolve(result)
   }
 }
 
-function resultOf(entry: Entry, results: readonly RateLimitResult[]): RateLimitResult {
-  const [only] = results
-  if (entry.subjects === undefined && only !== undefined) return only
-  return combineSubjects(
-    results,
-    entry.all().map(({ quantity }) => quantity),
-  )
+/** Several subjects of one `checkAll`. */
+function settleTogether(entry: Entry, asked: readonly RedisAsked[], reader: ReplyReader): void {
+  const { now } = reader
+  const begin = reader.cell
+  const subjects: Subject[] = []
+  for (const one of asked) subjects.push(reader.subject(one))
+  for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
+    const { admitted, results } = decide(subjects, now)
+    let cell = begin
+    for (const { states, quantity } of subjects) {
+      if (admitted && quantity > 0) reader.keepAll(cell, states)
+      cell += states.length
+    }
+    waiter.resolve(combineSubjects(results, asked))
+  }
 }
 
 function settleOperation(entry: Entry, { kind, amount, cells }: Operation, reader: ReplyReader): void {
@@ -138,6 +149,11 @@ class ReplyReader {
     this.#outright = offset
   }
 
+  /** How many cells have been read. */
+  get cell(): number {
+    return this.#cell
+  }
+
   /** How many cells have been read, and where their answers end. */
   get position(): Position {
     return { cell: this.#cell, answers: this.#outright }
@@ -156,11 +172,18 @@ class ReplyReader {
     return this.#places[this.#cell++] ?? 0
   }
 
+  /** The next cells, as those of one who asks. */
+  subject({ decider, quantity }: RedisAsked): Subject {
+    const states: unknown[] = []
+    for (const layer of decider.prepared) states.push(this.state(this.nextPlace(), layer))
+    return { layers: decider.replies, states, quantity }
+  }
+
   find({ decider }: RedisAsked, places: readonly number[]): Found {
     const { prepared } = decider
     const states = prepared.map((layer, index) => this.state(places[index] ?? 0, layer))
     const present = places.map((place) => this.#present[place] === true)
-    return { layers: prepared.map(({ reply }) => reply), states, present }
+    return { layers: decider.replies, states, present }
   }
 
   /** The state at a place as it stands before this entry, rolled to now; of a log, its answers to this entry. */
@@ -182,7 +205,7 @@ class ReplyReader {
   /** Numbers that the script said besides the states. */
   told(count: number): number[] {
     this.#outright += count
-    return Array.from({ length: count }, (_, index) => this.#at(this.#outright - count + index))
+    return this.#read(this.#outright - count, count)
   }
 
   /** The turn that was taken over, of so many layers; `undefined` where there was none. */
@@ -202,15 +225,17 @@ class ReplyReader {
     this.#present[place] = present
   }
 
-  keepAll(places: readonly number[], states: readonly unknown[]): void {
-    places.forEach((place, index) => {
-      this.keep(place, states[index], true)
-    })
+  /** Keeps the states of cells that follow each other. */
+  keepAll(begin: number, states: readonly unknown[]): void {
+    let cell = begin
+    for (const state of states) this.keep(this.#places[cell++] ?? 0, state, true)
   }
 
   #read(offset: number, size: number): number[] {
     if (size === 2) return [this.#at(offset), this.#at(offset + 1)]
-    return Array.from({ length: size }, (_, index) => this.#at(offset + index))
+    const numbers: number[] = []
+    for (let index = 0; index < size; index++) numbers.push(this.#at(offset + index))
+    return numbers
   }
 
   #at(index: number): number {

@@ -21,6 +21,8 @@ export interface CompiledLayer {
 export class CompiledLayers {
   readonly layers: readonly Layer[]
   readonly prepared: readonly CompiledLayer[]
+  /** How the reply is read, layer by layer. */
+  readonly replies: readonly Layer[]
   /** The only layer, where there is but one. */
   readonly single: CompiledLayer | undefined
   /** What follows the stem of a key where turns are kept that others may take; no state is called so. */
@@ -58,6 +60,7 @@ export class CompiledLayers {
         numbers,
       }
     })
+    this.replies = this.prepared.map(({ reply }) => reply)
     this.vacancies = `}:vacant${this.prepared.map(({ suffix }) => suffix.slice(1)).join('')}`
     this.single = this.prepared.length === 1 ? this.prepared[0] : undefined
     this.one = this.single !== undefined && this.single.size > 0 ? this.single : undefined

@@ -30,7 +30,7 @@ abstract class FixedAnswerStore extends BaseStore {
   override async decideAll(asked: readonly Asked[]): Promise<RateLimitResult> {
     return combineSubjects(
       asked.map(({ decider, quantity }) => this.#decide(decider.layers, quantity)),
-      asked.map(({ quantity }) => quantity),
+      asked,
     )
   }
 

@@ -1,6 +1,6 @@
 /** How the stores in this process decide: each question is one synchronous step. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
-import { decide, fresh, type Layer, peek, type Subject } from '../../algorithms/driver.ts'
+import { decideSubject, fresh, type Layer, peek, type Subject } from '../../algorithms/driver.ts'
 import { adjust, type Change, type Found, marksOf } from '../../algorithms/giving-back.ts'
 import { canPromise, takeTurn, waitFor } from '../../algorithms/turns.ts'
 import { type Turn, Vacancies } from '../../algorithms/vacancies.ts'
@@ -56,9 +56,9 @@ export class InProcessDecider implements SyncDecider {
   checkSync(key: string, quantity: number): RateLimitResult {
     const now = this.clock()
     const subject = this.open(key, quantity, now)
-    const { admitted, results } = decide([subject], now)
-    if (admitted) this.write(key, subject, now)
-    return first(results)
+    const result = decideSubject(subject, now)
+    if (!result.limited) this.write(key, subject, now)
+    return result
   }
 
   clearSync(key: string): RateLimitResult {
@@ -78,10 +78,10 @@ export class InProcessDecider implements SyncDecider {
   async reserve(key: string, quantity: number): Promise<Hold> {
     const now = this.clock()
     const subject = this.open(key, quantity, now)
-    const { admitted, results } = decide([subject], now)
-    if (admitted) this.write(key, subject, now)
+    const result = decideSubject(subject, now)
+    if (!result.limited) this.write(key, subject, now)
     const marks = marksOf(subject, now)
-    return { result: first(results), adjust: async (change) => this.#adjust(key, change, marks) }
+    return { result, adjust: async (change) => this.#adjust(key, change, marks) }
   }
 
   async #acquire(key: string, quantity: number, longest: number, mayTakeVacancy: boolean): Promise<Promised> {
@@ -146,12 +146,6 @@ export class InProcessDecider implements SyncDecider {
   async clear(key: string): Promise<RateLimitResult> {
     return this.clearSync(key)
   }
-}
-
-function first(results: readonly RateLimitResult[]): RateLimitResult {
-  const [result] = results
-  if (result === undefined) throw new RangeError('a decision needs at least one subject')
-  return result
 }
 
 /** A tuple apart from the one that is given; what is no tuple is changed where it is kept. */

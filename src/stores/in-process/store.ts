@@ -87,9 +87,6 @@ export abstract class InProcessStore extends BaseStore {
       now,
     )
     if (admitted) for (const { decider, key, subject } of opened) decider.write(key, subject, now)
-    return combineSubjects(
-      results,
-      asked.map(({ quantity }) => quantity),
-    )
+    return combineSubjects(results, asked)
   }
 }
