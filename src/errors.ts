@@ -6,10 +6,23 @@ import type { LimitData } from './limit-data.ts'
 import type { RateLimitResult } from './result.ts'
 import { urlWithoutSecrets } from './secrets.ts'
 
-/** The root of all errors of this library. */
+/** The page that has a section for each code, named by the code. */
+const ERRORS_PAGE = 'https://github.com/onrush/onrush/blob/HEAD/docs/errors.md'
+
+/** A link to what docs/errors.md says of a code. */
+export function helpOf(code: string): string {
+  return `${ERRORS_PAGE}#${code.toLowerCase()}`
+}
+
+/**
+ * The root of all errors of this library: catch this class to tell them from errors of other code. Wrong arguments are plain
+ * `TypeError` and `RangeError`, and being limited is a value, not an error.
+ */
 export class OnrushError extends Error {
-  /** Stable, for programs: `ONRUSH_…`. */
+  /** The kind of error, for programs: `ONRUSH_…`. Stays the same between versions, while messages may change. */
   readonly code: string = 'ONRUSH_ERROR'
+  /** A link to what the documentation says of this kind of error: what it means and what to do. */
+  readonly help: string = helpOf(this.code)
 
   // Not a field: a stack trace starts with the name that stands when the root class takes it.
   override get name(): string {
@@ -20,11 +33,13 @@ export class OnrushError extends Error {
 /** A step that must be atomic was not. */
 export class AtomicOperationError extends OnrushError {
   override readonly code: string = 'ONRUSH_ATOMIC_OPERATION'
+  override readonly help: string = helpOf(this.code)
 }
 
 /** `compareAndSwap` found another record than the caller had read. */
 export class MismatchedDataError extends AtomicOperationError {
   override readonly code = 'ONRUSH_MISMATCHED_DATA'
+  override readonly help = helpOf(this.code)
   /** What the caller believed to be stored; `undefined`: nothing. */
   readonly expected: LimitData | undefined
   /** What is stored; `undefined`: nothing. */
@@ -42,16 +57,19 @@ export class MismatchedDataError extends AtomicOperationError {
 /** A record kept changing between reading and swapping it, for as many tries as the limiter makes. */
 export class DataChangedInStoreError extends AtomicOperationError {
   override readonly code = 'ONRUSH_DATA_CHANGED_IN_STORE'
+  override readonly help = helpOf(this.code)
 }
 
 /** The store did not do what it was asked. */
 export class StoreError extends OnrushError {
   override readonly code: string = 'ONRUSH_STORE'
+  override readonly help: string = helpOf(this.code)
 }
 
 /** A URL that no store can be made from. */
 export class InvalidStoreUrlError extends StoreError {
   override readonly code = 'ONRUSH_INVALID_STORE_URL'
+  override readonly help = helpOf(this.code)
   /** The URL, with its password masked. */
   readonly url: string
 
@@ -65,6 +83,7 @@ export class InvalidStoreUrlError extends StoreError {
 /** The store cannot be reached, or refused the work. `cause` is what the client said. */
 export class StoreUnavailableError extends StoreError {
   override readonly code = 'ONRUSH_STORE_UNAVAILABLE'
+  override readonly help = helpOf(this.code)
 }
 
 /**
@@ -74,11 +93,13 @@ export class StoreUnavailableError extends StoreError {
  */
 export class UnsupportedServerError extends StoreError {
   override readonly code = 'ONRUSH_UNSUPPORTED_SERVER'
+  override readonly help = helpOf(this.code)
 }
 
 /** The store did not answer in time. */
 export class StoreTimeoutError extends StoreError {
   override readonly code = 'ONRUSH_STORE_TIMEOUT'
+  override readonly help = helpOf(this.code)
   /** True when the check had left, so that it may have been counted; false when it was never sent. */
   readonly sent: boolean
 
@@ -98,6 +119,7 @@ export class StoreTimeoutError extends StoreError {
 /** A package that is used beside onrush is not installed, or is of a version that is not supported. */
 export class PeerDependencyError extends OnrushError {
   override readonly code = 'ONRUSH_PEER_DEPENDENCY'
+  override readonly help = helpOf(this.code)
   /** The package's name. */
   readonly dependency: string
   /** Its version; `undefined`: it is not installed. */
@@ -113,11 +135,13 @@ export class PeerDependencyError extends OnrushError {
 /** A reservation that holds nothing was settled: it was limited, or has been settled or cancelled before. Nothing was changed. */
 export class ReservationSettledError extends OnrushError {
   override readonly code = 'ONRUSH_RESERVATION_SETTLED'
+  override readonly help = helpOf(this.code)
 }
 
 /** A wrapped function was called beyond its quota. Thrown by `throttled` wrappers only. */
 export class ThrottleExceededError extends OnrushError {
   override readonly code = 'ONRUSH_THROTTLE_EXCEEDED'
+  override readonly help = helpOf(this.code)
   /** What the limiter said. */
   readonly result: RateLimitResult
 

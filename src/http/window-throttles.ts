@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { checkText, named } from '../arguments.ts'
 import { BaseLimiter } from '../limiters/base.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
+import { warnProcess } from '../process-warning.ts'
 import { Quota } from '../quota.ts'
 import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -84,7 +85,7 @@ export class WindowThrottles {
   #warnOnce(code: string, message: string): void {
     if (this.#warned.has(code)) return
     this.#warned.add(code)
-    process.emitWarning(message, { code })
+    warnProcess(code, message)
   }
 }
 

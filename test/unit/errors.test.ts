@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import {
   AtomicOperationError,
   DataChangedInStoreError,
@@ -5,6 +6,7 @@ import {
   LimitData,
   MismatchedDataError,
   OnrushError,
+  PeerDependencyError,
   Quota,
   RateLimitResult,
   ReservationSettledError,
@@ -40,6 +42,7 @@ describe.each([
   ['StoreUnavailableError', 'ONRUSH_STORE_UNAVAILABLE', new StoreUnavailableError('x'), [StoreError]],
   ['UnsupportedServerError', 'ONRUSH_UNSUPPORTED_SERVER', new UnsupportedServerError('x'), [StoreError]],
   ['StoreTimeoutError', 'ONRUSH_STORE_TIMEOUT', new StoreTimeoutError(10, true), [StoreError]],
+  ['PeerDependencyError', 'ONRUSH_PEER_DEPENDENCY', new PeerDependencyError('x', undefined, 'y'), []],
   ['ReservationSettledError', 'ONRUSH_RESERVATION_SETTLED', new ReservationSettledError('x'), []],
   ['ThrottleExceededError', 'ONRUSH_THROTTLE_EXCEEDED', new ThrottleExceededError(result), []],
 ] as const)('%s', (name, code, error, parents) => {
@@ -47,6 +50,12 @@ describe.each([
     expect(error.code).toBe(code)
     expect(error.name).toBe(name)
     expect(error.stack).toMatch(new RegExp(`^${name}: `))
+  })
+
+  test('links to the section of its code, where it is shown whole too', () => {
+    const link = `https://github.com/onrush/onrush/blob/HEAD/docs/errors.md#${code.toLowerCase()}`
+    expect(error.help).toBe(link)
+    expect(inspect(error)).toContain(`help: '${link}'`)
   })
 
   test('is caught with those it belongs to', () => {

@@ -6,6 +6,7 @@ import { type Duration, positiveMilliseconds, timerMilliseconds } from '../../du
 import { type FailoverChange, type FailoverState, failovers } from '../../events.ts'
 import type { LimitData } from '../../limit-data.ts'
 import { checkOptionNames, optionNames } from '../../option-names.ts'
+import { warnProcess } from '../../process-warning.ts'
 import { Quota } from '../../quota.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { type Awaitable, BaseStore } from '../base.ts'
@@ -280,6 +281,6 @@ async function tell(listener: (change: FailoverChange) => unknown, change: Failo
     await listener(change)
   } catch (error) {
     const reason = error instanceof Error ? (error.stack ?? error.message) : named(error)
-    process.emitWarning(`onChange of a FailoverStore failed: ${reason}`, { code: 'ONRUSH_ON_CHANGE_FAILED' })
+    warnProcess('ONRUSH_ON_CHANGE_FAILED', `onChange of a FailoverStore failed: ${reason}`)
   }
 }
