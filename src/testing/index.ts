@@ -1,8 +1,3 @@
 /** For authors of stores: the contract that every store keeps, as a suite of tests. */
-export type { StoppableStore } from './silence-tests.ts'
-export {
-  type SkippableTest,
-  type StoreContractOptions,
-  storeContract,
-  type TestRunner,
-} from './store-contract.ts'
+export type { SkippableTest, StoppableStore, TestRunner } from './scene.ts'
+export { type StoreContractOptions, storeContract } from './store-contract.ts'

@@ -7,7 +7,7 @@ import { Throttle } from '../throttle.ts'
 import { expectUntil } from './expectations.ts'
 import { LIMITERS } from './limiters.ts'
 import { freshKey, KEYS } from './samples.ts'
-import type { Declare } from './store-contract.ts'
+import type { Declare } from './scene.ts'
 
 /** So long that nothing comes back while a test runs, and no window ends. */
 function lasting(count: number, name?: string): Quota {

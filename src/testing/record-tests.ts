@@ -4,7 +4,7 @@ import { LimitData } from '../limit-data.ts'
 import { BaseStore } from '../stores/base.ts'
 import { expectNoRecord, expectRecord, expectUntil } from './expectations.ts'
 import { freshKey, KEYS, NUMBERS, RECORDS, recordOf } from './samples.ts'
-import type { Declare } from './store-contract.ts'
+import type { Declare } from './scene.ts'
 
 const DAY = 86_400_000
 

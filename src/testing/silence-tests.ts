@@ -8,17 +8,7 @@ import type { RateLimitResult } from '../result.ts'
 import type { BaseStore } from '../stores/base.ts'
 import { Throttle } from '../throttle.ts'
 import { freshKey } from './samples.ts'
-
-/** A store, and what the test may do to its server. */
-export interface StoppableStore {
-  readonly store: BaseStore
-  /** From now on nothing is answered. */
-  stop(): unknown
-  /** Answers again. */
-  resume(): unknown
-}
-
-type DeclareStoppable = (name: string, test: (stoppable: StoppableStore) => Promise<void>) => void
+import type { DeclareStoppable } from './scene.ts'
 
 /** So long that nothing comes back while a test runs. */
 const RATE = new Quota({ count: 3, period: '3650 days' })

@@ -5,20 +5,10 @@ import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { Awaitable, BaseStore } from '../stores/base.ts'
 import { limiterTests } from './limiter-tests.ts'
 import { recordTests } from './record-tests.ts'
-import { type StoppableStore, silenceTests } from './silence-tests.ts'
+import type { Declare, StoppableStore, TestRunner } from './scene.ts'
+import { silenceTests } from './silence-tests.ts'
 import { swapTests } from './swap-tests.ts'
 import { timeTests } from './time-tests.ts'
-
-/** What the runner hands to a test; vitest's and node:test's contexts both are such. */
-export interface SkippableTest {
-  skip(reason?: string): unknown
-}
-
-/** `{ describe, it }` of vitest, of node:test, or of another runner like them. */
-export interface TestRunner {
-  readonly describe: (name: string, body: () => void) => unknown
-  readonly it: (name: string, test: (context?: SkippableTest) => Promise<void>) => unknown
-}
 
 export interface StoreContractOptions<Store extends BaseStore = BaseStore> {
   /** What the suite is called. */
@@ -46,18 +36,6 @@ const OPTIONS = optionNames<StoreContractOptions>({
   stoppableStore: true,
   close: true,
 })
-
-/** What a test of the contract works with. */
-export interface Scene {
-  readonly store: BaseStore
-  /** The second handle; `undefined` for a store that is not shared. */
-  readonly shared: BaseStore | undefined
-  /** Says that the contract asks nothing of this store here. */
-  skip(reason: string): void
-}
-
-/** Declares one test. */
-export type Declare = (name: string, test: (scene: Scene) => Promise<void>) => void
 
 /**
  * Declares the suite. It takes some seconds, for what may not be forgotten is waited for.

@@ -5,7 +5,7 @@ import { LimitData } from '../limit-data.ts'
 import type { BaseStore } from '../stores/base.ts'
 import { expectRecord, expectUntil, mismatch, swapsItself } from './expectations.ts'
 import { freshKey, NUMBERS, recordOf } from './samples.ts'
-import type { Declare, Scene } from './store-contract.ts'
+import type { Declare, Scene } from './scene.ts'
 
 const FULL = new LimitData({ used: 1, remaining: 2, createdAt: 3, time: 4, history: [5, 6] })
 
