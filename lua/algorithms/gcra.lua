@@ -1,5 +1,5 @@
 -- GCRA as a continuous-state leaky bucket. State: what is used, in units times the period (`level`), as of `time`.
--- Twin of src/algorithms/gcra.ts, the same operations in the same order. Times are whole µs; a state comes last, as its numbers.
+-- Lua implementation of src/algorithms/gcra.ts, the same operations in the same order. Times are whole µs; a state comes last, as its numbers.
 
 local CENTURY = 3155760000000000
 -- The highest level that any quota writes: MAXIMUM_UNITS * CENTURY.

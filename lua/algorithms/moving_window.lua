@@ -1,4 +1,4 @@
--- An exact log. Twin of src/algorithms/moving-window.ts.
+-- An exact log. Lua implementation of src/algorithms/moving-window.ts.
 -- In Redis it is one string of records of two doubles: first (head, base), then an entry (time, sum of all units so far) a record,
 -- so that any entry is read in O(1) and every question is a binary search. `head` is the first entry not dropped, `base` the sum
 -- before it; sums count modulo 2^53. State here: a table that is read from the key, changed by spend, and written back.

@@ -5,7 +5,7 @@ local MAXIMUM_UNITS = 9007199254740991
 local call, structPack, structUnpack = redis.call, struct.pack, struct.unpack
 local ceil, floor, frexp, max, min = math.ceil, math.floor, math.frexp, math.max, math.min
 
--- False for NaN. Twin of isWhole in src/algorithms/algorithm.ts.
+-- False for NaN. As isWhole in src/algorithms/algorithm.ts.
 local function isWhole(value, most)
   return value >= 0 and value <= most and value % 1 == 0
 end
@@ -20,16 +20,16 @@ end
 
 -- `x + -x % 1` is x rounded up, without the price of a call to C; so it stands where every check comes by.
 
-local grain = 1000
+local expiryStep = 1000
 
 -- The instant, in µs, until which a state is kept that counts until `ends`, and counts for `lifetime` µs when it is written: no
 -- later than twice as long. It stays the same over many writes, so that most need not set it again.
 local function keptUntil(ends, lifetime)
-  if lifetime < grain or lifetime >= 2 * grain then
+  if lifetime < expiryStep or lifetime >= 2 * expiryStep then
     local _, exponent = frexp(lifetime / 1000)
-    grain = exponent > 1 and 2 ^ (exponent - 1) * 1000 or 1000
+    expiryStep = exponent > 1 and 2 ^ (exponent - 1) * 1000 or 1000
   end
-  return ends - ends % grain + grain
+  return ends - ends % expiryStep + expiryStep
 end
 
 -- Passed-in time does not run with the server's, so keys live an hour longer then, in ms.

@@ -1,9 +1,9 @@
--- Decides one layer of keys that nothing else in the call touches: the usual case. Twin of decideOne in src/algorithms/driver.ts.
+-- Decides one layer of keys that nothing else in the call touches: the usual case. Lua implementation of decideOne in src/algorithms/driver.ts.
 
 local FORMATS = { '<d', '<dd', '<ddd', '<dddd' }
 -- A state of no key: NaN in every number.
 local NOTHING = string.rep('\255', 32)
--- What a twin that does not say what it writes is taken to write. Twin of the default in src/algorithms/with-defaults.ts.
+-- What an algorithm that does not say what it writes is taken to write: as src/algorithms/with-defaults.ts.
 local function areFinite(_, ...)
   for index = 1, select('#', ...) do
     local number = select(index, ...)
@@ -15,11 +15,11 @@ local function areFinite(_, ...)
 end
 
 -- Until when a state is kept, in µs.
-local function expiryOf(algorithm, now, quota, a, b, c, d)
+local function expiryOf(algorithm, now, quota, new1, new2, new3, new4)
   if algorithm.expiresAt then
-    return algorithm.expiresAt(quota, a, b, c, d)
+    return algorithm.expiresAt(quota, new1, new2, new3, new4)
   end
-  return now + algorithm.resetAfter(now, quota, a, b, c, d)
+  return now + algorithm.resetAfter(now, quota, new1, new2, new3, new4)
 end
 
 -- Decides `count` equal checks on each of the keys `from` to `to`. In `values`, what was read gives way to what the reply says;
@@ -30,7 +30,7 @@ local function decideEach(now, algorithm, quota, quantity, count, from, to, valu
   local format, width = FORMATS[algorithm.size], algorithm.size * 8
   local nothing = NOTHING:sub(1, width)
   -- What was written by other numbers, under a name that lets them change, is kept by those.
-  local steady = quota.steady and expiresAt
+  local fixedQuota = quota.fixedQuota and expiresAt
   valid = valid or areFinite
   expiresAt = expiresAt or function(...)
     return expiryOf(algorithm, now, ...)

@@ -1,4 +1,4 @@
--- Decides `count` equal checks of one layer on one key: a part of decide_each.lua and each.lua, which say what read_one.lua and
+-- Decides `count` equal checks of one layer on one key: a part of decide_each.lua and checks.lua, which say what read_one.lua and
 -- spend_one.lua find. It leaves in `text` what is to be written, if anything.
 
 --#include read_one.lua

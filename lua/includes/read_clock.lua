@@ -1,4 +1,4 @@
--- Now in µs, and whether it was passed in (`clock`; below 0: the server's own): a part of driver.lua, each.lua and layers.lua.
+-- Now in µs, and whether it was passed in (`clock`; below 0: the server's own): a part of batch.lua, checks.lua and layered_checks.lua.
 
 local now, passedIn = clock, true
 if clock < 0 then

@@ -1,5 +1,5 @@
 -- Turns whose callers have left while others stood behind: starts that are charged already, which later callers take without another
--- charge. A part of driver.lua. Twin of src/algorithms/vacancies.ts.
+-- charge. A part of batch.lua. Lua implementation of src/algorithms/vacancies.ts.
 --
 -- Each key has a sorted set of them by their starts. A member is packed doubles: start, time, for each layer its level after and before
 -- as of that time, and the quantity; big-endian, so that of equal starts the one that was charged last is last. The set is changed at once, before the states are written: were the script to fail in between, a
@@ -12,7 +12,7 @@ local VACANCIES_KEPT = 1000000
 -- `which`: 3: after, 4: before. Not rolled to now where the clock has gone back.
 local function levelOf(turn, which, begin, cell)
   local layer, key = argument[cell], argument[cell + 2]
-  return counted[layer].roll(first[key], quotas[layer], turn[2], turn[which + (cell - begin) / 2])
+  return counted[layer].roll(new1Of[key], quotas[layer], turn[2], turn[which + (cell - begin) / 2])
 end
 
 -- False where so much was given back or cleared since that the turn is charged no more.
@@ -20,7 +20,7 @@ local function covers(turn, begin, last)
   for cell = begin, last, 4 do
     local key = argument[cell + 2]
     local time, level = levelOf(turn, 3, begin, cell)
-    if not (time == first[key] and second[key] >= level) then
+    if not (time == new1Of[key] and new2Of[key] >= level) then
       return false
     end
   end
@@ -33,7 +33,7 @@ local function isUntouched(turn, begin, last)
   for cell = begin, last, 4 do
     local key = argument[cell + 2]
     local time, level = levelOf(turn, 3, begin, cell)
-    if time ~= first[key] or level ~= second[key] then
+    if time ~= new1Of[key] or level ~= new2Of[key] then
       return false
     end
     any = any or level > 0

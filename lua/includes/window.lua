@@ -1,5 +1,5 @@
 -- What the two plain windows share. State: units `used` in the window that starts at `start`.
--- Twin of src/algorithms/window.ts. The algorithm's own file comes before this one and defines startOf(now, quota).
+-- Lua implementation of src/algorithms/window.ts. The algorithm's own file comes before this one and defines startOf(now, quota).
 
 local function open(now, quota)
   return startOf(now, quota), 0

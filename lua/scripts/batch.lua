@@ -1,4 +1,5 @@
--- Decides many requests in one atomic step, in order: all of a request's layers are spent in, or none. Twin of src/algorithms/driver.ts.
+-- Decides many requests in one atomic step, in order: all of a request's layers are spent in, or none. Lua implementation of src/algorithms/driver.ts.
+-- The functions of algorithms are called here, not put in: a program for each mix of algorithms would be too many (`npm run lua:cost`).
 --
 -- KEYS     the states: first those that are a few packed numbers, then the logs
 -- ARGV[1]  the call's echo: a text of 8 bytes
@@ -6,7 +7,7 @@
 --            clock      µs since the epoch; -1: the server's
 --            small      how many of KEYS are packed numbers
 --            layers     how many follow, each: algorithm (place in `algorithms`), count, period in µs, limit,
---                       steady (1 where only these numbers write the state)
+--                       fixedQuota (1 where only these numbers write the state)
 --            runs       until the end, each: kind, repeats, amount, cells, and for each cell: layer, quantity, key, detail
 --                       ONE      `repeats` checks of one packed layer, each asked `amount` times, on keys that follow each
 --                                other and are in no other run
@@ -27,6 +28,13 @@
 --
 -- All is decided before anything is written: an error leaves nothing half-done. Every key is written with its TTL.
 
+--#include common.lua
+-- Only those that a call needs, each as a function's result: src/redis/call/scripts.ts puts them in.
+local algorithms = {
+--#include <algorithms>
+}
+--#include decide_each.lua
+
 local CHECK, ADJUST, CLEAR, ACQUIRE, GIVE_UP, ONE = 0, 1, 2, 3, 4, 5
 
 local argument = cjson.decode(ARGV[2])
@@ -42,7 +50,7 @@ for layer = 1, layers do
     count = argument[at + 1],
     period = argument[at + 2],
     limit = argument[at + 3],
-    steady = argument[at + 4] == 1 and not passedIn,
+    fixedQuota = argument[at + 4] == 1 and not passedIn,
   }
   at = at + 5
 end
@@ -51,7 +59,7 @@ local values = small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}
 -- The new value of a key, and until when it is kept.
 local written, expiries = {}, {}
 -- States of keys that more than one request may touch, number by number, as they stand after what has been decided.
-local first, second, third, fourth = {}, {}, {}, {}
+local new1Of, new2Of, new3Of, new4Of = {}, {}, {}, {}
 -- The layer that such a key is counted by; until when it is kept now; whether it is there, counting what has been decided; and how
 -- it is to be written: with a new TTL, or with the one it has.
 local owner, kept, present, changed = {}, {}, {}, {}
@@ -64,28 +72,28 @@ local function load(key, layer)
     -- What is damaged may show only when it is rolled, and reads as fresh then.
     local log = algorithm.roll(now, quota, algorithm.read(KEYS[key]))
     present[key] = not log.fresh
-    kept[key] = present[key] and quota.steady and expiryOf(algorithm, now, quota, log)
-    first[key] = log
+    kept[key] = present[key] and quota.fixedQuota and expiryOf(algorithm, now, quota, log)
+    new1Of[key] = log
     return
   end
   local value = values[key]
   if value and #value == algorithm.size * 8 then
-    local a, b, c, d = structUnpack(FORMATS[algorithm.size], value)
-    if (algorithm.valid or areFinite)(quota, a, b, c, d) then
+    local old1, old2, old3, old4 = structUnpack(FORMATS[algorithm.size], value)
+    if (algorithm.valid or areFinite)(quota, old1, old2, old3, old4) then
       present[key] = true
-      kept[key] = quota.steady and algorithm.expiresAt and algorithm.expiresAt(quota, a, b, c, d)
-      first[key], second[key], third[key], fourth[key] = algorithm.roll(now, quota, a, b, c, d)
+      kept[key] = quota.fixedQuota and algorithm.expiresAt and algorithm.expiresAt(quota, old1, old2, old3, old4)
+      new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.roll(now, quota, old1, old2, old3, old4)
       return
     end
   end
   values[key] = NOTHING:sub(1, algorithm.size * 8)
-  first[key], second[key], third[key], fourth[key] = algorithm.open(now, quota)
+  new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.open(now, quota)
 end
 
-local outright = {}
+local remoteAnswers = {}
 
-local function answerOutright(algorithm, quota, quantity, key, available)
-  local log = first[key]
+local function answerRemotely(algorithm, quota, quantity, key, available)
+  local log = new1Of[key]
   local asked, left = max(quantity, 1), algorithm.available(now, quota, log)
   local retryAfter, nextAfter = 0, 0
   if asked <= quota.limit and asked > left then
@@ -94,11 +102,11 @@ local function answerOutright(algorithm, quota, quantity, key, available)
   if left < quota.limit then
     nextAfter = asked == left + 1 and retryAfter or algorithm.retryAfter(left + 1, now, quota, log)
   end
-  local place = #outright
-  outright[place + 1] = available
-  outright[place + 2] = algorithm.resetAfter(now, quota, log)
-  outright[place + 3] = retryAfter
-  outright[place + 4] = nextAfter
+  local place = #remoteAnswers
+  remoteAnswers[place + 1] = available
+  remoteAnswers[place + 2] = algorithm.resetAfter(now, quota, log)
+  remoteAnswers[place + 3] = retryAfter
+  remoteAnswers[place + 4] = nextAfter
 end
 
 local logs = #KEYS > small
@@ -113,7 +121,7 @@ local function check(begin, last, repeats, count)
       if not owner[key] then
         load(key, layer)
       end
-      local available = counted[layer].available(now, quotas[layer], first[key], second[key], third[key], fourth[key])
+      local available = counted[layer].available(now, quotas[layer], new1Of[key], new2Of[key], new3Of[key], new4Of[key])
       if quantity > 0 and available < quantity * admitted then
         admitted = floor(available / quantity)
       end
@@ -127,39 +135,39 @@ local function check(begin, last, repeats, count)
       local key = argument[cell + 2] + turn * argument[cell + 3]
       local algorithm, quota = counted[layer], quotas[layer]
       if quantity > 0 and admitted > 0 then
-        first[key], second[key], third[key], fourth[key] =
-          algorithm.spend(quantity * admitted, now, quota, first[key], second[key], third[key], fourth[key])
+        new1Of[key], new2Of[key], new3Of[key], new4Of[key] =
+          algorithm.spend(quantity * admitted, now, quota, new1Of[key], new2Of[key], new3Of[key], new4Of[key])
         present[key] = true
         changed[key] = SPENT
       end
       if algorithm.size == 0 then
-        answerOutright(algorithm, quota, quantity, key, before[cell])
+        answerRemotely(algorithm, quota, quantity, key, before[cell])
       end
     end
   end
 end
 
 -- What was given back in full is as if it had never been.
-local function giveBackTo(algorithm, quota, key, a, b, c, d)
+local function giveBackTo(algorithm, quota, key, new1, new2, new3, new4)
   changed[key] = changed[key] or GIVEN_BACK
-  if algorithm.resetAfter(now, quota, a, b, c, d) <= 0 then
-    a, b, c, d = algorithm.open(now, quota)
+  if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then
+    new1, new2, new3, new4 = algorithm.open(now, quota)
     present[key] = false
   end
-  first[key], second[key], third[key], fourth[key] = a, b, c, d
+  new1Of[key], new2Of[key], new3Of[key], new4Of[key] = new1, new2, new3, new4
 end
 
 local function adjust(algorithm, quota, key, change, mark)
-  local a, b, c, d = first[key], second[key], third[key], fourth[key]
+  local old1, old2, old3, old4 = new1Of[key], new2Of[key], new3Of[key], new4Of[key]
   if change > 0 then
-    first[key], second[key], third[key], fourth[key] = algorithm.spend(change, now, quota, a, b, c, d)
+    new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.spend(change, now, quota, old1, old2, old3, old4)
     present[key] = true
     changed[key] = SPENT
   elseif change < 0 and present[key] then
     if mark < 0 or not algorithm.giveBack then
-      giveBackTo(algorithm, quota, key, algorithm.spend(change, now, quota, a, b, c, d))
+      giveBackTo(algorithm, quota, key, algorithm.spend(change, now, quota, old1, old2, old3, old4))
     else
-      giveBackTo(algorithm, quota, key, algorithm.giveBack(-change, mark, now, quota, a, b, c, d))
+      giveBackTo(algorithm, quota, key, algorithm.giveBack(-change, mark, now, quota, old1, old2, old3, old4))
     end
   end
 end
@@ -172,7 +180,7 @@ local function waitFor(begin, last)
     if quantity > quotas[layer].limit then
       return nil
     end
-    wait = max(wait, counted[layer].retryAfter(quantity, now, quotas[layer], first[key], second[key]))
+    wait = max(wait, counted[layer].retryAfter(quantity, now, quotas[layer], new1Of[key], new2Of[key]))
   end
   return wait
 end
@@ -183,16 +191,16 @@ local function acquire(begin, last, longest)
   local quantity, set, mayTake = argument[last + 5], KEYS[argument[last + 6]], argument[last + 7] == 1
   local wait = waitFor(begin, last)
   local vacancy = mayTake and wait and quantity > 0 and takeVacancy(begin, last, set, quantity, wait, longest)
-  local place = #outright
+  local place = #remoteAnswers
   for number = 1, 3 + (last - begin + 4) / 2 do
-    outright[place + number] = vacancy and vacancy[number] or -1
+    remoteAnswers[place + number] = vacancy and vacancy[number] or -1
   end
   if vacancy or quantity == 0 or not wait or wait > longest then
     return
   end
   for cell = begin, last, 4 do
     local layer, key = argument[cell], argument[cell + 2]
-    first[key], second[key] = counted[layer].spendLater(quantity, wait, now, quotas[layer], first[key], second[key])
+    new1Of[key], new2Of[key] = counted[layer].spendLater(quantity, wait, now, quotas[layer], new1Of[key], new2Of[key])
     present[key] = true
     changed[key] = SPENT
   end
@@ -208,8 +216,8 @@ local function giveUp(begin, last, time)
   addVacancy(turn, begin, last, KEYS[argument[last + 6]])
   for cell = begin, last, 4 do
     local key = argument[cell + 2]
-    outright[#outright + 1] = first[key]
-    outright[#outright + 1] = second[key]
+    remoteAnswers[#remoteAnswers + 1] = new1Of[key]
+    remoteAnswers[#remoteAnswers + 1] = new2Of[key]
   end
 end
 
@@ -234,14 +242,14 @@ local function act(kind, begin, last, amount)
     if kind == ADJUST then
       adjust(algorithm, quota, key, quantity, detail)
     elseif kind == CLEAR then
-      first[key], second[key], third[key], fourth[key] = algorithm.open(now, quota)
+      new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.open(now, quota)
       present[key] = false
       changed[key] = GIVEN_BACK
     end
     if algorithm.size == 0 then
       -- As it was before: who reads the answers takes off what was spent.
       local spent = kind == ADJUST and max(quantity, 0) or 0
-      answerOutright(algorithm, quota, 0, key, algorithm.available(now, quota, first[key]) + spent)
+      answerRemotely(algorithm, quota, 0, key, algorithm.available(now, quota, new1Of[key]) + spent)
     end
   end
 end
@@ -284,25 +292,25 @@ for key = 1, #KEYS do
     write(KEYS[key], written[key], expiries[key])
   elseif changed[key] then
     local algorithm, quota = counted[owner[key]], quotas[owner[key]]
-    local a, b, c, d = first[key], second[key], third[key], fourth[key]
-    if algorithm.resetAfter(now, quota, a, b, c, d) <= 0 then
+    local new1, new2, new3, new4 = new1Of[key], new2Of[key], new3Of[key], new4Of[key]
+    if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then
       call('DEL', KEYS[key])
     else
-      local expiry = changed[key] == SPENT and expiryOf(algorithm, now, quota, a, b, c, d)
+      local expiry = changed[key] == SPENT and expiryOf(algorithm, now, quota, new1, new2, new3, new4)
       if expiry == kept[key] then
         expiry = nil
       end
       if algorithm.size == 0 then
-        algorithm.write(KEYS[key], expiry and textOf(expiry), passedIn, a)
+        algorithm.write(KEYS[key], expiry and textOf(expiry), passedIn, new1)
       else
-        write(KEYS[key], structPack(FORMATS[algorithm.size], a, b, c, d), expiry)
+        write(KEYS[key], structPack(FORMATS[algorithm.size], new1, new2, new3, new4), expiry)
       end
     end
   end
 end
 
 local reply = ARGV[1] .. structPack('<d', now) .. table.concat(values, '', 1, small)
-if #outright > 0 then
-  reply = reply .. structPack('<' .. string.rep('d', #outright), unpack(outright))
+if #remoteAnswers > 0 then
+  reply = reply .. structPack('<' .. string.rep('d', #remoteAnswers), unpack(remoteAnswers))
 end
 return reply

@@ -73,20 +73,25 @@ export function batchScriptOf(used: readonly LuaImplementation[]): Script {
   const ready = composed.get(name)
   if (ready !== undefined) return ready
   const algorithms = used.map(({ text }) => `(function()\n${text}\nend)()`).join(',\n')
-  const made = script(`${lua.common}\nlocal algorithms = {\n${algorithms}\n}\n${lua.decideEach}\n${lua.batch}`)
+  const made = script(filled(lua.batch, 'algorithms', algorithms))
   composed.set(name, made)
   return made
 }
 
 const recorded = new WeakMap<Script, Script>()
 
-/** The script with a record of its last call: see `lua/includes/resend.lua`. */
+/** The script with a record of its last call: see `lua/scripts/resend.lua`. */
 export function withRecord(decides: Script): Script {
   const ready = recorded.get(decides)
   if (ready !== undefined) return ready
-  const made = script(`local function decideCall()\n${decides.source}\nend\n${lua.resend}`)
+  const made = script(filled(lua.resend, 'script', decides.source))
   recorded.set(decides, made)
   return made
+}
+
+/** A script with the text that one of its includes leaves open. */
+function filled(source: string, open: string, text: string): string {
+  return source.replace(`--#include <${open}>`, () => text)
 }
 
 export function script(source: string): Script {

@@ -19,7 +19,7 @@ export function old(calls: readonly RedisRequest[]): RedisRequest[] {
   })
 }
 
-/** The last key of a call, and the last argument but one: see `lua/includes/resend.lua`. */
+/** The last key of a call, and the last argument but one: see `lua/scripts/resend.lua`. */
 const RECORD = /(?<name>[^\n]*:call:[^\r]+)\r.*\n(?<number>\d+)\r\n\$\d+\r\n\d+\r\n$/s
 
 function recordOf({ bytes }: RedisRequest): { name: string; number: string } {

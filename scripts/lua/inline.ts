@@ -1,6 +1,6 @@
 /** Puts Lua functions in where they are called, since in Redis's Lua a call costs as much as most of our functions do. */
 import { type CallExpression, type FunctionDeclaration, type Node, parse, type Statement } from 'luaparse'
-import { namesIn, sourceOf } from './lua-source.ts'
+import { namesIn, sourceOf } from './syntax.ts'
 
 interface Inlined {
   readonly parameters: readonly string[]

@@ -1,9 +1,13 @@
 -- Makes a call safe to be sent again: each place of a store, of which there are a few, has a record of its last call and the reply.
--- decideCall() is the whole script that decides.
+-- src/redis/call/scripts.ts puts in the script that decides.
 --
 -- KEYS     those of the call, and last the record
 -- ARGV     those of the call, and last: the call's number, which only rises at a place; ms that the record lives
 -- Reply    that of the call, which starts with its echo; where it was made before, what was replied then; nil to a late duplicate of an earlier call
+
+local function decideCall()
+--#include <script>
+end
 
 local record, lifetime, number = table.remove(KEYS), table.remove(ARGV), tonumber(table.remove(ARGV))
 -- GET would fail on a value of another type.

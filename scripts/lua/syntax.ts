@@ -18,3 +18,14 @@ export function* namesIn(node: unknown): Iterable<string> {
     if (!isField) yield* namesIn(child)
   }
 }
+
+/** Every node there, with all that it consists of. */
+export function* nodesIn(value: unknown): Iterable<Node> {
+  if (typeof value !== 'object' || value === null) return
+  if (isNode(value)) yield value
+  for (const part of Object.values(value)) yield* nodesIn(part)
+}
+
+function isNode(value: object): value is Node {
+  return 'type' in value && typeof value.type === 'string'
+}

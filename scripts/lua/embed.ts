@@ -1,0 +1,60 @@
+/**
+ * Puts the Lua programs into `src/redis/call/lua.generated.ts`, so that a published bundle reads no files at run time.
+ * `--check`: writes nothing, and fails where that file is not up to date, or Lua does not parse or names a global that Redis has not.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import {
+  algorithms,
+  algorithmText,
+  generated,
+  generatedText,
+  globalsIn,
+  includeText,
+  scripts,
+  scriptText,
+  sizeOf,
+} from './programs.ts'
+
+const TARGET = new URL('../../src/redis/call/lua.generated.ts', import.meta.url)
+
+/** What Redis gives a script. */
+const GIVEN = new Set('KEYS ARGV redis struct cjson math string table unpack type tonumber select'.split(' '))
+
+const text = [
+  '/** Made by `npm run lua` from the folder lua; do not edit. */',
+  ...scripts.map(
+    (name) => `export const ${identifier(name)} = ${literal(`lua/scripts/${name}.lua`, scriptText(name))}`,
+  ),
+  '/** By the names of the files in lua/algorithms. */',
+  'export const algorithms = {',
+  ...algorithms.flatMap((name) => [`${name}: {`, ...fieldsOf(name), '},']),
+  '} as const',
+  '',
+].join('\n')
+
+if (!process.argv.includes('--check')) writeFileSync(TARGET, text)
+else if (readFileSync(TARGET, 'utf8') !== text) throw new Error('src/redis/call/lua.generated.ts is stale: npm run lua')
+
+/** An algorithm's Lua implementation, and the scripts that are made for it. */
+function fieldsOf(name: string): string[] {
+  const path = `lua/algorithms/${name}.lua`
+  // It stands after common.lua wherever it is put in.
+  const fields = [`implementation: ${literal(path, algorithmText(name), includeText('common'))},`]
+  if (sizeOf(name) === 0) return fields
+  return fields.concat(
+    generated.map((script) => {
+      const made = literal(`lua/scripts/${script}.lua for ${path}`, generatedText(script, name))
+      return `${identifier(script)}: ${made},`
+    }),
+  )
+}
+
+function literal(what: string, program: string, before = ''): string {
+  const unknown = globalsIn(`${before}\n${program}`).filter((name) => !GIVEN.has(name))
+  if (unknown.length > 0) throw new Error(`${what} names the globals ${[...new Set(unknown)].join(', ')}`)
+  return JSON.stringify(program)
+}
+
+function identifier(name: string): string {
+  return name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+}

@@ -1,0 +1,96 @@
+/** The Lua programs that Redis runs, put together from the files of the folder lua. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { parse } from 'luaparse'
+import { inlined } from './inline.ts'
+import { functionsOf, withFieldsAsLocals, withoutUnused } from './straight.ts'
+
+const SOURCES = new URL('../../lua/', import.meta.url)
+
+/** A line that stands for a file of lua/includes or, in angle brackets, for what is put in later. */
+const INCLUDE = /^[ \t]*--#include (\S+)$/gm
+
+/** Stands in a script for the functions of one algorithm: such a script is made once for each algorithm whose state is a few numbers. */
+const ALGORITHM = '<algorithm>'
+
+/** The sources by their paths in lua. */
+const files = new Map(
+  readdirSync(SOURCES, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.lua'))
+    .sort()
+    .map((path) => [path, readFileSync(new URL(path, SOURCES), 'utf8')]),
+)
+
+/** The names of the files in lua/algorithms. */
+export const algorithms = namesIn('algorithms')
+
+/** The names of the scripts that are made once for each algorithm. */
+export const generated = namesIn('scripts').filter((name) => isGenerated(name))
+
+/** The names of the other scripts. */
+export const scripts = namesIn('scripts').filter((name) => !isGenerated(name))
+
+export function sizeOf(algorithm: string): number {
+  return functionsOf(algorithmText(algorithm)).size
+}
+
+/** An algorithm's functions, with what else its file defines. */
+export function algorithmText(name: string): string {
+  return textOf(`algorithms/${name}.lua`)
+}
+
+/** What a script's includes leave open stands there as it stood, for src/redis/call/scripts.ts. */
+export function scriptText(name: string): string {
+  return textOf(`scripts/${name}.lua`)
+}
+
+/**
+ * A script that is made for one algorithm.
+ * @param inlines whether the algorithm's functions stand where they are called, as what Redis is sent has them
+ */
+export function generatedText(script: string, algorithm: string, inlines = true): string {
+  const { size, text } = functionsOf(algorithmText(algorithm))
+  const state = `local format, width, nothing = '<${'d'.repeat(size)}', ${size * 8}, '${'\\255'.repeat(size * 8)}'`
+  const program = textOf(`scripts/${script}.lua`, `${text}\n${state}`)
+  return inlines ? withFieldsAsLocals(withoutUnused(inlined(withoutUnused(program)))) : withoutUnused(program)
+}
+
+/** The globals that a program names. */
+export function globalsIn(text: string): string[] {
+  return (parse(text, { scope: true, luaVersion: '5.1' }).globals ?? []).map(({ name }) => name)
+}
+
+/** The text of an include, for what is checked together with it. */
+export function includeText(name: string): string {
+  return textOf(`includes/${name}.lua`)
+}
+
+function namesIn(folder: string): string[] {
+  return [...files.keys()].filter((path) => dirname(path) === folder).map((path) => basename(path, '.lua'))
+}
+
+function isGenerated(script: string): boolean {
+  return sourceOf(`scripts/${script}.lua`).includes(`--#include ${ALGORITHM}\n`)
+}
+
+function sourceOf(path: string): string {
+  const text = files.get(path)
+  if (text === undefined) throw new Error(`there is no lua/${path}`)
+  return text
+}
+
+/** A file with all that it includes. Whole-line comments and indentation are for readers of the sources. */
+function textOf(path: string, algorithm?: string): string {
+  return withoutComments(sourceOf(path)).replace(INCLUDE, (line, name: string) => {
+    if (name === ALGORITHM && algorithm !== undefined) return algorithm
+    return name.startsWith('<') ? line : textOf(`includes/${name}`)
+  })
+}
+
+function withoutComments(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && (!line.startsWith('--') || line.startsWith('--#include ')))
+    .join('\n')
+}
