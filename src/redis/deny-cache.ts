@@ -8,6 +8,7 @@ import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { RateLimitResult, type RateLimitResultFields, resultOfLayers } from '../result.ts'
 import type { Batch } from './call/batch.ts'
+import type { RefusalLog } from './call/exchange.ts'
 import type { CompiledLayers } from './call/layers.ts'
 
 /**
@@ -40,7 +41,7 @@ interface Refusal {
   readonly next: Refusal | undefined
 }
 
-export class DenyCache {
+export class DenyCache implements RefusalLog {
   readonly #denials: LRUCache<string, Refusal>
   /** Keys of which something is asked that gives back, and how often. */
   readonly #changing = new Map<string, number>()

@@ -1,6 +1,6 @@
 /** What the client says when a command failed, as an error of ours. */
+import type { Layer } from '../algorithms/driver.ts'
 import { StoreError, StoreUnavailableError, UnsupportedServerError } from '../errors.ts'
-import type { CompiledLayers } from './call/layers.ts'
 import { withoutCommand } from './clients/client.ts'
 
 /** What a server before 6.2 says of the options of a command in a script. */
@@ -27,8 +27,8 @@ export function unavailable(error: unknown): unknown {
 const LUA_FAILED = /(?<!@)\buser_script:\d+: /
 
 /** A fault of a user's own Lua, which is none of the store's; `undefined`: it is something else. */
-export function faultOfTwin(error: unknown, asked: readonly CompiledLayers[]): TypeError | undefined {
-  const own = asked.flatMap(({ layers }) => layers.filter(({ lua }) => lua !== undefined))
+export function faultOfTwin(error: unknown, asked: readonly Layer[]): TypeError | undefined {
+  const own = asked.filter(({ lua }) => lua !== undefined)
   if (own.length === 0 || !LUA_FAILED.test(reasonOf(error))) return undefined
   const names = [...new Set(own.map(({ algorithm }) => `'${algorithm.id}'`))].join(' or ')
   return new TypeError(`the Lua twin of the algorithm ${names} failed in Redis: ${reasonOf(error)}`, {

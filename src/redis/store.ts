@@ -235,7 +235,7 @@ async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void>
   }
 }
 
-/** The time that refusals are remembered by, in µs: that of the clock that decides, else the process's fixedQuota one. */
+/** The time that refusals are remembered by, in µs: that of the clock that decides, else the process's steady one. */
 function steadyClock(clock: Clock | undefined): () => number {
   return clock === undefined ? () => performance.now() * 1000 : () => readClock(clock)
 }

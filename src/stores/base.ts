@@ -12,9 +12,10 @@ import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
 import { CompareAndSwapDecider, decideAllBySwapping } from './compare-and-swap.ts'
 import type { Asked, Decider } from './decider.ts'
-import { RecordAccess } from './record-store.ts'
+import type { Awaitable } from './patience.ts'
+import { RecordAccess, type RecordStore } from './record-store.ts'
 
-export type Awaitable<T> = T | Promise<T>
+export type { Awaitable } from './patience.ts'
 
 /** Deciders kept ready; one more costs only time. */
 const KEPT_DECIDERS = 1000
@@ -31,7 +32,7 @@ export interface BaseStoreOptions {
 const OPTIONS = optionNames<BaseStoreOptions>({ timeout: true })
 
 /** What every store is. One of your own extends this and writes `get` and `set`; every limiter then works on it. */
-export abstract class BaseStore implements AsyncDisposable {
+export abstract class BaseStore implements RecordStore, AsyncDisposable {
   readonly #deciders = new LRUCache<string, Decider>({ max: KEPT_DECIDERS })
   readonly #clock = storeClock()
   readonly #timeout: number

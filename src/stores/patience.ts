@@ -2,7 +2,8 @@
 import { Deadline } from '../deadline.ts'
 import { Signals } from '../signals.ts'
 import { steadyNow } from '../unmocked.ts'
-import type { Awaitable } from './base.ts'
+
+export type Awaitable<T> = T | Promise<T>
 
 interface Wait {
   /** ms of `performance.now`. */

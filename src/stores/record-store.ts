@@ -9,8 +9,15 @@ import { named } from '../arguments.ts'
 import { checkedTime } from '../clock.ts'
 import { MismatchedDataError, StoreTimeoutError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
-import type { Awaitable, BaseStore } from './base.ts'
-import { Patience } from './patience.ts'
+import { type Awaitable, Patience } from './patience.ts'
+
+/** The methods of a store that limiters ask. */
+export interface RecordStore {
+  get(key: string): Awaitable<LimitData | undefined>
+  compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Awaitable<LimitData>
+  delete(key: string): Awaitable<void>
+  currentTime(): Awaitable<number>
+}
 
 export interface QuestionOptions {
   /** Ends the wait. */
@@ -56,13 +63,13 @@ export class Question {
 const READY = Promise.resolve()
 
 export class RecordAccess {
-  readonly #store: BaseStore
+  readonly #store: RecordStore
   readonly #patience: Patience
   /** The last turn on each record that has one. */
   readonly #turns = new Map<string, Promise<unknown>>()
 
   /** @param timeout ms */
-  constructor(store: BaseStore, timeout: number) {
+  constructor(store: RecordStore, timeout: number) {
     this.#store = store
     this.#patience = new Patience(timeout)
   }

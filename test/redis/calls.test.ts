@@ -221,11 +221,11 @@ test('a check whose answer cannot be told fails alone: the others of its call, w
 })
 
 test('what waits at one key goes on together, however much it is', async () => {
-  const whenOver = vi.spyOn(Batch.prototype, 'whenOver')
-  onTestFinished(() => whenOver.mockRestore())
+  const whenFinished = vi.spyOn(Batch.prototype, 'whenFinished')
+  onTestFinished(() => whenFinished.mockRestore())
   const throttle = new Throttle({ limiter: new GcraLimiter({ store: store() }), rate: Quota.perDay(10_000) })
   await throttle.check('key', 10_000)
   const results = await Promise.all(Array.from({ length: 3000 }, () => throttle.refund('key', 1)))
   expect(results.at(-1)?.remaining).toBe(3000)
-  expect(whenOver.mock.calls.length).toBeLessThan(100)
+  expect(whenFinished.mock.calls.length).toBeLessThan(100)
 })

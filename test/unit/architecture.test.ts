@@ -4,27 +4,25 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 
 const SOURCE = resolve(import.meta.dirname, '../../src')
-const STATEMENT =
-  /^(?:import|export)\b(?<type> type)?(?:[^'`;]*?\bfrom)? '(?<static>\.[^']+)'|\bimport\('(?<dynamic>\.[^']+)'\)/gm
+const STATEMENT = /^(?:import|export)\b(?:[^'`;]*?\bfrom)? '(?<static>\.[^']+)'|\bimport\('(?<dynamic>\.[^']+)'\)/gm
 
 interface Import {
   readonly from: string
   readonly to: string
-  /** True for what is gone after compiling. */
-  readonly typeOnly: boolean
 }
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>
   /(?<!\.d)\.c?[jt]s$/.test(file),
 )
 const imports = files.flatMap(importsOf)
+/** Those that hold folders. */
+const folders = new Set(files.map((file) => dirname(dirname(file))))
 
 function importsOf(from: string): Import[] {
   const text = readFileSync(join(SOURCE, from), 'utf8')
   return [...text.matchAll(STATEMENT)].map(({ groups = {} }) => ({
     from,
     to: relative(SOURCE, resolve(SOURCE, dirname(from), groups.static ?? groups.dynamic ?? '')),
-    typeOnly: groups.type !== undefined,
   }))
 }
 
@@ -35,6 +33,9 @@ const FACES = /^((http|cli|opentelemetry)\/.*|decorator\.ts)$/
 const THROTTLE = /^(throttle|check-all)\.ts$/
 const LIMITERS = /^limiters\//
 const REDIS = /^redis\//
+const SCHEDULING = /^redis\/scheduling\//
+const CALL = /^redis\/call\//
+const CLIENTS = /^redis\/clients\//
 const STORES = /^stores\//
 const ALGORITHMS = /^algorithms\//
 
@@ -43,6 +44,17 @@ test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
     'algorithms know only quotas, records, results and each other',
     ALGORITHMS,
     (target) => ALGORITHMS.test(target) || ['quota.ts', 'limit-data.ts', 'result.ts', 'bounds.ts'].includes(target),
+  ],
+  [
+    'what schedules calls is known by the Redis store alone',
+    /^(?!redis\/(?:scheduling\/|[a-z-]+\.ts$))/,
+    (target) => !SCHEDULING.test(target),
+  ],
+  ['calls do not know what schedules them', CALL, (target) => !SCHEDULING.test(target)],
+  [
+    'clients know neither calls nor what schedules them',
+    CLIENTS,
+    (target) => !SCHEDULING.test(target) && !CALL.test(target),
   ],
   [
     'stores know neither Redis, limiters, throttles nor faces',
@@ -85,22 +97,33 @@ test('every import leads to a file', () => {
   expect(imports.filter(({ to }) => !files.includes(to))).toEqual([])
 })
 
-test('no module needs itself, not even by a detour', () => {
-  expect(files.filter((file) => reachableFrom(file).has(file))).toEqual([])
+test('no module needs itself, not even by a detour or for a type', () => {
+  expect(circles(imports)).toEqual([])
 })
 
-function reachableFrom(file: string, seen = new Set<string>()): Set<string> {
-  for (const { from, to, typeOnly } of imports) {
-    if (from !== file || typeOnly || seen.has(to)) continue
+test('no arrow from a folder comes back to it, not even by a detour or for a type', () => {
+  const arrows = imports.map(({ from, to }) => ({ from: roomOf(from), to: roomOf(to) }))
+  expect(circles(arrows.filter(({ from, to }) => from !== to))).toEqual([])
+})
+
+/** A folder without folders in it is one room; a file beside folders is a room of its own. */
+function roomOf(file: string): string {
+  const folder = dirname(file)
+  return folders.has(folder) ? file : folder
+}
+
+/** Those from which an arrow leads back to them. */
+function circles(arrows: readonly Import[]): string[] {
+  const targets = new Map<string, string[]>()
+  for (const { from, to } of arrows) targets.set(from, [...(targets.get(from) ?? []), to])
+  return [...targets.keys()].filter((start) => reachableFrom(start, targets).has(start))
+}
+
+function reachableFrom(start: string, targets: ReadonlyMap<string, string[]>, seen = new Set<string>()): Set<string> {
+  for (const to of targets.get(start) ?? []) {
+    if (seen.has(to)) continue
     seen.add(to)
-    reachableFrom(to, seen)
+    reachableFrom(to, targets, seen)
   }
   return seen
 }
-
-test('test folders hold tests and data alone: what tests share is in test/support', () => {
-  const helpers = readdirSync(resolve(SOURCE, '../test'), { recursive: true, encoding: 'utf8' }).filter(
-    (file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.startsWith('support'),
-  )
-  expect(helpers).toEqual([])
-})

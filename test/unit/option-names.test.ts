@@ -288,6 +288,7 @@ const OTHERS = [
   ...[
     'Subject',
     'BreakerOptions',
+    'CoalescerOptions',
     'ExchangeOptions',
     'SenderOptions',
     'RedisUrlOptions',

@@ -1,9 +1,8 @@
-/** Checks that go to Redis in one call. */
-
+/** The requests of one call to Redis. */
 import { DECISIONS_IN_CALL, KEYS_IN_CALL } from '../limits.ts'
-import type { BatchQueue } from '../scheduling/queue.ts'
 import type { CompiledLayers } from './layers.ts'
 import { Entry, type Operation, type RedisAsked } from './request.ts'
+import type { Route } from './route.ts'
 import { expire, type Waiter } from './waiter.ts'
 
 export class Batch {
@@ -12,9 +11,8 @@ export class Batch {
   #latest: Map<string, Entry> | undefined
   /** True where a key is in more than one entry, so that their states may be the same. */
   overlaps = false
-  /** Where it gathers. */
-  readonly queue: BatchQueue
-  /** When the oldest of those who wait asked. */
+  readonly route: Route
+  /** When the oldest of those who wait asked, in ms of the process's steady clock. */
   askedAt = Number.POSITIVE_INFINITY
   /** True when it has left, so that it may have been counted. */
   sent = false
@@ -22,17 +20,16 @@ export class Batch {
   failure: unknown
   /** Keys that its call has at most. */
   weight = 0
-  /** Tells it apart from the other calls of its place that are under way, and from those of its node. */
-  number = -1
-  nodeIndex = -1
+  /** Tells it apart from the other calls in flight on its route. */
+  index = -1
   #decisions = 0
-  #whenOver: (() => void)[] | undefined
-  #over = false
+  #whenFinished: (() => void)[] | undefined
+  #finished = false
   readonly #whole: Batch | undefined
 
-  /** @param whole what it is a part of, which is over when nobody waits any more */
-  constructor(queue: BatchQueue, whole?: Batch) {
-    this.queue = queue
+  /** @param whole the batch that this one is a part of: finished when nobody waits any more */
+  constructor(route: Route, whole?: Batch) {
+    this.route = route
     this.#whole = whole
   }
 
@@ -51,51 +48,51 @@ export class Batch {
   }
 
   /** Takes a check in; false when it must go into a later call. */
-  take(decider: CompiledLayers, key: string, quantity: number, waiter: Waiter): boolean {
+  addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: Waiter): boolean {
     const latest = this.#latestOf(key)
     if (latest !== undefined) {
       if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
-        this.#add(latest, waiter)
+        latest.add(waiter)
+        if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
         return true
       }
       if (!this.#mayFollow(decider, key)) return false
     }
-    if (!this.#hasRoom(decider.weight, decider.prepared.length)) return false
-    this.#append(new Entry({ decider, key, quantity }), waiter)
+    const { weight, layers } = decider
+    if (!this.#hasRoom(weight, layers.length)) return false
+    this.#append(new Entry({ decider, key, quantity }), waiter, weight, layers.length)
     return true
   }
 
-  /** As `take`, for what is no check. */
-  takeOperation(asked: RedisAsked, operation: Operation, waiter: Waiter): boolean {
+  /** As `addCheck`, for what is no check. */
+  addOperation(asked: RedisAsked, operation: Operation, waiter: Waiter): boolean {
     const { decider, key } = asked
     if (this.holds(key) && !this.#mayFollow(decider, key)) return false
     const weight = operation.vacancy === undefined ? decider.weight : decider.weight + 1
-    if (!this.#hasRoom(weight, decider.prepared.length)) return false
-    this.#append(new Entry(asked, undefined, operation), waiter)
+    if (!this.#hasRoom(weight, decider.layers.length)) return false
+    this.#append(new Entry(asked, undefined, operation), waiter, weight, decider.layers.length)
     return true
   }
 
-  /** As `take`, for several subjects that are decided together. */
-  takeAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: Waiter): boolean {
+  /** As `addCheck`, for several subjects that are decided together. */
+  addAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: Waiter): boolean {
     let weight = 0
     let decisions = 0
     for (const { decider, key } of subjects) {
       if (this.holds(key) && !this.#mayFollow(decider, key)) return false
       weight += decider.weight
-      decisions += decider.prepared.length
+      decisions += decider.layers.length
     }
     if (!this.#hasRoom(weight, decisions)) return false
-    this.#append(new Entry(first, subjects), waiter)
+    this.#append(new Entry(first, subjects), waiter, weight, decisions)
     return true
   }
 
-  #add(entry: Entry, waiter: Waiter): void {
+  #append(entry: Entry, waiter: Waiter, weight: number, decisions: number): void {
     entry.add(waiter)
     if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
-  }
-
-  #append(entry: Entry, waiter: Waiter): void {
-    this.#add(entry, waiter)
+    this.weight += weight
+    this.#decisions += decisions
     this.entries.push(entry)
     if (entry.subjects !== undefined) for (const { key } of entry.subjects) this.#note(key, entry)
     else if (this.entries.length > 1) this.#note(entry.key, entry)
@@ -131,8 +128,9 @@ export class Batch {
     return this.askedAt === Number.POSITIVE_INFINITY
   }
 
-  get isOver(): boolean {
-    return this.#over || this.#whole?.isOver === true
+  /** True when its call has returned, or nobody waits for that any more. */
+  get isFinished(): boolean {
+    return this.#finished || this.#whole?.isFinished === true
   }
 
   get holdsManyKeys(): boolean {
@@ -148,32 +146,32 @@ export class Batch {
       for (const member of group) for (const { key } of member.all()) groups.set(key, group)
     }
     return Array.from(new Set(groups.values()), (group) => {
-      const part = new Batch(this.queue, this)
+      const part = new Batch(this.route, this)
       part.entries = group
       part.overlaps = this.overlaps
       return part
     })
   }
 
-  /** Calls back when the call has returned, or will never leave. */
-  whenOver(callback: () => void): void {
-    if (this.#over) callback()
-    else if (this.#whenOver === undefined) this.#whenOver = [callback]
-    else this.#whenOver.push(callback)
+  /** Calls back when the call has returned, or nobody waits for that any more. */
+  whenFinished(callback: () => void): void {
+    if (this.#finished) callback()
+    else if (this.#whenFinished === undefined) this.#whenFinished = [callback]
+    else this.#whenFinished.push(callback)
   }
 
-  /** Lets go of all that was in it. */
-  over(): void {
-    if (this.#over) return
-    this.#over = true
-    const callbacks = this.#whenOver
-    this.#whenOver = undefined
+  /** Lets go of all that was in it. No-op where it is finished already: a call that was given up may return later. */
+  finish(): void {
+    if (this.#finished) return
+    this.#finished = true
+    const callbacks = this.#whenFinished
+    this.#whenFinished = undefined
     this.entries = []
     this.#latest = undefined
     if (callbacks !== undefined) for (const callback of callbacks) callback()
   }
 
-  /** What is already counted with other numbers under a state's name must be written before it is read anew. */
+  /** Two quotas with the same name but different numbers cannot share a call: the first must be written before the second reads the state. */
   #mayFollow(decider: CompiledLayers, key: string): boolean {
     return this.entries.every((entry) =>
       entry.all().every((asked) => asked.key !== key || asked.decider === decider || !asked.decider.conflicts(decider)),
@@ -181,14 +179,7 @@ export class Batch {
   }
 
   #hasRoom(weight: number, decisions: number): boolean {
-    if (
-      this.entries.length > 0 &&
-      (this.weight + weight > KEYS_IN_CALL || this.#decisions + decisions > DECISIONS_IN_CALL)
-    ) {
-      return false
-    }
-    this.weight += weight
-    this.#decisions += decisions
-    return true
+    if (this.entries.length === 0) return true
+    return this.weight + weight <= KEYS_IN_CALL && this.#decisions + decisions <= DECISIONS_IN_CALL
   }
 }

@@ -36,6 +36,8 @@ export interface SenderOptions {
   readonly timeout: number
   /** Whether a call whose reply was lost is sent again. */
   readonly resend: boolean
+  /** Makes the call of a batch anew, for those who still wait. */
+  readonly remake: (batch: Batch) => Call
 }
 
 /** A reply, and the call that it answers. */
@@ -48,6 +50,7 @@ export class RetryingSender {
   readonly #connection: RedisConnection
   readonly #names: KeyNames
   readonly #resend: boolean
+  readonly #remake: (batch: Batch) => Call
   readonly #watch: FailoverWatch
   readonly #lifetime: string
   /** No other store's, so that no two ever share a record. */
@@ -55,16 +58,17 @@ export class RetryingSender {
   /** The last call's number of each record. */
   readonly #numbers = new Map<string, number>()
 
-  constructor({ connection, names, timeout, resend }: SenderOptions) {
+  constructor({ connection, names, timeout, resend, remake }: SenderOptions) {
     this.#connection = connection
     this.#names = names
     this.#resend = resend
+    this.#remake = remake
     this.#watch = new FailoverWatch(connection)
     this.#lifetime = String(Math.min(Math.max(SHORTEST_RECORD, Math.ceil(timeout * 10)), LONGEST_RECORD))
   }
 
-  /** @param make makes the call anew, for those who still wait */
-  async deliver(batch: Batch, first: Call, make: () => Call): Promise<Delivered> {
+  /** Sends the batch's call until it is answered, or may not be sent again. */
+  async deliver(batch: Batch, first: Call): Promise<Delivered> {
     let call = first
     let request = this.#resend ? this.#recorded(batch, call) : call
     while (true) {
@@ -76,12 +80,12 @@ export class RetryingSender {
           this.#watch.decided()
           if (reply.byteLength === call.replyLength) return { call, reply }
           // What follows on the connection may be the rest of this reply, or what belongs to none.
-          this.#connection.leave(batch.queue.node.address)
+          this.#connection.leave(batch.route.node.address)
           throw new WrongReplyError(
             `Redis answered a check with ${reply.byteLength} bytes, not ${call.replyLength}, so the connection is given up; it may have been counted`,
           )
         }
-        const error = leaveOutOfStep(this.#connection, batch.queue.node.address)
+        const error = leaveOutOfStep(this.#connection, batch.route.node.address)
         if (reply !== null || !this.#resend) throw error
         this.#startAfresh()
         throw new WrongReplyError(error.message)
@@ -90,23 +94,23 @@ export class RetryingSender {
         const answered = this.#connection.answered(error)
         if (answered) {
           batch.sent = sent
-          batch.queue.node.silentSince = undefined
-          this.#watch.refused(error, batch.queue.node.address)
+          batch.route.node.silentSince = undefined
+          this.#watch.refused(error, batch.route.node.address)
         }
         const reason = answered || this.#connection.isReady ? error : (this.#connection.failure ?? error)
         if (answered && this.#liesApart(reason, batch))
           throw new KeysApartError('the keys lie apart', { cause: reason })
-        if (batch.isOver || !this.#mayTryAgain(error, batch)) throw reason
+        if (batch.isFinished || !this.#mayTryAgain(error, batch)) throw reason
         // What the server has said tells more than what became of the connection then.
         if (answered || batch.failure === undefined) batch.failure = withoutCommand(reason)
       }
       await (this.#connection.opening() ?? setTimeout(PAUSE))
       // Who was given up meanwhile has been told that nothing was counted; after a lost reply the call must stay as it was.
       if (!batch.sent && batch.prune() && batch.entries.length > 0) {
-        call = make()
+        call = this.#remake(batch)
         request = this.#resend ? this.#recorded(batch, call) : call
       }
-      if (batch.isOver || batch.entries.length === 0) throw batch.failure
+      if (batch.isFinished || batch.entries.length === 0) throw batch.failure
     }
   }
 
@@ -126,9 +130,8 @@ export class RetryingSender {
   }
 
   #recorded(batch: Batch, call: Call): { script: Script; keys: string[]; args: string[] } {
-    const { queue } = batch
-    const tag = this.#connection.cluster ? queue.tag : 'calls'
-    const record = this.#names.record(tag, `${this.#id}:${batch.number}@${queue.id}`)
+    const { id, tag } = batch.route
+    const record = this.#names.record(this.#connection.cluster ? tag : 'calls', `${this.#id}:${batch.index}@${id}`)
     const number = (this.#numbers.get(record) ?? 0) + 1
     this.#numbers.set(record, number)
     return {

@@ -1,15 +1,14 @@
-/** Has a batch decided by one call, and tells all who asked. */
+/** One call: sends a batch, tells whoever listens how that went, and tells all who asked what was decided. */
 import { type Clock, readClock } from '../../clock.ts'
+import { batches } from '../../events.ts'
 import type { RedisConnection } from '../clients/client.ts'
-import { EvictionWatch } from '../clients/eviction.ts'
-import type { DenyCache } from '../deny-cache.ts'
+import { warnOfEviction } from '../clients/eviction.ts'
 import { faultOfTwin, unavailable } from '../errors.ts'
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
 import { settle } from './decode.ts'
-import { KeysApartError, RetryingSender } from './delivery.ts'
+import { type Delivered, KeysApartError, RetryingSender } from './delivery.ts'
 import { type Call, makeCall } from './encode.ts'
-import { observed } from './observed.ts'
 
 export interface ExchangeOptions {
   readonly connection: RedisConnection
@@ -20,40 +19,63 @@ export interface ExchangeOptions {
   readonly timeout: number
   /** Whether a call whose reply was lost is sent again. */
   readonly resend: boolean
-  /** Refusals that are remembered here. */
-  readonly denials: DenyCache | undefined
+  /** Where the refusals of each call are noted. */
+  readonly denials: RefusalLog | undefined
+}
+
+/** What remembers the refusals of calls. */
+export interface RefusalLog {
+  /** The present time in µs, of the clock that decides. */
+  now(): number
+  /** Notes the refusals of a batch whose call was sent at `sentAt`. */
+  note(batch: Batch, sentAt: number): void
 }
 
 export class Exchange {
   readonly #names: KeyNames
   readonly #clock: Clock | undefined
-  readonly #denials: DenyCache | undefined
-  readonly #delivery: RetryingSender
-  readonly #eviction: EvictionWatch
+  readonly #denials: RefusalLog | undefined
+  readonly #sender: RetryingSender
+  readonly #connection: RedisConnection
+  /** True when the server's eviction policy was looked at, which is done once. */
+  #knowsEviction = false
 
   constructor({ connection, names, clock, timeout, resend, denials }: ExchangeOptions) {
     this.#names = names
     this.#clock = clock
     this.#denials = denials
-    this.#eviction = new EvictionWatch(connection)
-    this.#delivery = new RetryingSender({ connection, names, timeout, resend })
+    this.#connection = connection
+    this.#sender = new RetryingSender({ connection, names, timeout, resend, remake: (batch) => this.#callOf(batch) })
   }
 
   /** Sends a batch and tells all who asked; rejects where no call can be made of it. */
   async decide(batch: Batch): Promise<void> {
+    const call = this.#callOf(batch)
     const sentAt = this.#denials?.now() ?? 0
-    const make = (): Call => makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
-    const first = make()
+    const published = batches.hasSubscribers ? publisherOf(batch, call) : undefined
+    let delivered: Delivered
     try {
-      const { call, reply } = await observed(batch, first, this.#delivery.deliver(batch, first, make))
-      settle(batch, call, reply)
-      this.#eviction.look()
-      this.#denials?.note(batch, sentAt)
+      delivered = await this.#sender.deliver(batch, call)
     } catch (error) {
-      if (error instanceof KeysApartError) return this.#decideApart(batch, error)
-      const asked = batch.entries.flatMap((entry) => entry.all().map(({ decider }) => decider))
-      batch.fail(faultOfTwin(error, asked) ?? unavailable(error))
+      published?.(unavailable(error))
+      return this.#failed(batch, error)
     }
+    published?.()
+    settle(batch, delivered.call, delivered.reply)
+    this.#denials?.note(batch, sentAt)
+    if (this.#knowsEviction) return
+    this.#knowsEviction = true
+    warnOfEviction(this.#connection)
+  }
+
+  async #failed(batch: Batch, error: unknown): Promise<void> {
+    if (error instanceof KeysApartError) return this.#decideApart(batch, error)
+    const asked = batch.entries.flatMap((entry) => entry.all().flatMap(({ decider }) => decider.layers))
+    batch.fail(faultOfTwin(error, asked) ?? unavailable(error))
+  }
+
+  #callOf(batch: Batch): Call {
+    return makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
   }
 
   /** Each key by itself, so that one that cannot be decided yet does not keep the others from it. */
@@ -61,5 +83,15 @@ export class Exchange {
     batch.sent = true
     batch.failure = cause
     await Promise.all(batch.split().map((part) => this.decide(part)))
+  }
+}
+
+/** Publishes a call that has just been sent, when its outcome is known. */
+function publisherOf({ entries }: Batch, { keys }: Call): (error?: unknown) => void {
+  const sentAt = performance.now()
+  const checks = entries.reduce((sum, { count }) => sum + count, 0)
+  return (error) => {
+    const event = { checks, keys: keys.length, duration: performance.now() - sentAt }
+    batches.publish(error === undefined ? event : { ...event, error })
   }
 }

@@ -39,8 +39,8 @@ export class CompiledLayers {
   readonly strides: readonly number[]
   /** How many keys a check of it counts as. */
   readonly weight: number
-  /** Names the algorithms of a user's own among its layers. */
-  readonly own: string
+  /** The Lua of users' own algorithms among its layers: none of it may run in the call of another. Empty where all are built in. */
+  readonly customLua: string
 
   /** @throws TypeError for an algorithm without a Lua twin. */
   constructor(layers: readonly Layer[]) {
@@ -73,7 +73,7 @@ export class CompiledLayers {
     const logs = this.prepared.filter(({ size }) => size === 0).length
     this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : this.prepared.length - logs))
     this.weight = this.prepared.reduce((sum, { size }) => sum + (size > 0 ? 1 : LOG_WEIGHT), 0)
-    this.own = layers.map(({ lua = '' }) => lua).join('')
+    this.customLua = layers.map(({ lua = '' }) => lua).join('')
   }
 
   /** True where both would count one state by different numbers; a call reads a state by the numbers of one. */

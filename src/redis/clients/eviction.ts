@@ -8,21 +8,10 @@ const SAFE = /^(noeviction|allkeys-lfu|volatile-lfu)$/
 /** The servers, by what INFO calls them, that were warned of, each with its policy. */
 const warned = new Set<string>()
 
-export class EvictionWatch {
-  readonly #connection: RedisConnection
-  #looked = false
-
-  constructor(connection: RedisConnection) {
-    this.#connection = connection
-  }
-
-  /** Asks the server once. Called when it has decided something, so that a client which its owner has yet to connect is left alone. */
-  look(): void {
-    if (this.#looked) return
-    this.#looked = true
-    // A server that does not let this user read INFO is asked no more.
-    this.#connection.send('INFO', []).then(warnOf, () => {})
-  }
+/** Asks the server. Called when it has decided something, so that a client which its owner has yet to connect is left alone. */
+export function warnOfEviction(connection: RedisConnection): void {
+  // A server that does not let this user read INFO is asked no more.
+  connection.send('INFO', []).then(warnOf, () => {})
 }
 
 function warnOf(reply: unknown): void {

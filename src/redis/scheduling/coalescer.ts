@@ -20,6 +20,11 @@ import { SingleCommands } from './commands.ts'
 import type { Node } from './node.ts'
 import { Router } from './router.ts'
 
+export interface CoalescerOptions extends ExchangeOptions {
+  /** Answers what was refused a moment ago without asking Redis. */
+  readonly denials: DenyCache | undefined
+}
+
 export class Coalescer {
   readonly #connection: RedisConnection
   readonly #timeout: number
@@ -28,7 +33,7 @@ export class Coalescer {
   /** ms without a reply after which a connection is taken for dead. */
   readonly #silence: number
   readonly #router: Router
-  readonly #dispatch: Exchange
+  readonly #exchange: Exchange
   readonly #denials: DenyCache | undefined
   readonly #commands: SingleCommands
   readonly #signals = new Signals()
@@ -40,12 +45,12 @@ export class Coalescer {
   /** When this turn's first check was asked; `undefined`: no flush is due. */
   #turn: number | undefined
 
-  constructor({ connection, names, clock, timeout, resend, denials }: ExchangeOptions) {
+  constructor({ connection, names, clock, timeout, resend, denials }: CoalescerOptions) {
     this.#denials = denials
     this.#connection = connection
     this.#timeout = timeout
     this.#router = new Router(connection, names)
-    this.#dispatch = new Exchange({ connection, names, clock, timeout, resend, denials })
+    this.#exchange = new Exchange({ connection, names, clock, timeout, resend, denials })
     this.#commands = new SingleCommands(connection)
     const mode = resend ? 'resend' : 'once'
     this.#interval = timeout * LOOK_INTERVAL[mode]
@@ -64,7 +69,9 @@ export class Coalescer {
     if (denied !== undefined) return Promise.resolve(denied)
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#askedAt(), tell)
-    this.#router.of(decider, key).check(decider, key, quantity, waiter)
+    const only = decider.customLua === '' ? this.#router.only : undefined
+    const queue = only ?? this.#router.of(decider, key)
+    queue.check(decider, key, quantity, waiter)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
@@ -76,7 +83,7 @@ export class Coalescer {
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#askedAt(), undefined)
     const keys = subjects.map(({ key }) => key)
-    queue.joinAll(keys, waiter, (batch) => batch.takeAll(first, subjects, waiter))
+    queue.join(keys, waiter, (batch) => batch.addAll(first, subjects, waiter), false)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
@@ -90,9 +97,7 @@ export class Coalescer {
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#askedAt(), tell)
     const queue = this.#router.of(asked.decider, asked.key)
-    const join = (batch: Batch): boolean => batch.takeOperation(asked, operation, waiter)
-    if (inOrder) queue.joinInOrder(asked.key, waiter, join)
-    else queue.join(asked.key, waiter, join)
+    queue.join([asked.key], waiter, (batch) => batch.addOperation(asked, operation, waiter), inOrder)
     const done = inOrder && this.#denials !== undefined ? this.#denials.whileChanging(asked.key, promise) : promise
     return signal === undefined ? done : this.#cancellable(done, waiter, signal)
   }
@@ -127,7 +132,7 @@ export class Coalescer {
   }
 
   #pumpAll(): void {
-    for (const node of this.#router.nodes()) this.#pump(node)
+    for (const node of this.#router.nodes) this.#pump(node)
     this.#restIfIdle()
   }
 
@@ -145,36 +150,32 @@ export class Coalescer {
   }
 
   #pump(node: Node): void {
-    if (this.#isOpening()) return
-    for (let next = node.next(); next !== undefined; next = node.next()) {
-      next.queue.close(next)
+    if (node.waiting.length === 0 || this.#isOpening()) return
+    for (let queue = node.next(); queue !== undefined; queue = node.next()) {
+      const batch = queue.shift()
+      if (batch === undefined) continue
       const now = steadyNow()
-      this.#giveUp(next, now - this.#timeout)
-      if (this.#someGaveUp) next.prune()
-      if (next.entries.length > 0) this.#send(node, next, now)
-      else next.over()
+      this.#giveUp(batch, now - this.#timeout)
+      if (this.#someGaveUp) batch.prune()
+      if (batch.entries.length > 0) {
+        queue.send(batch)
+        this.#send(node, batch, now)
+      } else batch.finish()
     }
   }
 
   #send(node: Node, batch: Batch, now: number): void {
-    batch.queue.send(batch)
     node.silentSince ??= now
-    const over = (): void => {
+    const returned = (): void => {
       node.silentSince = undefined
-      this.#over(batch)
+      batch.finish()
       this.#pump(node)
       this.#restIfIdle()
     }
-    this.#dispatch.decide(batch).then(over, (error: unknown) => {
+    this.#exchange.decide(batch).then(returned, (error: unknown) => {
       batch.fail(error)
-      over()
+      returned()
     })
-  }
-
-  /** Makes room for the next call. */
-  #over(batch: Batch): void {
-    batch.queue.release(batch)
-    batch.over()
   }
 
   /** Lets a signal end the wait; what has not left by then never leaves. */
@@ -193,29 +194,32 @@ export class Coalescer {
   }
 
   #restIfIdle(): void {
-    const idle = this.#turn === undefined && !this.#opening && this.#commands.areOver && this.#router.areIdle
-    if (idle) this.#deadline.rest()
+    if (this.#turn === undefined && !this.#opening && this.#commands.size === 0 && this.#isIdle()) this.#deadline.rest()
+  }
+
+  /** True when no batch waits or is in flight. */
+  #isIdle(): boolean {
+    for (const { waiting, callsInFlight } of this.#router.nodes)
+      if (waiting.length > 0 || callsInFlight > 0) return false
+    return true
   }
 
   /** Gives up what was asked too long ago, and connections that have been silent for too long; answers when to look next. */
   #look(now: number): number | undefined {
     const latest = now - this.#timeout
     const unsent = new StoreTimeoutError(this.#timeout, false, this.#connection.failure)
-    for (const queue of this.#router.all()) queue.expire(latest, unsent)
-    for (const node of this.#router.nodes()) {
-      this.#checkLife(node, now)
+    for (const node of this.#router.nodes) this.#checkLife(node, now)
+    for (const queue of this.#router.queues()) {
+      queue.order.expire(latest, unsent)
       // What nobody waits for any more must not be kept until there is a connection,
-      for (const batch of node.waiting.filter((one) => this.#giveUp(one, latest))) {
-        node.waiting.splice(node.waiting.indexOf(batch), 1)
-        this.#drop(batch)
-      }
+      queue.drop((batch) => this.#giveUp(batch, latest))
       // nor keep others from leaving.
-      for (const batch of node.inFlight()) if (this.#giveUp(batch, latest)) this.#over(batch)
+      for (const batch of queue.inFlight()) if (this.#giveUp(batch, latest)) batch.finish()
     }
     const { oldest, unanswered } = this.#commands.expire(latest, this.#timeout)
-    if (unanswered && this.#router.areIdle) this.#connection.reopen('')
+    if (unanswered && this.#isIdle()) this.#connection.reopen('')
     this.#connection.giveUpHandshake(now)
-    for (const node of this.#router.nodes()) this.#pump(node)
+    for (const node of this.#router.nodes) this.#pump(node)
     const next = Math.min(oldest, this.#router.oldest())
     return next === Number.POSITIVE_INFINITY ? undefined : Math.min(next + this.#timeout, now + this.#interval)
   }
@@ -230,17 +234,11 @@ export class Coalescer {
 
   #checkLife(node: Node, now: number): void {
     if (node.silentSince === undefined) {
-      if (node.inFlight().length > 0) node.silentSince = now
+      if (node.callsInFlight > 0) node.silentSince = now
     } else if (now - node.silentSince >= this.#silence) {
       node.silentSince = undefined
       this.#connection.reopen(node.address)
     }
-  }
-
-  /** It never leaves. */
-  #drop(batch: Batch): void {
-    batch.queue.close(batch)
-    batch.over()
   }
 }
 

@@ -21,8 +21,9 @@ export class SingleCommands {
     this.#watch = new FailoverWatch(connection)
   }
 
-  get areOver(): boolean {
-    return this.#commands.size === 0
+  /** Commands that are waited for. */
+  get size(): number {
+    return this.#commands.size
   }
 
   /** Does `work` when the connection is open, unless it is given up before. */

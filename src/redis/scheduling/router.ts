@@ -1,4 +1,4 @@
-/** What may share calls with what, and by which node they go. */
+/** Which requests may share calls: those of one hash slot, apart from those with custom Lua; and by which node they go. */
 import calculateSlot from 'cluster-key-slot'
 import { quoted } from '../../arguments.ts'
 import type { CompiledLayers } from '../call/layers.ts'
@@ -11,27 +11,27 @@ import { BatchQueue } from './queue.ts'
 export class Router {
   readonly #connection: RedisConnection
   readonly #names: KeyNames
-  readonly #nodes = new Map<string, Node>()
+  readonly nodes: Node[] = []
+  /** The one queue of a single server, but for custom Lua; `undefined` where a request must be routed by its key. */
+  readonly only: BatchQueue | undefined
   readonly #queues = new Map<string, BatchQueue>()
-  readonly #only: BatchQueue | undefined
   /** Those of our own algorithms in a cluster, which is where most look. */
   readonly #bySlot: (BatchQueue | undefined)[] = []
 
   constructor(connection: RedisConnection, names: KeyNames) {
     this.#connection = connection
     this.#names = names
-    this.#only = connection.cluster ? undefined : this.#queueAt('', '', '')
+    this.only = connection.cluster || names.tagsAreChosen ? undefined : this.#queueAt(' ', '', '')
   }
 
   of(decider: CompiledLayers, key: string): BatchQueue {
-    // A tag that cannot be told is the fault of who asked, and of nobody whose call it would be in.
+    // Call the user's `hashTag` now, so that if it throws only this caller fails and not the whole batch.
     if (this.#names.tagsAreChosen) this.#names.tag(key)
-    if (this.#only !== undefined && decider.own === '') return this.#only
-    if (this.#only !== undefined) return this.#queueAt(` ${decider.own}`, '', '')
+    if (!this.#connection.cluster) return this.#queueAt(` ${decider.customLua}`, '', '')
     const tag = this.#names.tag(key)
     const slot = calculateSlot(tag)
     const node = this.#connection.nodeOf(slot)
-    if (decider.own !== '') return this.#queueAt(`${slot} ${decider.own}`, node, tag)
+    if (decider.customLua !== '') return this.#queueAt(`${slot} ${decider.customLua}`, node, tag)
     const kept = this.#bySlot[slot]
     if (kept !== undefined && stays(kept, node)) return kept
     const made = this.#queueAt(`${slot} `, node, tag)
@@ -50,48 +50,45 @@ export class Router {
       if (apart !== undefined) {
         throw new RangeError(
           `the keys ${quoted(first.key)} and ${quoted(apart.key)} lie in different slots of the cluster, where ` +
-            'nothing can be decided together: give them one hash tag with new RedisStore({ …, hashTag: (key) => tag }), in queue of shards',
+            'nothing can be decided together: give them one hash tag with new RedisStore({ …, hashTag: (key) => tag }), in place of shards',
         )
       }
     }
-    const own = [...new Set(subjects.map(({ decider }) => decider.own))].sort().join('')
+    const customLua = [...new Set(subjects.map(({ decider }) => decider.customLua))].sort().join('')
     const queue = this.of(first.decider, first.key)
-    if (own === first.decider.own) return queue
+    if (customLua === first.decider.customLua) return queue
     const slot = this.#connection.cluster ? calculateSlot(this.#names.tag(first.key)) : ''
-    return this.#queueAt(`${slot} all ${own}`, queue.node.address, queue.tag)
+    return this.#queueAt(`${slot} all ${customLua}`, queue.node.address, queue.tag)
   }
 
-  get areIdle(): boolean {
-    for (const node of this.#nodes.values()) if (!node.isIdle) return false
-    return true
-  }
-
-  nodes(): Iterable<Node> {
-    return this.#nodes.values()
-  }
-
-  all(): Iterable<BatchQueue> {
+  queues(): Iterable<BatchQueue> {
     return this.#queues.values()
   }
 
   /** When the oldest of all who wait asked; Infinity where nobody waits. */
   oldest(): number {
     let oldest = Number.POSITIVE_INFINITY
-    for (const queue of this.all()) oldest = Math.min(oldest, queue.askedAt)
-    for (const node of this.nodes()) {
-      for (const batch of node.waiting) oldest = Math.min(oldest, batch.askedAt)
-      for (const batch of node.inFlight()) oldest = Math.min(oldest, batch.askedAt)
+    for (const queue of this.queues()) {
+      oldest = Math.min(oldest, queue.order.askedAt)
+      for (const batch of queue.waiting) oldest = Math.min(oldest, batch.askedAt)
+      for (const batch of queue.inFlight()) oldest = Math.min(oldest, batch.askedAt)
     }
     return oldest
+  }
+
+  #nodeAt(address: string): Node {
+    const known = this.nodes.find((node) => node.address === address)
+    if (known !== undefined) return known
+    const made = new Node(address)
+    this.nodes.push(made)
+    return made
   }
 
   /** The queue of this name; a new one where its slot has moved to another node. */
   #queueAt(name: string, address: string, tag: string): BatchQueue {
     const kept = this.#queues.get(name)
     if (kept !== undefined && stays(kept, address)) return kept
-    const node = this.#nodes.get(address) ?? new Node(address)
-    this.#nodes.set(address, node)
-    const made = new BatchQueue(node, this.#queues.size, tag, kept)
+    const made = new BatchQueue(this.#nodeAt(address), this.#queues.size, tag, kept)
     this.#queues.set(name, made)
     return made
   }
