@@ -1,5 +1,13 @@
 /** Servers that can never decide: the error says what they lack, and is none of an outage. */
-import { FailoverStore, GcraLimiter, Quota, RedisStore, Throttle, UnsupportedServerError } from 'onrush'
+import {
+  FailoverStore,
+  GcraLimiter,
+  Quota,
+  RedisStore,
+  StoreUnavailableError,
+  Throttle,
+  UnsupportedServerError,
+} from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'
 import { unavailable } from '../../src/redis/errors.ts'
 import { startRedis } from '../support/servers/redis.ts'
@@ -52,4 +60,29 @@ test.each([
   onTestFinished(() => store.close())
   const throttle = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perMinute(5) })
   await expect(throttle.check('key')).rejects.toThrow(/TLS.*redis: in place of rediss:/)
+})
+
+test.each(['redis://127.0.0.1:%', 'redis+cluster://127.0.0.1:%', 'redis+sentinel://127.0.0.1:%/mymaster'])(
+  'a server that expects TLS, at %s, is told as that',
+  async (url) => {
+    const server = await startRedis({ tls: true })
+    onTestFinished(() => server.stop())
+    const store = new RedisStore({ url: url.replace('%', String(server.port)), timeout: 1500 })
+    onTestFinished(() => store.close())
+    const throttle = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perMinute(5) })
+    await expect(throttle.check('key')).rejects.toThrow(/without TLS.*rediss: in place of redis:/)
+  },
+)
+
+test('a server that has answered before is not taken for one that expects TLS', async () => {
+  const server = await startRedis()
+  onTestFinished(() => server.stop())
+  const store = new RedisStore({ url: server.url, timeout: 20_000 })
+  onTestFinished(() => store.close())
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perMinute(5) })
+  await throttle.check('key')
+  await server.stop()
+  const error: unknown = await throttle.check('key').catch((reason: unknown) => reason)
+  expect(error).toBeInstanceOf(StoreUnavailableError)
+  expect(String(error)).not.toContain('TLS')
 })

@@ -6,6 +6,7 @@ import { IoredisReconnects, nameOf } from './ioredis-reconnects.ts'
 import { handleDroppedRejections } from './ioredis-rejections.ts'
 import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-shape.ts'
 import { forgets, PendingReplies, warnOfSendingAgain } from './pending-replies.ts'
+import { withTlsAdvice } from './tls-advice.ts'
 
 /** What ioredis makes of the last answer when a command has been sent from node to node too often. */
 const REDIRECTED = /^Too many Cluster redirections\. Last error: ReplyError\b/
@@ -15,12 +16,6 @@ const LONGEST_HANDSHAKE = 1000
 
 /** What a server says to SELECT of a database that it has not. */
 const NO_DATABASE = /DB index/i
-
-/** What clients say of a server that was too late. */
-const TIMED_OUT = /timeout|timed ?out/i
-
-const NO_TLS =
-  'by TLS: a server without it never answers the handshake, and needs redis: in place of rediss:, or no tls=true'
 
 /** A client of ioredis, of version 5 or 6, or of iovalkey. */
 export class IoredisConnection implements RedisConnection {
@@ -35,6 +30,8 @@ export class IoredisConnection implements RedisConnection {
   readonly #reconnects: IoredisReconnects
   readonly #unanswered: PendingReplies | undefined
   #failure: unknown
+  /** True when a client of our own has had a connection. */
+  #wasReady = false
   /** When the connection was made whose first commands are not yet answered, in ms of `performance.now`. */
   #connectedAt: number | undefined
 
@@ -92,11 +89,7 @@ export class IoredisConnection implements RedisConnection {
   }
 
   get failure(): unknown {
-    const waits = this.#client.status === 'connecting' && this.#failure === undefined
-    const late = waits || (this.#failure instanceof Error && TIMED_OUT.test(this.#failure.message))
-    if (!late || !isEncrypted(this.#client)) return this.#failure
-    const reason = this.#failure instanceof Error ? this.#failure.message : 'no connection yet'
-    return new Error(`${reason} (${NO_TLS})`, { cause: this.#failure })
+    return withTlsAdvice(this.#client, this.#failure, this.#wasReady || this.#over)
   }
 
   reopen(node: string): void {
@@ -182,6 +175,7 @@ export class IoredisConnection implements RedisConnection {
     })
     client.on('ready', () => {
       if (!this.#over) this.#failure = undefined
+      this.#wasReady = true
       this.#connectedAt = undefined
     })
     // Without a listener, ioredis would print each failure.
@@ -196,10 +190,6 @@ export class IoredisConnection implements RedisConnection {
       this.#failure = new Error(`${node}: ${error.message}`, { cause: withoutCommand(error) })
     })
   }
-}
-
-function isEncrypted({ options }: IoredisClient): boolean {
-  return Boolean(options.tls ?? options.sentinelTLS ?? options.redisOptions?.tls)
 }
 
 function send(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
