@@ -10,6 +10,8 @@ export class IoredisReconnects {
   readonly #client: IoredisClient
   /** When each connection was last left, in ms of `performance.now`. */
   readonly #left = new WeakMap<IoredisNode, number>()
+  /** The nodes of a cluster whose connections are about to close, by name, until they have. */
+  readonly closing = new Map<string, Promise<void>>()
   #underWay = false
   /** True when the connection that was left has closed. */
   #closed = false
@@ -53,20 +55,48 @@ export class IoredisReconnects {
   /** Leaves the connection to a node, unless the last one was left a moment ago, or the client would not open another. */
   leave(node: string): void {
     if ('slots' in this.#client) {
-      for (const each of this.#client.nodes()) if (nameOf(each) === node) this.#leave(each)
-    } else if (typeof this.#client.options.retryStrategy === 'function') this.#leave(this.#client)
+      for (const each of this.#client.nodes())
+        if (nameOf(each) === node && this.#mayLeave(each)) this.#close(node, each)
+    } else if (typeof this.#client.options.retryStrategy === 'function' && this.#mayLeave(this.#client)) {
+      this.#closeOnly()
+    }
   }
 
-  #leave(node: IoredisNode): void {
+  /** As `leave`, however lately the last one was left. */
+  reopen(node: string): void {
+    if ('slots' in this.#client) {
+      for (const each of this.#client.nodes()) if (nameOf(each) === node) this.#close(node, each)
+    } else if (this.#client.status === 'ready') {
+      // Not before: a client that is looking for a server would give that up for good.
+      this.#closeOnly()
+    }
+  }
+
+  #mayLeave(node: IoredisNode): boolean {
     const now = performance.now()
-    if (node.status !== 'ready' || now - (this.#left.get(node) ?? Number.NEGATIVE_INFINITY) < PAUSE) return
+    if (node.status !== 'ready' || now - (this.#left.get(node) ?? Number.NEGATIVE_INFINITY) < PAUSE) return false
     this.#left.set(node, now)
-    if (node === this.#client) this.begin()
+    return true
+  }
+
+  #closeOnly(): void {
+    this.begin()
+    this.#client.disconnect(true)
+  }
+
+  #close(name: string, node: IoredisNode): void {
+    if (node.status === 'ready' && !this.closing.has(name)) {
+      const closed = new Promise<void>((resolve) => {
+        for (const event of ['end', 'ready'] as const) ConnectionEvents.of(node).on(event, resolve)
+      })
+      this.closing.set(name, closed)
+      closed.then(() => this.closing.delete(name))
+    }
     node.disconnect(true)
   }
 }
 
 /** As ioredis names nodes in its table of slots. */
-export function nameOf({ options: { host, port } }: IoredisNode): string {
+function nameOf({ options: { host, port } }: IoredisNode): string {
   return `${host}:${port}`
 }

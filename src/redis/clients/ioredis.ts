@@ -1,8 +1,10 @@
 /** The ioredis client behind a store, of version 5 or 6, or of iovalkey: its own, or a borrowed one. */
+import calculateSlot from 'cluster-key-slot'
 import { steadyNow } from '../../unmocked.ts'
 import { type RedisConnection, withoutCommand } from './client.ts'
 import { attemptOver } from './connect-attempt.ts'
-import { IoredisReconnects, nameOf } from './ioredis-reconnects.ts'
+import { firstKey } from './first-key.ts'
+import { IoredisReconnects } from './ioredis-reconnects.ts'
 import { handleDroppedRejections } from './ioredis-rejections.ts'
 import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-shape.ts'
 import { forgets, PendingReplies, warnOfSendingAgain } from './pending-replies.ts'
@@ -60,8 +62,16 @@ export class IoredisConnection implements RedisConnection {
     if (!this.isReady) {
       return Promise.reject(this.#failure ?? new Error('the connection is closed'))
     }
+    const closing = this.#reconnects.closing.size > 0 ? this.#closing(name, args) : undefined
+    if (closing !== undefined) return closing.then(() => this.send(name, args))
     const reply = send(this.#client, name, args)
     return this.#unanswered === undefined ? reply : this.#unanswered.watch(reply)
+  }
+
+  /** That of the node which the command goes to: what is sent on a connection that is about to close would be lost. */
+  #closing(name: string, args: readonly (string | Buffer)[]): Promise<void> | undefined {
+    const key = firstKey(name, args)
+    return key === undefined ? undefined : this.#reconnects.closing.get(this.nodeOf(calculateSlot(key)))
   }
 
   answered(error: unknown): boolean {
@@ -93,14 +103,7 @@ export class IoredisConnection implements RedisConnection {
   }
 
   reopen(node: string): void {
-    if (!this.#own) return
-    if ('slots' in this.#client) {
-      for (const each of this.#client.nodes()) if (nameOf(each) === node) each.disconnect(true)
-    } else if (this.#client.status === 'ready') {
-      // Not before: a client that is looking for a server would give that up for good.
-      this.#reconnects.begin()
-      this.#client.disconnect(true)
-    }
+    if (this.#own) this.#reconnects.reopen(node)
   }
 
   leave(node: string): void {

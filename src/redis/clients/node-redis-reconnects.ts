@@ -10,6 +10,8 @@ export class NodeRedisReconnects {
   /** When each connection was last left, in ms of `performance.now`. */
   readonly #left = new WeakMap<object, number>()
   #underWay: Promise<void> | undefined
+  /** The nodes of a cluster whose connections are being replaced, by name, until they are. */
+  readonly closing = new Map<string, Promise<void>>()
 
   /** Those of a client: the same for all stores on it. */
   static of(client: AnyNodeRedis): NodeRedisReconnects {
@@ -36,11 +38,13 @@ export class NodeRedisReconnects {
       }
     } else if ('masters' in client) {
       const master = client.masters.find(({ address }) => address === node)
-      if (master === undefined) return
-      client.nodeClient(master).then(
-        (member) => this.#replace(member),
-        () => {},
-      )
+      if (master === undefined || this.closing.has(node)) return
+      const replaced = client
+        .nodeClient(master)
+        .then((member) => this.#replace(member))
+        .catch(() => {})
+        .finally(() => this.closing.delete(node))
+      this.closing.set(node, replaced)
     } else if (this.#underWay === undefined) {
       this.#underWay = this.#replace(client).finally(() => {
         this.#underWay = undefined

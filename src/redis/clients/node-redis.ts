@@ -1,7 +1,10 @@
 /** A client of node-redis behind a store, of version 5 or 6. It is always the user's. */
+
+import calculateSlot from 'cluster-key-slot'
 import { LONGEST_TIMER } from '../../bounds.ts'
 import { StoreTimeoutError } from '../../errors.ts'
 import type { RedisConnection } from './client.ts'
+import { firstKey } from './first-key.ts'
 import { NodeRedisReconnects } from './node-redis-reconnects.ts'
 import {
   type AnyNodeRedis,
@@ -57,12 +60,19 @@ export class NodeRedisConnection implements RedisConnection {
   async #inTime(send: Send, name: string, args: readonly Argument[]): Promise<unknown> {
     if (this.#reconnects.underWay !== undefined) throw new Error('the connection is closed')
     if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
+    if (this.#reconnects.closing.size > 0) await this.#closing(name, args)
     const abortSignal = AbortSignal.timeout(Math.min(Math.ceil(this.#timeout), LONGEST_TIMER))
     try {
       return await send({ typeMapping: { 36: Buffer }, abortSignal }, name, args)
     } catch (error) {
       throw abortSignal.aborted ? new StoreTimeoutError(this.#timeout, true) : error
     }
+  }
+
+  /** That of the node which the command goes to: what is sent on a connection that is about to close would be lost. */
+  #closing(name: string, args: readonly Argument[]): Promise<void> | undefined {
+    const key = firstKey(name, args)
+    return key === undefined ? undefined : this.#reconnects.closing.get(this.nodeOf(calculateSlot(key)))
   }
 
   answered(error: unknown): boolean {
@@ -98,19 +108,4 @@ export class NodeRedisConnection implements RedisConnection {
 
 function onNode(cluster: NodeRedisCluster, node: ClusterNode): Send {
   return async (options, name, args) => (await cluster.nodeClient(node)).sendCommand([name, ...args], options)
-}
-
-/** By which the cluster finds the node. */
-function firstKey(name: string, args: readonly Argument[]): Argument | undefined {
-  switch (name) {
-    case 'EVAL':
-    case 'EVALSHA':
-      return args[2]
-    case 'MGET':
-    case 'SET':
-    case 'UNLINK':
-      return args[0]
-    default:
-      return undefined
-  }
 }
