@@ -12,9 +12,13 @@ const entries = [
 const OTHER_CLIENTS = ['ioredis 5', 'iovalkey', 'node-redis 6 over RESP3', 'node-redis 5 over RESP2']
 
 const ON_EACH_CLIENT = [
-  ...['coalescing', 'expiry', 'extremes', 'foreign-values', 'giving-back', 'hash-tag', 'keys', 'least-algorithm'],
-  ...['moving-window-log', 'lua-implementations'],
-].map((name) => `test/redis/${name}.test.ts`)
+  ...['coalescing', 'expiry', 'extremes', 'foreign-values', 'giving-back', 'hash-tag', 'keys', 'least-algorithm'].map(
+    inRedis,
+  ),
+  ...['moving-window-log', 'lua-implementations'].map(inRedis),
+  ...['exactness', 'expiry', 'lua-implementations', 'reservation'].map((name) => `test/reserve/${name}.test.ts`),
+  'test/waiting/acquire.test.ts',
+]
 
 export default defineConfig({
   resolve: { alias: entries },
@@ -25,7 +29,7 @@ export default defineConfig({
         extends: true as const,
         test: {
           name,
-          include: [...ON_EACH_CLIENT, 'test/reserve/*.test.ts', 'test/waiting/acquire.test.ts'],
+          include: ON_EACH_CLIENT,
           // What does not depend on the client is tried often enough on the first.
           env: { ONRUSH_TEST_CLIENT: name, PROPERTY_TIMES: '0.2' },
         },
@@ -37,6 +41,10 @@ export default defineConfig({
     maxWorkers: 2,
   },
 })
+
+function inRedis(name: string): string {
+  return `test/redis/${name}.test.ts`
+}
 
 function source(path: string): string {
   return `${fileURLToPath(new URL('./src/', import.meta.url))}${path}`

@@ -1,0 +1,12 @@
+/** Reserved by a guess and settled for what was used, a million times in this process: what is counted in the end is what was used. */
+import { DictionaryStore, Throttle } from 'onrush'
+import { expect, test } from 'vitest'
+import { LIMITERS } from '../support/limiters.ts'
+import { clock, ROOM, settleOne } from './pairs.ts'
+
+test.each(LIMITERS)('a million pairs in this process, a fifth of them by $name', async ({ Limiter }) => {
+  const throttle = new Throttle({ limiter: new Limiter({ store: new DictionaryStore({ clock }) }), rate: ROOM })
+  let used = 0
+  for (let pair = 0; pair < 200_000; pair++) used += await settleOne(throttle, 'key', pair)
+  expect(throttle.peekSync('key').remaining).toBe(ROOM.limit - used)
+})
