@@ -4,7 +4,7 @@ import { checkKey, checkQuantity, checkSignal, itemsOf, named, notInstance } fro
 import { MAXIMUM_STATES } from './bounds.ts'
 import { decisions } from './events.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
-import { published, type Question } from './published.ts'
+import { publishDecision, type Question } from './publish-decision.ts'
 import type { Rate } from './rate.ts'
 import { RateLimitResult } from './result.ts'
 import { unlimited } from './shadow.ts'
@@ -49,7 +49,7 @@ export function checkAll(
     checkSignal(signal)
     signal?.throwIfAborted()
     if (!decisions.hasSubscribers) return heed(decideAll(store, asked, signal), signal)
-    return published(questionOf(asked), () => heed(decideAll(store, asked, signal), signal))
+    return publishDecision(questionOf(asked), () => heed(decideAll(store, asked, signal), signal))
   } catch (error) {
     return Promise.reject(error)
   }

@@ -1,5 +1,5 @@
 /**
- * What is under way, each at a place that is taken again when it is released. A `Set` that never rests would do, but makes table
+ * What is in flight, each at a place that is taken again when it is released. A `Set` that never rests would do, but makes table
  * after table, each of which holds the next and keeps alive, for the garbage collector, what has long left it.
  */
 export class SlotList<Item> {

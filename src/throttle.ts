@@ -7,7 +7,7 @@ import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, GcraLimiter, layersOf } from './limiters/limiters.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
-import { published, publishedCheck, publishedCheckSync, questionOf } from './published.ts'
+import { publishCheck, publishCheckSync, publishDecision, questionOf } from './publish-decision.ts'
 import type { Rate } from './rate.ts'
 import { ReadyRates } from './ready-rates.ts'
 import { Reservation } from './reservation.ts'
@@ -135,7 +135,7 @@ export class Throttle {
         const checking = decider.check(key, quantity, signal)
         return signal === undefined ? checking : heed(checking, signal)
       }
-      return publishedCheck(decider, key, quantity, signal, this.#publishKeys)
+      return publishCheck(decider, key, quantity, signal, this.#publishKeys)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -183,7 +183,7 @@ export class Throttle {
     signal?.throwIfAborted()
     const reserve = () => heed(decider.reserve(key, quantity, signal), signal)
     const hold = await (decisions.hasSubscribers
-      ? published(questionOf('reserve', decider, key, quantity, this.#publishKeys), reserve)
+      ? publishDecision(questionOf('reserve', decider, key, quantity, this.#publishKeys), reserve)
       : reserve())
     return new Reservation(hold, quantity)
   }
@@ -203,7 +203,7 @@ export class Throttle {
     const maxWait = maxWaitOf(options)
     const wait = () => waitForTurn(decider, key, quantity, maxWait, options.signal)
     return decisions.hasSubscribers
-      ? published(questionOf('acquire', decider, key, quantity, this.#publishKeys), wait)
+      ? publishDecision(questionOf('acquire', decider, key, quantity, this.#publishKeys), wait)
       : wait()
   }
 
@@ -217,7 +217,7 @@ export class Throttle {
     const decider = this.#deciderOf(options, SYNC_OPTIONS)
     if (!isSync(decider)) throw this.#notSync()
     if (!decisions.hasSubscribers) return decider.checkSync(key, quantity)
-    return publishedCheckSync(decider, key, quantity, this.#publishKeys)
+    return publishCheckSync(decider, key, quantity, this.#publishKeys)
   }
 
   /** `peek` without a promise, on stores in this process. */

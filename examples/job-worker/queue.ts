@@ -9,7 +9,7 @@ export interface Job {
 
 export interface JobQueue {
   add(jobs: readonly Job[]): Promise<void>
-  /** The next job, which is now under way; `undefined` when there is none. */
+  /** The next job, which is now in flight; `undefined` when there is none. */
   take(): Promise<Job | undefined>
   /** The job is over; `again`: it goes to the end of the queue. */
   finish(job: Job, again?: Job): Promise<void>
@@ -34,7 +34,7 @@ export class ArrayQueue implements JobQueue {
   async close(): Promise<void> {}
 }
 
-/** A job under way is kept in a second list, so that none is lost with the worker that had it. */
+/** A job in flight is kept in a second list, so that none is lost with the worker that had it. */
 export class RedisQueue implements JobQueue {
   readonly #redis: Redis
   readonly #waiting: string

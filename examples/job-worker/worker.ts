@@ -5,14 +5,14 @@ import type { Job, JobQueue } from './queue.ts'
 export interface WorkerOptions {
   readonly queue: JobQueue
   readonly throttle: Throttle
-  /** Jobs under way at the same time. */
+  /** Jobs in flight at the same time. */
   readonly concurrency: number
   readonly work: (job: Job) => Promise<void>
   /** Tries that a job has. */
   readonly tries: number
 }
 
-/** Works until no job is left, or the signal tells it to stop: then the jobs under way are finished, and no more are begun. */
+/** Works until no job is left, or the signal tells it to stop: then the jobs in flight are finished, and no more are begun. */
 export async function runWorker(options: WorkerOptions, signal: AbortSignal): Promise<void> {
   await Promise.all(Array.from({ length: options.concurrency }, () => takeJobs(options, signal)))
 }

@@ -22,7 +22,7 @@ const MOST_HANDLES = 2
 
 /** A store that is soaked, with the proxy before its client. */
 interface Subject {
-  readonly name: 'once' | 'resend' | 'borrowed'
+  readonly name: 'once' | 'resend' | 'provided'
   readonly proxy: FaultProxy
   readonly throttle: Throttle
   close(): Promise<void>
@@ -41,7 +41,7 @@ process.exitCode = tally.violations.length > 0 ? 1 : 0
 
 async function soak(end: number): Promise<void> {
   await using server = await startRedis()
-  const subjects = await Promise.all([openOnce(server), openResend(server), openBorrowed(server)])
+  const subjects = await Promise.all([openOnce(server), openResend(server), openProvided(server)])
   const target = { server, proxies: subjects.map(({ proxy }) => proxy) }
   try {
     // What is made once is made in the first rounds.
@@ -72,11 +72,11 @@ async function openResend(server: RedisServer): Promise<Subject> {
 }
 
 /** With ioredis's defaults, but that it gives up a connection that has gone silent. */
-async function openBorrowed(server: RedisServer): Promise<Subject> {
+async function openProvided(server: RedisServer): Promise<Subject> {
   const proxy = await startProxy(server)
   const client = new Redis({ port: proxy.port, socketTimeout: TIMEOUT })
   client.on('error', () => {})
-  return subject('borrowed', proxy, new RedisStore({ client, prefix: 'borrowed', timeout: TIMEOUT }), () =>
+  return subject('provided', proxy, new RedisStore({ client, prefix: 'provided', timeout: TIMEOUT }), () =>
     client.disconnect(),
   )
 }
@@ -127,7 +127,7 @@ function judge(
   const violations: string[] = []
   if (admitted > most) violations.push(`${admitted} were admitted, at most ${most} may be`)
   // With ioredis's defaults a check may be counted twice, so that fewer are admitted.
-  if (name !== 'borrowed' && admitted + doubtful < LIMIT)
+  if (name !== 'provided' && admitted + doubtful < LIMIT)
     violations.push(`${admitted} were admitted, ${doubtful} in doubt`)
   if (name === 'resend' && bridged && failures.size > 0) {
     violations.push(`checks failed: ${[...failures.keys()].join(', ')}`)

@@ -1,6 +1,6 @@
 /**
  * What an algorithm is: a few pure functions over a small state. No clock, no I/O; times are whole µs since the epoch.
- * Each has a twin in Lua under the same names that does the same operations in the same order.
+ * Each has a Lua implementation under the same names, which does the same operations in the same order.
  */
 import type { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
@@ -12,7 +12,7 @@ export const MAXIMUM_UNITS = Number.MAX_SAFE_INTEGER
 export const CENTURY = 36_525 * 86_400_000_000
 
 /**
- * `State` is a tuple of `size` numbers, or whatever an algorithm without `size` keeps and its Lua twin reads and writes itself.
+ * `State` is a tuple of `size` numbers, or whatever an algorithm without `size` keeps and its Lua implementation reads and writes itself.
  * Functions may reuse the state they are given: it must not be used afterwards. But a state that is no tuple is kept where a check is
  * refused, so `roll` must leave one that it can roll again, also to an earlier time.
  */
@@ -20,7 +20,7 @@ export interface Algorithm<State = unknown> {
   /** The part of every key that tells algorithms apart: `[a-z][a-z0-9_-]*`. */
   readonly id: string
   /**
-   * How many numbers, 1 to 4, make a state that Redis keeps as little-endian doubles; 0: the Lua twin reads and writes its own.
+   * How many numbers, 1 to 4, make a state that Redis keeps as little-endian doubles; 0: the Lua implementation reads and writes its own.
    * Default: the length of what `open` gives.
    */
   readonly size?: number | undefined

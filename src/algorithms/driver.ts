@@ -10,7 +10,7 @@ import type { CompleteAlgorithm } from './algorithm.ts'
 export interface Layer {
   readonly algorithm: CompleteAlgorithm
   readonly quota: Quota
-  /** The Lua twin of an algorithm that is not ours. */
+  /** The Lua implementation of an algorithm that is not ours. */
   readonly lua?: string | undefined
 }
 

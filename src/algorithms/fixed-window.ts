@@ -1,4 +1,4 @@
-/** Windows at whole multiples of the period since the Unix epoch, the same for all keys. Twin: `lua/algorithms/fixed_window.lua`. */
+/** Windows at whole multiples of the period since the Unix epoch, the same for all keys. Lua implementation: `lua/algorithms/fixed_window.lua`. */
 import type { Quota } from '../quota.ts'
 import { windowAlgorithm } from './window.ts'
 

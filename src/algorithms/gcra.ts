@@ -1,6 +1,6 @@
 /**
  * The generic cell rate algorithm as a continuous-state leaky bucket (ITU-T I.371, annex A): exact in whole numbers.
- * The level is what is used, in units times the period, so that it drains by `count` each µs. Twin: `lua/algorithms/gcra.lua`.
+ * The level is what is used, in units times the period, so that it drains by `count` each µs. Lua implementation: `lua/algorithms/gcra.lua`.
  */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'

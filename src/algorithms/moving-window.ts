@@ -1,7 +1,7 @@
 /**
  * An exact log: at most `limit` units in any half-open span `(now - period, now]`. Entries are kept as (time, sum of all
  * units so far), so that what is left in any span is one subtraction and every question a binary search.
- * Twin: `lua/algorithms/moving_window.lua`.
+ * Lua implementation: `lua/algorithms/moving_window.lua`.
  */
 import { LimitData } from '../limit-data.ts'
 import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'

@@ -1,7 +1,7 @@
 /**
  * Two counters, of this window and the one before, which counts for the part of it that a window ending now still covers.
  * Windows as in Fixed. The approximation that Cloudflare described in 2017, in whole numbers and rounded against the caller.
- * Twin: `lua/algorithms/sliding_window_counter.lua`.
+ * Lua implementation: `lua/algorithms/sliding_window_counter.lua`.
  */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'

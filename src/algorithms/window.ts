@@ -6,7 +6,7 @@ import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 /** Units `used` in the window that starts at `start`. Changed in place. */
 export type WindowState = [start: number, used: number]
 
-/** A window algorithm whose windows start at `startOf(now)`. Twin: `lua/algorithms/periodic.lua`, `lua/algorithms/fixed_window.lua`. */
+/** A window algorithm whose windows start at `startOf(now)`. Lua implementation: `lua/algorithms/periodic.lua`, `lua/algorithms/fixed_window.lua`. */
 export function windowAlgorithm(
   id: string,
   startOf: (now: number, quota: Quota) => number,

@@ -50,7 +50,7 @@ export class OnrushStore {
   #window: Window | undefined
   #prefix: string
   #refundDelay = LONGEST_RESPONSE
-  /** The hit of the request under way, where the middleware takes hits back in the request's own async context. */
+  /** The hit of the request in flight, where the middleware takes hits back in the request's own async context. */
   #hitOfRequest: AsyncLocalStorage<Hit> | undefined
   /** How many refused hits of a key may still be taken back. */
   readonly #refused = new LRUCache<string, number>({ max: KEPT_REFUSALS })

@@ -13,7 +13,7 @@ const SWITCHING_PROTOCOLS = 101
 
 /**
  * Handles a request whose response may not count, and tells the decision how that ended. The count is put right before
- * the response leaves: some runtimes stop what is still under way then.
+ * the response leaves: some runtimes stop what is still in flight then.
  */
 export async function handleReserved<Answer extends Response | undefined>(
   decision: Decision,

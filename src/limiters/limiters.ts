@@ -18,7 +18,7 @@ const OURS: ReadonlyMap<string, CompleteAlgorithm> = new Map(
 
 export interface AlgorithmLimiterOptions<State = unknown> extends LimiterOptions {
   readonly algorithm: Algorithm<State>
-  /** The text of the algorithm's Lua twin, for `RedisStore`; without it the limiter runs on the other stores. */
+  /** The text of the algorithm's Lua implementation, for `RedisStore`; without it the limiter runs on the other stores. */
   readonly lua?: string | undefined
 }
 
@@ -31,7 +31,7 @@ const NEEDED = ['open', 'roll', 'available', 'spend', 'resetAfter', 'retryAfter'
 export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
   /** How it is counted. */
   readonly algorithm: Algorithm<State>
-  /** The Lua twin of an algorithm that is not ours. */
+  /** The Lua implementation of an algorithm that is not ours. */
   readonly lua: string | undefined
 
   /** @throws TypeError or RangeError for a store that is none, an `algorithm` that is none, or an id that is taken. */

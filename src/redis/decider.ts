@@ -24,7 +24,7 @@ export class RedisDecider extends CompiledLayers implements Decider {
   readonly acquire: Decider['acquire']
   readonly #coalescer: Coalescer
 
-  /** @throws TypeError for an algorithm without a Lua twin. */
+  /** @throws TypeError for an algorithm without a Lua implementation. */
   constructor({ coalescer, denials }: DeciderContext, layers: readonly Layer[]) {
     super(layers)
     this.#coalescer = coalescer

@@ -104,7 +104,7 @@ export class DenyCache implements RefusalLog {
     else this.#denials.set(key, denial)
   }
 
-  /** Forgets the key, and refusals still on their way with it: what is under way gives back. */
+  /** Forgets the key, and refusals still on their way with it: what is in flight gives back. */
   async whileChanging<T>(key: string, change: Promise<T>): Promise<T> {
     const before = this.#changing.get(key) ?? 0
     this.#changing.set(key, before + 1)

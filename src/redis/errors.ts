@@ -31,7 +31,7 @@ export function faultOfTwin(error: unknown, asked: readonly Layer[]): TypeError 
   const own = asked.filter(({ lua }) => lua !== undefined)
   if (own.length === 0 || !LUA_FAILED.test(reasonOf(error))) return undefined
   const names = [...new Set(own.map(({ algorithm }) => `'${algorithm.id}'`))].join(' or ')
-  return new TypeError(`the Lua twin of the algorithm ${names} failed in Redis: ${reasonOf(error)}`, {
+  return new TypeError(`the Lua implementation of the algorithm ${names} failed in Redis: ${reasonOf(error)}`, {
     cause: withoutCommand(error),
   })
 }

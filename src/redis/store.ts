@@ -143,7 +143,7 @@ export class RedisStore extends BaseStore {
     this.#denials?.clear()
   }
 
-  /** Quits a client that the store made; a borrowed one stays open. */
+  /** Quits a client that the store made; a provided one stays open. */
   override async close(): Promise<void> {
     await this.#quit?.()
   }
@@ -216,7 +216,7 @@ function sourceOf(options: RedisStoreOptions): Source {
   if (options.options !== undefined) checkOptions('options of the client', options.options)
   const url = readRedisUrl(options.url)
   return {
-    cluster: url.place.kind === 'cluster',
+    cluster: url.servers.kind === 'cluster',
     inUrl: url.options,
     open: (_timeout, resend) => {
       const own = new IoredisConnection(makeClient(url, options.options), true, resend)

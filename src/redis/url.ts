@@ -16,14 +16,14 @@ export interface Host {
   readonly port: number
 }
 
-export type Place =
+export type Servers =
   | { readonly kind: 'server'; readonly host: Host }
   | { readonly kind: 'socket'; readonly path: string }
   | { readonly kind: 'cluster'; readonly hosts: readonly Host[] }
   | { readonly kind: 'sentinel'; readonly hosts: readonly Host[]; readonly name: string }
 
 export interface RedisUrl {
-  readonly place: Place
+  readonly servers: Servers
   readonly username: string | undefined
   readonly password: string | undefined
   /** `undefined` where it says none. */
@@ -55,7 +55,7 @@ const SERVER_PORT = 6379
 const SENTINEL_PORT = 26_379
 const NOWHERE = { hostname: '', port: '' }
 
-type Read = (url: StoreUrl, hosts: string) => Pick<RedisUrl, 'place' | 'db' | 'options'>
+type Read = (url: StoreUrl, hosts: string) => Pick<RedisUrl, 'servers' | 'db' | 'options'>
 
 const SCHEMES: ReadonlyMap<string, Read> = new Map([
   ['redis', (url, hosts) => ({ ...server(url, hosts), options: readOptions(url, OVER_NETWORK) })],
@@ -84,10 +84,10 @@ export function readRedisUrl(text: string): RedisUrl {
   }
 }
 
-function server(url: StoreUrl, text: string): Pick<RedisUrl, 'place' | 'db'> {
+function server(url: StoreUrl, text: string): Pick<RedisUrl, 'servers' | 'db'> {
   const [host, another] = hosts(url, text, SERVER_PORT)
   if (host === undefined || another !== undefined) throw new InvalidStoreUrlError(url.text, 'expected one host')
-  return { place: { kind: 'server', host }, db: database(url, url.path.slice(1)) }
+  return { servers: { kind: 'server', host }, db: database(url, url.path.slice(1)) }
 }
 
 function socket(url: StoreUrl, text: string): ReturnType<Read> {
@@ -95,14 +95,14 @@ function socket(url: StoreUrl, text: string): ReturnType<Read> {
     throw new InvalidStoreUrlError(url.text, "expected the path of a socket, such as 'redis+unix:///run/redis.sock'")
   }
   const { db, ...options } = readOptions(url, { ...OPTIONS, db: asWhole })
-  return { place: { kind: 'socket', path: decoded(url, url.path) }, db, options }
+  return { servers: { kind: 'socket', path: decoded(url, url.path) }, db, options }
 }
 
 function cluster(url: StoreUrl, text: string): ReturnType<Read> {
   if ((database(url, url.path.slice(1)) ?? 0) !== 0)
     throw new InvalidStoreUrlError(url.text, 'a cluster has database 0 only')
   return {
-    place: { kind: 'cluster', hosts: hosts(url, text, SERVER_PORT) },
+    servers: { kind: 'cluster', hosts: hosts(url, text, SERVER_PORT) },
     db: 0,
     options: readOptions(url, OVER_NETWORK),
   }
@@ -114,7 +114,7 @@ function sentinel(url: StoreUrl, text: string): ReturnType<Read> {
     throw new InvalidStoreUrlError(url.text, "expected the master's name after the hosts, such as '/mymaster/0'")
   }
   return {
-    place: { kind: 'sentinel', hosts: hosts(url, text, SENTINEL_PORT), name: decoded(url, name) },
+    servers: { kind: 'sentinel', hosts: hosts(url, text, SENTINEL_PORT), name: decoded(url, name) },
     db: database(url, db),
     options: readOptions(url, ON_SENTINELS),
   }

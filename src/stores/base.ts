@@ -114,7 +114,7 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
    * @internal
    */
   decider(layers: readonly Layer[]): Decider {
-    // Written so that no part can be taken for another, whatever stands in a twin's text.
+    // Written so that no part can be taken for another, whatever stands in the text of a Lua implementation.
     const name = JSON.stringify(layers.map(({ algorithm, quota, lua }) => [algorithm.id, String(quota), lua]))
     const ready = this.#deciders.get(name)
     if (ready?.layers.every((layer, index) => layer.algorithm === layers[index]?.algorithm)) return ready

@@ -17,10 +17,10 @@ function flushScripts(): Promise<unknown> {
 
 describe.each(CLUSTER_CLIENTS.map(({ name, connect }) => [name, connect] as const))('%s', (_name, connect) => {
   test('answers and keeps what the store in this process does, on every node', async () => {
-    const borrowed = await connect([...shared.cluster.addresses])
-    onTestFinished(() => borrowed.close())
+    const provided = await connect([...shared.cluster.addresses])
+    onTestFinished(() => provided.close())
     for (const counting of LIMITERS) {
-      const both = new BothImplementations(shared.client, NOW, { client: borrowed.client })
+      const both = new BothImplementations(shared.client, NOW, { client: provided.client })
       const { local, remote } = both.throttle([{ counting, rate: [Quota.perSecond(7), DAY] }])
       await flushScripts()
       for (const quantity of [3, 1, 4, 2, 0]) {
@@ -38,10 +38,10 @@ describe.each(CLUSTER_CLIENTS.map(({ name, connect }) => [name, connect] as cons
   })
 
   test('keeps records, and forgets all of its prefix on every node', async () => {
-    const borrowed = await connect([...shared.cluster.addresses])
-    onTestFinished(() => borrowed.close())
+    const provided = await connect([...shared.cluster.addresses])
+    onTestFinished(() => provided.close())
     const prefix = uniquePrefix()
-    const own = store({ client: borrowed.client, prefix })
+    const own = store({ client: provided.client, prefix })
     const records = KEYS.map(
       (key, index) => [key, new LimitData({ used: index, remaining: 1, createdAt: NOW })] as const,
     )

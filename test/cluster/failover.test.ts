@@ -123,16 +123,16 @@ function expectBounded(load: Load, { began, ended, keys }: Outage, throttles: nu
   }
 }
 
-test('a master is killed: its keys fail until its replica has taken over, also for borrowed clients', async () => {
+test('a master is killed: its keys fail until its replica has taken over, also for provided clients', async () => {
   // node-redis takes some seconds more to find the new master.
   const kinds = CLUSTER_CLIENTS.filter(({ name }) => !/RESP2|auto|node-redis/.test(name))
-  const borrowed = await Promise.all(kinds.map(({ connect }) => connect([...cluster.addresses])))
+  const provided = await Promise.all(kinds.map(({ connect }) => connect([...cluster.addresses])))
   const prefix = uniquePrefix()
   const stores = [
     store({ prefix }),
-    ...borrowed.map(({ client }) => new RedisStore({ client, prefix, timeout: TIMEOUT })),
+    ...provided.map(({ client }) => new RedisStore({ client, prefix, timeout: TIMEOUT })),
   ]
-  closing.push(...borrowed.map(({ close }) => close))
+  closing.push(...provided.map(({ close }) => close))
   const throttles = stores.map((each) => throttlesOn(each)[0]).filter((each) => each !== undefined)
   const load = new Load(throttles, KEYS, { callers: 1, together: 4 })
   await load.more(500)

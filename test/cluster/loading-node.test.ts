@@ -20,12 +20,12 @@ test('every client leaves its connection to that node alone, and no check fails 
   const loading = await cluster.ownerOf(calculateSlot('{a}'))
   const other = await cluster.ownerOf(calculateSlot('{b}'))
   expect(other).not.toBe(loading)
-  const borrowed = await Promise.all(CLUSTER_CLIENTS.map(({ connect }) => connect([...cluster.addresses])))
+  const provided = await Promise.all(CLUSTER_CLIENTS.map(({ connect }) => connect([...cluster.addresses])))
   onTestFinished(() => {
-    for (const { close } of borrowed) close()
+    for (const { close } of provided) close()
   })
   const url = `redis+cluster://${cluster.addresses.map(({ host, port }) => `${host}:${port}`).join(',')}`
-  const stores = [...borrowed.map(({ client }) => ({ client })), { url }].map(
+  const stores = [...provided.map(({ client }) => ({ client })), { url }].map(
     (source) => new RedisStore({ ...source, timeout: 30_000, prefix: uniquePrefix() }),
   )
   onTestFinished(async () => {

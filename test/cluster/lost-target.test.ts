@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import calculateSlot from 'cluster-key-slot'
 import { GcraLimiter, Quota, RedisStore, type RedisStoreOptions, Throttle } from 'onrush'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Borrowed, CLUSTER_CLIENTS } from '../support/redis/clients.ts'
+import { CLUSTER_CLIENTS, type ProvidedClient } from '../support/redis/clients.ts'
 import { type ClusterNode, type RedisCluster, startCluster } from '../support/servers/cluster.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
@@ -13,7 +13,7 @@ const TIMEOUT = 1000
 
 let cluster: RedisCluster
 let target: ClusterNode
-let borrowed: Borrowed[]
+let provided: ProvidedClient[]
 let stores: RedisStore[]
 let callers: Caller[]
 /** Asks for two keys at once, of a check and of its record, which the nodes refuse while they lie on neither. */
@@ -21,9 +21,9 @@ let resending: Caller
 
 beforeAll(async () => {
   cluster = await startCluster({ replicas: 0 })
-  borrowed = await Promise.all(CLUSTER_CLIENTS.map(({ connect }) => connect([...cluster.addresses])))
+  provided = await Promise.all(CLUSTER_CLIENTS.map(({ connect }) => connect([...cluster.addresses])))
   const url = `redis+cluster://${cluster.addresses.map(({ host, port }) => `${host}:${port}`).join(',')}`
-  const clients: RedisStoreOptions[] = borrowed.map(({ client }) => ({ client }))
+  const clients: RedisStoreOptions[] = provided.map(({ client }) => ({ client }))
   // The hash tag of a single shard.
   const shared = { timeout: TIMEOUT, prefix: uniquePrefix() }
   stores = [...clients, { url }].map((options) => new RedisStore({ ...options, ...shared, hashTag: () => '0' }))
@@ -41,7 +41,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.all([...callers, resending].map((caller) => caller.stop()))
-  for (const { close } of borrowed) close()
+  for (const { close } of provided) close()
   await Promise.all(stores.map((store) => store.close()))
   await cluster.stop()
 })

@@ -6,14 +6,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Load } from '../support/cluster/load.ts'
 import { movingCluster, PERIOD } from '../support/cluster/moving-cluster.ts'
 import { LIMITERS } from '../support/limiters.ts'
-import { type Borrowed, CLUSTER_CLIENTS } from '../support/redis/clients.ts'
+import { CLUSTER_CLIENTS, type ProvidedClient } from '../support/redis/clients.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
 
 const shared = movingCluster()
 const { store, move } = shared
 
-let clients: Borrowed[]
+let clients: ProvidedClient[]
 
 beforeAll(async () => {
   clients = await Promise.all(CLUSTER_CLIENTS.map(({ connect }) => connect([...shared.cluster.addresses])))

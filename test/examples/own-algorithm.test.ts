@@ -1,4 +1,4 @@
-/** The sixth algorithm of `docs/own-algorithm.md`: the page is the example, and its twins decide alike. */
+/** The sixth algorithm of `docs/own-algorithm.md`: the page is the example, and its two implementations decide alike. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import fc from 'fast-check'
@@ -152,7 +152,7 @@ function ask(throttle: Throttle, { ask: question, quantity }: Step): Promise<Rat
   return question === 'refund' ? throttle.refund('key', quantity) : throttle.check('key', quantity)
 }
 
-describe('the Lua twin', () => {
+describe('the Lua implementation', () => {
   it.each([1, 2])('answers as TypeScript in every field, with %i layers, also where time goes back', async (count) => {
     await fc.assert(
       fc.asyncProperty(

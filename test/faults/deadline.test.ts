@@ -103,7 +103,7 @@ describe.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ 
     await using throttle = await ready({ resend })
     await shared.scene.server.command('REPLICAOF', '127.0.0.1', await freePort())
     const errors: unknown[] = []
-    // Of those that were under way just then nobody knows, so they say that they were sent.
+    // Of those that were in flight just then nobody knows, so they say that they were sent.
     await until('a check to be given up between two tries', async () => {
       errors.push(await throttle.check('refused').catch((reason: unknown) => reason))
       return errors.some((error) => error instanceof StoreTimeoutError && !error.sent)

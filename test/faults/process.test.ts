@@ -80,7 +80,7 @@ test('a store that is closed while the server stands still: closing takes the ti
 })
 
 test.each(['disconnect', 'quit'] as const)(
-  'a borrowed client whose owner calls %s with checks outstanding',
+  'a provided client whose owner calls %s with checks outstanding',
   async (end) => {
     await using scene = await Scene.start()
     const client = new Redis({ port: scene.proxy.port, autoResendUnfulfilledCommands: false })

@@ -19,7 +19,7 @@ function clientOn(scene: Scene, options: Pick<RedisOptions, 'autoResendUnfulfill
   return client
 }
 
-function borrowing(
+function storeOn(
   client: Redis | Cluster,
   options: Partial<Omit<RedisStoreOptions, 'url' | 'client'>> = {},
 ): RedisStore {
@@ -40,13 +40,13 @@ async function loseReplies(scene: Scene, throttle: Throttle): Promise<{ counted:
 
 test('with the defaults, a check whose reply was lost is counted twice and never too little', async () => {
   await using scene = await Scene.start()
-  const throttle = throttleOn(borrowing(clientOn(scene)), LIMIT)
+  const throttle = throttleOn(storeOn(clientOn(scene)), LIMIT)
   expect(await loseReplies(scene, throttle)).toEqual({ counted: 20, admitted: 10 })
 })
 
 test('with autoResendUnfulfilledCommands: false, it fails and is counted once', async () => {
   await using scene = await Scene.start()
-  const throttle = throttleOn(borrowing(clientOn(scene, { autoResendUnfulfilledCommands: false })), LIMIT)
+  const throttle = throttleOn(storeOn(clientOn(scene, { autoResendUnfulfilledCommands: false })), LIMIT)
   expect(await loseReplies(scene, throttle)).toEqual({ counted: 10, admitted: 0 })
 })
 
@@ -55,7 +55,7 @@ test.each([true, false])(
   async (again) => {
     await using scene = await Scene.start()
     const client = clientOn(scene, { autoResendUnfulfilledCommands: again })
-    expect(await loseReplies(scene, throttleOn(borrowing(client, { resend: true }), LIMIT))).toEqual({
+    expect(await loseReplies(scene, throttleOn(storeOn(client, { resend: true }), LIMIT))).toEqual({
       counted: 10,
       admitted: 10,
     })
@@ -64,7 +64,7 @@ test.each([true, false])(
 
 test('a check that is given up while the client reconnects is not left in its queue', async () => {
   await using scene = await Scene.start()
-  const throttle = throttleOn(borrowing(clientOn(scene), { timeout: 200 }), LIMIT)
+  const throttle = throttleOn(storeOn(clientOn(scene), { timeout: 200 }), LIMIT)
   await throttle.check('key')
   scene.proxy.faults.refuse()
   scene.proxy.faults.resetAll()
@@ -120,12 +120,12 @@ test('a client that sends again is warned of once, and any other is not', async 
     new Cluster(nowhere, { ...lazy, retryDelayOnFailover: 0 }),
   ]
   const loud = [new Redis(lazy), new Cluster(nowhere, lazy)]
-  for (const client of [...silent, ...silent]) borrowing(client)
-  borrowing(new Redis(lazy), { resend: true })
+  for (const client of [...silent, ...silent]) storeOn(client)
+  storeOn(new Redis(lazy), { resend: true })
   await new RedisStore({ url: 'redis://127.0.0.1:1', options: lazy }).close()
   await sleep(10)
   expect(warnings).toEqual([])
-  for (const client of [...loud, ...loud]) borrowing(client)
+  for (const client of [...loud, ...loud]) storeOn(client)
   await sleep(10)
   expect(warnings).toEqual(['ONRUSH_CLIENT_SENDS_AGAIN', 'ONRUSH_CLIENT_SENDS_AGAIN'])
 })

@@ -44,7 +44,7 @@ describe('in a cluster', () => {
   })
 })
 
-describe('a call that is under way', () => {
+describe('a call that is in flight', () => {
   const LONG = 3000
 
   test('when its connection goes silent is asked again on another, within the deadline', async () => {

@@ -3,7 +3,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { checkAll, GcraLimiter, LimitData, MovingWindowLimiter, Quota, RedisStore, StoreError, Throttle } from 'onrush'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Borrowed, CLIENTS } from '../support/redis/clients.ts'
+import { CLIENTS, type ProvidedClient } from '../support/redis/clients.ts'
 import { type FaultProxy, startProxy } from '../support/servers/proxy.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
@@ -30,7 +30,7 @@ const NAMES = [
   'node-redis 6 as a pool',
   'node-redis 5 over RESP2',
 ]
-const borrowed = CLIENTS.filter(({ name }) => NAMES.includes(name))
+const provided = CLIENTS.filter(({ name }) => NAMES.includes(name))
 
 /** A store whose replies come through a proxy. */
 async function through(
@@ -44,7 +44,7 @@ async function through(
     const own = new RedisStore({ ...options, url })
     return { store: own, [Symbol.asyncDispose]: () => own.close() }
   }
-  const opened: Borrowed | undefined = await borrowed.find((kind) => kind.name === name)?.connect(url)
+  const opened: ProvidedClient | undefined = await provided.find((kind) => kind.name === name)?.connect(url)
   if (opened === undefined) throw new Error(`there is no client ${name}`)
   return {
     store: new RedisStore({ ...options, client: opened.client }),

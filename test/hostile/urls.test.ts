@@ -69,11 +69,11 @@ test('are refused without a word of the password, or read', { timeout: FUZZ_TIME
   fc.assert(
     fc.property(url, (text) => {
       try {
-        const { place, db = 0, options } = readRedisUrl(text)
-        if (place.kind === 'server') expect([place.host]).toSatisfy(areHosts)
-        if (place.kind === 'cluster' || place.kind === 'sentinel') expect(place.hosts).toSatisfy(areHosts)
+        const { servers, db = 0, options } = readRedisUrl(text)
+        if (servers.kind === 'server') expect([servers.host]).toSatisfy(areHosts)
+        if (servers.kind === 'cluster' || servers.kind === 'sentinel') expect(servers.hosts).toSatisfy(areHosts)
         expect(db).toSatisfy((value: number) => Number.isSafeInteger(value) && value >= 0)
-        expect(inspect([place, options])).not.toContain(SECRET)
+        expect(inspect([servers, options])).not.toContain(SECRET)
       } catch (error) {
         expect(error).toBeInstanceOf(InvalidStoreUrlError)
         expect(inspect(error, { depth: 5, showHidden: true })).not.toContain(SECRET)

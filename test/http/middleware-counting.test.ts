@@ -30,7 +30,7 @@ function askAndLeave(path: string): () => Promise<void> {
   }
 }
 
-/** A handler that keeps its requests under way until they are let go. */
+/** A handler that keeps its requests in flight until they are let go. */
 class HeldHandler {
   #count = 0
   #letGo: (() => void)[] = []
@@ -110,7 +110,7 @@ describe.each(frameworksOnStores())('$framework on $storeName', ({ startService,
       await untilLeft(throttle, 1)
     })
 
-    test('no more requests are under way at once than the quota allows', async () => {
+    test('no more requests are in flight at once than the quota allows', async () => {
       const throttle = hourly(2, 'under-way')
       await startHeld({ throttle, counted: 'failed' })
       const first = [get('/200'), get('/200')]

@@ -129,7 +129,7 @@ describe('checks of one turn', () => {
   })
 })
 
-test('while three calls are under way, later checks gather', async () => {
+test('while three calls are in flight, later checks gather', async () => {
   await using proxy = await startProxy(server)
   const through = new Redis({ port: proxy.port })
   const throttle = gcraOn(new RedisStore({ client: through, prefix: uniquePrefix(), timeout: 20_000 }))
@@ -178,7 +178,7 @@ describe('a script of one’s own', () => {
   }
 
   test.each([
-    { fault: 'fails when it runs', lua: "error('the twin is broken')" },
+    { fault: 'fails when it runs', lua: "error('the Lua implementation is broken')" },
     { fault: 'cannot be read', lua: 'this is no Lua' },
     { fault: 'gives nothing', lua: 'return {}' },
   ])('that $fault harms its own checks alone, and is not tried again', async ({ lua }) => {

@@ -1,24 +1,24 @@
-/** The store on borrowed clients of every kind: the same answers, the same records, and the client stays open. */
+/** The store on provided clients of every kind: the same answers, the same records, and the client stays open. */
 import { LimitData, MismatchedDataError, Quota } from 'onrush'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { LIMITERS } from '../support/limiters.ts'
-import { type Borrowed, CLIENTS } from '../support/redis/clients.ts'
+import { CLIENTS, type ProvidedClient } from '../support/redis/clients.ts'
 import { BothImplementations } from '../support/redis/implementations.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 
 describe.each(CLIENTS.map(({ name, connect }) => [name, connect] as const))('%s', (_name, connect) => {
-  let borrowed: Borrowed
+  let provided: ProvidedClient
 
   beforeAll(async () => {
-    borrowed = await connect(suite.url)
+    provided = await connect(suite.url)
   })
 
-  afterAll(() => borrowed?.close())
+  afterAll(() => provided?.close())
 
   function askBoth(): BothImplementations {
-    return new BothImplementations(suite.client, 1_700_000_000_000_000, { client: borrowed.client })
+    return new BothImplementations(suite.client, 1_700_000_000_000_000, { client: provided.client })
   }
 
   test('answers and keeps what the store in this process does', async () => {
@@ -44,7 +44,7 @@ describe.each(CLIENTS.map(({ name, connect }) => [name, connect] as const))('%s'
   })
 
   test('keeps, swaps and deletes records', async () => {
-    const store = suite.store({ client: borrowed.client })
+    const store = suite.store({ client: provided.client })
     const first = new LimitData({
       used: 0.1 + 0.2,
       remaining: 2 / 3,
@@ -65,7 +65,7 @@ describe.each(CLIENTS.map(({ name, connect }) => [name, connect] as const))('%s'
   })
 
   test('tells the server’s time and that it can be reached, and stays open when the store is closed', async () => {
-    const store = suite.store({ client: borrowed.client })
+    const store = suite.store({ client: provided.client })
     const before = Number((await suite.client.time())[0])
     const now = await store.currentTime()
     expect(Number.isSafeInteger(now)).toBe(true)
@@ -73,6 +73,6 @@ describe.each(CLIENTS.map(({ name, connect }) => [name, connect] as const))('%s'
     expect(now / 1_000_000).toBeLessThan(before + 60)
     expect(await store.ping()).toBe(true)
     await store.close()
-    expect(await suite.store({ client: borrowed.client }).ping()).toBe(true)
+    expect(await suite.store({ client: provided.client }).ping()).toBe(true)
   })
 })

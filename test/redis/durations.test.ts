@@ -88,7 +88,7 @@ test('the ttl of a record in a TlruCacheStore may be a text', () => {
 })
 
 test.each<[string, () => unknown]>([
-  ['timeout', () => new RedisStore({ client: suite.borrowed, timeout: 'a while' })],
+  ['timeout', () => new RedisStore({ client: suite.provided, timeout: 'a while' })],
   ['maxAge of denyCache', () => suite.store({ denyCache: { maxSize: 1, maxAge: '0s' } })],
 ])('%s as a text that is no time is refused', (name, make) => {
   expect(make).toThrow(RangeError)

@@ -35,7 +35,7 @@ const texts = fc.string({
 describe('hashTag', () => {
   it('puts the tag in braces before the key, encoded as keys are', async () => {
     const prefix = uniquePrefix()
-    const store = new RedisStore({ client: suite.borrowed, prefix, hashTag: (key) => `{${key.split(':')[0]}}` })
+    const store = new RedisStore({ client: suite.provided, prefix, hashTag: (key) => `{${key.split(':')[0]}}` })
     for (const limiter of [new GcraLimiter({ store }), new MovingWindowLimiter({ store })]) {
       await new Throttle({ limiter, rate }).check('a:1')
     }
@@ -74,7 +74,7 @@ describe('hashTag', () => {
     ['no text', () => 7, TypeError],
   ])('that answers %s is refused before anything is sent', async (_, answer, Wrong) => {
     const prefix = uniquePrefix()
-    const store: RedisStore = Reflect.construct(RedisStore, [{ client: suite.borrowed, prefix, hashTag: answer }])
+    const store: RedisStore = Reflect.construct(RedisStore, [{ client: suite.provided, prefix, hashTag: answer }])
     await expect(new Throttle({ limiter: new GcraLimiter({ store }), rate }).check('key')).rejects.toThrow(Wrong)
     expect(await suite.keys(prefix)).toEqual([])
   })
@@ -121,14 +121,14 @@ describe('shards', () => {
   })
 
   it.each([0, -1, 1.5, Number.NaN])('must be a positive whole number, not %d', (shards) => {
-    expect(() => new RedisStore({ client: suite.borrowed, shards })).toThrow(RangeError)
+    expect(() => new RedisStore({ client: suite.provided, shards })).toThrow(RangeError)
   })
 
   it('of another number forget all state', async () => {
     const prefix = uniquePrefix()
     const throttle = (shards: number): Throttle =>
       new Throttle({
-        limiter: new GcraLimiter({ store: new RedisStore({ client: suite.borrowed, prefix, shards }) }),
+        limiter: new GcraLimiter({ store: new RedisStore({ client: suite.provided, prefix, shards }) }),
         rate,
       })
     expect(shardTag(4)('key')).not.toBe(shardTag(7)('key'))

@@ -213,7 +213,7 @@ describe('RedisStore', () => {
   test.each(['', '{', 'a}', '{a}', 'a{b}c', 'a\uD800'])(
     'refuses the prefix %j, which could not be told from a key',
     (prefix) => {
-      expect(() => new RedisStore({ client: suite.borrowed, prefix })).toThrow(RangeError)
+      expect(() => new RedisStore({ client: suite.provided, prefix })).toThrow(RangeError)
     },
   )
 
@@ -227,7 +227,7 @@ describe('RedisStore', () => {
     expect(peeked.map(({ remaining }) => remaining)).toEqual([99, 98, 97, 96])
   })
 
-  test('puts its keys under the keyPrefix of a borrowed client, all of them', async () => {
+  test('puts its keys under the keyPrefix of a provided client, all of them', async () => {
     const keyPrefix = uniquePrefix()
     const client = new Redis(suite.url, { keyPrefix: `${keyPrefix}:` })
     onTestFinished(() => client.disconnect())

@@ -135,7 +135,9 @@ it.each([
   const store = new FailoverStore({ primary, fallback: new DictionaryStore(), breaker: { failures: 1 } })
   const limiter = new AlgorithmLimiter({ store, algorithm: quiet, lua: faulty })
   const throttle = new Throttle({ limiter, rate: Quota.perHour(10) })
-  await expect(throttle.check('key')).rejects.toThrow(/^the Lua twin of the algorithm 'quiet' failed in Redis: ERR /)
+  await expect(throttle.check('key')).rejects.toThrow(
+    /^the Lua implementation of the algorithm 'quiet' failed in Redis: ERR /,
+  )
   await expect(throttle.check('key')).rejects.toBeInstanceOf(TypeError)
   expect(store.state).toBe('closed')
   await store.close()

@@ -121,7 +121,7 @@ describe('a store by URL answers what is asked in the turn that it is made in', 
       opened(new RedisStore({ url: `redis://${who}127.0.0.1:${server.port}/5`, options: { lazyConnect: true } })),
     ))
 
-  it('a borrowed client that queues nothing while it connects', async () => {
+  it('a provided client that queues nothing while it connects', async () => {
     const client = new Redis(`redis://${who}127.0.0.1:${server.port}/6`, { enableOfflineQueue: false })
     await askAtOnce(opened(new RedisStore({ client })))
     client.disconnect()
@@ -235,7 +235,7 @@ describe('a wrong password', () => {
     expect(inspect([error, store], { depth: 20, showHidden: true })).not.toContain('hunter')
   })
 
-  it('shows nowhere in the error of a check on a borrowed client', async () => {
+  it('shows nowhere in the error of a check on a provided client', async () => {
     const client = new Redis(server.port, '127.0.0.1', { password: 'hunter2' })
     client.on('error', () => {})
     const error: unknown = await throttleOn(new RedisStore({ client }))

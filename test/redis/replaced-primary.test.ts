@@ -5,17 +5,17 @@ import { Redis as Redis5 } from 'ioredis5'
 import { Redis as Valkey } from 'iovalkey'
 import { GcraLimiter, Quota, RedisStore, type RedisStoreOptions, Throttle } from 'onrush'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Borrowed, CLIENTS, type ClientKind } from '../support/redis/clients.ts'
+import { CLIENTS, type ClientKind, type ProvidedClient } from '../support/redis/clients.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { ServerName } from '../support/servers/server-name.ts'
 import { freePort } from '../support/servers/server-process.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
 
-/** As docs/stores.md advises for clients that a store borrows. */
+/** As docs/stores.md advises for clients that a user provides. */
 const ADVISED = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 }
 
-async function ready(client: Redis | Redis5 | Valkey): Promise<Borrowed> {
+async function ready(client: Redis | Redis5 | Valkey): Promise<ProvidedClient> {
   await until('the client to be ready', async () => client.status === 'ready')
   return { client, close: () => client.disconnect() }
 }
@@ -30,11 +30,11 @@ const KINDS: readonly ClientKind[] = [
 /** Two stores on one client, which reaches the servers by a name of its own. */
 class User {
   readonly name: ServerName
-  readonly client: Borrowed | undefined
+  readonly client: ProvidedClient | undefined
   readonly #stores: RedisStore[]
   readonly #throttles: Throttle[]
 
-  private constructor(name: ServerName, client: Borrowed | undefined) {
+  private constructor(name: ServerName, client: ProvidedClient | undefined) {
     this.name = name
     this.client = client
     const source: RedisStoreOptions = client ?? { url: `redis://127.0.0.1:${name.port}` }

@@ -77,7 +77,7 @@ describe('on one server', () => {
     },
   )
 
-  it.each(['app:', 'a*?[b]\\'])('finds its keys behind the key prefix %j of a borrowed client', async (keyPrefix) => {
+  it.each(['app:', 'a*?[b]\\'])('finds its keys behind the key prefix %j of a provided client', async (keyPrefix) => {
     const prefixed = new Redis(server.url, { keyPrefix })
     const store = new RedisStore({ client: prefixed, timeout, prefix: 'p' })
     const plain = new RedisStore({ client, timeout, prefix: 'p' })

@@ -21,7 +21,7 @@ function timers(): number {
   return process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
 }
 
-test('a thousand checks that are under way share one timer', async () => {
+test('a thousand checks that are in flight share one timer', async () => {
   const throttle = throttleOn(suite.store())
   const before = timers()
   const checks = Array.from({ length: 1000 }, (_, index) => throttle.check(`key ${index}`))

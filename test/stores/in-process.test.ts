@@ -194,7 +194,7 @@ describe.each(STORES)('$name', ({ make }) => {
     expect(throttleOn(make(() => 0)).peekSync('key')).toMatchObject({ remaining: 5 })
   })
 
-  test('layers are never taken for others, whatever the text of a twin', () => {
+  test('layers are never taken for others, whatever the text of a Lua implementation', () => {
     const store = make()
     const algorithm = { ...gcra, id: 'mine' }
     const mine = (lua: string) => new AlgorithmLimiter({ store, algorithm, lua })

@@ -60,8 +60,8 @@ describe('a URL of Redis', () => {
       4,
       { sentinelPassword: 's&t' },
     ],
-  ])('%s says where it is, and which database', (url, place, db, options) => {
-    expect(readRedisUrl(url)).toEqual({ place, db, options, ...nobody })
+  ])('%s says where it is, and which database', (url, servers, db, options) => {
+    expect(readRedisUrl(url)).toEqual({ servers, db, options, ...nobody })
   })
 
   it.each([

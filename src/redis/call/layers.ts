@@ -42,7 +42,7 @@ export class CompiledLayers {
   /** The Lua of users' own algorithms among its layers: none of it may run in the call of another. Empty where all are built in. */
   readonly customLua: string
 
-  /** @throws TypeError for an algorithm without a Lua twin. */
+  /** @throws TypeError for an algorithm without a Lua implementation. */
   constructor(layers: readonly Layer[]) {
     this.layers = layers
     this.prepared = layers.map((layer) => {

@@ -44,7 +44,7 @@ export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplemen
   const text = texts?.implementation ?? own
   if (text === undefined) {
     throw new TypeError(
-      `the algorithm '${algorithm.id}' has no Lua twin: give AlgorithmLimiter its text as \`lua\` to use RedisStore`,
+      `the algorithm '${algorithm.id}' has no Lua implementation: give AlgorithmLimiter its text as \`lua\` to use RedisStore`,
     )
   }
   const known = implementations.get(text)

@@ -5,19 +5,19 @@ export interface RedisConnection {
   send(name: string, args: readonly (string | Buffer)[]): Promise<unknown>
   /** True for a server's own word: it has counted nothing then, for a script decides all before it writes anything. */
   answered(error: unknown): boolean
-  /** Resolves when an attempt to connect that is under way has ended, either way; `undefined` when none is. */
+  /** Resolves when the running attempt to connect has ended, either way; `undefined` when none runs. */
   opening(): Promise<void> | undefined
-  /** False while a client of our own has no connection: nothing is sent then. A borrowed one decides for itself, once it is open. */
+  /** False while a client of our own has no connection: nothing is sent then. A provided one decides for itself, once it is open. */
   readonly isReady: boolean
   /** True when the client is closed for good. */
   readonly isOver: boolean
   /** What a client of our own said last when it had no connection. */
   readonly failure: unknown
-  /** Gives up the connection to a node, which has been silent for too long, and opens another. A borrowed client is left alone. */
+  /** Gives up the connection to a node, which has been silent for too long, and opens another. A provided client is left alone. */
   reopen(node: string): void
   /**
    * Leaves the connection to a node, whose server answers and does not decide any more, for a new one: once a second at most,
-   * for all stores on the client. A borrowed client leaves too, unless it would not reconnect.
+   * for all stores on the client. A provided client leaves too, unless it would not reconnect.
    */
   leave(node: string): void
   /** As `reopen`, where a connection has been made and its first commands have not been answered in time. */

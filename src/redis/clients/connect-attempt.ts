@@ -7,7 +7,7 @@ const attempts = new WeakMap<IoredisClient, Promise<void>>()
 const EVENTS = ['ready', 'close', 'end'] as const
 
 /** Resolves when the client is ready, or its attempt to connect has failed. */
-export function attemptOver(client: IoredisClient): Promise<void> {
+export function connectAttempt(client: IoredisClient): Promise<void> {
   const known = attempts.get(client)
   if (known !== undefined) return known
   const events = ConnectionEvents.of(client)

@@ -44,7 +44,7 @@ function loadBesideBundle(): typeof import('ioredis') {
 
 /** @throws PeerDependencyError when ioredis is not installed, or too old */
 export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cluster {
-  const { place, options } = url
+  const { servers, options } = url
   const { Redis, Cluster } = ioredis()
   const common = {
     retryStrategy: retryDelay,
@@ -59,21 +59,21 @@ export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cl
     family: options.family ?? given.family,
     ...(options.tls ? { tls: given.tls ?? {} } : {}),
   }
-  switch (place.kind) {
+  switch (servers.kind) {
     case 'server':
-      return new Redis({ ...common, ...OWN, ...place.host })
+      return new Redis({ ...common, ...OWN, ...servers.host })
     case 'socket':
-      return new Redis({ ...common, ...OWN, path: place.path })
+      return new Redis({ ...common, ...OWN, path: servers.path })
     case 'sentinel':
       return new Redis({
         ...common,
         ...sentinelOptions(url, given),
         ...OWN,
-        sentinels: [...place.hosts],
-        name: place.name,
+        sentinels: [...servers.hosts],
+        name: servers.name,
       })
     case 'cluster':
-      return makeCluster(Cluster, place.hosts, common)
+      return makeCluster(Cluster, servers.hosts, common)
   }
 }
 

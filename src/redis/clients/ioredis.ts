@@ -1,8 +1,8 @@
-/** The ioredis client behind a store, of version 5 or 6, or of iovalkey: its own, or a borrowed one. */
+/** The ioredis client behind a store, of version 5 or 6, or of iovalkey: its own, or a provided one. */
 import calculateSlot from 'cluster-key-slot'
 import { steadyNow } from '../../unmocked.ts'
 import { type RedisConnection, withoutCommand } from './client.ts'
-import { attemptOver } from './connect-attempt.ts'
+import { connectAttempt } from './connect-attempt.ts'
 import { firstKey } from './first-key.ts'
 import { IoredisReconnects } from './ioredis-reconnects.ts'
 import { handleDroppedRejections } from './ioredis-rejections.ts'
@@ -43,7 +43,7 @@ export class IoredisConnection implements RedisConnection {
    */
   constructor(client: IoredisClient, own: boolean, resend: boolean) {
     this.#client = client
-    // What a borrowed client would queue waits here instead, where it can still be given up.
+    // What a provided client would queue waits here instead, where it can still be given up.
     this.#patient = resend || (!own && client.options.enableOfflineQueue !== false)
     this.#own = own
     this.cluster = client.isCluster
@@ -155,7 +155,7 @@ export class IoredisConnection implements RedisConnection {
         resolve()
       }
       this.#endOpening = end
-      attemptOver(this.#client).then(end)
+      connectAttempt(this.#client).then(end)
     })
   }
 

@@ -1,4 +1,4 @@
-/** What becomes of commands that are under way when an ioredis client loses its connection: that depends on its options. */
+/** What becomes of commands that are in flight when an ioredis client loses its connection: that depends on its options. */
 
 import { SlotList } from '../../slot-list.ts'
 import { ConnectionEvents } from './connection-events.ts'
@@ -29,7 +29,7 @@ export function forgets({ isCluster, options }: IoredisClient): boolean {
   return !isCluster && options.autoResendUnfulfilledCommands === false && options.maxRetriesPerRequest !== 0
 }
 
-/** Fails what is under way when the connection is lost, for a client that does not. */
+/** Fails what is in flight when the connection is lost, for a client that does not. */
 export class PendingReplies {
   static readonly #known = new WeakMap<IoredisClient, PendingReplies>()
   readonly #fail = new SlotList<(error: Error) => void>()

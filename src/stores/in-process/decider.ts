@@ -9,10 +9,10 @@ import type { RateLimitResult } from '../../result.ts'
 import type { Decider, Hold, Promised, SyncDecider } from '../decider.ts'
 
 /**
- * The states of one policy, by key. Tuples are the slot's own: algorithms change states in place, and what is refused must leave no trace.
+ * The states of one policy, by key. Tuples are the table's own: algorithms change states in place, and what is refused must leave no trace.
  * `expires` is until when a state counts, in µs since the epoch.
  */
-export interface Slot {
+export interface StateTable {
   get(key: string): unknown
   set(key: string, state: unknown, expires: number): void
   delete(key: string): void
@@ -24,14 +24,14 @@ export class InProcessDecider implements SyncDecider {
   readonly layers: readonly Layer[]
   readonly acquire: Decider['acquire']
   protected readonly clock: Clock
-  readonly #slots: readonly Slot[]
-  readonly #vacancies: () => Slot
+  readonly #tables: readonly StateTable[]
+  readonly #vacancies: () => StateTable
 
   /** @param vacancies where turns are kept that others may take, made when it is needed */
-  constructor(clock: Clock, layers: readonly Layer[], slots: readonly Slot[], vacancies: () => Slot) {
+  constructor(clock: Clock, layers: readonly Layer[], tables: readonly StateTable[], vacancies: () => StateTable) {
     this.clock = clock
     this.layers = layers
-    this.#slots = slots
+    this.#tables = tables
     this.#vacancies = vacancies
     this.acquire = canPromise(layers) ? (...asked) => this.#acquire(...asked) : undefined
   }
@@ -39,7 +39,7 @@ export class InProcessDecider implements SyncDecider {
   /** The key's states as of now. */
   open(key: string, quantity: number, now: number): Subject {
     const states = this.layers.map(({ algorithm, quota }, index) => {
-      const state = this.#slots[index]?.get(key)
+      const state = this.#tables[index]?.get(key)
       return state === undefined ? algorithm.open(now, quota) : algorithm.roll(copied(algorithm, state), now, quota)
     })
     return { layers: this.layers, states, quantity }
@@ -49,7 +49,7 @@ export class InProcessDecider implements SyncDecider {
     if (subject.quantity === 0) return
     this.layers.forEach(({ algorithm, quota }, index) => {
       const state = subject.states[index]
-      this.#slots[index]?.set(key, copied(algorithm, state), now + algorithm.resetAfter(state, now, quota))
+      this.#tables[index]?.set(key, copied(algorithm, state), now + algorithm.resetAfter(state, now, quota))
     })
   }
 
@@ -63,7 +63,7 @@ export class InProcessDecider implements SyncDecider {
 
   clearSync(key: string): RateLimitResult {
     const now = this.clock()
-    for (const slot of this.#slots) slot.delete(key)
+    for (const table of this.#tables) table.delete(key)
     return fresh(this.layers, now)
   }
 
@@ -129,7 +129,7 @@ export class InProcessDecider implements SyncDecider {
 
   #find(key: string, now: number): Found {
     const { layers, states } = this.open(key, 0, now)
-    return { layers, states, present: this.#slots.map((slot) => slot.get(key) !== undefined) }
+    return { layers, states, present: this.#tables.map((table) => table.get(key) !== undefined) }
   }
 
   /** What was given back in full is as if it had never been. */
@@ -138,8 +138,8 @@ export class InProcessDecider implements SyncDecider {
       if (changes[index] === undefined) return
       const state = found.states[index]
       const lifetime = algorithm.resetAfter(state, now, quota)
-      if (lifetime > 0) this.#slots[index]?.set(key, copied(algorithm, state), now + lifetime)
-      else this.#slots[index]?.delete(key)
+      if (lifetime > 0) this.#tables[index]?.set(key, copied(algorithm, state), now + lifetime)
+      else this.#tables[index]?.delete(key)
     })
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock.ts'
 import type { Duration } from '../../duration.ts'
 import type { LimitData } from '../../limit-data.ts'
 import { checkOptionNames, optionNames } from '../../option-names.ts'
-import type { Slot } from './decider.ts'
+import type { StateTable } from './decider.ts'
 import { InProcessStore } from './store.ts'
 import { TablesByName } from './tables-by-name.ts'
 
@@ -46,12 +46,12 @@ export class DictionaryStore extends InProcessStore {
     this.#occupied.clear()
   }
 
-  protected override slot(name: string): Slot {
+  protected override table(name: string): StateTable {
     return this.#tables.get(name)
   }
 }
 
-class DictionaryTable implements Slot {
+class DictionaryTable implements StateTable {
   readonly #states = new Map<string, unknown>()
   /** The tables of the store that are not empty; what is in them must not be forgotten when nobody counts in them. */
   readonly #occupied: Set<DictionaryTable>

@@ -4,7 +4,7 @@ import { decideOne, type Held, type Layer } from '../../algorithms/driver.ts'
 import type { Clock } from '../../clock.ts'
 import type { Quota } from '../../quota.ts'
 import type { RateLimitResult } from '../../result.ts'
-import { copied, InProcessDecider, type Slot } from './decider.ts'
+import { copied, InProcessDecider, type StateTable } from './decider.ts'
 
 interface Draft extends Held {
   readonly numbers: number[]
@@ -14,23 +14,23 @@ export class SingleDecider extends InProcessDecider {
   readonly #layer: Layer
   readonly #algorithm: CompleteAlgorithm
   readonly #quota: Quota
-  readonly #slot: Slot
+  readonly #table: StateTable
   /** What is decided on, for a state that is refused stays as it was; missing while a decision is made, whose algorithm may ask too. */
   #draft: Draft | undefined
 
-  constructor(clock: Clock, layer: Layer, slot: Slot, vacancies: () => Slot) {
-    super(clock, [layer], [slot], vacancies)
+  constructor(clock: Clock, layer: Layer, table: StateTable, vacancies: () => StateTable) {
+    super(clock, [layer], [table], vacancies)
     this.#layer = layer
     this.#algorithm = layer.algorithm
     this.#quota = layer.quota
-    this.#slot = slot
+    this.#table = table
   }
 
   override checkSync(key: string, quantity: number): RateLimitResult {
     const now = this.clock()
     const algorithm = this.#algorithm
     const quota = this.#quota
-    const stored = this.#slot.get(key)
+    const stored = this.#table.get(key)
     const draft = this.#draft ?? { state: undefined, numbers: [] }
     this.#draft = undefined
     const { size } = algorithm
@@ -43,8 +43,8 @@ export class SingleDecider extends InProcessDecider {
     const expires = now + result.resetAfter * 1000
     if (isTuple(stored, size) && isTuple(state, size)) {
       copy(state, stored)
-      this.#slot.renew?.(key, expires)
-    } else this.#slot.set(key, copied(algorithm, state), expires)
+      this.#table.renew?.(key, expires)
+    } else this.#table.set(key, copied(algorithm, state), expires)
     return result
   }
 }

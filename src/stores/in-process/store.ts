@@ -7,7 +7,7 @@ import type { LimitData } from '../../limit-data.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { BaseStore } from '../base.ts'
 import type { Asked, SyncDecider } from '../decider.ts'
-import { InProcessDecider, type Slot } from './decider.ts'
+import { InProcessDecider, type StateTable } from './decider.ts'
 import { SingleDecider } from './single-layer.ts'
 
 export abstract class InProcessStore extends BaseStore {
@@ -26,7 +26,7 @@ export abstract class InProcessStore extends BaseStore {
   }
 
   /** Where the states of this name are kept; the same for the same name. */
-  protected abstract slot(name: string): Slot
+  protected abstract table(name: string): StateTable
 
   abstract override get(key: string): LimitData | undefined
 
@@ -61,13 +61,13 @@ export abstract class InProcessStore extends BaseStore {
   /** @internal */
   protected override makeDecider(layers: readonly Layer[]): SyncDecider {
     const names = layers.map(stateNameOf)
-    const slots = names.map((name) => this.slot(name))
-    const vacancies = (): Slot => this.slot(`vacant:${names.join(':')}`)
+    const tables = names.map((name) => this.table(name))
+    const vacancies = (): StateTable => this.table(`vacant:${names.join(':')}`)
     const [layer] = layers
-    const [slot] = slots
-    return layers.length === 1 && layer !== undefined && slot !== undefined
-      ? new SingleDecider(this.#clock, layer, slot, vacancies)
-      : new InProcessDecider(this.#clock, layers, slots, vacancies)
+    const [table] = tables
+    return layers.length === 1 && layer !== undefined && table !== undefined
+      ? new SingleDecider(this.#clock, layer, table, vacancies)
+      : new InProcessDecider(this.#clock, layers, tables, vacancies)
   }
 
   /** @internal */

@@ -8,7 +8,7 @@ import type { Clock } from '../../clock.ts'
 import { type Duration, microseconds } from '../../duration.ts'
 import type { LimitData } from '../../limit-data.ts'
 import { checkOptionNames, optionNames } from '../../option-names.ts'
-import type { Slot } from './decider.ts'
+import type { StateTable } from './decider.ts'
 import { ExpiryHeap } from './expiry-heap.ts'
 import { InProcessStore } from './store.ts'
 import { TablesByName } from './tables-by-name.ts'
@@ -35,7 +35,7 @@ const MOST_POSTPONED = 1000
 export class TlruCacheStore extends InProcessStore {
   readonly #entries: LRUCache<string, TlruEntry>
   readonly #expiries = new ExpiryHeap<TlruEntry>()
-  readonly #tables = new TablesByName<Slot>(() => this.#makeTable())
+  readonly #tables = new TablesByName<StateTable>(() => this.#makeTable())
   readonly #ttl: number
   readonly #now = () => this.currentTime()
   /** States beyond the first of their key, and how many there may be. */
@@ -82,15 +82,15 @@ export class TlruCacheStore extends InProcessStore {
     this.#further = 0
   }
 
-  protected override slot(name: string): Slot {
+  protected override table(name: string): StateTable {
     return this.#tables.get(name)
   }
 
-  #makeTable(): Slot {
+  #makeTable(): StateTable {
     // What is renewed is mostly what was got last.
     let last = ''
     let found: TlruEntry | undefined
-    const table: Slot = {
+    const table: StateTable = {
       get: (key) => {
         last = key
         found = this.#entries.get(key)

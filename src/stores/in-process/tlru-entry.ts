@@ -1,6 +1,6 @@
 /** What a `TlruCacheStore` keeps of one key: a state for each policy, a record set by hand, and until when the longest of them counts. */
 import type { LimitData } from '../../limit-data.ts'
-import type { Slot } from './decider.ts'
+import type { StateTable } from './decider.ts'
 import type { Expiring } from './expiry-heap.ts'
 
 interface Kept {
@@ -19,9 +19,9 @@ export class TlruEntry implements Expiring {
   position = -1
   record: { readonly data: LimitData; readonly expires: number } | undefined
   // Most keys have a single state, which costs no map.
-  #table: Slot | undefined
+  #table: StateTable | undefined
   #state: unknown
-  #more: Map<Slot, Kept> | undefined
+  #more: Map<StateTable, Kept> | undefined
   #sweepAt = FIRST_SWEEP
 
   constructor(key: string, expires: number) {
@@ -39,12 +39,12 @@ export class TlruEntry implements Expiring {
     return this.record === undefined && this.#table === undefined && this.further === 0
   }
 
-  get(table: Slot): unknown {
+  get(table: StateTable): unknown {
     return this.#table === table ? this.#state : this.#more?.get(table)?.state
   }
 
   /** @param now to find the states that have ended, where there are many */
-  set(table: Slot, state: unknown, expires: number, now: () => number): void {
+  set(table: StateTable, state: unknown, expires: number, now: () => number): void {
     if (this.#table === undefined && !this.#more?.has(table)) this.#table = table
     if (this.#table === table) {
       this.#state = state
@@ -62,14 +62,14 @@ export class TlruEntry implements Expiring {
   }
 
   /** Says until when a state counts that was changed in place. */
-  renew(table: Slot, expires: number): void {
+  renew(table: StateTable, expires: number): void {
     if (expires > this.expires) this.expires = expires
     if (this.#table === table) return
     const kept = this.#more?.get(table)
     if (kept !== undefined) kept.expires = expires
   }
 
-  delete(table: Slot): void {
+  delete(table: StateTable): void {
     if (this.#table === table) {
       this.#table = undefined
       this.#state = undefined
@@ -83,7 +83,7 @@ export class TlruEntry implements Expiring {
   }
 
   /** Forgets what has ended; next when there are twice as many, so that a state's share of the work is constant. */
-  #sweep(more: Map<Slot, Kept>, now: number): void {
+  #sweep(more: Map<StateTable, Kept>, now: number): void {
     for (const [table, { expires }] of more) if (expires <= now) more.delete(table)
     this.#sweepAt = Math.max(2 * more.size, FIRST_SWEEP)
   }

@@ -13,7 +13,7 @@ import {
 /** What a RedisStore takes. */
 export type Client = Extract<RedisStoreOptions, { readonly client: unknown }>['client']
 
-export interface Borrowed {
+export interface ProvidedClient {
   readonly client: Client
   close(): void
 }
@@ -25,13 +25,13 @@ interface Address {
 
 interface Kind<Where> {
   readonly name: string
-  connect(where: Where): Borrowed | Promise<Borrowed>
+  connect(where: Where): ProvidedClient | Promise<ProvidedClient>
 }
 
 export type ClientKind = Kind<string>
 export type ClusterKind = Kind<Address[]>
 
-function opened(client: Client & { disconnect(): void }): Borrowed {
+function opened(client: Client & { disconnect(): void }): ProvidedClient {
   return { client, close: () => client.disconnect() }
 }
 
@@ -42,7 +42,7 @@ interface Unopened {
   destroy(): unknown
 }
 
-async function connected(client: Client & Unopened): Promise<Borrowed> {
+async function connected(client: Client & Unopened): Promise<ProvidedClient> {
   client.on('error', () => {})
   await client.connect()
   return { client, close: () => client.destroy() }

@@ -15,7 +15,7 @@ import { Vacancies } from '../../../src/algorithms/vacancies.ts'
 import { layersOf } from '../../../src/limiters/limiters.ts'
 import type { Rate } from '../../../src/rate.ts'
 import type { Decider } from '../../../src/stores/decider.ts'
-import type { Slot } from '../../../src/stores/in-process/decider.ts'
+import type { StateTable } from '../../../src/stores/in-process/decider.ts'
 import { encodeKey } from '../../../src/stores/state-key.ts'
 import type { Counting } from '../limiters.ts'
 import { uniquePrefix } from '../servers/shared-redis.ts'
@@ -23,12 +23,12 @@ import type { Client } from './clients.ts'
 
 /** A DictionaryStore whose states can be looked at. */
 class OpenDictionary extends DictionaryStore {
-  readonly slots = new Map<string, Slot>()
+  readonly tables = new Map<string, StateTable>()
 
-  protected override slot(name: string): Slot {
-    const slot = super.slot(name)
-    this.slots.set(name, slot)
-    return slot
+  protected override table(name: string): StateTable {
+    const table = super.table(name)
+    this.tables.set(name, table)
+    return table
   }
 }
 
@@ -98,17 +98,17 @@ export class BothImplementations {
 
   /** What Redis holds for these keys is bit for bit what TypeScript holds. */
   async expectSameStates(keys: readonly string[]): Promise<void> {
-    for (const [name, slot] of this.#dictionary.slots) {
+    for (const [name, table] of this.#dictionary.tables) {
       const names = keys.map((key) => `${this.prefix}:{${encodeKey(key)}}:${name}`)
       if (name.startsWith('vacant:')) {
         const held = await Promise.all(names.map((each) => this.#client.zrangeBuffer(each, '0', '-1')))
-        expect(held, name).toEqual(keys.map((key) => membersOf(slot.get(key))))
+        expect(held, name).toEqual(keys.map((key) => membersOf(table.get(key))))
         continue
       }
       const values = await Promise.all(names.map((each) => this.#client.getBuffer(each)))
       for (const [index, key] of keys.entries()) {
         const held = values[index] ?? null
-        const expected = slot.get(key)
+        const expected = table.get(key)
         if (isLog(expected)) expect(held && logBytes(held), names[index]).toEqual(bytesOfLog(expected))
         else expect(held, names[index]).toEqual(Array.isArray(expected) ? bytesOf(expected) : null)
       }

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { type Clock, RedisStore, type RedisStoreOptions } from 'onrush'
 import { afterAll, expect } from 'vitest'
 import { sharedRedis, uniquePrefix } from '../servers/shared-redis.ts'
-import { type Borrowed, CLIENTS, type Client } from './clients.ts'
+import { CLIENTS, type Client, type ProvidedClient } from './clients.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 import { BothImplementations, type ImplementationOptions } from './implementations.ts'
 
@@ -19,7 +19,7 @@ export interface Suite {
   /** To look at what is in Redis. */
   readonly client: Redis
   /** The stores' client: that of the name in ONRUSH_TEST_CLIENT, else the one that looks. */
-  readonly borrowed: Client
+  readonly provided: Client
   store(choice?: StoreChoice): RedisStore
   /** The names of the keys under a prefix. */
   keys(prefix: string): Promise<string[]>
@@ -27,7 +27,7 @@ export interface Suite {
   both(start: number, options?: ImplementationOptions): BothImplementations
 }
 
-async function chosen(url: string): Promise<Borrowed | undefined> {
+async function chosen(url: string): Promise<ProvidedClient | undefined> {
   const name = process.env.ONRUSH_TEST_CLIENT
   if (name === undefined) return undefined
   const kind = CLIENTS.find((one) => one.name === name)
@@ -42,7 +42,7 @@ export async function redisSuite(): Promise<Suite> {
   const { url } = await sharedRedis()
   const client = new Redis(url)
   const other = await chosen(url)
-  const borrowed = other?.client ?? client
+  const provided = other?.client ?? client
   const watch = new ExpiryWatch(url)
   afterAll(async () => {
     client.disconnect()
@@ -52,11 +52,11 @@ export async function redisSuite(): Promise<Suite> {
   return {
     url,
     client,
-    borrowed,
+    provided,
     // Long enough for any pause of the machine: nothing here is about timeouts.
     store: ({ prefix = uniquePrefix(), ...choice } = {}) =>
-      new RedisStore({ client: borrowed, timeout: 20_000, prefix, ...choice }),
+      new RedisStore({ client: provided, timeout: 20_000, prefix, ...choice }),
     keys: (prefix) => client.keys(`${prefix}:*`),
-    both: (start, options) => new BothImplementations(client, start, { client: borrowed, ...options }),
+    both: (start, options) => new BothImplementations(client, start, { client: provided, ...options }),
   }
 }

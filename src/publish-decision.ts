@@ -25,7 +25,7 @@ export function questionOf(
 }
 
 /** Publishes the answer, and gives it on. */
-export async function published<Answer extends { readonly result: RateLimitResult } | RateLimitResult>(
+export async function publishDecision<Answer extends { readonly result: RateLimitResult } | RateLimitResult>(
   question: Question,
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
@@ -41,7 +41,7 @@ export async function published<Answer extends { readonly result: RateLimitResul
 }
 
 /** A function of its own: one that makes another function makes a context each time it is called, also where it does not. */
-export function publishedCheck(
+export function publishCheck(
   decider: Decider,
   key: string,
   quantity: number,
@@ -49,11 +49,11 @@ export function publishedCheck(
   publishKeys: boolean,
 ): Promise<RateLimitResult> {
   const question = questionOf('check', decider, key, quantity, publishKeys)
-  return published(question, () => heed(decider.check(key, quantity, signal), signal))
+  return publishDecision(question, () => heed(decider.check(key, quantity, signal), signal))
 }
 
-/** As `publishedCheck`, without a promise. */
-export function publishedCheckSync(
+/** As `publishCheck`, without a promise. */
+export function publishCheckSync(
   decider: SyncDecider,
   key: string,
   quantity: number,
