@@ -72,13 +72,13 @@ export const MAKERS: readonly Entrance[] = [
   },
   {
     name: 'the limiter of a throttle',
-    says: /^limiter must/,
+    says: /^limiter must|^options of Throttle must hold/,
     takes: never,
     call: (value) => made(Throttle, { limiter: value, rate }),
   },
   {
     name: 'the layers of a throttle',
-    says: /^(layers?|limiter( of a layer)?|rate) must/,
+    says: /^(layers?|limiter( of a layer)?|rate) must|^options of Throttle must hold/,
     takes: never,
     call: (value) => made(Throttle, { layers: value }),
   },

@@ -64,7 +64,7 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
     })),
     {
       name: 'the rate of a check',
-      says: /^rate must|Quota/,
+      says: /^rate must|^quota must be a text such as|Quota/,
       takes: missing,
       call: (value) => method('check', 'key', 1, { rate: value }),
       promises,
@@ -144,20 +144,20 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
     },
     {
       name: 'the rate of a limiter',
-      says: /^rate must|Quota/,
+      says: /^rate must|^quota must be a text such as|Quota/,
       takes: never,
       call: (value) => Reflect.apply(limiter.rateLimit, limiter, ['key', 1, value]),
       promises,
     },
     {
       name: 'the rate of a throttle',
-      says: /^rate must|Quota/,
+      says: /^rate must|^quota must be a text such as|Quota/,
       takes: never,
       call: (value) => made(Throttle, { limiter, rate: value }),
     },
     {
       name: 'a quota among the rates of a throttle',
-      says: /^rate must|Quota/,
+      says: /^rate must|^quota must be a text such as|Quota/,
       takes: never,
       call: (value) => made(Throttle, { limiter, rate: [rate, value] }),
     },
