@@ -78,16 +78,12 @@ function checkUnusualKey(key: unknown): asserts key is string {
 }
 
 export function checkQuantity(quantity: unknown): asserts quantity is number {
-  if (!isInteger(quantity, 0)) throw notInteger('quantity', quantity, 0)
+  if (!Number.isSafeInteger(quantity) || Number(quantity) < 0) throw notInteger('quantity', quantity, 0)
 }
 
 /** Throws unless `value` is a safe integer of at least `least`. */
 export function checkInteger(name: string, value: unknown, least: number): asserts value is number {
-  if (!isInteger(value, least)) throw notInteger(name, value, least)
-}
-
-function isInteger(value: unknown, least: number): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
+  if (!Number.isSafeInteger(value) || Number(value) < least) throw notInteger(name, value, least)
 }
 
 function notInteger(name: string, value: unknown, least: number): Error {

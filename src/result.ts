@@ -64,7 +64,21 @@ export class RateLimitResult {
 
   /** @throws TypeError for a field of a wrong type, RangeError for a number that is NaN or negative. */
   constructor(fields: RateLimitResultFields) {
-    if (!areFields(fields)) refuse(fields)
+    const { nextAfter = 0, degraded = false } = fields ?? {}
+    // Written out here, because one result is made for each check; the naming of what is wrong is left to `refuse`.
+    const areFields =
+      typeof fields === 'object' &&
+      typeof fields?.limited === 'boolean' &&
+      typeof degraded === 'boolean' &&
+      fields.quota instanceof Quota &&
+      typeof fields.limit === 'number' &&
+      typeof fields.remaining === 'number' &&
+      typeof fields.resetAfter === 'number' &&
+      typeof nextAfter === 'number' &&
+      typeof fields.retryAfter === 'number' &&
+      // False for NaN too.
+      Math.min(fields.limit, fields.remaining, fields.resetAfter, nextAfter, fields.retryAfter) >= 0
+    if (!areFields) refuse(fields)
     this.limited = fields.limited
     this.limit = fields.limit
     this.remaining = fields.remaining
@@ -72,7 +86,7 @@ export class RateLimitResult {
     this.nextAfter = fields.nextAfter ?? fields.resetAfter
     this.retryAfter = fields.retryAfter
     this.quota = fields.quota
-    this.degraded = fields.degraded ?? false
+    this.degraded = degraded
     if (fields.layers !== undefined || fields.wouldLimit !== undefined) add(fields, this)
   }
 
@@ -148,20 +162,6 @@ function layersIn(layers: unknown): readonly unknown[] {
   return items
 }
 
-/** One is made for each check, so the naming of what is wrong is left to `refuse`. */
-function areFields(fields: unknown): boolean {
-  if (typeof fields !== 'object' || fields === null) return false
-  const { limited, limit, remaining, resetAfter, nextAfter, retryAfter, quota, degraded }: Unchecked = fields
-  if (typeof limited !== 'boolean' || !(quota instanceof Quota)) return false
-  if (degraded !== undefined && typeof degraded !== 'boolean') return false
-  if (nextAfter !== undefined && !isAmount(nextAfter)) return false
-  return isAmount(limit) && isAmount(remaining) && isAmount(resetAfter) && isAmount(retryAfter)
-}
-
-function isAmount(value: unknown): boolean {
-  return typeof value === 'number' && value >= 0
-}
-
 type Unchecked = Partial<Record<keyof RateLimitResultFields, unknown>>
 
 function refuse(fields: unknown): void {
@@ -174,7 +174,7 @@ function refuse(fields: unknown): void {
     const amount = amounts[name]
     if (name === 'nextAfter' && amount === undefined) continue
     if (typeof amount !== 'number') throw new TypeError(`${name} must be a number, got ${named(amount)}`)
-    if (!isAmount(amount)) throw new RangeError(`${name} must be at least 0, got ${named(amount)}`)
+    if (!(amount >= 0)) throw new RangeError(`${name} must be at least 0, got ${named(amount)}`)
   }
 }
 

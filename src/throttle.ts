@@ -128,7 +128,7 @@ export class Throttle {
     try {
       checkKey(key)
       checkQuantity(quantity)
-      const decider = this.#deciderOf(options)
+      const decider = options === undefined ? this.#decider : this.#deciderFor(options, CHECK_OPTIONS)
       const signal = options?.signal
       signal?.throwIfAborted()
       if (!decisions.hasSubscribers) {

@@ -43,12 +43,15 @@ function resultOf(
   now: number,
 ): RateLimitResult {
   const { algorithm, quota } = layer
+  let nextAfter = 0
+  if (remaining < quota.limit)
+    nextAfter = algorithm.nextAfter?.(state) ?? algorithm.retryAfter(state, remaining + 1, now, quota)
   return new RateLimitResult({
     limited,
     limit: quota.limit,
     remaining,
     resetAfter: algorithm.resetAfter(state, now, quota) / 1000,
-    nextAfter: remaining < quota.limit ? nextAfter(layer, state, remaining, now) / 1000 : 0,
+    nextAfter: nextAfter / 1000,
     retryAfter: limited ? retryAfter(layer, state, quantity, now) / 1000 : 0,
     quota,
   })
@@ -57,12 +60,6 @@ function resultOf(
 function retryAfter({ algorithm, quota }: Layer, state: unknown, quantity: number, now: number): number {
   if (quantity > quota.limit) return Number.POSITIVE_INFINITY
   return algorithm.retryAfter(state, quantity === 0 ? 1 : quantity, now, quota)
-}
-
-/** µs until one unit more than remains could be spent. */
-function nextAfter({ algorithm, quota }: Layer, state: unknown, remaining: number, now: number): number {
-  if (algorithm.nextAfter !== undefined) return algorithm.nextAfter(state)
-  return algorithm.retryAfter(state, remaining + 1, now, quota)
 }
 
 /** A state that a decision may replace. */

@@ -9,6 +9,9 @@ const LONGEST_WHOLE = 200
 /** How much of the start of a longer one stays readable, in bytes of its encoded form. */
 const LONGEST_START = 100
 
+/** Most keys: such a text stands as it is. */
+const PLAIN = /^[ -$&-z|~]{1,200}$/
+
 /** What decides in which slot a key lies, where it is not the key itself. */
 export type HashTag = (key: string) => string
 
@@ -40,6 +43,7 @@ export class KeyNames {
 
   /** What comes before the suffix of a state: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` with a tag of its own. */
   stem(key: string): string {
+    if (this.#tag === undefined && PLAIN.test(key)) return this.start + key
     const encoded = encodeForRedis(key)
     return this.#tag === undefined ? this.start + encoded : `${this.start}${this.#tagOf(this.#tag, key)}}${encoded}`
   }

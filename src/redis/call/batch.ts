@@ -58,10 +58,7 @@ export class Batch {
       }
       if (!this.#mayFollow(decider, key)) return false
     }
-    const { weight, layers } = decider
-    if (!this.#hasRoom(weight, layers.length)) return false
-    this.#append(new Entry({ decider, key, quantity }), waiter, weight, layers.length)
-    return true
+    return this.#append(new Entry({ decider, key, quantity }), waiter, decider.weight, decider.layers.length)
   }
 
   /** As `addCheck`, for what is no check. */
@@ -69,9 +66,7 @@ export class Batch {
     const { decider, key } = asked
     if (this.holds(key) && !this.#mayFollow(decider, key)) return false
     const weight = operation.vacancy === undefined ? decider.weight : decider.weight + 1
-    if (!this.#hasRoom(weight, decider.layers.length)) return false
-    this.#append(new Entry(asked, undefined, operation), waiter, weight, decider.layers.length)
-    return true
+    return this.#append(new Entry(asked, undefined, operation), waiter, weight, decider.layers.length)
   }
 
   /** As `addCheck`, for several subjects that are decided together. */
@@ -83,25 +78,36 @@ export class Batch {
       weight += decider.weight
       decisions += decider.layers.length
     }
-    if (!this.#hasRoom(weight, decisions)) return false
-    this.#append(new Entry(first, subjects), waiter, weight, decisions)
+    return this.#append(new Entry(first, subjects), waiter, weight, decisions)
+  }
+
+  /** False where the batch is full. The first entry always has room. */
+  #append(entry: Entry, waiter: Waiter, weight: number, decisions: number): boolean {
+    const isFull = this.weight + weight > KEYS_IN_CALL || this.#decisions + decisions > DECISIONS_IN_CALL
+    if (isFull && this.entries.length > 0) return false
+    this.weight += weight
+    this.#decisions += decisions
+    entry.add(waiter)
+    if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
+    if (entry.subjects !== undefined || this.entries.length > 0) this.#latest ??= this.#indexed()
+    this.entries.push(entry)
+    if (this.#latest === undefined) return true
+    if (this.#latest.has(entry.key)) this.overlaps = true
+    this.#latest.set(entry.key, entry)
+    if (entry.subjects !== undefined) this.#index(entry.subjects, entry, this.#latest)
     return true
   }
 
-  #append(entry: Entry, waiter: Waiter, weight: number, decisions: number): void {
-    entry.add(waiter)
-    if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
-    this.weight += weight
-    this.#decisions += decisions
-    this.entries.push(entry)
-    if (entry.subjects !== undefined) for (const { key } of entry.subjects) this.#note(key, entry)
-    else if (this.entries.length > 1) this.#note(entry.key, entry)
+  #indexed(): Map<string, Entry> {
+    return new Map(this.entries.map((entry) => [entry.key, entry]))
   }
 
-  #note(key: string, entry: Entry): void {
-    this.#latest ??= new Map(this.entries.filter((one) => one !== entry).map((only) => [only.key, only]))
-    if (this.#latest.has(key)) this.overlaps = true
-    this.#latest.set(key, entry)
+  /** The first subject has the key of the entry, which is there already. */
+  #index([, ...others]: readonly RedisAsked[], entry: Entry, latest: Map<string, Entry>): void {
+    for (const { key } of others) {
+      if (latest.has(key)) this.overlaps = true
+      latest.set(key, entry)
+    }
   }
 
   *waiters(): Iterable<Waiter> {
@@ -176,10 +182,5 @@ export class Batch {
     return this.entries.every((entry) =>
       entry.all().every((asked) => asked.key !== key || asked.decider === decider || !asked.decider.conflicts(decider)),
     )
-  }
-
-  #hasRoom(weight: number, decisions: number): boolean {
-    if (this.entries.length === 0) return true
-    return this.weight + weight <= KEYS_IN_CALL && this.#decisions + decisions <= DECISIONS_IN_CALL
   }
 }

@@ -77,7 +77,7 @@ export class RetryingSender {
       try {
         const reply = await run(this.#connection, request.script, request.keys, request.args)
         if (startsWithEcho(reply, call.echo)) {
-          this.#watch.decided()
+          this.#watch.loadingSince = undefined
           if (reply.byteLength === call.replyLength) return { call, reply }
           // What follows on the connection may be the rest of this reply, or what belongs to none.
           this.#connection.leave(batch.route.node.address)

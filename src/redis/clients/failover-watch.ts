@@ -11,8 +11,8 @@ const LONGEST_LOADING = 1000
 
 export class FailoverWatch {
   readonly #connection: RedisConnection
-  /** Since when nothing but LOADING was answered, in ms of `performance.now`. */
-  #loadingSince: number | undefined
+  /** Since when nothing but LOADING was answered, in ms of `performance.now`: to be cleared by who is told of a decision. */
+  loadingSince: number | undefined
 
   constructor(connection: RedisConnection) {
     this.#connection = connection
@@ -23,14 +23,10 @@ export class FailoverWatch {
     if (!(error instanceof Error)) return
     if (LOADING.test(error.message)) {
       const now = performance.now()
-      this.#loadingSince ??= now
-      if (now - this.#loadingSince < LONGEST_LOADING) return
-      this.#loadingSince = now
+      this.loadingSince ??= now
+      if (now - this.loadingSince < LONGEST_LOADING) return
+      this.loadingSince = now
     } else if (!REPLICA.test(error.message)) return
     this.#connection.leave(node)
-  }
-
-  decided(): void {
-    this.#loadingSince = undefined
   }
 }

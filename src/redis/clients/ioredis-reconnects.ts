@@ -12,7 +12,8 @@ export class IoredisReconnects {
   readonly #left = new WeakMap<IoredisNode, number>()
   /** The nodes of a cluster whose connections are about to close, by name, until they have. */
   readonly closing = new Map<string, Promise<void>>()
-  #underWay = false
+  /** True from when the client leaves its connection until it has another, or has tried in vain. A field, because each call reads it. */
+  isReconnecting = false
   /** True when the connection that was left has closed. */
   #closed = false
 
@@ -32,23 +33,18 @@ export class IoredisReconnects {
     events.on('close', () => {
       // The first is that of the connection which was left; with the second the attempt to get another has failed.
       if (this.#closed) this.end()
-      else this.#closed = this.#underWay
+      else this.#closed = this.isReconnecting
     })
-  }
-
-  /** True from when the client leaves its connection until it has another, or has tried in vain. */
-  get isUnderWay(): boolean {
-    return this.#underWay
   }
 
   /** The client leaves its connection by itself. */
   begin(): void {
-    this.#underWay = true
+    this.isReconnecting = true
     this.#closed = false
   }
 
   end(): void {
-    this.#underWay = false
+    this.isReconnecting = false
     this.#closed = false
   }
 

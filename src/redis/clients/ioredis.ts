@@ -80,7 +80,7 @@ export class IoredisConnection implements RedisConnection {
 
   opening(): Promise<void> | undefined {
     const { status } = this.#client
-    const leaving = this.#reconnects.isUnderWay
+    const leaving = this.#reconnects.isReconnecting
     if ((status === 'ready' && !leaving) || this.#over) return undefined
     const waits = this.#patient || leaving || status === 'connecting' || status === 'connect'
     if (status === 'wait') this.#client.connect().catch(() => {})
@@ -90,7 +90,7 @@ export class IoredisConnection implements RedisConnection {
   }
 
   get isReady(): boolean {
-    if (this.#reconnects.isUnderWay) return false
+    if (this.#reconnects.isReconnecting) return false
     return !this.#own || (this.#client.status === 'ready' && !this.#over)
   }
 
