@@ -63,8 +63,7 @@ end
 
 local function expiresAt(quota, time, level)
   local lifetime = level / quota.count
-  lifetime = lifetime + -lifetime % 1
-  return keptUntil(time + lifetime, lifetime)
+  return keptUntil(time, lifetime + -lifetime % 1)
 end
 
 local function valid(quota, time, level)

@@ -205,7 +205,7 @@ local function giveBack(quantity, mark, now, quota, log)
 end
 
 local function expiresAt(quota, log)
-  return keptUntil(log.newest + quota.period, quota.period)
+  return keptUntil(log.newest, quota.period)
 end
 
 -- Writes what spend changed. `expiry` in ms, as text: nil to keep what the key has; `relative`: from now on, not since the epoch.

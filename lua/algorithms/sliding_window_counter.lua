@@ -52,7 +52,7 @@ local function giveBack(quantity, mark, now, quota, start, previous, current)
 end
 
 local function expiresAt(quota, start, previous, current)
-  return start + (current > 0 and 2 or 1) * quota.period
+  return windowKeptUntil(start, (current > 0 and 2 or 1) * quota.period)
 end
 
 local function valid(quota, start, previous, current)

@@ -20,31 +20,53 @@ end
 
 -- `x + -x % 1` is x rounded up, without the price of a call to C; so it stands where every check comes by.
 
-local expiryStep = 1000
+-- µs for which a state is kept at least. Quotas by the second would else set a TTL with each check, which costs twice as much as
+-- the state does.
+local KEPT_AT_LEAST = 1000000
+local expiryStep = KEPT_AT_LEAST
 
--- The instant, in µs, until which a state is kept that counts until `ends`, and counts for `lifetime` µs when it is written: no
--- later than twice as long. It stays the same over many writes, so that most need not set it again.
-local function keptUntil(ends, lifetime)
-  if lifetime < expiryStep or lifetime >= 2 * expiryStep then
-    local _, exponent = frexp(lifetime / 1000)
-    expiryStep = exponent > 1 and 2 ^ (exponent - 1) * 1000 or 1000
+-- The instant, in µs, until which a state as of `from` is kept that counts for `lifetime` µs: no later than twice as long. It stays
+-- the same over many writes, so that most need not set it again.
+local function keptUntil(from, lifetime)
+  if lifetime < KEPT_AT_LEAST then
+    lifetime = KEPT_AT_LEAST
   end
+  if lifetime < expiryStep or lifetime >= 2 * expiryStep then
+    local _, exponent = frexp(lifetime / KEPT_AT_LEAST)
+    expiryStep = 2 ^ (exponent - 1) * KEPT_AT_LEAST
+  end
+  local ends = from + lifetime
   return ends - ends % expiryStep + expiryStep
+end
+
+-- As keptUntil, of a window that starts at `start`. Mostly with its end, which stays the same while the window does.
+local function windowKeptUntil(start, length)
+  if length < KEPT_AT_LEAST then
+    local ends = start + KEPT_AT_LEAST
+    return ends - ends % KEPT_AT_LEAST + KEPT_AT_LEAST
+  end
+  return start + length
 end
 
 -- Passed-in time does not run with the server's, so keys live an hour longer then, in ms.
 local ALLOWANCE = 3600000
 
+local lastExpiry, lastText
+
 -- The instant `expiry`, in µs, as it is told to a command: in ms, and by how long it is from now where the server's clock did not
--- decide. Redis itself would write some whole numbers with an exponent.
+-- decide. Redis itself would write some whole numbers with an exponent. The keys of a call share most instants.
 local function textOf(expiry, now, passedIn)
-  expiry = math.ceil(expiry / 1000)
-  if passedIn then
-    expiry = math.max(expiry - math.floor(now / 1000), 1) + ALLOWANCE
+  if expiry ~= lastExpiry then
+    lastExpiry = expiry
+    expiry = math.ceil(expiry / 1000)
+    if passedIn then
+      expiry = math.max(expiry - math.floor(now / 1000), 1) + ALLOWANCE
+    end
+    -- A debt may take longer to drain than an expiry can say.
+    if not (expiry < MAXIMUM_UNITS) then
+      expiry = MAXIMUM_UNITS
+    end
+    lastText = string.format('%.0f', expiry)
   end
-  -- A debt may take longer to drain than an expiry can say.
-  if not (expiry < MAXIMUM_UNITS) then
-    expiry = MAXIMUM_UNITS
-  end
-  return string.format('%.0f', expiry)
+  return lastText
 end

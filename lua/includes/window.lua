@@ -36,7 +36,7 @@ local function giveBack(quantity, mark, now, quota, start, used)
 end
 
 local function expiresAt(quota, start)
-  return start + quota.period
+  return windowKeptUntil(start, quota.period)
 end
 
 local function valid(quota, start, used)
