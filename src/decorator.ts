@@ -6,6 +6,7 @@ import { checkOptionNames, optionNames } from './option-names.ts'
 import { sleep } from './sleep.ts'
 import { Throttle } from './throttle.ts'
 
+/** Whose quota the calls of a wrapped function spend, and how much each spends. */
 export interface ThrottledOptions<KeyArgs extends unknown[] = unknown[]> {
   /**
    * Whose quota a call spends: a text, or a function of the call's arguments, called with its `this`.
@@ -33,21 +34,24 @@ export interface ThrottledFunction<This, Args extends unknown[], Result> {
 
 /** Wraps a function, or decorates a method that returns a promise or nothing. */
 export interface Throttling<KeyArgs extends unknown[]> {
-  <Method extends AnyMethod>(method: Method & Accepting<Method, KeyArgs>, context: ClassMethodDecoratorContext): Method
+  /** As a decorator of a method. The method must return a promise or nothing, because the decorated one returns a promise. */
+  <Method extends (this: never, ...args: never[]) => unknown>(
+    method: Method &
+      ([Parameters<Method>, () => Promise<Awaited<ReturnType<Method>>>] extends [
+        [...KeyArgs, ...unknown[]],
+        () => ReturnType<Method>,
+      ]
+        ? unknown
+        : never),
+    context: ClassMethodDecoratorContext,
+  ): Method
+  /** As a wrapper of a function. */
   <This, Args extends [...KeyArgs, ...unknown[]], Result>(
     fn: (this: This, ...args: Args) => Result,
   ): ThrottledFunction<This, Args, Result>
 }
 
 type AnyMethod = (this: never, ...args: never[]) => unknown
-
-/** A method that a key can be made for, and in whose place one that returns a promise can stand. */
-type Accepting<Method extends AnyMethod, KeyArgs extends unknown[]> = [
-  Parameters<Method>,
-  () => Promise<Awaited<ReturnType<Method>>>,
-] extends [[...KeyArgs, ...unknown[]], () => ReturnType<Method>]
-  ? unknown
-  : never
 
 /**
  * Makes a wrapper of functions that is also a standard (TC39) decorator of methods: each call first spends from a quota.

@@ -41,6 +41,7 @@ export type FailoverState = 'closed' | 'open' | 'half-open'
 
 /** A state that has just begun. */
 export interface FailoverChange {
+  /** Who is asked from now on. */
   readonly state: FailoverState
   /** Of `open`: the failure that opened it. */
   readonly cause?: unknown
@@ -48,12 +49,16 @@ export interface FailoverChange {
 
 /** A `FailoverStore` has changed its state. */
 export interface FailoverEvent extends FailoverChange {
-  /** Which one; its `state` tells that of now. */
-  readonly store: { readonly state: FailoverState }
+  /** Which store has changed. */
+  readonly store: {
+    /** Its state now, which may be a later one than that of the event. */
+    readonly state: FailoverState
+  }
 }
 
 /** A server did not know a script, and has been given it: at first use, after a restart, a `SCRIPT FLUSH` or a failover. */
 export interface ScriptEvent {
+  /** The SHA-1 of the script, as `SCRIPT EXISTS` takes it. */
   readonly sha1: string
 }
 
@@ -67,10 +72,15 @@ export interface WarningEvent {
 
 /** What each channel carries. */
 export interface Events {
+  /** Each check, reservation and turn, when it is answered or has failed. */
   readonly 'onrush:decision': DecisionEvent
+  /** Each call to Redis that decided checks, when its reply has come. */
   readonly 'onrush:batch': BatchEvent
+  /** Each change of state of a `FailoverStore`. */
   readonly 'onrush:failover': FailoverEvent
+  /** Each loading of a script by a server. */
   readonly 'onrush:script': ScriptEvent
+  /** Each warning of a setting that harms limits. */
   readonly 'onrush:warning': WarningEvent
 }
 

@@ -43,6 +43,7 @@ export {
 export { Quota, type QuotaOptions } from './quota.ts'
 export type { Rate } from './rate.ts'
 export type { BorrowedClient } from './redis/clients/detect.ts'
+export type { RedisClientOptions } from './redis/clients/ioredis-create.ts'
 export type { DenyCacheOptions } from './redis/deny-cache.ts'
 export type { HashTag } from './redis/keys.ts'
 export { RedisStore, type RedisStoreOptions } from './redis/store.ts'

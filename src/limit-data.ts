@@ -3,6 +3,7 @@ import { checkOptions, named } from './arguments.ts'
 import { wallTime } from './clock.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 
+/** What a record is made of. Every number is finite. */
 export interface LimitDataFields {
   /** What is used, in units. */
   readonly used: number
@@ -18,16 +19,28 @@ export interface LimitDataFields {
 
 const FIELDS = optionNames<LimitDataFields>({ used: true, remaining: true, createdAt: true, time: true, history: true })
 
-/** Frozen; all numbers are finite. */
+/**
+ * The record that a store of your own keeps for a key: five fields, in which every algorithm can write its state. Frozen; every number
+ * is finite. Store its JSON, and read that back with `LimitData.fromJSON`.
+ * @example
+ * const data = new LimitData({ used: 3, remaining: 7, createdAt: 1_700_000_000_000_000 })
+ * console.log(LimitData.fromJSON(JSON.stringify(data)).equals(data)) // true
+ */
 export class LimitData {
+  /** What is used, in units. */
   readonly used: number
+  /** What was available when this was written, in units. */
   readonly remaining: number
+  /** Since when this counts, in µs since the epoch. */
   readonly createdAt: number
   // Declared only, so that a record without them does not show them.
+  /** As of when this was written, in µs since the epoch; `undefined` where the algorithm does not need it. */
   declare readonly time?: number
+  /** What more the algorithm keeps, such as the log of a moving window; `undefined` where there is nothing. */
   declare readonly history?: readonly number[]
 
   /**
+   * Checks and freezes the fields.
    * @throws TypeError for a field that is not a number, RangeError for one that is not finite.
    */
   constructor(fields: LimitDataFields) {

@@ -10,6 +10,7 @@ const NAME = /^[A-Za-z][A-Za-z0-9_.-]*$/
 const TEXT =
   /^\s*(\d+)\s*(?:\/|\bper\b)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*)?([a-zµμ]+)(?:\s+burst\s+(\d+))?(?:\s+name\s+(\S+))?\s*$/i
 
+/** What a quota is made of. */
 export interface QuotaOptions {
   /** Units allowed in each period: a positive safe integer. */
   readonly count: number
@@ -21,12 +22,17 @@ export interface QuotaOptions {
   readonly name?: string | undefined
 }
 
-type Extra = Pick<QuotaOptions, 'maximumBurst' | 'name'>
-
 const OPTIONS = optionNames<QuotaOptions>({ count: true, period: true, maximumBurst: true, name: true })
-const EXTRA = optionNames<Extra>({ maximumBurst: true, name: true })
+const EVERY_OPTIONS = optionNames<Pick<QuotaOptions, 'maximumBurst' | 'name'>>({ maximumBurst: true, name: true })
 
-/** What is allowed: `count` units in each `period`, and `maximumBurst` more at once. A frozen value. */
+/**
+ * What is allowed: `count` units in each `period`, and `maximumBurst` more at once. A frozen value, to be made once and shared.
+ * Where a rate is taken, a text that `Quota.parse` reads may stand instead.
+ * @example
+ * const rate = Quota.perMinute(100, { maximumBurst: 20 })
+ * console.log(rate.limit, String(rate)) // 120 100/1m burst 20
+ * console.log(Quota.parse('100/minute burst 20').equals(rate)) // true
+ */
 export class Quota {
   /** Units allowed in each period. */
   readonly count: number
@@ -44,6 +50,7 @@ export class Quota {
   readonly stateName: string
 
   /**
+   * Makes a quota of any period; `Quota.perMinute` and its like are shorter for the usual ones.
    * @throws TypeError for a value of a wrong type, RangeError for one out of range.
    */
   constructor(options: QuotaOptions) {
@@ -75,23 +82,23 @@ export class Quota {
   }
 
   /** `count` units a second; `extra` as in the constructor. Throws as that does. */
-  static perSecond(count: number, extra?: Extra): Quota {
-    return every(1000, count, extra)
+  static perSecond(count: number, options?: Pick<QuotaOptions, 'maximumBurst' | 'name'>): Quota {
+    return every(1000, count, options)
   }
 
   /** `count` units a minute. */
-  static perMinute(count: number, extra?: Extra): Quota {
-    return every(60_000, count, extra)
+  static perMinute(count: number, options?: Pick<QuotaOptions, 'maximumBurst' | 'name'>): Quota {
+    return every(60_000, count, options)
   }
 
   /** `count` units an hour. */
-  static perHour(count: number, extra?: Extra): Quota {
-    return every(3_600_000, count, extra)
+  static perHour(count: number, options?: Pick<QuotaOptions, 'maximumBurst' | 'name'>): Quota {
+    return every(3_600_000, count, options)
   }
 
   /** `count` units a day of 24 hours. */
-  static perDay(count: number, extra?: Extra): Quota {
-    return every(86_400_000, count, extra)
+  static perDay(count: number, options?: Pick<QuotaOptions, 'maximumBurst' | 'name'>): Quota {
+    return every(86_400_000, count, options)
   }
 
   /**
@@ -164,9 +171,9 @@ export class Quota {
   }
 }
 
-function every(period: number, count: number, extra: Extra = {}): Quota {
-  checkOptionNames('options of Quota', extra, EXTRA)
-  return new Quota({ count, period, maximumBurst: extra.maximumBurst, name: extra.name })
+function every(period: number, count: number, options: Pick<QuotaOptions, 'maximumBurst' | 'name'> = {}): Quota {
+  checkOptionNames('options of Quota', options, EVERY_OPTIONS)
+  return new Quota({ count, period, maximumBurst: options.maximumBurst, name: options.name })
 }
 
 function unreadable(text: string): RangeError {

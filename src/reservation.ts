@@ -4,7 +4,14 @@ import { ReservationSettledError, StoreTimeoutError } from './errors.ts'
 import type { RateLimitResult } from './result.ts'
 import type { Hold } from './stores/decider.ts'
 
-/** Made by `throttle.reserve`. `await using` cancels it, unless it was settled. */
+/**
+ * Units that are spent before their number is known, such as the tokens of a completion: `throttle.reserve` makes a reservation, and
+ * `settle` puts the guess right. `await using` cancels a reservation that was not settled.
+ * @example
+ * const throttle = new Throttle({ store: new DictionaryStore(), rate: '100000/minute' })
+ * await using reservation = await throttle.reserve('tokens:user:42', 1000)
+ * if (!reservation.result.limited) await reservation.settle(640)
+ */
 export class Reservation implements AsyncDisposable {
   /** What the check answered; limited: nothing is held. */
   readonly result: RateLimitResult
@@ -12,7 +19,15 @@ export class Reservation implements AsyncDisposable {
   readonly #quantity: number
   #settled = false
 
-  constructor(hold: Hold, quantity: number) {
+  /**
+   * `throttle.reserve` makes them.
+   * @internal
+   */
+  static of(hold: Hold, quantity: number): Reservation {
+    return new Reservation(hold, quantity)
+  }
+
+  private constructor(hold: Hold, quantity: number) {
     this.result = hold.result
     this.#hold = hold
     this.#quantity = quantity
@@ -52,6 +67,7 @@ export class Reservation implements AsyncDisposable {
     }
   }
 
+  /** As `cancel`, so that `await using` gives back what was never settled. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.cancel()
   }

@@ -3,24 +3,37 @@ import { checkBoolean, checkOptions, itemsOf, named } from './arguments.ts'
 import { MAXIMUM_STATES } from './bounds.ts'
 import { Quota } from './quota.ts'
 
+/** What a result is made of, by a limiter of your own. */
 export interface RateLimitResultFields {
+  /** True when the request must be refused; it has then spent nothing. */
   readonly limited: boolean
+  /** The most that can be spent at once, in units: `quota.limit`. */
   readonly limit: number
+  /** Whole units that could be spent right now, after this check; from 0 to `limit`. */
   readonly remaining: number
+  /** Milliseconds until all of `limit` is available again; 0 when it is now. */
   readonly resetAfter: number
+  /** Milliseconds until the same quantity would pass; 0 when not limited, `Infinity` when it never can. */
   readonly retryAfter: number
-  /** Default: `resetAfter`. */
+  /** Milliseconds until `remaining + 1` could be spent. Default: `resetAfter`. */
   readonly nextAfter?: number | undefined
+  /** The quota that the result speaks of; of several the one that binds. */
   readonly quota: Quota
   /** The results of several quotas, in their order. Default: this result alone. */
   readonly layers?: readonly RateLimitResult[] | undefined
-  /** Default false. */
+  /** Whether a fallback answered. Default false. */
   readonly degraded?: boolean | undefined
-  /** Default: `limited`. */
+  /** What `limited` would be without shadow mode. Default: `limited`. */
   readonly wouldLimit?: boolean | undefined
 }
 
-/** The answer to a check. A value: being limited is never an exception. */
+/**
+ * The answer to a check: whether it passed, what is left, and when more comes back. A value: being limited is never an exception.
+ * @example
+ * const throttle = new Throttle({ store: new DictionaryStore(), rate: '5/minute' })
+ * const { limited, remaining, retryAfter } = await throttle.check('user:42')
+ * if (limited) await sleep(retryAfter)
+ */
 // Its fields are declared, for others are made twice: once of nothing.
 export class RateLimitResult {
   /** True when the request must be refused; it has then spent nothing. */
@@ -62,7 +75,10 @@ export class RateLimitResult {
     })
   }
 
-  /** @throws TypeError for a field of a wrong type, RangeError for a number that is NaN or negative. */
+  /**
+   * For limiters of your own; throttles make their results themselves.
+   * @throws TypeError for a field of a wrong type, RangeError for a number that is NaN or negative.
+   */
   constructor(fields: RateLimitResultFields) {
     const { nextAfter = 0, degraded = false } = fields ?? {}
     // Written out here, because one result is made for each check; the naming of what is wrong is left to `refuse`.

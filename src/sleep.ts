@@ -23,6 +23,7 @@ export function alarm(delay: number, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
+/** What ends a `sleep` early. */
 export interface SleepOptions {
   /** Ends the sleep: the promise rejects with its reason, and no timer is left. */
   readonly signal?: AbortSignal | undefined

@@ -26,13 +26,16 @@ export interface ThrottleLayer {
   readonly rate: Rate
 }
 
+/** What a throttle is made of: a store or a limiter, with a rate; or layers. */
 export type ThrottleOptions = (
   | {
       /** Where the key's quota is kept. The throttle counts by GCRA, which suits most limits; give a `limiter` instead for another algorithm. */
       readonly store: BaseStore
       /** What is allowed: a quota, its text (`'100/minute'`), or several, which are decided all or nothing. */
       readonly rate: Rate
+      /** Not beside `store`: a limiter has its own. */
       readonly limiter?: never
+      /** Not beside `rate`: layers have their own. */
       readonly layers?: never
     }
   | {
@@ -40,20 +43,28 @@ export type ThrottleOptions = (
       readonly limiter: BaseLimiter
       /** What is allowed: a quota, its text (`'100/minute'`), or several, which are decided all or nothing. */
       readonly rate: Rate
+      /** Not beside `limiter`, which has its own. */
       readonly store?: never
+      /** Not beside `rate`: layers have their own. */
       readonly layers?: never
     }
   | {
       /** Quotas that are counted by different algorithms on one store, decided all or nothing; at most 16 quotas together. */
       readonly layers: readonly ThrottleLayer[]
+      /** Not beside `layers`, whose limiters have it. */
       readonly store?: never
+      /** Not beside `layers`, each of which has its own. */
       readonly limiter?: never
+      /** Not beside `layers`, each of which has its own. */
       readonly rate?: never
     }
 ) & {
-  /** Decides and reports, but never limits: `limited` is always false, and `wouldLimit` tells. Default false. */
+  /**
+   * Shadow mode, to try a quota on real traffic: the throttle decides and counts, but never limits. `limited` is always
+   * false, and `wouldLimit` tells what the decision was. Default false.
+   */
   readonly shadow?: boolean | undefined
-  /** Puts the keys into the events of its decisions. Default false, since a key may be a name or an address. */
+  /** Whether the events of decisions hold the keys. Default false, because a key may be a name or an address. */
   readonly publishKeys?: boolean | undefined
 }
 
@@ -64,10 +75,17 @@ export interface ThrottleAsked extends Asked {
   readonly publishKeys: boolean
 }
 
+/** What one call may have otherwise than its throttle. */
 export interface CheckOptions {
-  /** This caller's own quota, such as a plan, instead of the throttle's. Under the same name and period, what is used carries over. */
+  /**
+   * This caller's own rate, such as a plan's, instead of the throttle's. Quotas of the same name and period share what is used,
+   * so a caller who changes plans keeps what has been used. Default: the throttle's rate.
+   */
   readonly rate?: Rate | undefined
-  /** Ends the wait at once, on every store: the promise rejects with its reason. What has left may have been counted; what has not never leaves. */
+  /**
+   * Ends the wait at once, on every store: the promise rejects with the signal's reason. A check that was already sent may have been
+   * counted; one that was not is never sent. Default: none.
+   */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -84,7 +102,15 @@ const CHECK_OPTIONS = optionNames<CheckOptions>({ rate: true, signal: true })
 const ACQUIRE_OPTIONS = optionNames<WaitOptions & CheckOptions>({ rate: true, signal: true, maxWait: true })
 const SYNC_OPTIONS = optionNames<Pick<CheckOptions, 'rate'>>({ rate: true })
 
-/** A quota, how it is counted, and where that is kept, as one question: may this key spend so much now? */
+/**
+ * Decides whether a key may spend now: the class that most programs need. A throttle joins what is allowed (`rate`) with where
+ * it is kept (`store`), or with how it is counted as well (`limiter`). Make one for each limit and keep it.
+ * @example
+ * const store = new RedisStore({ url: 'redis://localhost:6379' })
+ * const throttle = new Throttle({ store, rate: '100/minute' })
+ * const result = await throttle.check('user:42')
+ * if (result.limited) console.log(`retry in ${result.retryAfter} ms`)
+ */
 export class Throttle {
   readonly #limiter: BaseLimiter | undefined
   readonly #rate: Rate | undefined
@@ -95,6 +121,7 @@ export class Throttle {
   readonly #ownRates = new ReadyRates()
 
   /**
+   * Makes a throttle of `{ store, rate }`, `{ limiter, rate }` or `{ layers }`. Nothing is sent before the first check.
    * @throws TypeError for options of a wrong type, RangeError for quotas that cannot be counted or decided together.
    */
   constructor(options: ThrottleOptions) {
@@ -185,7 +212,7 @@ export class Throttle {
     const hold = await (decisions.hasSubscribers
       ? publishDecision(questionOf('reserve', decider, key, quantity, this.#publishKeys), reserve)
       : reserve())
-    return new Reservation(hold, quantity)
+    return Reservation.of(hold, quantity)
   }
 
   /**

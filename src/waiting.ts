@@ -6,6 +6,7 @@ import type { RateLimitResult } from './result.ts'
 import type { Decider } from './stores/decider.ts'
 import { TurnQueue } from './turn-queue.ts'
 
+/** How long `acquire` may wait. */
 export interface WaitOptions {
   /**
    * The longest wait for a start: milliseconds, 0 or more, or a text such as `'2s'`. A caller whose start would come later is

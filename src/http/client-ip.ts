@@ -15,10 +15,16 @@ export interface RequestOrigin {
 
 /** A request of Node: Express's, Koa's `ctx.req`, Fastify's `request.raw`. */
 export interface NodeRequestOrigin {
-  readonly socket: { readonly remoteAddress?: string | undefined }
+  /** The connection that the request came by. */
+  readonly socket: {
+    /** The other end of the connection; `undefined` once it has closed. */
+    readonly remoteAddress?: string | undefined
+  }
+  /** The header fields, their names in lower case. */
   readonly headers: { readonly [name: string]: string | readonly string[] | undefined }
 }
 
+/** Whom to believe about a client's address, and how much of it makes a client. */
 export interface ClientIpOptions {
   /**
    * Whose word on the address before them is taken: the number of proxies of one's own that every request passes, or

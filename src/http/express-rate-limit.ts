@@ -11,18 +11,25 @@ import type { Reservation } from '../reservation.ts'
 import { stateSpace } from './state-space.ts'
 import { type Hits, type PlugOptions, type Window, WindowThrottles } from './window-throttles.ts'
 
+export type { PlugOptions } from './window-throttles.ts'
+
 checkPeerDependency('onrush/express-rate-limit', 'express-rate-limit', '7.0')
 
 /** What a store reads of the options of its middleware. */
 export interface OnrushStoreSettings {
+  /** Units of one window: a number, or its text. */
   readonly limit: unknown
+  /** How long a window is: a number of milliseconds, or its text. */
   readonly windowMs: unknown
+  /** Whether the middleware takes failed requests back. */
   readonly skipFailedRequests?: boolean | undefined
+  /** Whether the middleware takes successful requests back. */
   readonly skipSuccessfulRequests?: boolean | undefined
 }
 
 /** What a middleware is told of a key. */
 export interface HitInformation {
+  /** Units used; of a refused request one more than the limit. */
   readonly totalHits: number
   /** When a refused request may come again, or else when all of the limit is available. */
   readonly resetTime: Date
@@ -42,7 +49,14 @@ interface Hit {
   open: boolean
 }
 
-/** A `Store` of both, without the types of either, since one may be there without the other. */
+/**
+ * A `Store` of express-rate-limit and of hono-rate-limiter: they keep their middleware and options, and a limiter counts. One
+ * instance for each `rateLimit()`. Where you choose the middleware too, take `onrush/express`, which knows plans and header fields.
+ * @example
+ * const limiter = new GcraLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
+ * const store = new OnrushStore({ limiter })
+ */
+// Without the types of either package, because one may be there without the other.
 export class OnrushStore {
   /** Other instances, here and in other processes, count the same keys. */
   readonly localKeys = false
@@ -56,6 +70,7 @@ export class OnrushStore {
   readonly #refused = new LRUCache<string, number>({ max: KEPT_REFUSALS })
 
   /**
+   * Takes a limiter; the middleware's `limit` and `windowMs` become the quota.
    * @param options `name`, by default `express-rate-limit`, tells several limits of one window apart
    * @throws TypeError or RangeError for wrong options.
    */
@@ -113,6 +128,7 @@ export class OnrushStore {
     return hits.hits === 0 ? undefined : informationOf(hits)
   }
 
+  /** Forgets what a key has used. */
   async resetKey(key: string): Promise<void> {
     await this.#initialised().clear(this.#throttles.keyOf(key))
   }

@@ -9,11 +9,12 @@ import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
 
 checkPeerDependency('onrush/express', 'express', '4.0')
 
-type Next = (error?: unknown) => void
-
+/** The options of `rateLimit` of `onrush/express`. */
 export interface ExpressRateLimitOptions<Req, Res> extends RequestLimitOptions<[request: Req, response: Res]> {
   /** Answers a refused request; the header fields are set. Default: status 429 and problem details. */
-  readonly onLimited?: ((result: RateLimitResult, request: Req, response: Res, next: Next) => unknown) | undefined
+  readonly onLimited?:
+    | ((result: RateLimitResult, request: Req, response: Res, next: (error?: unknown) => void) => unknown)
+    | undefined
 }
 
 /**
@@ -22,7 +23,7 @@ export interface ExpressRateLimitOptions<Req, Res> extends RequestLimitOptions<[
  */
 export function rateLimit<Req extends IncomingMessage = Request, Res extends ServerResponse = Response>(
   options: ExpressRateLimitOptions<Req, Res>,
-): (request: Req, response: Res, next: Next) => Promise<void> {
+): (request: Req, response: Res, next: (error?: unknown) => void) => Promise<void> {
   const limit = new RequestLimit(options)
   const { onLimited = refuse } = options
   return async (request, response, next) => {

@@ -3,6 +3,8 @@ import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/
 import { checkPeerDependency } from '../peer-dependency.ts'
 import { type PlugOptions, WindowThrottles } from './window-throttles.ts'
 
+export type { PlugOptions } from './window-throttles.ts'
+
 checkPeerDependency('onrush/fastify-rate-limit', '@fastify/rate-limit', '10.0')
 
 /** What the plugin hands to a store: its own options, and those of a route. */

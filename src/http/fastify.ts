@@ -18,6 +18,7 @@ export interface FastifyRouteRateLimitOptions
   readonly onLimited?: ((result: RateLimitResult, request: FastifyRequest, reply: FastifyReply) => unknown) | undefined
 }
 
+/** The options of `rateLimit` of `onrush/fastify`. */
 export interface FastifyRateLimitOptions extends FastifyRouteRateLimitOptions {
   /** When it is decided: `'preHandler'` for a key that needs the body. Default `'onRequest'`. */
   readonly hook?: 'onRequest' | 'preHandler' | undefined

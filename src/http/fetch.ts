@@ -1,6 +1,5 @@
 /** `onrush/fetch`: wraps a handler of fetch's `Request` and `Response`: Bun, Deno, Workers, Next's route handlers. */
 import type { RateLimitResult } from '../result.ts'
-import type { Awaitable } from '../stores/base.ts'
 import { handleReserved, tooManyRequests, withHeaders } from './fetch-response.ts'
 import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
 
@@ -8,7 +7,9 @@ import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
 export interface FetchRateLimitOptions<More extends readonly unknown[], Req extends Request = Request>
   extends RequestLimitOptions<[request: Req, ...more: More]> {
   /** Answers a refused request; the header fields are added. Default: status 429 and problem details. */
-  readonly onLimited?: ((result: RateLimitResult, request: Req, ...more: More) => Awaitable<Response>) | undefined
+  readonly onLimited?:
+    | ((result: RateLimitResult, request: Req, ...more: More) => Response | Promise<Response>)
+    | undefined
 }
 
 /**
@@ -20,7 +21,7 @@ export type FetchWrapper<More extends readonly unknown[], Req extends Request = 
   Rest extends readonly [...More, ...unknown[]],
   Answer extends Response | undefined,
 >(
-  handler: (request: Own, ...more: Rest) => Awaitable<Answer>,
+  handler: (request: Own, ...more: Rest) => Answer | Promise<Answer>,
 ) => (request: Own, ...more: Rest) => Promise<Response | Extract<Answer, undefined>>
 
 /**
@@ -47,4 +48,6 @@ export function rateLimit(options: FetchRateLimitOptions<readonly unknown[]>): W
 }
 
 type Handler<Answer> = (request: Request, ...more: readonly unknown[]) => Answer
-type WrapHandler = (handler: Handler<Awaitable<Response | undefined>>) => Handler<Promise<Response | undefined>>
+type WrapHandler = (
+  handler: Handler<Response | undefined | Promise<Response | undefined>>,
+) => Handler<Promise<Response | undefined>>

@@ -2,15 +2,15 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Awaitable } from '../stores/base.ts'
 import { handleReserved, tooManyRequests, withHeaders } from './fetch-response.ts'
 import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
 
 checkPeerDependency('onrush/hono', 'hono', '4.0')
 
+/** The options of `rateLimit` of `onrush/hono`. */
 export interface HonoRateLimitOptions<E extends Env> extends RequestLimitOptions<[context: Context<E>]> {
   /** Answers a refused request; the header fields are added. Default: status 429 and problem details. */
-  readonly onLimited?: ((result: RateLimitResult, context: Context<E>) => Awaitable<Response>) | undefined
+  readonly onLimited?: ((result: RateLimitResult, context: Context<E>) => Response | Promise<Response>) | undefined
 }
 
 /**

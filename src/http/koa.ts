@@ -2,16 +2,16 @@
 import type { Context, Middleware } from 'koa'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Awaitable } from '../stores/base.ts'
 import { decideForNode } from './node-response.ts'
 import { PROBLEM_MEDIA_TYPE, problemDetails } from './problem-details.ts'
 import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
 
 checkPeerDependency('onrush/koa', 'koa', '2.0')
 
+/** The options of `rateLimit` of `onrush/koa`. */
 export interface KoaRateLimitOptions extends RequestLimitOptions<[context: Context]> {
   /** Answers a refused request; the header fields are set. Default: status 429 and problem details. */
-  readonly onLimited?: ((result: RateLimitResult, context: Context) => Awaitable<void>) | undefined
+  readonly onLimited?: ((result: RateLimitResult, context: Context) => void | Promise<void>) | undefined
 }
 
 /**

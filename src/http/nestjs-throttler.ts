@@ -4,15 +4,25 @@ import { PeriodicLimiter } from '../limiters/limiters.ts'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import { type PlugOptions, WindowThrottles } from './window-throttles.ts'
 
+export type { PlugOptions } from './window-throttles.ts'
+
 checkPeerDependency('onrush/nestjs-throttler', '@nestjs/throttler', '6.0')
 
-type ThrottlerStorageRecord = Awaited<ReturnType<ThrottlerStorage['increment']>>
+/** What the guard is told of a key. */
+export type ThrottlerStorageRecord = Awaited<ReturnType<ThrottlerStorage['increment']>>
 
+/**
+ * A `ThrottlerStorage` of @nestjs/throttler: it keeps its guard and options, and a limiter counts.
+ * @example
+ * const limiter = new GcraLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
+ * const options = { throttlers: [{ ttl: 60_000, limit: 100 }], storage: new OnrushThrottlerStorage({ limiter }) }
+ */
 export class OnrushThrottlerStorage implements ThrottlerStorage {
   readonly #throttles: WindowThrottles
   readonly #blocks: WindowThrottles
 
   /**
+   * Takes a limiter; the guard's `limit` and `ttl` become the quota.
    * @param options `name` is `nestjs-throttler` by default
    * @throws TypeError or RangeError for wrong options.
    */

@@ -5,10 +5,15 @@ import { singleResults } from './headers.ts'
 /** The media type of problem details. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
 
+/** The body of a refusal, as JSON: problem details (RFC 9457). */
 export interface QuotaExceededProblem {
+  /** The kind of problem, as the IETF draft names it. */
   readonly type: 'https://iana.org/assignments/http-problem-types#quota-exceeded'
+  /** A short text for people, the same each time. */
   readonly title: string
+  /** The status of the response. */
   readonly status: 429
+  /** When the request may come again, for people. */
   readonly detail: string
   /** The names of the quotas that were short. */
   readonly 'violated-policies': readonly string[]

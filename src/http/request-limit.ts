@@ -6,7 +6,6 @@ import { checkBoolean, checkFunction, checkQuantity, named } from '../arguments.
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Awaitable } from '../stores/base.ts'
 import { Throttle } from '../throttle.ts'
 import { checkedStandard, type HeaderStandard, rateLimitHeaders } from './headers.ts'
 
@@ -20,13 +19,13 @@ export type Counted<Context extends readonly unknown[]> =
 /** The options of every middleware. `Context` is what its framework hands to a middleware. */
 export interface RequestLimitOptions<Context extends readonly unknown[]> {
   /** Who decides; a function chooses for each request, by its caller's plan. */
-  readonly throttle: Throttle | ((...context: Context) => Awaitable<Throttle>)
+  readonly throttle: Throttle | ((...context: Context) => Throttle | Promise<Throttle>)
   /** Whose quota the request spends: a non-empty text. */
-  readonly key: (...context: Context) => Awaitable<string>
+  readonly key: (...context: Context) => string | Promise<string>
   /** How much it spends. Default 1. */
-  readonly quantity?: number | ((...context: Context) => Awaitable<number>) | undefined
+  readonly quantity?: number | ((...context: Context) => number | Promise<number>) | undefined
   /** True for requests that are not limited at all. Default: none. */
-  readonly skip?: ((...context: Context) => Awaitable<boolean>) | undefined
+  readonly skip?: ((...context: Context) => boolean | Promise<boolean>) | undefined
   /**
    * Which responses count; default `'all'`. With any other, the quantity is reserved before the request is handled, so
    * that no flood passes, and given back when its response does not count.

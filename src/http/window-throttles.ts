@@ -9,10 +9,11 @@ import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
 import { Throttle } from '../throttle.ts'
 
+/** What a plug into another package is made of. */
 export interface PlugOptions {
   /** How it is counted, and where. */
   readonly limiter: BaseLimiter
-  /** What the quotas are called. Limits of one name and window share what a key has used. */
+  /** What the quotas are called: `[A-Za-z][A-Za-z0-9_.-]*`. Limits of one name and window share what a key has used. Default: the name of the package. */
   readonly name?: string | undefined
 }
 

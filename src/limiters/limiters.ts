@@ -16,7 +16,9 @@ const OURS: ReadonlyMap<string, CompleteAlgorithm> = new Map(
   Object.values(BUILT_IN).map((algorithm) => [algorithm.id, algorithm]),
 )
 
+/** What a limiter of any algorithm is made of. */
 export interface AlgorithmLimiterOptions<State = unknown> extends LimiterOptions {
+  /** How quotas are counted: pure functions, as `Algorithm` describes them. Its `id` is part of the keys, and none of the library's own. */
   readonly algorithm: Algorithm<State>
   /** The text of the algorithm's Lua implementation, for `RedisStore`; without it the limiter runs on the other stores. */
   readonly lua?: string | undefined
@@ -27,14 +29,23 @@ const ALGORITHM_LIMITER_OPTIONS = optionNames<AlgorithmLimiterOptions>({ store: 
 
 const NEEDED = ['open', 'roll', 'available', 'spend', 'resetAfter', 'retryAfter'] as const
 
-/** A limiter by any algorithm, also one of your own. */
+/**
+ * A limiter by an algorithm of your own: pure functions, and their Lua implementation where a `RedisStore` is to decide by them. Such a limiter has all
+ * that those of the library have: several quotas, `checkAll`, refunds, Sync forms. docs/own-algorithm.md has a whole example.
+ * @example
+ * const { algorithm } = new GcraLimiter({ store: new DictionaryStore() })
+ * const limiter = new AlgorithmLimiter({ store: new DictionaryStore(), algorithm })
+ */
 export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
   /** How it is counted. */
   readonly algorithm: Algorithm<State>
   /** The Lua implementation of an algorithm that is not ours. */
   readonly lua: string | undefined
 
-  /** @throws TypeError or RangeError for a store that is none, an `algorithm` that is none, or an id that is taken. */
+  /**
+   * Checks the algorithm, without calling its functions.
+   * @throws TypeError or RangeError for a store that is none, an `algorithm` that is none, or an id that is taken.
+   */
   constructor(options: AlgorithmLimiterOptions<State>) {
     super(options)
     checkOptionNames(`options of ${new.target.name}`, options, ALGORITHM_LIMITER_OPTIONS)
@@ -72,36 +83,86 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
   }
 }
 
-/** Leaky bucket, exact: see `docs/algorithms.md`. */
+/**
+ * Counts by GCRA, an exact leaky bucket: what is spent comes back evenly, one unit each `period / count`. The right choice for most limits, and
+ * what a throttle takes that is given a store. In any span of one period at most `limit + count` pass.
+ * @example
+ * const limiter = new GcraLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
+ * const throttle = new Throttle({ limiter, rate: '100/minute burst 20' })
+ */
 export class GcraLimiter extends AlgorithmLimiter {
+  /**
+   * Makes the limiter on a store.
+   * @throws TypeError for options that hold no store.
+   */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.gcra })
   }
 }
 
-/** A window that starts with a key's first admitted request. */
+/**
+ * Counts in windows that start with a key's first admitted request: all comes back at once, one period after that request. For "5
+ * attempts, then wait 15 minutes". In any span of one period at most `2 × limit` pass.
+ * @example
+ * const limiter = new PeriodicLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
+ * const throttle = new Throttle({ limiter, rate: '5 per 15 minutes' })
+ */
 export class PeriodicLimiter extends AlgorithmLimiter {
+  /**
+   * Makes the limiter on a store.
+   * @throws TypeError for options that hold no store.
+   */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.periodic })
   }
 }
 
-/** Windows at whole multiples of the period since the Unix epoch. */
+/**
+ * Counts in windows at whole multiples of the period since the Unix epoch, the same for all keys. For quotas of a plan, such as
+ * 1,000 a day from midnight UTC. In any span of one period at most `2 × limit` pass.
+ * @example
+ * const limiter = new FixedWindowLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
+ * const throttle = new Throttle({ limiter, rate: '1000/day' })
+ */
 export class FixedWindowLimiter extends AlgorithmLimiter {
+  /**
+   * Makes the limiter on a store.
+   * @throws TypeError for options that hold no store.
+   */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.fixed_window })
   }
 }
 
-/** An exact log: never more than the limit in any span of one period. */
+/**
+ * Counts by an exact log: never more than the limit in any span of one period, as some APIs demand. A key takes 16 bytes for each moment in
+ * the window, so choose this limiter for limits up to some thousands.
+ * @example
+ * const limiter = new MovingWindowLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
+ * const throttle = new Throttle({ limiter, rate: '100/minute' })
+ */
 export class MovingWindowLimiter extends AlgorithmLimiter {
+  /**
+   * Makes the limiter on a store.
+   * @throws TypeError for options that hold no store.
+   */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.moving_window })
   }
 }
 
-/** Two counters a key that approximate a moving window. */
+/**
+ * Counts in two counters a key that approximate a moving window: what was spent comes back bit by bit during the next window. For many keys of a large
+ * quota. In any span of one period fewer than `2 × limit` pass.
+ * @example
+ * const limiter = new SlidingWindowCounterLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
+ * const throttle = new Throttle({ limiter, rate: '100000/hour' })
+ */
 export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
+  /**
+   * Makes the limiter on a store.
+   * @throws TypeError for options that hold no store.
+   */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.sliding_window_counter })
   }

@@ -11,6 +11,7 @@ import { checkPeerDependency } from '../peer-dependency.ts'
 
 checkPeerDependency('onrush/opentelemetry', '@opentelemetry/api', '1.9')
 
+/** Where metrics go, and how many policies they tell apart. */
 export interface MetricsOptions {
   /** Where the meter comes from. Default: the global one. */
   readonly meterProvider?: MeterProvider | undefined

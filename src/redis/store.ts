@@ -11,7 +11,7 @@ import type { Asked } from '../stores/decider.ts'
 import type { RedisConnection } from './clients/client.ts'
 import { type BorrowedClient, checkClient, connectionOf, isClient, isCluster } from './clients/detect.ts'
 import { IoredisConnection } from './clients/ioredis.ts'
-import { type ClientOptions, makeClient } from './clients/ioredis-create.ts'
+import { makeClient, type RedisClientOptions } from './clients/ioredis-create.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
 import { DenyCache, type DenyCacheOptions } from './deny-cache.ts'
 import { checkPrefix, type HashTag, KeyNames, shardTag } from './keys.ts'
@@ -20,41 +20,47 @@ import { reset } from './reset.ts'
 import { Coalescer } from './scheduling/coalescer.ts'
 import { type RedisUrlOptions, readRedisUrl } from './url.ts'
 
-interface CommonOptions {
-  /** What all keys start with: any text without braces. Default `onrush`. */
+/** Where Redis is, as a URL or a client of yours, and how the store asks it. */
+export type RedisStoreOptions = (
+  | {
+      /**
+       * Where Redis is: `redis://user:password@host:port/db`, `rediss:`, `redis+unix:///path?db=0`, `redis+cluster://h1:1,h2:2` or
+       * `redis+sentinel://h1:1,h2:2/name/db`. The store makes a client of ioredis, and `close()` quits it. Options such as
+       * `?prefix=app` may stand in the URL; those given beside it win.
+       */
+      readonly url: string
+      /** More options of ioredis for that client, such as `tls`. Default: none. */
+      readonly options?: RedisClientOptions | undefined
+    }
+  | {
+      /** A client of yours, of ioredis, iovalkey or node-redis; `close()` leaves it open. For a program that has a client already. */
+      readonly client: BorrowedClient
+    }
+) & {
+  /** What all keys in Redis start with: any text without braces. Stores of equal prefixes share their limits. Default `onrush`. */
   readonly prefix?: string | undefined
-  /** Integer µs since the epoch, for tests. Default: the server's own time. */
+  /** The time to decide by, for tests: integer µs since the epoch. Default: the server's own time, the same for all processes. */
   readonly clock?: Clock | undefined
   /** How long a check waits for Redis before it is given up with a `StoreTimeoutError`: milliseconds above 0, or a text such as `'2s'`. Default 1000 ms. */
   readonly timeout?: Duration | undefined
-  /** Remembers refusals here and answers them without asking Redis; by default none. */
+  /**
+   * Remembers refusals in this process and answers them without asking Redis, which makes a flood of refused requests cheap. A `clear` or
+   * refund by another process is then seen late, by `maxAge` at most. Default: none.
+   */
   readonly denyCache?: DenyCacheOptions | undefined
   /**
-   * Sends a call again whose reply was lost, until the deadline; it is never counted twice, for a small record in Redis
+   * Sends a call again whose reply was lost, until the deadline. The check is never counted twice, because a small record in Redis
    * tells what was answered. In a cluster this needs `shards`. Default false: the checks of a lost call reject.
    */
   readonly resend?: boolean | undefined
-  /** In a cluster: keys under so many hash tags, so that calls stay full; a check of several keys needs one slot. Another number forgets all state. */
+  /**
+   * Cluster only: spread keys over this many hash tags, a positive integer, so that checks of different keys can share a call. Changing
+   * the number resets every limit. Default: each key has its own tag.
+   */
   readonly shards?: number | undefined
-  /** The hash tag of a key, so that keys which are decided together share a slot. Default: the key itself. */
+  /** The hash tag of a key, so that keys which `checkAll` decides together lie in one slot of a cluster. Default: the key itself. */
   readonly hashTag?: HashTag | undefined
 }
-
-export type RedisStoreOptions =
-  | (CommonOptions & {
-      /**
-       * `redis://user:password@host:port/db`, `rediss:`, `redis+unix:///path?db=0`, `redis+cluster://h1:1,h2:2` or
-       * `redis+sentinel://h1:1,h2:2/name/db`; the store makes a client of its own, and `close()` quits it. Options such as
-       * `?prefix=app` may stand in it; those given beside it win.
-       */
-      readonly url: string
-      /** ioredis's options for that client. */
-      readonly options?: ClientOptions | undefined
-    })
-  | (CommonOptions & {
-      /** A client of yours, of ioredis, iovalkey or node-redis; `close()` leaves it open. */
-      readonly client: BorrowedClient
-    })
 
 /** Where the store's client comes from. Nothing is opened before all options are checked. */
 interface Source {
@@ -70,7 +76,14 @@ interface Opened {
   readonly own?: IoredisConnection
 }
 
-/** Quotas that many processes share, in Redis: a whole check is one atomic step there, on the server's clock. */
+/**
+ * Limits that many processes share, in Redis or Valkey. Each check is decided atomically in Redis, in exact integer arithmetic, on the
+ * server's clock; checks made in the same tick share one round trip. Make one store for each server and keep it.
+ * @example
+ * await using store = new RedisStore({ url: 'redis://localhost:6379', prefix: 'shop', timeout: '500ms' })
+ * const throttle = new Throttle({ store, rate: '100/minute' })
+ * console.log((await throttle.check('user:42')).remaining)
+ */
 export class RedisStore extends BaseStore {
   readonly #context: DeciderContext
   readonly #records: Records
@@ -79,7 +92,9 @@ export class RedisStore extends BaseStore {
   readonly #quit: (() => Promise<void>) | undefined
 
   /**
-   * @throws TypeError or RangeError for wrong options, InvalidStoreUrlError for a URL that is none of Redis.
+   * With a `url`, connects at once; with a `client`, uses yours as it is.
+   * @throws TypeError or RangeError for wrong options, InvalidStoreUrlError for a URL that is none of Redis, PeerDependencyError
+   * where a client is to be made and ioredis is missing or too old.
    */
   constructor(options: RedisStoreOptions) {
     super()
@@ -148,14 +163,17 @@ export class RedisStore extends BaseStore {
     await this.#quit?.()
   }
 
+  /** @internal */
   override get answersWithin(): number {
     return this.#timeout
   }
 
+  /** @internal */
   protected override makeDecider(layers: readonly Layer[]): RedisDecider {
     return new RedisDecider(this.#context, layers)
   }
 
+  /** @internal */
   override decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
     const subjects = asked.map(({ decider, key, quantity }) => {
       if (!(decider instanceof RedisDecider)) throw new TypeError('checkAll needs all throttles on one store')

@@ -12,7 +12,6 @@ import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
 import { CompareAndSwapDecider, decideAllBySwapping } from './compare-and-swap.ts'
 import type { Asked, Decider } from './decider.ts'
-import type { Awaitable } from './patience.ts'
 import { RecordAccess, type RecordStore } from './record-store.ts'
 
 export type { Awaitable } from './patience.ts'
@@ -31,14 +30,32 @@ export interface BaseStoreOptions {
 
 const OPTIONS = optionNames<BaseStoreOptions>({ timeout: true })
 
-/** What every store is. One of your own extends this and writes `get` and `set`; every limiter then works on it. */
+/**
+ * What every store is. Extend this class to keep limits in a database of your own: write `get` and `set`, and every limiter works on it. A
+ * store that several processes share writes an atomic `compareAndSwap` too.
+ * @example
+ * class MapStore extends BaseStore {
+ *   readonly records = new Map<string, LimitData>()
+ *   override get(key: string) {
+ *     return this.records.get(key)
+ *   }
+ *   override set(key: string, data: LimitData) {
+ *     this.records.set(key, data)
+ *     return data
+ *   }
+ * }
+ * const throttle = new Throttle({ store: new MapStore(), rate: '100/minute' })
+ */
 export abstract class BaseStore implements RecordStore, AsyncDisposable {
   readonly #deciders = new LRUCache<string, Decider>({ max: KEPT_DECIDERS })
   readonly #clock = storeClock()
   readonly #timeout: number
   #madeAccess: RecordAccess | undefined
 
-  /** @throws TypeError or RangeError for a `timeout` that is none. */
+  /**
+   * Called by a store of your own: `super({ timeout: '500ms' })`.
+   * @throws TypeError or RangeError for a `timeout` that is none.
+   */
   constructor(options: BaseStoreOptions = {}) {
     checkOptionNames(`options of ${new.target.name}`, options, OPTIONS)
     const { timeout = 1000 } = options
@@ -46,10 +63,10 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   }
 
   /** The record under `key`; `undefined` when there is none, or it has been forgotten. */
-  abstract get(key: string): Awaitable<LimitData | undefined>
+  abstract get(key: string): LimitData | undefined | Promise<LimitData | undefined>
 
   /** Keeps `data`. `ttl`: milliseconds after which it may be forgotten: permission, not duty; without one it is kept. */
-  abstract set(key: string, data: LimitData, ttl?: number): Awaitable<LimitData>
+  abstract set(key: string, data: LimitData, ttl?: number): LimitData | Promise<LimitData>
 
   /**
    * Replaces `old` by `data`, all fields compared; `undefined`: nothing is there. This default is safe within one process:
@@ -74,7 +91,7 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
    * µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`.
    * A store that many processes share tells its server's time, because their wall clocks differ.
    */
-  currentTime(): Awaitable<number> {
+  currentTime(): number | Promise<number> {
     return this.#clock()
   }
 

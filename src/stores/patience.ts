@@ -3,6 +3,7 @@ import { Deadline } from '../deadline.ts'
 import { Signals } from '../signals.ts'
 import { steadyNow } from '../unmocked.ts'
 
+/** A value, or a promise of it: a method of a store of your own may be sync or async. */
 export type Awaitable<T> = T | Promise<T>
 
 interface Wait {

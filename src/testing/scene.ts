@@ -3,12 +3,15 @@ import type { BaseStore } from '../stores/base.ts'
 
 /** What the runner hands to a test; vitest's and node:test's contexts both are such. */
 export interface SkippableTest {
+  /** Marks the test as skipped. */
   skip(reason?: string): unknown
 }
 
 /** `{ describe, it }` of vitest, of node:test, or of another runner like them. */
 export interface TestRunner {
+  /** Groups the tests that `body` declares. */
   readonly describe: (name: string, body: () => void) => unknown
+  /** Declares one test. */
   readonly it: (name: string, test: (context?: SkippableTest) => Promise<void>) => unknown
 }
 
@@ -26,6 +29,7 @@ export type Declare = (name: string, test: (scene: Scene) => Promise<void>) => v
 
 /** A store, and what the test may do to its server. */
 export interface StoppableStore {
+  /** The store under test. */
   readonly store: BaseStore
   /** From now on nothing is answered. */
   stop(): unknown

@@ -2,7 +2,7 @@
 import { checkFunction, checkOptions, checkText } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
-import type { Awaitable, BaseStore } from '../stores/base.ts'
+import type { BaseStore } from '../stores/base.ts'
 import { limiterTests } from './limiter-tests.ts'
 import { recordTests } from './record-tests.ts'
 import type { Declare, StoppableStore, TestRunner } from './scene.ts'
@@ -10,22 +10,23 @@ import { silenceTests } from './silence-tests.ts'
 import { swapTests } from './swap-tests.ts'
 import { timeTests } from './time-tests.ts'
 
+/** The stores that the contract is tried on. */
 export interface StoreContractOptions<Store extends BaseStore = BaseStore> {
   /** What the suite is called. */
   readonly name: string
   /** Makes a store; called once for each test. It need not be empty: every test has keys of its own. */
-  readonly store: () => Awaitable<Store>
+  readonly store: () => Store | Promise<Store>
   /** A second handle on the data of `store`, as another process would have it; for stores that many processes share. */
-  readonly sharedStore?: ((store: Store) => Awaitable<BaseStore>) | undefined
+  readonly sharedStore?: ((store: Store) => BaseStore | Promise<BaseStore>) | undefined
   /** As `store`, with a clock that the store goes by, in µs since the epoch; for stores that can be given one. */
-  readonly storeWithClock?: ((clock: Clock) => Awaitable<BaseStore>) | undefined
+  readonly storeWithClock?: ((clock: Clock) => BaseStore | Promise<BaseStore>) | undefined
   /**
    * Makes a store whose server the test can stop, so that nothing is answered; called once for each test that does. Give the store
    * a short `timeout`, since it is waited for.
    */
-  readonly stoppableStore?: (() => Awaitable<StoppableStore>) | undefined
+  readonly stoppableStore?: (() => StoppableStore | Promise<StoppableStore>) | undefined
   /** Called with each store when its test is over. Default: its `close`. */
-  readonly close?: ((store: BaseStore) => Awaitable<void>) | undefined
+  readonly close?: ((store: BaseStore) => void | Promise<void>) | undefined
 }
 
 const OPTIONS = optionNames<StoreContractOptions>({

@@ -283,7 +283,7 @@ const OTHERS = [
   // Made by the limiters for each check, field by field.
   'RateLimitResultFields',
   // Those of ioredis.
-  'ClientOptions',
+  'RedisClientOptions',
   // Internal.
   ...[
     'Subject',

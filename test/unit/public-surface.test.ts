@@ -50,7 +50,7 @@ const TYPES = [
     'BaseStoreOptions',
     'StoreClass',
   ],
-  ...['BorrowedClient', 'DenyCacheOptions', 'HashTag'],
+  ...['BorrowedClient', 'RedisClientOptions', 'DenyCacheOptions', 'HashTag'],
   ...['ThrottledOptions', 'ThrottledFunction', 'Throttling'],
   ...['Events', 'BatchEvent', 'DecisionEvent', 'ScriptEvent', 'FailoverEvent', 'FailoverChange', 'FailoverState'],
   'WarningEvent',

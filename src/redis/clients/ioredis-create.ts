@@ -12,7 +12,7 @@ import { loadIoredis } from './ioredis-module.cjs'
 const OWN = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 } as const
 
 /** ioredis's own, but for what this store decides: how replies are mapped, and that nothing is queued or sent again. */
-export type ClientOptions = Omit<RedisOptions, 'replyMapping' | keyof typeof OWN>
+export type RedisClientOptions = Omit<RedisOptions, 'replyMapping' | keyof typeof OWN>
 
 /** Soon at first, for checks wait for it; at random, so that many processes do not come back together. */
 function retryDelay(attempts: number): number {
@@ -43,7 +43,7 @@ function loadBesideBundle(): typeof import('ioredis') {
 }
 
 /** @throws PeerDependencyError when ioredis is not installed, or too old */
-export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cluster {
+export function makeClient(url: RedisUrl, given: RedisClientOptions = {}): Redis | Cluster {
   const { servers, options } = url
   const { Redis, Cluster } = ioredis()
   const common = {
@@ -77,13 +77,13 @@ export function makeClient(url: RedisUrl, given: ClientOptions = {}): Redis | Cl
   }
 }
 
-function sentinelOptions({ options }: RedisUrl, given: ClientOptions): ClientOptions {
+function sentinelOptions({ options }: RedisUrl, given: RedisClientOptions): RedisClientOptions {
   const { sentinelUsername = given.sentinelUsername, sentinelPassword = given.sentinelPassword, tls } = options
   const encrypted = { enableTLSForSentinelMode: true, sentinelTLS: given.sentinelTLS ?? given.tls ?? {} }
   return { sentinelUsername, sentinelPassword, ...(tls ? encrypted : {}) }
 }
 
-function makeCluster(ClusterClass: typeof Cluster, hosts: readonly Host[], options: ClientOptions): Cluster {
+function makeCluster(ClusterClass: typeof Cluster, hosts: readonly Host[], options: RedisClientOptions): Cluster {
   const {
     host: _host,
     port: _port,

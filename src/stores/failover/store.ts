@@ -25,6 +25,7 @@ const PROBE: Layer = { algorithm: gcra, quota: Quota.perSecond(1_000_000, { name
 /** What a probe asks about where no key is known that the primary has failed on. */
 const PROBE_KEY = 'onrush-probe'
 
+/** Which store decides, which answers when the first cannot, and when to change between them. */
 export interface FailoverStoreOptions {
   /** Which store is asked as long as it answers. */
   readonly primary: BaseStore
@@ -40,6 +41,7 @@ export interface FailoverStoreOptions {
    * primary's own `timeout`, which is 1000 ms where nothing else is said.
    */
   readonly timeout?: Duration | undefined
+  /** When the primary is left alone, and when it is asked again. */
   readonly breaker?:
     | {
         /** Failures of the primary in a row after which it is no longer asked: a positive integer. Default 5. */
@@ -73,6 +75,10 @@ const BREAKER_OPTIONS = optionNames<NonNullable<FailoverStoreOptions['breaker']>
  * Asks the primary, and where that throws a `StoreError` the fallback, in the same call; an answer of the fallback has
  * `degraded: true`, and so have its layers. After several failures in a row the fallback alone is asked, until the primary
  * has decided a probe in the background. A wrong configuration (`UnsupportedServerError`) is the caller's to know.
+ * @example
+ * const primary = new RedisStore({ url: 'redis://localhost:6379' })
+ * const store = new FailoverStore({ primary, fallback: new TlruCacheStore({ maxSize: 100_000, ttl: '1h' }), instances: 4 })
+ * const throttle = new Throttle({ store, rate: '100/minute' })
  */
 export class FailoverStore extends BaseStore {
   readonly #primary: BaseStore
@@ -81,7 +87,10 @@ export class FailoverStore extends BaseStore {
   readonly #patience: Patience
   readonly #breaker: Breaker
 
-  /** @throws TypeError or RangeError for wrong options. */
+  /**
+   * Joins the two stores; neither is asked before the first check.
+   * @throws TypeError or RangeError for wrong options.
+   */
   constructor(options: FailoverStoreOptions) {
     super()
     checkOptionNames('options of FailoverStore', options, OPTIONS)
@@ -178,12 +187,14 @@ export class FailoverStore extends BaseStore {
     await Promise.all([this.#primary.close(), this.#fallback.close()])
   }
 
+  /** @internal */
   protected override makeDecider(layers: readonly Layer[]): FailoverDecider {
     const shares = layers.map((layer) => this.#share(layer))
     checkApart(shares.map(stateNameOf))
     return new FailoverDecider(this.#breaker, this.#primary.decider(layers), this.#fallback.decider(shares))
   }
 
+  /** @internal */
   override async decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
     const onPrimary: Asked[] = []
     const onFallback: Asked[] = []
@@ -205,7 +216,10 @@ export class FailoverStore extends BaseStore {
     )
   }
 
-  /** A fallback is asked once the primary has been given up. */
+  /**
+   * A fallback is asked once the primary has been given up.
+   * @internal
+   */
   override get answersWithin(): number {
     return this.#patience.timeout + this.#fallback.answersWithin
   }

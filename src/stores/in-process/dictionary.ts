@@ -8,6 +8,7 @@ import type { StateTable } from './decider.ts'
 import { InProcessStore } from './store.ts'
 import { TablesByName } from './tables-by-name.ts'
 
+/** What a `DictionaryStore` may be given: a clock, for tests. */
 export interface DictionaryStoreOptions {
   /** Integer µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`. */
   readonly clock?: Clock | undefined
@@ -15,12 +16,22 @@ export interface DictionaryStoreOptions {
 
 const OPTIONS = optionNames<DictionaryStoreOptions>({ clock: true })
 
-/** A store in a `Map` of this process, for tests and first steps; it never forgets by itself. */
+/**
+ * A store in a `Map` of this process, for tests, first steps and a known few keys. It never forgets by itself, so it grows with the number
+ * of keys: for keys of users take a `TlruCacheStore`, and for several processes a `RedisStore`.
+ * @example
+ * const throttle = new Throttle({ store: new DictionaryStore(), rate: '5/second' })
+ * console.log(throttle.checkSync('job').remaining) // 4
+ */
 export class DictionaryStore extends InProcessStore {
   readonly #records = new Map<string, LimitData>()
   readonly #occupied = new Set<DictionaryTable>()
   readonly #tables = new TablesByName(() => new DictionaryTable(this.#occupied))
 
+  /**
+   * Makes an empty store.
+   * @throws TypeError for a `clock` that is no function.
+   */
   constructor(options: DictionaryStoreOptions = {}) {
     checkOptionNames('options of DictionaryStore', options, OPTIONS)
     if (options.clock !== undefined) checkFunction('clock', options.clock)
@@ -40,12 +51,14 @@ export class DictionaryStore extends InProcessStore {
     this.#records.delete(key)
   }
 
+  /** @internal */
   protected override forgetAll(): void {
     this.#records.clear()
     for (const table of this.#occupied) table.clear()
     this.#occupied.clear()
   }
 
+  /** @internal */
   protected override table(name: string): StateTable {
     return this.#tables.get(name)
   }

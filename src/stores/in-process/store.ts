@@ -18,6 +18,7 @@ export abstract class InProcessStore extends BaseStore {
     this.#clock = clock === undefined ? storeClock(() => this.forgetAll()) : () => readClock(clock)
   }
 
+  /** @internal */
   protected abstract forgetAll(): void
 
   /** @internal */
@@ -25,7 +26,10 @@ export abstract class InProcessStore extends BaseStore {
     return false
   }
 
-  /** Where the states of this name are kept; the same for the same name. */
+  /**
+   * Where the states of this name are kept; the same for the same name.
+   * @internal
+   */
   protected abstract table(name: string): StateTable
 
   abstract override get(key: string): LimitData | undefined
@@ -53,7 +57,10 @@ export abstract class InProcessStore extends BaseStore {
     return this.#clock()
   }
 
-  /** At once. */
+  /**
+   * At once.
+   * @internal
+   */
   override get answersWithin(): number {
     return 0
   }

@@ -14,6 +14,7 @@ import { InProcessStore } from './store.ts'
 import { TablesByName } from './tables-by-name.ts'
 import { TlruEntry } from './tlru-entry.ts'
 
+/** How much a `TlruCacheStore` may keep, and for how long. */
 export interface TlruCacheStoreOptions {
   /** The most keys kept, each with the states of all its policies, on average at most 16: from 1 to 2^24. */
   readonly maxSize: number
@@ -31,7 +32,14 @@ const STATES_PER_KEY = 16
 /** One new key never waits longer than for so many keys that were to have ended and have been used since. */
 const MOST_POSTPONED = 1000
 
-/** A store in this process, of bounded memory: where a key is too many, the least recently used is pushed out. */
+/**
+ * A store of bounded memory in this process: where a key is too many, the least recently used is pushed out. For one process, or
+ * for a limit that each process keeps by itself. A key that is pushed out while it still counts starts afresh, so `maxSize` must
+ * exceed the keys that count at one time.
+ * @example
+ * const store = new TlruCacheStore({ maxSize: 100_000, ttl: '1h' })
+ * const throttle = new Throttle({ store, rate: '100/minute' })
+ */
 export class TlruCacheStore extends InProcessStore {
   readonly #entries: LRUCache<string, TlruEntry>
   readonly #expiries = new ExpiryHeap<TlruEntry>()
@@ -43,6 +51,7 @@ export class TlruCacheStore extends InProcessStore {
   readonly #mostFurther: number
 
   /**
+   * Makes an empty store.
    * @throws TypeError or RangeError for a `maxSize` that is no whole number from 1 to 2^24, or a `ttl` that is not above 0.
    */
   constructor(options: TlruCacheStoreOptions) {
@@ -76,12 +85,14 @@ export class TlruCacheStore extends InProcessStore {
     if (entry.isEmpty) this.#drop(entry)
   }
 
+  /** @internal */
   protected override forgetAll(): void {
     this.#entries.clear()
     this.#expiries.clear()
     this.#further = 0
   }
 
+  /** @internal */
   protected override table(name: string): StateTable {
     return this.#tables.get(name)
   }
