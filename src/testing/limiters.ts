@@ -1,18 +1,15 @@
-/** All limiters by name, as the contract asks them. */
+/** All built-in limiters by name, as the contract asks them. */
 import type { LimiterOptions } from '../limiters/base.ts'
-import {
-  type AlgorithmLimiter,
-  FixedWindowLimiter,
-  GcraLimiter,
-  MovingWindowLimiter,
-  PeriodicLimiter,
-  SlidingWindowCounterLimiter,
-} from '../limiters/limiters.ts'
+import * as limiters from '../limiters/limiters.ts'
 
-export const LIMITERS: readonly { name: string; make: (options: LimiterOptions) => AlgorithmLimiter }[] = [
-  GcraLimiter,
-  PeriodicLimiter,
-  FixedWindowLimiter,
-  MovingWindowLimiter,
-  SlidingWindowCounterLimiter,
-].map((Limiter) => ({ name: Limiter.name, make: (options) => new Limiter(options) }))
+type BuiltIn = new (options: LimiterOptions) => limiters.AlgorithmLimiter
+
+/** Each class of the module that extends `AlgorithmLimiter`. */
+function isBuiltIn(value: unknown): value is BuiltIn {
+  return typeof value === 'function' && value.prototype instanceof limiters.AlgorithmLimiter
+}
+
+export const LIMITERS: readonly { name: string; make: (options: LimiterOptions) => limiters.AlgorithmLimiter }[] =
+  Object.values<unknown>(limiters)
+    .filter(isBuiltIn)
+    .map((Limiter) => ({ name: Limiter.name, make: (options) => new Limiter(options) }))
