@@ -43,3 +43,10 @@ test.each([...pages(), ...OTHER_PAGES])('every link in %s leads somewhere', (pag
   const broken = links.filter(({ path = '', anchor }) => leadsNowhere(page, path, anchor))
   expect(broken.map(({ path, anchor }) => `${path}${anchor === undefined ? '' : `#${anchor}`}`)).toEqual([])
 })
+
+test('every file and folder that CONTRIBUTING.md names is there', () => {
+  const named = [...proseOf('CONTRIBUTING.md').matchAll(/`((?:src|lua|test|scripts|examples|benchmarks)\/[^`]*)`/g)]
+  const paths = named.flatMap(([, path = '']) => (path.includes('NAME') ? [] : [path]))
+  expect(paths.length).toBeGreaterThan(40)
+  expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
+})

@@ -83,7 +83,10 @@ function several(countings: readonly Counting[]): fc.Arbitrary<LimiterLayer[]> {
 }
 
 /** One to three layers: often of GCRA alone, where turns are promised. */
-export const layers: fc.Arbitrary<LimiterLayer[]> = fc.oneof(several(LIMITERS), several(LIMITERS.filter(({ name }) => name === 'GcraLimiter')))
+export const layers: fc.Arbitrary<LimiterLayer[]> = fc.oneof(
+  several(LIMITERS),
+  several(LIMITERS.filter(({ name }) => name === 'GcraLimiter')),
+)
 
 /** An ask in units and µs, and by number what it makes or takes. */
 interface Planned extends Ask {
