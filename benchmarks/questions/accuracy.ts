@@ -30,7 +30,7 @@ const QUICK_NAMES: readonly ContestantName[] = ['onrush', 'rate-limiter-flexible
 export const accuracy: Question = {
   name: 'accuracy',
   title: 'Accuracy',
-  about: '4 processes ask for one key as fast as they can, 100 units a second being allowed.',
+  about: '4 processes check one key as fast as they can, with a limit of 100 units a second.',
   async ask(bench) {
     const names = bench.quick ? QUICK_NAMES : NAMES
     bench.progress.expect(names.length)
@@ -45,8 +45,8 @@ export const accuracy: Question = {
       settings: { limit: LIMIT, periodSeconds: PERIOD / 1000, processes: PROCESSES, inFlight: IN_FLIGHT, periods },
       sections: [{ name: 'accuracy', title: 'At saturation', plot: { kind: 'bars', metric: 'mostInAPeriod' }, rows }],
       remarks: [
-        'most in a period: the most admissions that surely fell within one period, each having been asked for and answered in it.',
-        'units lost: of 3 units left, how many a refused request for 5 takes away.',
+        'most in a period: the most admissions that certainly fell within one period, because they were requested and answered within it.',
+        'units lost: the units of 3 remaining that a refused request for 5 spends.',
       ],
     }
   },

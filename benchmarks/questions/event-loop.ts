@@ -43,7 +43,7 @@ export const eventLoop: Question = {
           rows: against(rows, PEER, 'clientTime'),
         },
       ],
-      remarks: ['A loop at rest shows a delay of 1 ms, since that is how often the delay is taken.'],
+      remarks: ['An idle loop shows a delay of 1 ms, because the delay is sampled once a millisecond.'],
     }
   },
 }

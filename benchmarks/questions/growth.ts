@@ -22,7 +22,7 @@ export const growth: Question = {
   name: 'growth',
   title: 'Growth',
   about:
-    'What a decision costs when there is more of something, against the least of it. 512 checks in flight in one process.',
+    'The cost of a decision as one dimension grows, relative to its smallest size. 512 checks in flight in one process.',
   async ask(full) {
     const step = full.quick ? 2 : 1
     const bench = { ...full, roundTime: full.roundTime / 2, warmUpTime: full.warmUpTime / 2 }

@@ -42,7 +42,7 @@ export const http: Question = {
       goals: compared.flatMap(({ framework, added }) => goalsOf(framework, added, numbers)),
       remarks: [
         'client µs is processor time of the service for a request.',
-        'What a limiter adds is its figure less that of the bare framework, of the same round.',
+        'The cost of a limiter is its figure minus that of the bare framework, in the same round.',
         'express-rate-limit keeps its counts by rate-limit-redis on node-redis; the others use ioredis.',
       ],
     }

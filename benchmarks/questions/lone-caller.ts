@@ -10,7 +10,7 @@ const PEER = 'GCRA EVALSHA'
 export const loneCaller: Question = {
   name: 'lone-caller',
   title: 'A lone caller',
-  about: 'One check after another, each asked when the one before is answered.',
+  about: 'One check after another, each made when the one before is answered.',
   async ask(bench) {
     await using field = await Field.open(
       bench,

@@ -27,7 +27,9 @@ export const processMemory: Question = {
     return {
       settings: { keys, inFlight: IN_FLIGHT, mostSeconds: duration / 1000 },
       sections: [{ name: 'memory', title: 'Garbage collected', plot: { kind: 'bars', metric: 'heap' }, rows }],
-      remarks: [`Who has not asked for all keys after ${duration / 1000} s is weighed with those it has.`],
+      remarks: [
+        `A contestant that has not checked all keys after ${duration / 1000} s is measured with the keys that it has.`,
+      ],
     }
   },
 }

@@ -25,7 +25,7 @@ const NAMES: readonly ContestantName[] = [
 export const redisMemory: Question = {
   name: 'redis-memory',
   title: 'Memory of Redis',
-  about: '10,000 live keys, asked for twice each, whose whole names in Redis are equally long.',
+  about: '10,000 live keys, each checked twice, with names of equal length in Redis.',
   async ask(bench) {
     bench.progress.expect(NAMES.length)
     const rows: Row[] = []
