@@ -14,5 +14,5 @@ export function build(): void {
 }
 
 export function loadBuild(): Promise<typeof import('onrush')> {
-  return import(new URL('../../dist/index.js', import.meta.url).href)
+  return import(new URL('../../dist/node/index.mjs', import.meta.url).href)
 }
