@@ -79,10 +79,10 @@ it.each(['memcached://host?prefix=a%20b', 'memcached://host?timeout=soon'])('%s 
 })
 
 it('connects again when it has been idle', async () => {
-  const store = new MemcachedStore({ host: '127.0.0.1', port: server.port, prefix: 'idle', timeout: 100 })
+  const store = new MemcachedStore({ host: '127.0.0.1', port: server.port, prefix: 'idle', timeout: 500 })
   const throttle = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perHour(10) })
   await throttle.check('key')
-  await sleep(300)
+  await sleep(1000)
   const results = await Promise.all([throttle.check('key'), throttle.check('other')])
   expect(results.map(({ remaining }) => remaining)).toEqual([8, 9])
   await store.close()

@@ -177,7 +177,7 @@ test.each(frameworks)(
   '%s answers without Redis as it was told, and counts again when Redis is back',
   async (_name, startService) => {
     await using redis = await startRedis()
-    store = new RedisStore({ url: redis.url, timeout: 500 })
+    store = new RedisStore({ url: redis.url, timeout: 5000 })
     const limits: Limit[] = [
       { throttle: hourly(5, 'open'), onError: 'allow' },
       { throttle: hourly(2, 'closed'), skip: ({ path }) => path === '/open' },

@@ -55,11 +55,11 @@ test('a sleep follows mocked timers, also beyond what one timer can wait', async
 
 test('a check that is made under mocked timers leaves the deadline as it was', async () => {
   await using server = await startRedis()
-  const store = new RedisStore({ url: server.url, timeout: 300 })
+  const store = new RedisStore({ url: server.url, timeout: 1000 })
   const throttle = new Throttle({ limiter: new GcraLimiter({ store }), rate: RATE })
   expect(await store.ping()).toBe(true)
   // The deadline of these must have passed, so that its timer is armed anew.
-  await sleep(400)
+  await sleep(1100)
   vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate', 'setInterval', 'performance', 'Date'] })
   expect(await throttle.check('key')).toMatchObject({ limited: false })
   vi.useRealTimers()
