@@ -20,7 +20,7 @@ const QUOTA = Quota.parse(RATE)
 /** Serves all frameworks on the Redis and by the rate of its arguments, until its parent goes; tells where. */
 const PROGRAM = `
   import { GcraLimiter, Quota, RedisStore, Throttle } from './src/index.ts'
-  import { frameworks } from './test/http/servers.ts'
+  import { frameworks } from './test/support/http/servers.ts'
 
   const [url, rate] = process.argv.slice(1)
   const limiter = new GcraLimiter({ store: new RedisStore({ url, timeout: 30_000 }) })

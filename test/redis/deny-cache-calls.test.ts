@@ -163,7 +163,7 @@ test.each<[string, object | number | boolean, ErrorConstructor]>([
   ['a size in words', { maxSize: 'many' }, TypeError],
   ['an age of 0', { maxSize: 1, maxAge: 0 }, RangeError],
   ['an endless age', { maxSize: 1, maxAge: Number.POSITIVE_INFINITY }, RangeError],
-  ['an age in words', { maxSize: 1, maxAge: '1m' }, TypeError],
+  ['an age that is no time', { maxSize: 1, maxAge: 'soon' }, RangeError],
   ['a number', 100, TypeError],
   ['true', true, TypeError],
 ])('a denyCache of %s is refused', (_, denyCache, error) => {

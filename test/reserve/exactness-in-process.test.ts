@@ -2,7 +2,7 @@
 import { DictionaryStore, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { LIMITERS } from '../support/limiters.ts'
-import { clock, ROOM, settleOne } from './pairs.ts'
+import { clock, ROOM, settleOne } from '../support/reserve/pairs.ts'
 
 test.each(LIMITERS)('a million pairs in this process, a fifth of them by $name', async ({ Limiter }) => {
   const throttle = new Throttle({ limiter: new Limiter({ store: new DictionaryStore({ clock }) }), rate: ROOM })

@@ -3,7 +3,7 @@ import { Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { LIMITERS } from '../support/limiters.ts'
 import { redisSuite } from '../support/redis/suite.ts'
-import { clock, ROOM, settleOne } from './pairs.ts'
+import { clock, ROOM, settleOne } from '../support/reserve/pairs.ts'
 
 const suite = await redisSuite()
 
