@@ -141,7 +141,7 @@ async function throttleOn(redisPort: number) {
 }
 
 function built(entry: string): string {
-  return new URL(`../../dist/http/${entry}.js`, import.meta.url).href
+  return new URL(`../../dist/node/${entry}.mjs`, import.meta.url).href
 }
 
 async function serveExpress(...limits: readonly RequestHandler[]): Promise<number> {

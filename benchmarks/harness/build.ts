@@ -1,5 +1,5 @@
 /**
- * The package as users get it: compiled by tsc into `dist`. The sources as tsx runs them will not do, since it wraps every
+ * The package as users get it: compiled into `dist`. The sources as tsx runs them will not do, since it wraps every
  * named closure in a call (`__name`), which costs 0.3 µs each time one is made.
  */
 import { spawnSync } from 'node:child_process'

@@ -11,9 +11,12 @@ import { until } from '../support/servers/until.ts'
 
 expectMemoryToReturn(4_000_000)
 
+/** ms: where no check may fail, however busy the machine is. */
+const LONG = 20_000
+
 describe.concurrent.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ resend }) => {
   test('SCRIPT FLUSH, again and again: no check fails and none is counted twice', async () => {
-    await using scene = await Scene.start({ resend })
+    await using scene = await Scene.start({ resend, timeout: LONG })
     const report = await under(scene, async () => {
       for (let count = 0; count < 20; count++) {
         await scene.server.command('SCRIPT', 'FLUSH')
@@ -24,7 +27,7 @@ describe.concurrent.each([{ resend: false }, { resend: true }])('with resend: $r
   })
 
   test('FLUSHALL: no check fails, and the limit is there once more each time', async () => {
-    await using scene = await Scene.start({ resend })
+    await using scene = await Scene.start({ resend, timeout: LONG })
     const report = await under(scene, async (load) => {
       for (let count = 0; count < 2; count++) {
         await load.exhausted()
@@ -35,8 +38,8 @@ describe.concurrent.each([{ resend: false }, { resend: true }])('with resend: $r
   })
 
   test('no memory left, with noeviction: calls that would spend fail and are not counted, and those that look are answered', async () => {
-    await using scene = await Scene.start({ resend })
-    const other = openStore(scene.proxy.port, { resend })
+    await using scene = await Scene.start({ resend, timeout: LONG })
+    const other = openStore(scene.proxy.port, { resend, timeout: LONG })
     const report = await under(scene, async () => {
       await scene.server.command('CONFIG', 'SET', 'maxmemory', 1)
       await sleep(300)
@@ -79,7 +82,7 @@ describe.concurrent.each([{ resend: false }, { resend: true }])('with resend: $r
 describe.concurrent('memory that is full, with allkeys-lru', () => {
   test('no check fails; a key that is pushed out starts afresh, so the limit is there once more each time', async () => {
     await using scene = await Scene.start(
-      {},
+      { timeout: LONG },
       { args: ['--maxmemory-policy', 'allkeys-lru', '--notify-keyspace-events', 'Ee'] },
     )
     let evicted = 0
@@ -109,7 +112,7 @@ describe.concurrent.each([
 ])('a clock that jumps an hour, with $name by the hour', ({ Limiter }) => {
   test('forwards gives back that hour once; backwards gives nothing, and locks nobody out for longer than the hour', async () => {
     let hour = 500_000
-    await using scene = await Scene.start({ clock: () => hour * 3_600_000_000 })
+    await using scene = await Scene.start({ clock: () => hour * 3_600_000_000, timeout: LONG })
     const throttle = new Throttle({ limiter: new Limiter({ store: scene.store }), rate: Quota.perHour(LIMIT) })
     const report = await under(
       scene,

@@ -97,9 +97,9 @@ export class Load implements Disposable {
   }
 
   async #until(what: string, holds: () => boolean): Promise<void> {
-    const end = performance.now() + 10_000
+    const end = performance.now() + 30_000
     while (!holds()) {
-      if (performance.now() > end) throw new Error(`No ${what} in 10 s; ${[...this.#reasons].join('; ')}`)
+      if (performance.now() > end) throw new Error(`No ${what} in 30 s; ${[...this.#reasons].join('; ')}`)
       await sleep(5)
     }
   }
