@@ -27,7 +27,7 @@ export function unavailable(error: unknown): unknown {
 const LUA_FAILED = /(?<!@)\buser_script:\d+: /
 
 /** A fault of a user's own Lua, which is none of the store's; `undefined`: it is something else. */
-export function faultOfTwin(error: unknown, asked: readonly Layer[]): TypeError | undefined {
+export function faultOfLua(error: unknown, asked: readonly Layer[]): TypeError | undefined {
   const own = asked.filter(({ lua }) => lua !== undefined)
   if (own.length === 0 || !LUA_FAILED.test(reasonOf(error))) return undefined
   const names = [...new Set(own.map(({ algorithm }) => `'${algorithm.id}'`))].join(' or ')

@@ -3,7 +3,7 @@ import { type Clock, readClock } from '../../clock.ts'
 import { batches } from '../../events.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import { warnOfEviction } from '../clients/eviction.ts'
-import { faultOfTwin, unavailable } from '../errors.ts'
+import { faultOfLua, unavailable } from '../errors.ts'
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
 import { settle } from './decode.ts'
@@ -71,7 +71,7 @@ export class Exchange {
   async #failed(batch: Batch, error: unknown): Promise<void> {
     if (error instanceof KeysApartError) return this.#decideApart(batch, error)
     const asked = batch.entries.flatMap((entry) => entry.all().flatMap(({ decider }) => decider.layers))
-    batch.fail(faultOfTwin(error, asked) ?? unavailable(error))
+    batch.fail(faultOfLua(error, asked) ?? unavailable(error))
   }
 
   #callOf(batch: Batch): Call {
