@@ -1,5 +1,6 @@
 /** Waiting where no turn can be promised: asking again until it passes, without an order. */
-import { RateLimitDecider } from './limiters/decider.ts'
+import { adjust } from './operations/adjust.ts'
+import { reserve } from './operations/reserve.ts'
 import type { RateLimitResult } from './result.ts'
 import { heed } from './signals.ts'
 import { sleep } from './sleep.ts'
@@ -33,10 +34,10 @@ async function ask(
   quantity: number,
   signal: AbortSignal | undefined,
 ): Promise<RateLimitResult> {
-  if (quantity === 0 || signal === undefined || decider instanceof RateLimitDecider)
+  if (quantity === 0 || signal === undefined || !decider.supports(reserve))
     return heed(decider.check(key, quantity, signal), signal)
-  const hold = await heed(decider.reserve(key, quantity), signal, ({ result, adjust }) => {
-    if (!result.limited) adjust(-quantity).catch(() => {})
+  const { result } = await heed(decider.operate(key, reserve, quantity), signal, (spent) => {
+    if (!spent.result.limited) decider.operate(key, adjust, { change: -quantity, spent }).catch(() => {})
   })
-  return hold.result
+  return result
 }

@@ -1,8 +1,10 @@
 /** Spent now by a guess, put right once the cost is known. */
 import { checkQuantity } from './arguments.ts'
 import { ReservationSettledError, StoreTimeoutError } from './errors.ts'
+import { adjust } from './operations/adjust.ts'
+import type { Spent } from './operations/reserve.ts'
 import type { RateLimitResult } from './result.ts'
-import type { Hold } from './stores/decider.ts'
+import type { Decider } from './stores/decider.ts'
 
 /**
  * Units that are spent before their number is known, such as the tokens of a completion: `throttle.reserve` makes a reservation, and
@@ -15,7 +17,9 @@ import type { Hold } from './stores/decider.ts'
 export class Reservation implements AsyncDisposable {
   /** What the check answered; limited: nothing is held. */
   readonly result: RateLimitResult
-  readonly #hold: Hold
+  readonly #decider: Decider
+  readonly #key: string
+  readonly #spent: Spent
   readonly #quantity: number
   #settled = false
 
@@ -23,13 +27,15 @@ export class Reservation implements AsyncDisposable {
    * `throttle.reserve` makes them.
    * @internal
    */
-  static of(hold: Hold, quantity: number): Reservation {
-    return new Reservation(hold, quantity)
+  static of(decider: Decider, key: string, spent: Spent, quantity: number): Reservation {
+    return new Reservation(decider, key, spent, quantity)
   }
 
-  private constructor(hold: Hold, quantity: number) {
-    this.result = hold.result
-    this.#hold = hold
+  private constructor(decider: Decider, key: string, spent: Spent, quantity: number) {
+    this.result = spent.result
+    this.#decider = decider
+    this.#key = key
+    this.#spent = spent
     this.#quantity = quantity
   }
 
@@ -59,7 +65,8 @@ export class Reservation implements AsyncDisposable {
   async #adjust(change: number): Promise<RateLimitResult> {
     this.#settled = true
     try {
-      return await this.#hold.adjust(change)
+      const { result } = await this.#decider.operate(this.#key, adjust, { change, spent: this.#spent })
+      return result
     } catch (error) {
       // It never left, so it may be tried again.
       if (error instanceof StoreTimeoutError && !error.sent) this.#settled = false

@@ -1,7 +1,8 @@
 /** Shadow mode: decides as ever, and says what it would have done, but limits nobody. */
 import type { Layer } from './algorithms/driver.ts'
+import type { Answer, AnyOperation, Operation } from './operations/operation.ts'
 import { marked, type RateLimitResult } from './result.ts'
-import { type Decider, type Hold, isSync, type SyncDecider } from './stores/decider.ts'
+import { type Decider, isSync, type SyncDecider } from './stores/decider.ts'
 
 /** The decider of a throttle in shadow mode. Nobody waits for a turn there: all are told to start at once. */
 export class ShadowDecider implements Decider {
@@ -18,22 +19,17 @@ export class ShadowDecider implements Decider {
     return unlimited(await this.decider.check(key, quantity, signal))
   }
 
-  async clear(key: string, signal?: AbortSignal): Promise<RateLimitResult> {
-    return unlimited(await this.decider.clear(key, signal))
+  async operate<Args, Given extends Answer>(
+    key: string,
+    operation: Operation<Args, Given>,
+    args: Args,
+    signal?: AbortSignal,
+  ): Promise<Given> {
+    return unlimitedAnswer(await this.decider.operate(key, operation, args, signal))
   }
 
-  async refund(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    return unlimited(await this.decider.refund(key, quantity, signal))
-  }
-
-  /** What would have been limited holds nothing, so that there is nothing to put right. */
-  async reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
-    const hold = await this.decider.reserve(key, quantity, signal)
-    const { limited } = hold.result
-    return {
-      result: unlimited(hold.result),
-      adjust: async (change) => unlimited(await (limited ? this.decider.check(key, 0) : hold.adjust(change))),
-    }
+  supports(operation: AnyOperation): boolean {
+    return operation.waits !== true && this.decider.supports(operation)
   }
 }
 
@@ -49,9 +45,13 @@ class SyncShadowDecider extends ShadowDecider implements SyncDecider {
     return unlimited(this.#decider.checkSync(key, quantity))
   }
 
-  clearSync(key: string): RateLimitResult {
-    return unlimited(this.#decider.clearSync(key))
+  operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given {
+    return unlimitedAnswer(this.#decider.operateSync(key, operation, args))
   }
+}
+
+function unlimitedAnswer<Given extends Answer>(answer: Given): Given {
+  return { ...answer, result: unlimited(answer.result) }
 }
 
 export function shadowOf(decider: Decider): ShadowDecider {

@@ -6,6 +6,9 @@ import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, GcraLimiter, layersOf } from './limiters/limiters.ts'
+import { adjust } from './operations/adjust.ts'
+import { clear } from './operations/clear.ts'
+import { reserve } from './operations/reserve.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
 import { publishCheck, publishCheckSync, publishDecision, questionOf } from './publish-decision.ts'
 import type { Rate } from './rate.ts'
@@ -179,7 +182,7 @@ export class Throttle {
     const decider = this.#deciderOf(options)
     const signal = options?.signal
     signal?.throwIfAborted()
-    return heed(decider.clear(key, signal), signal)
+    return (await heed(decider.operate(key, clear, undefined, signal), signal)).result
   }
 
   /**
@@ -194,7 +197,7 @@ export class Throttle {
     const decider = this.#deciderOf(options)
     const signal = options?.signal
     signal?.throwIfAborted()
-    return heed(decider.refund(key, quantity, signal), signal)
+    return (await heed(decider.operate(key, adjust, { change: -quantity }, signal), signal)).result
   }
 
   /**
@@ -208,11 +211,11 @@ export class Throttle {
     const decider = this.#deciderOf(options)
     const signal = options?.signal
     signal?.throwIfAborted()
-    const reserve = () => heed(decider.reserve(key, quantity, signal), signal)
-    const hold = await (decisions.hasSubscribers
-      ? publishDecision(questionOf('reserve', decider, key, quantity, this.#publishKeys), reserve)
-      : reserve())
-    return Reservation.of(hold, quantity)
+    const spend = () => heed(decider.operate(key, reserve, quantity, signal), signal)
+    const spent = await (decisions.hasSubscribers
+      ? publishDecision(questionOf('reserve', decider, key, quantity, this.#publishKeys), spend)
+      : spend())
+    return Reservation.of(decider, key, spent, quantity)
   }
 
   /**
@@ -257,7 +260,7 @@ export class Throttle {
     checkKey(key)
     const decider = this.#deciderOf(options, SYNC_OPTIONS)
     if (!isSync(decider)) throw this.#notSync()
-    return decider.clearSync(key)
+    return decider.operateSync(key, clear, undefined).result
   }
 
   /**

@@ -3,10 +3,10 @@
  * who came first starts at the turn that comes first, so when somebody leaves, all behind move forward, and the last turn is left over.
  * Nobody's start moves back by that: the k-th who waits has the k-th turn, and a turn is taken away only with one who waits.
  */
+import type { Promised } from './operations/take-turn.ts'
 import type { RateLimitResult } from './result.ts'
 import { heed, Signals } from './signals.ts'
 import { alarm, sleep } from './sleep.ts'
-import type { Promised } from './stores/decider.ts'
 
 /** A promised start that nobody has used yet. */
 interface Turn {
@@ -16,11 +16,15 @@ interface Turn {
   cancel: () => void
 }
 
-/** @param mayTakeVacancy true where the start of somebody who has left will do */
-type Ask = (longestMicroseconds: number, mayTakeVacancy: boolean) => Promise<Promised>
+/** Where the turns come from. */
+interface Turns {
+  /** @param mayTakeVacancy true where the start of somebody who has left will do */
+  take(longestMicroseconds: number, mayTakeVacancy: boolean): Promise<Promised>
+  giveUp(promised: Promised): Promise<unknown>
+}
 
 export class TurnQueue {
-  readonly #ask: Ask
+  readonly #source: Turns
   /** Soonest first; as many as wait. */
   readonly #turns: Turn[] = []
   /** Lets each start; in the order in which they came. */
@@ -28,8 +32,8 @@ export class TurnQueue {
   readonly #signals = new Signals()
   #asking = 0
 
-  constructor(ask: Ask) {
-    this.#ask = ask
+  constructor(source: Turns) {
+    this.#source = source
   }
 
   get isIdle(): boolean {
@@ -40,7 +44,7 @@ export class TurnQueue {
   async wait(maxWait: number, signal: AbortSignal | undefined): Promise<RateLimitResult> {
     this.#asking++
     try {
-      const asked = this.#ask(Math.round(maxWait * 1000), !this.#isLongerThan(maxWait))
+      const asked = this.#source.take(Math.round(maxWait * 1000), !this.#isLongerThan(maxWait))
       const promised = await heed(asked, signal, (late) => this.#takeIn(late))
       if (promised.result.limited) return promised.result
       if (signal?.aborted) {
@@ -62,7 +66,7 @@ export class TurnQueue {
 
   async #started(promised: Promised, maxWait: number, signal: AbortSignal | undefined): Promise<void> {
     // There was room before the turns that are waited for, since units came back: who can wait no longer takes what was promised.
-    if (this.#isLongerThan(maxWait)) return startAlone(promised, signal)
+    if (this.#isLongerThan(maxWait)) return this.#startAlone(promised, signal)
     if (promised.wait <= 0 && this.#waiting.size === 0) return
     await new Promise<void>((resolve, reject) => {
       const leave = (): void => {
@@ -106,20 +110,20 @@ export class TurnQueue {
   #giveUpLast(): void {
     const turn = this.#turns.pop()
     turn?.cancel()
-    if (turn !== undefined) giveUp(turn.promised)
+    if (turn !== undefined) this.#giveUp(turn.promised)
   }
-}
 
-async function startAlone(promised: Promised, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    if (promised.wait > 0) await sleep(promised.wait / 1000, { signal })
-  } catch (error) {
-    giveUp(promised)
-    throw error
+  async #startAlone(promised: Promised, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      if (promised.wait > 0) await sleep(promised.wait / 1000, { signal })
+    } catch (error) {
+      this.#giveUp(promised)
+      throw error
+    }
   }
-}
 
-/** Where the store cannot be told, the start passes unused; nobody waits for that. */
-function giveUp(promised: Promised): void {
-  promised.giveUp().catch(() => {})
+  /** Where the store cannot be told, the start passes unused; nobody waits for that. */
+  #giveUp(promised: Promised): void {
+    this.#source.giveUp(promised).catch(() => {})
+  }
 }

@@ -1,6 +1,8 @@
 /** Waiting one's turn. Where the store can promise a start, it is asked once; else again and again, without an order. */
 import { named } from './arguments.ts'
 import { type Duration, milliseconds } from './duration.ts'
+import { giveUpTurn } from './operations/give-up-turn.ts'
+import { takeTurn } from './operations/take-turn.ts'
 import { pollForTurn } from './polling.ts'
 import type { RateLimitResult } from './result.ts'
 import type { Decider } from './stores/decider.ts'
@@ -36,13 +38,17 @@ export async function waitForTurn(
   signal: AbortSignal | undefined,
 ): Promise<RateLimitResult> {
   signal?.throwIfAborted()
-  const { acquire } = decider
   // A turn of nothing holds no place.
-  if (acquire === undefined || quantity === 0) return pollForTurn(decider, key, quantity, maxWait, signal)
+  if (quantity === 0 || !decider.supports(takeTurn)) return pollForTurn(decider, key, quantity, maxWait, signal)
   const ofDecider = queues.get(decider) ?? new Map<string, TurnQueue>()
   queues.set(decider, ofDecider)
   const name = `${quantity} ${key}`
-  const queue = ofDecider.get(name) ?? new TurnQueue((...asked) => acquire(key, quantity, ...asked))
+  const queue =
+    ofDecider.get(name) ??
+    new TurnQueue({
+      take: (longest, mayTakeVacancy) => decider.operate(key, takeTurn, { quantity, longest, mayTakeVacancy }),
+      giveUp: (promised) => decider.operate(key, giveUpTurn, promised),
+    })
   ofDecider.set(name, queue)
   try {
     return await queue.wait(maxWait, signal)

@@ -61,6 +61,16 @@ local function spendLater(quantity, wait, now, quota, time, level)
   return spend(quantity, now, quota, time, level > drained and level or drained)
 end
 
+-- An earlier state comes as a table.
+local function catchUp(quota, earlier, time, level)
+  return roll(time, quota, earlier[1], earlier[2])
+end
+
+local function spentSince(quota, earlier, time, level)
+  local as, before = catchUp(quota, earlier, time, level)
+  return as == time and level - before or 0 / 0
+end
+
 local function expiresAt(quota, time, level)
   local lifetime = level / quota.count
   return keptUntil(time, lifetime + -lifetime % 1)
@@ -83,6 +93,8 @@ return {
   retryAfter = retryAfter,
   giveBack = giveBack,
   spendLater = spendLater,
+  catchUp = catchUp,
+  spentSince = spentSince,
   expiresAt = expiresAt,
   valid = valid,
 }

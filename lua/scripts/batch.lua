@@ -12,19 +12,10 @@
 --                       ONE      `repeats` checks of one packed layer, each asked `amount` times, on keys that follow each
 --                                other and are in no other run
 --                       CHECK    `repeats` checks, each asked `amount` times; the keys of the next are `detail` places on
---                       ADJUST   spends `quantity` even where there is no room, or gives it back where it is below 0:
---                                only to where it was spent (`detail`, a mark), or anywhere (`detail` -1)
---                       CLEAR    forgets the keys
---                       ACQUIRE  takes a vacancy where `detail` of the last cell is 1; else spends as of the first instant at which
---                                there is room; either if that is at most `amount` µs from now
---                       GIVE_UP  takes an ACQUIRE back where nobody has spent since: where (`amount`, `quantity`) is what it
---                                left, rolled to the state's time, there (`amount`, `detail`) is what was before; else it
---                                becomes a vacancy, which starts at `detail` of the last cell
---                       The last cell of these two names the quantity that is asked, and the key of the vacancies
--- Reply    the echo, and little-endian doubles: now; each small state as it was read (NaN: a fresh key); and for each log of each
---          request, in order: available before, resetAfter after, retryAfter after for one more (0 where it would pass), and
---          nextAfter after: until one unit more than is available then;
---          for each ACQUIRE the vacancy that it has taken, as it is kept (start -1: none); for each GIVE_UP its states after
+--                       the others are operations: `amount` numbers follow the cells, those that the operation of this code in
+--                       src/operations tells. A last cell of layer 0 is the key of what the operation keeps beside the states
+-- Reply    the echo, and little-endian doubles: now; each small state as it was read (NaN: a fresh key); then for each request, in
+--          order, what its operation says, and for each of its logs what is answered of it (see `answerRemotely`)
 --
 -- All is decided before anything is written: an error leaves nothing half-done. Every key is written with its TTL.
 
@@ -35,7 +26,9 @@ local algorithms = {
 }
 --#include decide_each.lua
 
-local CHECK, ADJUST, CLEAR, ACQUIRE, GIVE_UP, ONE = 0, 1, 2, 3, 4, 5
+local ONE, CHECK = -1, 0
+-- Codes of operations.
+local ADJUST, CLEAR, TAKE_TURN, GIVE_UP_TURN = 1, 2, 3, 4
 
 local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
@@ -90,10 +83,21 @@ local function load(key, layer)
   new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.open(now, quota)
 end
 
-local remoteAnswers = {}
+-- Numbers of the reply that are no states.
+local said = {}
 
+-- Of a log, which is too long to be sent back: the numbers that `answers` of its algorithm gives, or by default what is `available`
+-- (before a check, after an operation), and as they are after it resetAfter, retryAfter for what was asked (0 where that would pass),
+-- and nextAfter, until one unit more than is available could be spent.
 local function answerRemotely(algorithm, quota, quantity, key, available)
   local log = new1Of[key]
+  if algorithm.answers then
+    local answers = { algorithm.answers(quantity, available, now, quota, log) }
+    for number = 1, #answers do
+      said[#said + 1] = answers[number]
+    end
+    return
+  end
   local asked, left = max(quantity, 1), algorithm.available(now, quota, log)
   local retryAfter, nextAfter = 0, 0
   if asked <= quota.limit and asked > left then
@@ -102,11 +106,11 @@ local function answerRemotely(algorithm, quota, quantity, key, available)
   if left < quota.limit then
     nextAfter = asked == left + 1 and retryAfter or algorithm.retryAfter(left + 1, now, quota, log)
   end
-  local place = #remoteAnswers
-  remoteAnswers[place + 1] = available
-  remoteAnswers[place + 2] = algorithm.resetAfter(now, quota, log)
-  remoteAnswers[place + 3] = retryAfter
-  remoteAnswers[place + 4] = nextAfter
+  local count = #said
+  said[count + 1] = available
+  said[count + 2] = algorithm.resetAfter(now, quota, log)
+  said[count + 3] = retryAfter
+  said[count + 4] = nextAfter
 end
 
 local logs = #KEYS > small
@@ -147,83 +151,23 @@ local function check(begin, last, repeats, count)
   end
 end
 
--- What was given back in full is as if it had never been.
-local function giveBackTo(algorithm, quota, key, new1, new2, new3, new4)
-  changed[key] = changed[key] or GIVEN_BACK
-  if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then
-    new1, new2, new3, new4 = algorithm.open(now, quota)
-    present[key] = false
-  end
-  new1Of[key], new2Of[key], new3Of[key], new4Of[key] = new1, new2, new3, new4
-end
+--#include adjust.lua
+--#include clear.lua
+--#include turns.lua
 
-local function adjust(algorithm, quota, key, change, mark)
-  local old1, old2, old3, old4 = new1Of[key], new2Of[key], new3Of[key], new4Of[key]
-  if change > 0 then
-    new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.spend(change, now, quota, old1, old2, old3, old4)
-    present[key] = true
-    changed[key] = SPENT
-  elseif change < 0 and present[key] then
-    if mark < 0 or not algorithm.giveBack then
-      giveBackTo(algorithm, quota, key, algorithm.spend(change, now, quota, old1, old2, old3, old4))
-    else
-      giveBackTo(algorithm, quota, key, algorithm.giveBack(-change, mark, now, quota, old1, old2, old3, old4))
-    end
-  end
-end
+-- What each is given: its first and last cell; where its numbers start in `argument`, less one, and how many there are; and the key of
+-- what it keeps beside the states.
+local operations = {
+  [ADJUST] = adjust,
+  [CLEAR] = clear,
+  [TAKE_TURN] = takeTurn,
+  [GIVE_UP_TURN] = giveUpTurn,
+}
 
--- How long until all layers have room, in µs; nil where they never have.
-local function waitFor(begin, last)
-  local wait = 0
-  for cell = begin, last, 4 do
-    local layer, quantity, key = argument[cell], argument[cell + 1], argument[cell + 2]
-    if quantity > quotas[layer].limit then
-      return nil
-    end
-    wait = max(wait, counted[layer].retryAfter(quantity, now, quotas[layer], new1Of[key], new2Of[key]))
-  end
-  return wait
-end
-
---#include vacancies.lua
-
-local function acquire(begin, last, longest)
-  local quantity, set, mayTake = argument[last + 5], KEYS[argument[last + 6]], argument[last + 7] == 1
-  local wait = waitFor(begin, last)
-  local vacancy = mayTake and wait and quantity > 0 and takeVacancy(begin, last, set, quantity, wait, longest)
-  local place = #remoteAnswers
-  for number = 1, 3 + (last - begin + 4) / 2 do
-    remoteAnswers[place + number] = vacancy and vacancy[number] or -1
-  end
-  if vacancy or quantity == 0 or not wait or wait > longest then
-    return
-  end
-  for cell = begin, last, 4 do
-    local layer, key = argument[cell], argument[cell + 2]
-    new1Of[key], new2Of[key] = counted[layer].spendLater(quantity, wait, now, quotas[layer], new1Of[key], new2Of[key])
-    present[key] = true
-    changed[key] = SPENT
-  end
-end
-
-local function giveUp(begin, last, time)
-  local turn = { argument[last + 7], time }
-  for cell = begin, last, 4 do
-    turn[#turn + 1] = argument[cell + 1]
-    turn[#turn + 1] = argument[cell + 3]
-  end
-  turn[#turn + 1] = argument[last + 5]
-  addVacancy(turn, begin, last, KEYS[argument[last + 6]])
-  for cell = begin, last, 4 do
-    local key = argument[cell + 2]
-    remoteAnswers[#remoteAnswers + 1] = new1Of[key]
-    remoteAnswers[#remoteAnswers + 1] = new2Of[key]
-  end
-end
-
-local function act(kind, begin, last, amount)
-  if kind == ACQUIRE or kind == GIVE_UP then
-    -- The last cell is no state.
+local function operate(code, begin, last, amount)
+  local numbers, beside = last + 3, nil
+  if argument[last] == 0 then
+    beside = KEYS[argument[last + 2]]
     last = last - 4
   end
   for cell = begin, last, 4 do
@@ -231,25 +175,12 @@ local function act(kind, begin, last, amount)
       load(argument[cell + 2], argument[cell])
     end
   end
-  if kind == ACQUIRE then
-    return acquire(begin, last, amount)
-  elseif kind == GIVE_UP then
-    return giveUp(begin, last, amount)
-  end
+  operations[code](begin, last, numbers, amount, beside)
   for cell = begin, last, 4 do
-    local layer, quantity, key, detail = argument[cell], argument[cell + 1], argument[cell + 2], argument[cell + 3]
+    local layer, key = argument[cell], argument[cell + 2]
     local algorithm, quota = counted[layer], quotas[layer]
-    if kind == ADJUST then
-      adjust(algorithm, quota, key, quantity, detail)
-    elseif kind == CLEAR then
-      new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.open(now, quota)
-      present[key] = false
-      changed[key] = GIVEN_BACK
-    end
     if algorithm.size == 0 then
-      -- As it was before: who reads the answers takes off what was spent.
-      local spent = kind == ADJUST and max(quantity, 0) or 0
-      answerRemotely(algorithm, quota, 0, key, algorithm.available(now, quota, new1Of[key]) + spent)
+      answerRemotely(algorithm, quota, 0, key, algorithm.available(now, quota, new1Of[key]))
     end
   end
 end
@@ -282,7 +213,8 @@ while at <= finish do
   elseif kind == CHECK then
     check(begin, last, repeats, amount)
   else
-    act(kind, begin, last, amount)
+    operate(kind, begin, last, amount)
+    last = last + amount
   end
   at = last + 4
 end
@@ -310,7 +242,7 @@ for key = 1, #KEYS do
 end
 
 local reply = ARGV[1] .. structPack('<d', now) .. table.concat(values, '', 1, small)
-if #remoteAnswers > 0 then
-  reply = reply .. structPack('<' .. string.rep('d', #remoteAnswers), unpack(remoteAnswers))
+if #said > 0 then
+  reply = reply .. structPack('<' .. string.rep('d', #said), unpack(said))
 end
 return reply

@@ -59,6 +59,14 @@ export interface Algorithm<State = unknown> {
    * can be given their turn at once; `retryAfter` then says how long the wait is.
    */
   spendLater?(state: State, quantity: number, wait: number, now: number, quota: Quota): State
+  /**
+   * What is used more in `state` than there would be, had nobody spent since `earlier`: 0 when nobody has, below 0 when something was
+   * given back, NaN where that cannot be told. Changes neither. With `spendLater` only: without it, the starts of callers who have
+   * left pass unused.
+   */
+  spentSince?(state: State, earlier: State, quota: Quota): number
+  /** `earlier` as it would be at the time of `state`, had nobody spent since; changes neither. With `spentSince` only. */
+  catchUp?(earlier: State, state: State, quota: Quota): State
 }
 
 /** What may be left to defaults. */
@@ -70,6 +78,11 @@ export type CompleteAlgorithm<State = unknown> = Omit<Algorithm<State>, Defaulte
     readonly size: number
     /** µs until one unit more than is available could be spent. Only for states that cannot answer `retryAfter` of any quantity. */
     nextAfter?(state: State): number
+    /**
+     * How the answers are read that stand for a state without size in Redis's reply: `size` numbers, those that `answers` of the Lua
+     * implementation gives. Default: the four of `remoteAnswers`.
+     */
+    readonly remote?: CompleteAlgorithm | undefined
   }
 
 /** True for a whole number from 0 to `most`; false for NaN. */

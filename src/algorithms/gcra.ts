@@ -83,6 +83,18 @@ export const gcra: CompleteAlgorithm<GcraState> = {
     state[1] = levelAfter(Math.max(state[1], drained), quantity, quota)
     return state
   },
+
+  // Where the clock has gone back and the key was cleared since, the earlier state may be as of a later time: that tells nothing.
+  spentSince(state, earlier, quota) {
+    const [time, level] = catchUp(earlier, state, quota)
+    return time === state[0] ? state[1] - level : Number.NaN
+  },
+
+  catchUp,
+}
+
+function catchUp([time, level]: GcraState, state: GcraState, quota: Quota): GcraState {
+  return gcra.roll([time, level], state[0], quota)
 }
 
 /**

@@ -7,11 +7,12 @@ import type { CompleteAlgorithm } from './algorithm.ts'
 
 export type RemoteAnswers = readonly [available: number, resetAfter: number, retryAfter: number, nextAfter: number]
 
+/** Reads the reply to a check: what was available before it, the rest as it is after. */
 export function remoteAnswers(algorithm: CompleteAlgorithm): CompleteAlgorithm<RemoteAnswers> {
   return {
     id: algorithm.id,
     size: 4,
-    open: () => [0, 0, 0, 0],
+    open: (now, quota) => [algorithm.available(algorithm.open(now, quota), now, quota), 0, 0, 0],
     roll: (state) => state,
     available: (state) => state[0],
     // What is given back is in the answers already.
@@ -27,4 +28,9 @@ export function remoteAnswers(algorithm: CompleteAlgorithm): CompleteAlgorithm<R
     mark: (state, now, quota) => now + state[1] - quota.periodMicroseconds,
     giveBack: (state) => state,
   }
+}
+
+/** Reads the reply to an operation, which says all as it is after it. */
+export function answersAfter(remote: CompleteAlgorithm): CompleteAlgorithm {
+  return { ...remote, spend: (state) => state, giveBack: (state) => state }
 }

@@ -33,6 +33,8 @@ export function withDefaults(algorithm: Algorithm): CompleteAlgorithm {
       algorithm.giveBack?.(state, quantity, mark, now, quota) ?? algorithm.spend(state, -quantity, now, quota),
     ...(algorithm.accept === undefined ? {} : { accept: algorithm.accept.bind(algorithm) }),
     ...(algorithm.spendLater === undefined ? {} : { spendLater: algorithm.spendLater.bind(algorithm) }),
+    ...(algorithm.spentSince === undefined ? {} : { spentSince: algorithm.spentSince.bind(algorithm) }),
+    ...(algorithm.catchUp === undefined ? {} : { catchUp: algorithm.catchUp.bind(algorithm) }),
   }
   completed.set(algorithm, made)
   return made

@@ -1,9 +1,11 @@
 /** How a limiter decides: by its store, or by its own two methods. */
 import type { Layer } from '../algorithms/driver.ts'
+import { clear } from '../operations/clear.ts'
+import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
 import type { Quota } from '../quota.ts'
 import { quotasIn, type Rate } from '../rate.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Decider, Hold } from '../stores/decider.ts'
+import type { Decider } from '../stores/decider.ts'
 import type { BaseLimiter } from './base.ts'
 import { AlgorithmLimiter, layersOf } from './limiters.ts'
 
@@ -29,15 +31,15 @@ export class RateLimitDecider implements Decider {
     return this.#limiter.rateLimit(key, quantity, this.#rate)
   }
 
-  clear(key: string): Promise<RateLimitResult> {
-    return this.#limiter.reset(key, this.#rate)
+  async operate<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>): Promise<Given> {
+    if (!this.supports(operation)) {
+      throw new TypeError(`${operation.method} needs a limiter that has an algorithm, not a limiter of your own`)
+    }
+    return operation.answered(await this.#limiter.reset(key, this.#rate))
   }
 
-  async refund(): Promise<RateLimitResult> {
-    throw new TypeError('refund needs a limiter that has an algorithm, not a limiter of your own')
-  }
-
-  async reserve(): Promise<Hold> {
-    throw new TypeError('reserve needs a limiter that has an algorithm, not a limiter of your own')
+  /** Of its two methods `reset` clears; nothing else can be done. */
+  supports(operation: AnyOperation): boolean {
+    return operation.code === clear.code
   }
 }

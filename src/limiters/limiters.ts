@@ -5,6 +5,7 @@ import { BUILT_IN } from '../algorithms/index.ts'
 import { withDefaults } from '../algorithms/with-defaults.ts'
 import { checkFunction, checkKey, checkOptions, checkQuantity, checkText, named } from '../arguments.ts'
 import { MAXIMUM_LAYERS } from '../bounds.ts'
+import { clear } from '../operations/clear.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { quotasIn, type Rate } from '../rate.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -75,7 +76,7 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
 
   override async reset(key: string, rate: Rate): Promise<RateLimitResult> {
     checkKey(key)
-    return this.#decider(rate).clear(key)
+    return (await this.#decider(rate).operate(key, clear, undefined)).result
   }
 
   #decider(rate: Rate): Decider {

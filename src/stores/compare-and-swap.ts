@@ -2,26 +2,29 @@
  * Limiters on a store of one's own: read a record, decide, swap it, and again when another process was quicker.
  * What is given up by its caller before all is written is given back.
  */
-import { answer, combineLayers, combineSubjects, decideSubject, fresh, type Layer, peek } from '../algorithms/driver.ts'
-import { adjust } from '../algorithms/giving-back.ts'
+import { LRUCache } from 'lru-cache'
+import { answer, combineLayers, combineSubjects, decideSubject, type Layer } from '../algorithms/driver.ts'
+import { type Answer, type AnyOperation, type Beside, CHECK, type Operation } from '../operations/operation.ts'
 import type { RateLimitResult } from '../result.ts'
-import { turnsOf } from './compare-and-swap-turns.ts'
-import type { Asked, Decider, Hold } from './decider.ts'
+import type { Asked, Decider } from './decider.ts'
 import type { Question, RecordAccess } from './record-store.ts'
 import { encodeKey, stateSuffix } from './state-key.ts'
 import { type Cell, type Step, swap } from './swap-record.ts'
+
+/** Keys beside whose states something is kept, in this process; what is kept of others is forgotten. */
+const KEPT_BESIDE = 1000
 
 export class CompareAndSwapDecider implements Decider {
   readonly layers: readonly Layer[]
   readonly #access: RecordAccess
   readonly #suffixes: readonly string[]
-  readonly acquire: Decider['acquire']
+  /** What operations keep beside the states: known to this process alone. */
+  readonly #beside = new LRUCache<string, Beside>({ max: KEPT_BESIDE })
 
   constructor(access: RecordAccess, layers: readonly Layer[]) {
     this.#access = access
     this.layers = layers
     this.#suffixes = layers.map(stateSuffix)
-    this.acquire = turnsOf(access, layers, (key, quantity) => this.cells(key, quantity))
   }
 
   cells(key: string, quantity: number): Cell[] {
@@ -33,50 +36,79 @@ export class CompareAndSwapDecider implements Decider {
     return combined(await decideCells(this.#access, this.cells(key, quantity), signal))
   }
 
-  async refund(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    return this.#adjust(key, -quantity, undefined, signal)
+  /** One swap is one step, so what needs all layers in one step needs a single layer. */
+  supports(operation: AnyOperation): boolean {
+    if (operation.together && this.layers.length > 1) return false
+    return operation.suits?.(this.layers) ?? true
   }
 
-  async reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
-    const outcomes = await decideCells(this.#access, this.cells(key, quantity), signal)
-    const marks = outcomes.map(({ mark }) => mark)
-    return { result: combined(outcomes), adjust: (change) => this.#adjust(key, change, marks) }
-  }
-
-  /** One layer after another: another process may see some of them put right and others not yet. */
-  #adjust(
+  async operate<Args, Given extends Answer>(
     key: string,
-    change: number,
-    marks: readonly number[] | undefined,
+    operation: Operation<Args, Given>,
+    args: Args,
     signal?: AbortSignal,
-  ): Promise<RateLimitResult> {
-    const adjustAll = async (question: Question): Promise<RateLimitResult> => {
-      const results: RateLimitResult[] = []
-      for (const [index, cell] of this.cells(key, 0).entries()) {
-        results.push(
-          await swap(this.#access, question, cell, (state, now, present) => {
-            const found = { layers: [cell.layer], states: [state], present: [present] }
-            const mark = marks?.[index]
-            const [changed] = adjust(found, change, mark === undefined ? undefined : [mark], now)
-            const answer = peek(found.layers, found.states, now)
-            return changed === undefined ? { answer } : { write: found.states[0], answer }
-          }),
-        )
-      }
-      return combineLayers(results)
+  ): Promise<Given> {
+    if (operation.code === CHECK) {
+      const outcomes = await decideCells(this.#access, this.cells(key, operation.quantity?.(args) ?? 0), signal)
+      const marks = outcomes.map(({ mark }) => mark)
+      return operation.answered(combined(outcomes), marks)
     }
-    return this.#access.ask(adjustAll, { finishes: true, signal })
+    const cells = this.cells(key, 0)
+    const operateOnAll = (question: Question): Promise<Given> =>
+      operation.forgets === true
+        ? this.#forget(question, cells, operation, args)
+        : this.#operateOnEach(question, cells, operation, args)
+    return this.#access.ask(operateOnAll, { finishes: true, signal })
   }
 
-  clear(key: string, signal?: AbortSignal): Promise<RateLimitResult> {
+  async #forget<Args, Given extends Answer>(
+    question: Question,
+    cells: readonly Cell[],
+    operation: Operation<Args, Given>,
+    args: Args,
+  ): Promise<Given> {
     const access = this.#access
-    const clearAll = async (question: Question): Promise<RateLimitResult> => {
-      // All take their places in the queues at once, so that a check asked later finds all of them cleared.
-      const names = this.cells(key, 0).map(({ name }) => name)
-      await Promise.all(names.map((name) => access.inTurn(question, name, () => access.delete(question, name))))
-      return fresh(this.layers, await access.currentTime(question))
+    // All take their places in the queues at once, so that a check asked later finds all of them cleared.
+    await Promise.all(cells.map(({ name }) => access.inTurn(question, name, () => access.delete(question, name))))
+    const now = await access.currentTime(question)
+    const states = this.layers.map(({ algorithm, quota }) => algorithm.open(now, quota))
+    return operation.apply({ layers: this.layers, states, present: states.map(() => false) }, args, now).answer
+  }
+
+  /** One layer after another: another process may see some of them done and others not yet. */
+  async #operateOnEach<Args, Given extends Answer>(
+    question: Question,
+    cells: readonly Cell[],
+    operation: Operation<Args, Given>,
+    args: Args,
+  ): Promise<Given> {
+    const answers: Given[] = []
+    for (const [index, cell] of cells.entries()) {
+      const own = operation.ofLayer?.(args, index) ?? args
+      answers.push(await this.#operateOn(question, cell, operation, own))
     }
-    return access.ask(clearAll, { finishes: true, signal })
+    const [first] = answers
+    if (first === undefined) throw new RangeError('an operation needs a layer')
+    return answers.length === 1 ? first : { ...first, result: combineLayers(answers.map(({ result }) => result)) }
+  }
+
+  async #operateOn<Args, Given extends Answer>(
+    question: Question,
+    cell: Cell,
+    operation: Operation<Args, Given>,
+    args: Args,
+  ): Promise<Given> {
+    const place = operation.beside && `${operation.beside.name} ${cell.name}`
+    const { answer, beside } = await swap(this.#access, question, cell, (state, now, present) => {
+      const beside = operation.beside?.open(place && this.#beside.get(place))
+      const found = { layers: [cell.layer], states: [state], present: [present], beside }
+      const { changes, answer } = operation.apply(found, args, now)
+      return { write: changes[0] && found.states[0], answer: { answer, beside } }
+    })
+    if (place === undefined) return answer
+    if (beside?.expires === undefined) this.#beside.delete(place)
+    else this.#beside.set(place, beside)
+    return answer
   }
 }
 

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { GcraLimiter, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { layersOf } from '../../src/limiters/limiters.ts'
-import type { Promised } from '../../src/stores/decider.ts'
+import { giveUpTurn } from '../../src/operations/give-up-turn.ts'
+import { type Promised, takeTurn } from '../../src/operations/take-turn.ts'
 import { command, instant, quantity, sequence, starts } from '../support/exact/arbitraries.ts'
 import { ExactGcra } from '../support/exact/gcra.ts'
 import { acquire, check, type ExactTurn, type ExactVacancies, waitOf } from '../support/exact/layers.ts'
@@ -52,15 +53,18 @@ test('a turn is promised, refused, given up and taken over as exact arithmetic s
 
       async function giveUp({ turn, promised }: Waiter): Promise<void> {
         turn.giveUp(timeline.now)
-        await promised.giveUp()
+        await decider.operate('key', giveUpTurn, promised)
       }
 
       async function waitForTurn(asked: bigint, patience: bigint): Promise<void> {
         const needed = waitOf(timeline.now, models, asked)
         const maxWait = needed === 'never' ? LONG : needed + patience < 0n ? 0n : needed + patience
         const turn = acquire(timeline.now, models, asked, maxWait, vacancies)
-        const promised = await decider.acquire?.('key', Number(asked), Number(maxWait), true)
-        if (promised === undefined) throw new Error('GCRA can promise a start')
+        const promised = await decider.operate('key', takeTurn, {
+          quantity: Number(asked),
+          longest: Number(maxWait),
+          mayTakeVacancy: true,
+        })
         expectExact(promised.result, turn.result)
         if (turn.limited || turn.wait === 'never') return
         expect(promised.wait).toBe(Number(turn.wait))
@@ -101,15 +105,16 @@ test('whatever is left and taken over, the starts that happen are never more tha
       const longest = Math.max(...rate.map(({ periodMicroseconds }) => periodMicroseconds))
       for (const { elapsed, quantity, leaves, which } of list) {
         timeline.now += BigInt(Math.round((longest * elapsed) / 1000))
-        const turn = await decider.acquire?.('key', quantity, 20 * longest, true)
-        if (turn !== undefined && !turn.result.limited)
+        const asked = { quantity, longest: 20 * longest, mayTakeVacancy: true }
+        const turn = await decider.operate('key', takeTurn, asked)
+        if (!turn.result.limited)
           promised.push({ start: timeline.now + BigInt(turn.wait), quantity: BigInt(quantity), turn })
         // Who has not started yet may leave.
         const waiting = promised.filter(({ start }) => start > timeline.now)
         const leaving = leaves ? waiting[which % Math.max(waiting.length, 1)] : undefined
         if (leaving === undefined) continue
         promised.splice(promised.indexOf(leaving), 1)
-        await leaving.turn.giveUp()
+        await decider.operate('key', giveUpTurn, leaving.turn)
       }
       const models = rate.map((quota) => new ExactGcra(quota))
       for (const { start, quantity } of promised.sort((a, b) => Number(a.start - b.start)))

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { GcraLimiter, Quota, type Reservation, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
-import type { Promised } from '../../src/stores/decider.ts'
+import { giveUpTurn } from '../../src/operations/give-up-turn.ts'
+import { type Promised, takeTurn } from '../../src/operations/take-turn.ts'
 import { quotas, starts } from '../support/exact/arbitraries.ts'
 import { runs } from '../support/exact/pair.ts'
 import { type Counting, LIMITERS } from '../support/limiters.ts'
@@ -85,16 +86,19 @@ test('promised starts, and turns that are given up, come to the same', async () 
         if (what === 'check')
           expect(await remote.check('key', quantity)).toStrictEqual(await local.check('key', quantity))
         else if (what === 'acquire') {
-          const most = Math.floor((longest * period) / 1000)
-          const [here, there] = await Promise.all(
-            [local, remote].map((each) => each.acquire?.('key', quantity, most, true)),
-          )
-          if (here === undefined || there === undefined) throw new Error('GCRA can promise a start')
+          const asked = { quantity, longest: Math.floor((longest * period) / 1000), mayTakeVacancy: true }
+          const [here, there] = await Promise.all([
+            local.operate('key', takeTurn, asked),
+            remote.operate('key', takeTurn, asked),
+          ])
           expect({ result: there.result, wait: there.wait }).toStrictEqual({ result: here.result, wait: here.wait })
           turns.push({ local: here, remote: there })
         } else if (turn !== undefined) {
           turns.splice(turns.indexOf(turn), 1)
-          await Promise.all([turn.local.giveUp(), turn.remote.giveUp()])
+          await Promise.all([
+            local.operate('key', giveUpTurn, turn.local),
+            remote.operate('key', giveUpTurn, turn.remote),
+          ])
         }
         await both.expectSameStates(['key'])
       }

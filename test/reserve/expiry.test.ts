@@ -2,7 +2,9 @@
 import { GcraLimiter, Quota, type Reservation, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { layersOf } from '../../src/limiters/limiters.ts'
-import type { Decider, Promised } from '../../src/stores/decider.ts'
+import { giveUpTurn } from '../../src/operations/give-up-turn.ts'
+import { type Promised, takeTurn } from '../../src/operations/take-turn.ts'
+import type { Decider } from '../../src/stores/decider.ts'
 import { LIMITERS } from '../support/limiters.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
@@ -88,17 +90,18 @@ test('a turn that is given up keeps the time to live, and of the only one no key
   const store = suite.store({ prefix })
   const decider = store.decider(layersOf(new GcraLimiter({ store }), Quota.perDay(2)))
   const [first, second, third] = [await take(decider), await take(decider), await take(decider)]
-  expect([first?.wait, second?.wait]).toEqual([0, 0])
-  expect(third?.wait).toBeGreaterThan(0)
+  const giveUp = (promised: Promised) => decider.operate('key', giveUpTurn, promised)
+  expect([first.wait, second.wait]).toEqual([0, 0])
+  expect(third.wait).toBeGreaterThan(0)
   const [name = ''] = await suite.keys(prefix)
   await suite.client.pexpire(name, MARK)
-  await third?.giveUp()
+  await giveUp(third)
   expect(await suite.client.pttl(name)).toBeGreaterThan(MARK - MINUTE)
-  await second?.giveUp()
-  await first?.giveUp()
+  await giveUp(second)
+  await giveUp(first)
   expect(await suite.keys(prefix)).toEqual([])
 })
 
-function take(decider: Decider): Promise<Promised> | undefined {
-  return decider.acquire?.('key', 1, Number.POSITIVE_INFINITY, true)
+function take(decider: Decider): Promise<Promised> {
+  return decider.operate('key', takeTurn, { quantity: 1, longest: Number.POSITIVE_INFINITY, mayTakeVacancy: true })
 }

@@ -30,8 +30,8 @@ function sides(
   const throttle = both.throttle(chosen)
   const decider = both.deciders(chosen)
   return {
-    local: new Side(throttle.local, decider.local.acquire),
-    remote: new Side(throttle.remote, decider.remote.acquire),
+    local: new Side(throttle.local, decider.local),
+    remote: new Side(throttle.remote, decider.remote),
   }
 }
 

@@ -38,6 +38,7 @@ const CALL = /^redis\/call\//
 const CLIENTS = /^redis\/clients\//
 const STORES = /^stores\//
 const ALGORITHMS = /^algorithms\//
+const OPERATIONS = /^operations\//
 
 test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
   [
@@ -55,6 +56,11 @@ test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
     'clients know neither calls nor what schedules them',
     CLIENTS,
     (target) => !SCHEDULING.test(target) && !CALL.test(target),
+  ],
+  [
+    'operations know only algorithms, results and each other',
+    OPERATIONS,
+    (target) => [OPERATIONS, ALGORITHMS].some((room) => room.test(target)) || target === 'result.ts',
   ],
   [
     'stores know neither Redis, limiters, throttles nor faces',

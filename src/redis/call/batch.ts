@@ -1,9 +1,9 @@
 /** The requests of one call to Redis. */
 import { DECISIONS_IN_CALL, KEYS_IN_CALL } from '../limits.ts'
 import type { CompiledLayers } from './layers.ts'
-import { Entry, type Operation, type RedisAsked } from './request.ts'
+import { Entry, type RedisAsked, type RequestedOperation } from './request.ts'
 import type { Route } from './route.ts'
-import { expire, type Waiter } from './waiter.ts'
+import { type CheckWaiter, expire, type Waiter } from './waiter.ts'
 
 export class Batch {
   entries: Entry[] = []
@@ -48,7 +48,7 @@ export class Batch {
   }
 
   /** Takes a check in; false when it must go into a later call. */
-  addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: Waiter): boolean {
+  addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: CheckWaiter): boolean {
     const latest = this.#latestOf(key)
     if (latest !== undefined) {
       if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
@@ -58,19 +58,22 @@ export class Batch {
       }
       if (!this.#mayFollow(decider, key)) return false
     }
-    return this.#append(new Entry({ decider, key, quantity }), waiter, decider.weight, decider.layers.length)
+    const entry = new Entry({ decider, key, quantity })
+    entry.add(waiter)
+    return this.#append(entry, waiter.askedAt, decider.weight, decider.layers.length)
   }
 
   /** As `addCheck`, for what is no check. */
-  addOperation(asked: RedisAsked, operation: Operation, waiter: Waiter): boolean {
-    const { decider, key } = asked
+  addOperation(operation: RequestedOperation): boolean {
+    const { decider, key } = operation
     if (this.holds(key) && !this.#mayFollow(decider, key)) return false
-    const weight = operation.vacancy === undefined ? decider.weight : decider.weight + 1
-    return this.#append(new Entry(asked, undefined, operation), waiter, weight, decider.layers.length)
+    const weight = operation.beside === undefined ? decider.weight : decider.weight + 1
+    const entry = new Entry(operation, undefined, operation)
+    return this.#append(entry, operation.askedAt, weight, decider.layers.length)
   }
 
   /** As `addCheck`, for several subjects that are decided together. */
-  addAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: Waiter): boolean {
+  addAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: CheckWaiter): boolean {
     let weight = 0
     let decisions = 0
     for (const { decider, key } of subjects) {
@@ -78,17 +81,18 @@ export class Batch {
       weight += decider.weight
       decisions += decider.layers.length
     }
-    return this.#append(new Entry(first, subjects), waiter, weight, decisions)
+    const entry = new Entry(first, subjects)
+    entry.add(waiter)
+    return this.#append(entry, waiter.askedAt, weight, decisions)
   }
 
   /** False where the batch is full. The first entry always has room. */
-  #append(entry: Entry, waiter: Waiter, weight: number, decisions: number): boolean {
+  #append(entry: Entry, askedAt: number, weight: number, decisions: number): boolean {
     const isFull = this.weight + weight > KEYS_IN_CALL || this.#decisions + decisions > DECISIONS_IN_CALL
     if (isFull && this.entries.length > 0) return false
     this.weight += weight
     this.#decisions += decisions
-    entry.add(waiter)
-    if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
+    if (askedAt < this.askedAt) this.askedAt = askedAt
     if (entry.subjects !== undefined || this.entries.length > 0) this.#latest ??= this.#indexed()
     this.entries.push(entry)
     if (this.#latest === undefined) return true
@@ -111,8 +115,7 @@ export class Batch {
   }
 
   *waiters(): Iterable<Waiter> {
-    for (const entry of this.entries)
-      for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) yield waiter
+    for (const entry of this.entries) yield* entry.waiters()
   }
 
   /** Lets go of those who were told something already, so that nothing is asked for them; true where there were some. */

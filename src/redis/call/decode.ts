@@ -1,25 +1,13 @@
 /** What a call's reply says to each who asked: the reply holds the states before, and the algorithms tell the rest. */
-import {
-  combineSubjects,
-  decide,
-  decideOne,
-  decideSubject,
-  fresh,
-  type Held,
-  peek,
-  type Subject,
-} from '../../algorithms/driver.ts'
-import { adjust, type Found, marksOf } from '../../algorithms/giving-back.ts'
-import { takeTurn } from '../../algorithms/turns.ts'
-import type { Turn } from '../../algorithms/vacancies.ts'
+import { combineSubjects, decide, decideOne, decideSubject, type Held, type Subject } from '../../algorithms/driver.ts'
 import { StoreUnavailableError } from '../../errors.ts'
-import type { RateLimitResult } from '../../result.ts'
+import { marksOf } from '../../operations/reserve.ts'
 import { unavailable } from '../errors.ts'
 import type { Batch } from './batch.ts'
 import { ECHO_LENGTH } from './echo.ts'
-import { answersOf, type Call, OUTRIGHT_SIZE } from './encode.ts'
-import type { CompiledLayer } from './layers.ts'
-import { type Entry, NO_MARK, type Operation, type RedisAsked } from './request.ts'
+import type { Call } from './encode.ts'
+import type { CompiledLayer, CompiledLayers } from './layers.ts'
+import type { Entry, RedisAsked, RequestedOperation } from './request.ts'
 
 /** Settles all who asked. What cannot be told to some is told to the others of the call all the same: they have been counted. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
@@ -53,8 +41,8 @@ function settleSingle(entry: Entry, prepared: CompiledLayer, reader: ReplyReader
     const result = decideOne(prepared.reply, held, quantity, now)
     if (result.limited) entry.refused = result
     else if (quantity > 0) reader.keep(place, held.state, true)
-    waiter.tell?.({ marks: marksOf({ layers: [prepared.reply], states: [held.state] }, now) })
-    waiter.resolve(result)
+    if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
+    else waiter.resolveWithMarks(result, marksOf({ layers: [prepared.reply], states: [held.state] }, now))
   }
 }
 
@@ -68,8 +56,8 @@ function settleLayers(entry: Entry, reader: ReplyReader): void {
     const result = decideSubject(subject, now)
     if (result.limited) entry.refused = result
     else if (quantity > 0) reader.keepAll(begin, subject.states)
-    waiter.tell?.({ marks: marksOf(subject, now) })
-    waiter.resolve(result)
+    if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
+    else waiter.resolveWithMarks(result, marksOf(subject, now))
   }
 }
 
@@ -90,39 +78,18 @@ function settleTogether(entry: Entry, asked: readonly RedisAsked[], reader: Repl
   }
 }
 
-function settleOperation(entry: Entry, { kind, amount, cells }: Operation, reader: ReplyReader): void {
-  const { now } = reader
-  const { decider, quantity, first: waiter } = entry
-  const places = decider.prepared.map(() => reader.nextPlace())
-  const found = reader.find(entry, places)
-  let result: RateLimitResult | undefined
-  if (kind === 'acquire') {
-    const promised = takeTurn(found, quantity, amount, now, reader.vacancy(places.length))
-    waiter?.tell?.({ promised })
-    result = promised.result
-  } else if (kind === 'clear') {
-    found.layers.forEach(({ algorithm, quota }, index) => {
-      found.states[index] = algorithm.open(now, quota)
-      found.present[index] = false
-    })
-    result = fresh(decider.layers, now)
-  } else if (kind === 'give up') {
-    places.forEach((_, index) => {
-      found.states[index] = reader.told(2)
-    })
-  } else {
-    const marks = cells.map(([, mark]) => mark)
-    adjust(found, cells[0]?.[0] ?? 0, marks[0] === NO_MARK ? undefined : marks, now)
-  }
-  places.forEach((place, index) => {
-    reader.keep(place, found.states[index], found.present[index] === true)
-  })
-  waiter?.resolve(result ?? peek(found.layers, found.states, now))
+function settleOperation({ decider }: Entry, operation: RequestedOperation, reader: ReplyReader): void {
+  const said = reader.said(operation.replies)
+  const begin = reader.cell
+  const { states, present } = reader.find(decider)
+  const found = { layers: decider.repliesAfter, states, present, beside: operation.beside?.said(said) }
+  operation.settle(found, reader.now)
+  reader.keepFound(begin, states, present)
 }
 
 interface Position {
   readonly cell: number
-  readonly answers: number
+  readonly next: number
 }
 
 /** Reads the doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps what the entries before have changed. */
@@ -134,8 +101,8 @@ class ReplyReader {
   readonly #states: unknown[] = []
   readonly #present: boolean[] = []
   #cell = 0
-  /** Where the next answer is. */
-  #outright: number
+  /** Where the next number is that is none of a state. */
+  #next: number
 
   constructor(call: Call, reply: Uint8Array) {
     this.#numbers = new DataView(reply.buffer, reply.byteOffset + ECHO_LENGTH, reply.byteLength - ECHO_LENGTH)
@@ -146,7 +113,7 @@ class ReplyReader {
       this.#offsets.push(offset)
       offset += size
     }
-    this.#outright = offset
+    this.#next = offset
   }
 
   /** How many cells have been read. */
@@ -154,17 +121,16 @@ class ReplyReader {
     return this.#cell
   }
 
-  /** How many cells have been read, and where their answers end. */
+  /** How many cells have been read, and where what was said of them ends. */
   get position(): Position {
-    return { cell: this.#cell, answers: this.#outright }
+    return { cell: this.#cell, next: this.#next }
   }
 
   /** Goes on behind an entry that started at `start`, however much of it has been read. */
   skipFrom(start: Position, entry: Entry): void {
-    const layers = entry.all().reduce((sum, { decider }) => sum + decider.prepared.length, 0)
-    this.#cell = start.cell + layers
-    const logs = this.#places.slice(start.cell, this.#cell).filter((place) => place < 0).length
-    this.#outright = start.answers + OUTRIGHT_SIZE * logs + answersOf(entry.operation, layers)
+    const prepared = entry.all().flatMap(({ decider }) => decider.prepared)
+    this.#cell = start.cell + prepared.length
+    this.#next = prepared.reduce((end, one) => end + saidOf(one), start.next + (entry.operation?.replies ?? 0))
   }
 
   /** The place of the next cell; below 0 for a log. */
@@ -179,16 +145,22 @@ class ReplyReader {
     return { layers: decider.replies, states, quantity }
   }
 
-  find({ decider }: RedisAsked, places: readonly number[]): Found {
-    const { prepared } = decider
-    const states = prepared.map((layer, index) => this.state(places[index] ?? 0, layer))
-    const present = places.map((place) => this.#present[place] === true)
-    return { layers: decider.replies, states, present }
+  /** The next cells, and which of them are there. */
+  find({ prepared }: CompiledLayers): { states: unknown[]; present: boolean[] } {
+    const states: unknown[] = []
+    const present: boolean[] = []
+    for (const layer of prepared) {
+      const place = this.nextPlace()
+      states.push(this.state(place, layer))
+      present.push(this.#present[place] === true)
+    }
+    return { states, present }
   }
 
   /** The state at a place as it stands before this entry, rolled to now; of a log, its answers to this entry. */
-  state(place: number, { layer, size }: CompiledLayer): unknown {
-    if (place < 0) return this.told(OUTRIGHT_SIZE)
+  state(place: number, prepared: CompiledLayer): unknown {
+    if (place < 0) return this.said(saidOf(prepared))
+    const { layer, size } = prepared
     const { algorithm, quota } = layer
     const changed = this.#states[place]
     if (changed !== undefined) {
@@ -203,20 +175,9 @@ class ReplyReader {
   }
 
   /** Numbers that the script said besides the states. */
-  told(count: number): number[] {
-    this.#outright += count
-    return this.#read(this.#outright - count, count)
-  }
-
-  /** The turn that was taken over, of so many layers; `undefined` where there was none. */
-  vacancy(layers: number): Turn | undefined {
-    const [start = -1, time = 0] = this.told(2)
-    const charged = Array.from({ length: layers }, (): [number, number] => {
-      const [after = 0, before = 0] = this.told(2)
-      return [after, before]
-    })
-    const [quantity = 0] = this.told(1)
-    return start < 0 ? undefined : { start, quantity, time, charged }
+  said(count: number): number[] {
+    this.#next += count
+    return this.#read(this.#next - count, count)
   }
 
   keep(place: number, state: unknown, present: boolean): void {
@@ -231,6 +192,13 @@ class ReplyReader {
     for (const state of states) this.keep(this.#places[cell++] ?? 0, state, true)
   }
 
+  /** As `keepAll`, also of what is not there. */
+  keepFound(begin: number, states: readonly unknown[], present: readonly boolean[]): void {
+    states.forEach((state, index) => {
+      this.keep(this.#places[begin + index] ?? 0, state, present[index] === true)
+    })
+  }
+
   #read(offset: number, size: number): number[] {
     if (size === 2) return [this.#at(offset), this.#at(offset + 1)]
     const numbers: number[] = []
@@ -243,4 +211,9 @@ class ReplyReader {
     if (offset + 8 <= this.#numbers.byteLength) return this.#numbers.getFloat64(offset, true)
     throw new StoreUnavailableError(`Redis answered a check with only ${this.#numbers.byteLength} bytes`)
   }
+}
+
+/** How many numbers the script says of a layer besides its state. */
+function saidOf({ size, reply }: CompiledLayer): number {
+  return size > 0 ? 0 : reply.algorithm.size
 }

@@ -4,7 +4,7 @@ import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
 import { ECHO_LENGTH, nextEcho } from './echo.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
-import type { Entry, Operation, RedisAsked } from './request.ts'
+import type { Entry, RedisAsked } from './request.ts'
 import { batchScriptOf, type Script } from './scripts.ts'
 
 export interface Call {
@@ -21,19 +21,9 @@ export interface Call {
   readonly small: readonly CompiledLayer[]
 }
 
-/** Numbers that the reply holds of each log: see `lua/scripts/batch.lua`. */
-export const OUTRIGHT_SIZE = 4
-
-/** Numbers that the script says of an operation on turns of so many layers. */
-export function answersOf(operation: Operation | undefined, layers: number): number {
-  if (operation?.kind === 'acquire') return 3 + 2 * layers
-  return operation?.kind === 'give up' ? 2 * layers : 0
-}
-
-/** Kinds of runs. */
+/** Kinds of runs besides those of operations. */
 const CHECK = 0
-const ONE = 5
-const KINDS = { adjust: 1, clear: 2, acquire: 3, 'give up': 4 } as const
+const ONE = -1
 
 /** Entries that are alike and whose keys follow each other. */
 interface Run {
@@ -115,7 +105,7 @@ class Layout {
     const start = this.#places.length
     if (entry.subjects === undefined) this.#place(entry)
     else for (const asked of entry.subjects) this.#place(asked)
-    this.#replied += answersOf(entry.operation, entry.decider.prepared.length)
+    this.#replied += entry.operation?.replies ?? 0
     const run = this.#runs.at(-1)
     if (run !== undefined && this.#continues(run, entry, start)) run.repeats++
     else this.#runs.push({ entry, start, repeats: 1 })
@@ -146,7 +136,7 @@ class Layout {
     for (const prepared of decider.prepared) {
       if (!this.#layers.has(prepared)) this.#layers.set(prepared, this.#layers.size + 1)
       const name = stem + prepared.suffix
-      if (prepared.size === 0) this.#replied += OUTRIGHT_SIZE
+      if (prepared.size === 0) this.#replied += prepared.reply.algorithm.size
       this.#places.push(this.#known?.get(name) ?? this.#newPlace(name, prepared))
     }
   }
@@ -181,23 +171,20 @@ class Layout {
     let at = start
     for (const { decider: asked, quantity } of entry.all()) {
       asked.prepared.forEach((prepared, layer) => {
-        const [amount, detail] = operation?.cells[at - start] ?? [quantity, asked.strides[layer] ?? 0]
         const place = this.#places[at++] ?? 0
-        cells.push(this.#layers.get(prepared) ?? 0, amount, place < 0 ? this.#small.length - place : place + 1, detail)
+        const key = place < 0 ? this.#small.length - place : place + 1
+        cells.push(this.#layers.get(prepared) ?? 0, quantity, key, asked.strides[layer] ?? 0)
       })
     }
-    if (operation !== undefined) numbers.push(KINDS[operation.kind], repeats, operation.amount)
-    else
-      numbers.push(
-        this.#known === undefined && !entry.closed && decider.one !== undefined ? ONE : CHECK,
-        repeats,
-        count,
-      )
-    if (operation?.vacancy !== undefined) {
-      const [amount, detail] = operation.vacancy
-      const key = this.#small.length + this.#logKeys.push(this.#names.stem(entry.key) + decider.vacancies)
-      cells.push(0, amount, key, detail)
+    if (operation === undefined) {
+      const kind = this.#known === undefined && !entry.closed && decider.one !== undefined ? ONE : CHECK
+      numbers.push(kind, repeats, count, cells.length / 4, ...cells)
+      return
     }
-    numbers.push(cells.length / 4, ...cells)
+    if (operation.beside !== undefined) {
+      const name = this.#names.stem(entry.key) + decider.besideSuffix(operation.beside.name)
+      cells.push(0, 0, this.#small.length + this.#logKeys.push(name), 0)
+    }
+    numbers.push(operation.code, 1, operation.numbers.length, cells.length / 4, ...cells, ...operation.numbers)
   }
 }

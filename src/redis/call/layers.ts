@@ -1,6 +1,6 @@
 /** A throttle's layers, made ready for Redis: the ends of their keys, their numbers, and their scripts. */
 import type { Layer } from '../../algorithms/driver.ts'
-import { remoteAnswers } from '../../algorithms/remote-answers.ts'
+import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
 import { stateSuffix } from '../../stores/state-key.ts'
 import { LOG_WEIGHT } from '../limits.ts'
 import { type LuaImplementation, luaImplementationOf, type Script } from './scripts.ts'
@@ -12,7 +12,7 @@ export interface CompiledLayer {
   readonly implementation: LuaImplementation
   /** Numbers a state; 0 for a log. */
   readonly size: number
-  /** How the reply is read. */
+  /** How the reply to a check is read. */
   readonly reply: Layer
   /** Count, period, limit, and 1 where only these numbers write the state, as the script reads them. */
   readonly numbers: readonly [count: number, period: number, limit: number, fixedQuota: number]
@@ -21,12 +21,12 @@ export interface CompiledLayer {
 export class CompiledLayers {
   readonly layers: readonly Layer[]
   readonly prepared: readonly CompiledLayer[]
-  /** How the reply is read, layer by layer. */
+  /** How the reply to a check is read, layer by layer. */
   readonly replies: readonly Layer[]
+  /** How the reply to an operation is read, which says how all stands after it. */
+  readonly repliesAfter: readonly Layer[]
   /** The only layer, where there is but one. */
   readonly single: CompiledLayer | undefined
-  /** What follows the stem of a key where turns are kept that others may take; no state is called so. */
-  readonly vacancies: string
   /** The only layer, where there is but one and its state is a few numbers. */
   readonly one: CompiledLayer | undefined
   /** For its checks alone, on keys that differ; `undefined`: the driver's. */
@@ -56,12 +56,14 @@ export class CompiledLayers {
         suffix: stateSuffix(layer),
         implementation: luaImplementationOf(layer),
         size,
-        reply: size > 0 ? layer : { algorithm: remoteAnswers(algorithm), quota },
+        reply: size > 0 ? layer : { algorithm: algorithm.remote ?? remoteAnswers(algorithm), quota },
         numbers,
       }
     })
     this.replies = this.prepared.map(({ reply }) => reply)
-    this.vacancies = `}:vacant${this.prepared.map(({ suffix }) => suffix.slice(1)).join('')}`
+    this.repliesAfter = this.prepared.map(({ size, reply }) =>
+      size > 0 ? reply : { ...reply, algorithm: answersAfter(reply.algorithm) },
+    )
     this.single = this.prepared.length === 1 ? this.prepared[0] : undefined
     this.one = this.single !== undefined && this.single.size > 0 ? this.single : undefined
     const [implementation, other] = new Set(this.prepared.map((one) => one.implementation))
@@ -74,6 +76,11 @@ export class CompiledLayers {
     this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : this.prepared.length - logs))
     this.weight = this.prepared.reduce((sum, { size }) => sum + (size > 0 ? 1 : LOG_WEIGHT), 0)
     this.customLua = layers.map(({ lua = '' }) => lua).join('')
+  }
+
+  /** What follows the stem of a key where operations keep something of this name beside the states; no state is called so. */
+  besideSuffix(name: string): string {
+    return `}:${name}${this.prepared.map(({ suffix }) => suffix.slice(1)).join('')}`
   }
 
   /** True where both would count one state by different numbers; a call reads a state by the numbers of one. */

@@ -1,26 +1,69 @@
 /** What is asked of Redis: checks, of which equal ones on one key are one entry that is asked several times, and what is no check. */
+import type { Answer, BesideKind, Found, Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
 import type { CompiledLayers } from './layers.ts'
-import type { Waiter } from './waiter.ts'
-
-/** No mark: to be given back wherever it is. */
-export const NO_MARK = -1
-
-/** What a request other than a check does, in the words of `lua/scripts/batch.lua`. */
-export interface Operation {
-  readonly kind: 'adjust' | 'clear' | 'acquire' | 'give up'
-  /** µs: the longest wait of `acquire`, the time of the turn that `give up` takes back. */
-  readonly amount: number
-  /** For each layer the units or level, and what the kind needs to know besides. */
-  readonly cells: readonly (readonly [quantity: number, detail: number])[]
-  /** Of turns: the units asked for, and 1 where a vacancy may be taken, or when the turn starts that is given up, in µs. */
-  readonly vacancy?: readonly [quantity: number, detail: number]
-}
+import { type CheckWaiter, Waiter, withResolvers } from './waiter.ts'
 
 export interface RedisAsked {
   readonly decider: CompiledLayers
   readonly key: string
   readonly quantity: number
+}
+
+/** An operation that was asked for, whatever it is asked and answers. */
+export interface RequestedOperation extends RedisAsked, Waiter {
+  /** Its branch in `lua/scripts/batch.lua`. */
+  readonly code: number
+  /** What the script is told. */
+  readonly numbers: readonly number[]
+  /** How many numbers the script says besides the states. */
+  readonly replies: number
+  /** What is kept beside the states. */
+  readonly beside: BesideKind | undefined
+  /** Decides as the script has done, and resolves with the answer. */
+  settle(found: Found, now: number): void
+}
+
+/** One who asked an operation, and the promise that was made. */
+export class PendingOperation<Args, Given extends Answer> extends Waiter implements RequestedOperation {
+  readonly decider: CompiledLayers
+  readonly key: string
+  readonly quantity = 0
+  readonly promise: Promise<Given>
+  readonly #operation: Operation<Args, Given>
+  readonly #args: Args
+  readonly #resolve: (answer: Given) => void
+
+  constructor(decider: CompiledLayers, key: string, operation: Operation<Args, Given>, args: Args, askedAt: number) {
+    const { promise, resolve, reject } = withResolvers<Given>()
+    super(reject, askedAt)
+    this.decider = decider
+    this.key = key
+    this.promise = promise
+    this.#operation = operation
+    this.#args = args
+    this.#resolve = resolve
+  }
+
+  get code(): number {
+    return this.#operation.code
+  }
+
+  get numbers(): readonly number[] {
+    return this.#operation.numbers(this.#args)
+  }
+
+  get replies(): number {
+    return this.#operation.replies?.(this.decider.layers) ?? 0
+  }
+
+  get beside(): BesideKind | undefined {
+    return this.#operation.beside
+  }
+
+  settle(found: Found, now: number): void {
+    this.#resolve(this.#operation.apply(found, this.#args, now).answer)
+  }
 }
 
 /** Equal checks on one key, in the order asked; or one check of several subjects. */
@@ -31,22 +74,27 @@ export class Entry {
   /** The subjects of a `checkAll`. */
   readonly subjects: readonly RedisAsked[] | undefined
   /** `undefined`: a check. */
-  readonly operation: Operation | undefined
+  readonly operation: RequestedOperation | undefined
   /** What the last who was refused was told. */
   refused: RateLimitResult | undefined
   count = 0
-  first: Waiter | undefined
-  #last: Waiter | undefined
+  first: CheckWaiter | undefined
+  #last: CheckWaiter | undefined
 
-  constructor({ decider, key, quantity }: RedisAsked, subjects?: readonly RedisAsked[], operation?: Operation) {
+  constructor(
+    { decider, key, quantity }: RedisAsked,
+    subjects?: readonly RedisAsked[],
+    operation?: RequestedOperation,
+  ) {
     this.decider = decider
     this.key = key
     this.quantity = quantity
     this.subjects = subjects
     this.operation = operation
+    if (operation !== undefined) this.count = 1
   }
 
-  add(waiter: Waiter): void {
+  add(waiter: CheckWaiter): void {
     if (this.#last === undefined) this.first = waiter
     else this.#last.next = waiter
     this.#last = waiter
@@ -58,12 +106,17 @@ export class Entry {
     return this.subjects !== undefined || this.operation !== undefined
   }
 
+  *waiters(): Iterable<Waiter> {
+    if (this.operation !== undefined) yield this.operation
+    for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) yield waiter
+  }
+
   /** Lets go of those who have been told something already. */
   prune(): void {
     let waiter = this.first
     this.first = undefined
     this.#last = undefined
-    this.count = 0
+    this.count = this.operation?.over === false ? 1 : 0
     while (waiter !== undefined) {
       const { next } = waiter
       waiter.next = undefined
@@ -74,7 +127,7 @@ export class Entry {
 
   /** Tells all who still wait that it failed. */
   fail(error: unknown): void {
-    for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) waiter.reject(error)
+    for (const waiter of this.waiters()) waiter.reject(error)
   }
 
   all(): readonly RedisAsked[] {

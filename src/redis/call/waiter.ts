@@ -1,39 +1,40 @@
 /** One who asked, and the promise that was made. */
-import type { PromisedTurn } from '../../algorithms/turns.ts'
 import type { RateLimitResult } from '../../result.ts'
 
-/** What a reply says besides the result. */
-export interface Told {
-  /** Where what was spent stands, for each layer. */
-  readonly marks?: readonly number[]
-  readonly promised?: PromisedTurn
-}
-
 /**
- * Settled once; then `resolve` and `reject` do nothing more. A class, for V8 may come to make the objects of a literal among the
+ * Settled once; then `resolve` and `reject` do nothing more. Classes, for V8 may come to make the objects of a literal among the
  * old ones, where each keeps alive what it knows until all garbage is collected.
  */
 export class Waiter {
-  readonly resolve: (result: RateLimitResult) => void
   readonly reject: (reason: unknown) => void
-  /** When it was asked, in ms of the process's fixedQuota clock. */
+  /** When it was asked, in ms of the process's steady clock. */
   readonly askedAt: number
-  /** Told more than the result, just before it. */
-  readonly tell: ((told: Told) => void) | undefined
-  next: Waiter | undefined
   /** True when it has been told something already, such as that its time is over. */
   over = false
 
-  constructor(
-    resolve: Waiter['resolve'],
-    reject: Waiter['reject'],
-    askedAt: number,
-    tell: ((told: Told) => void) | undefined,
-  ) {
-    this.resolve = resolve
+  constructor(reject: Waiter['reject'], askedAt: number) {
     this.reject = reject
     this.askedAt = askedAt
-    this.tell = tell
+  }
+}
+
+/** One who asked a check. */
+export class CheckWaiter extends Waiter {
+  readonly resolve: (result: RateLimitResult) => void
+  /** Resolves instead who also asks where the check has spent, for each layer. */
+  readonly resolveWithMarks: ((result: RateLimitResult, marks: readonly number[]) => void) | undefined
+  next: CheckWaiter | undefined
+
+  constructor(
+    resolve: CheckWaiter['resolve'],
+    reject: Waiter['reject'],
+    askedAt: number,
+    resolveWithMarks?: CheckWaiter['resolveWithMarks'],
+  ) {
+    super(reject, askedAt)
+    this.resolve = resolve
+    this.resolveWithMarks = resolveWithMarks
+    this.next = undefined
   }
 }
 
@@ -61,10 +62,27 @@ export function capture(resolve: (result: RateLimitResult) => void, reject: (rea
 }
 
 /** The waiter of the promise that was made last. */
-export function captured(askedAt: number, tell: Waiter['tell']): Waiter {
-  const waiter = new Waiter(capturedResolve, capturedReject, askedAt, tell)
+export function captured(askedAt: number): CheckWaiter {
+  const waiter = new CheckWaiter(capturedResolve, capturedReject, askedAt)
   // A promise holds the context it was made in, which must not live until the next check.
   capturedResolve = nobody
   capturedReject = nobody
   return waiter
+}
+
+export interface Resolvers<Given> {
+  readonly promise: Promise<Given>
+  readonly resolve: (answer: Given) => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** As `Promise.withResolvers`, which Node 20 does not have. */
+export function withResolvers<Given>(): Resolvers<Given> {
+  let resolve = (_answer: Given): void => {}
+  let reject: Resolvers<Given>['reject'] = nobody
+  const promise = new Promise<Given>((fulfil, refuse) => {
+    resolve = fulfil
+    reject = refuse
+  })
+  return { promise, resolve, reject }
 }

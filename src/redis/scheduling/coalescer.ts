@@ -5,14 +5,15 @@
 
 import { Deadline } from '../../deadline.ts'
 import { StoreTimeoutError } from '../../errors.ts'
+import { type Answer, CHECK, type Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { Signals } from '../../signals.ts'
 import { nextTick, steadyNow } from '../../unmocked.ts'
 import type { Batch } from '../call/batch.ts'
 import { Exchange, type ExchangeOptions } from '../call/exchange.ts'
 import type { CompiledLayers } from '../call/layers.ts'
-import type { Operation, RedisAsked } from '../call/request.ts'
-import { capture, captured, type Told, type Waiter } from '../call/waiter.ts'
+import { PendingOperation, type RedisAsked } from '../call/request.ts'
+import { CheckWaiter, capture, captured, type Waiter, withResolvers } from '../call/waiter.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import type { DenyCache } from '../deny-cache.ts'
 import { LOOK_INTERVAL, SHORTEST_SILENCE, SILENCE } from '../limits.ts'
@@ -58,17 +59,11 @@ export class Coalescer {
     this.#deadline = new Deadline(this.#interval, (now) => this.#look(now))
   }
 
-  check(
-    decider: CompiledLayers,
-    key: string,
-    quantity: number,
-    signal?: AbortSignal,
-    tell?: (told: Told) => void,
-  ): Promise<RateLimitResult> {
+  check(decider: CompiledLayers, key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
     const denied = this.#denials?.find(decider, key, quantity)
     if (denied !== undefined) return Promise.resolve(denied)
     const promise = new Promise<RateLimitResult>(capture)
-    const waiter = captured(this.#askedAt(), tell)
+    const waiter = captured(this.#askedAt())
     const only = decider.customLua === '' ? this.#router.only : undefined
     const queue = only ?? this.#router.of(decider, key)
     queue.check(decider, key, quantity, waiter)
@@ -81,25 +76,55 @@ export class Coalescer {
     if (first === undefined) throw new RangeError('checkAll needs at least one subject, got []')
     const queue = this.#router.ofAll(subjects)
     const promise = new Promise<RateLimitResult>(capture)
-    const waiter = captured(this.#askedAt(), undefined)
+    const waiter = captured(this.#askedAt())
     const keys = subjects.map(({ key }) => key)
     queue.join(keys, waiter, (batch) => batch.addAll(first, subjects, waiter), false)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
-  /** What is no check. `inOrder`: it leaves when earlier calls on the key have returned, and later ones wait for it. */
-  operate(
-    asked: RedisAsked,
-    operation: Operation,
-    inOrder: boolean,
-    { tell, signal }: { readonly tell?: (told: Told) => void; readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<RateLimitResult> {
-    const promise = new Promise<RateLimitResult>(capture)
-    const waiter = captured(this.#askedAt(), tell)
-    const queue = this.#router.of(asked.decider, asked.key)
-    queue.join([asked.key], waiter, (batch) => batch.addOperation(asked, operation, waiter), inOrder)
-    const done = inOrder && this.#denials !== undefined ? this.#denials.whileChanging(asked.key, promise) : promise
-    return signal === undefined ? done : this.#cancellable(done, waiter, signal)
+  /** One that is decided as a check merges with equal checks. One in order leaves when earlier calls on the key have returned. */
+  operate<Args, Given extends Answer>(
+    decider: CompiledLayers,
+    key: string,
+    operation: Operation<Args, Given>,
+    args: Args,
+    signal?: AbortSignal,
+  ): Promise<Given> {
+    return operation.code === CHECK
+      ? this.#checkAs(decider, key, operation, operation.quantity?.(args) ?? 0, signal)
+      : this.#operate(decider, key, operation, args, signal)
+  }
+
+  #checkAs<Args, Given extends Answer>(
+    decider: CompiledLayers,
+    key: string,
+    operation: Operation<Args, Given>,
+    quantity: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Given> {
+    const denied = this.#denials?.find(decider, key, quantity)
+    if (denied !== undefined) return Promise.resolve(operation.answered(denied))
+    const { promise, resolve, reject } = withResolvers<Given>()
+    const answer = (result: RateLimitResult, marks?: readonly number[]): void =>
+      resolve(operation.answered(result, marks))
+    const waiter = new CheckWaiter(answer, reject, this.#askedAt(), answer)
+    this.#router.of(decider, key).check(decider, key, quantity, waiter)
+    return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
+  }
+
+  #operate<Args, Given extends Answer>(
+    decider: CompiledLayers,
+    key: string,
+    operation: Operation<Args, Given>,
+    args: Args,
+    signal: AbortSignal | undefined,
+  ): Promise<Given> {
+    const { inOrder } = operation
+    const request = new PendingOperation(decider, key, operation, args, this.#askedAt())
+    const { promise } = request
+    this.#router.of(decider, key).join([key], request, (batch) => batch.addOperation(request), inOrder)
+    const done = inOrder && this.#denials !== undefined ? this.#denials.whileChanging(key, promise) : promise
+    return signal === undefined ? done : this.#cancellable(done, request, signal)
   }
 
   /** Does `work`, a command of its own, within the deadline. */
@@ -179,7 +204,7 @@ export class Coalescer {
   }
 
   /** Lets a signal end the wait; what has not left by then never leaves. */
-  async #cancellable(promise: Promise<RateLimitResult>, waiter: Waiter, signal: AbortSignal): Promise<RateLimitResult> {
+  async #cancellable<Given>(promise: Promise<Given>, waiter: Waiter, signal: AbortSignal): Promise<Given> {
     const cancel = (): void => {
       waiter.over = true
       this.#someGaveUp = true

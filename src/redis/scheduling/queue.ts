@@ -2,7 +2,7 @@
 import { Batch } from '../call/batch.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import type { Route } from '../call/route.ts'
-import type { Waiter } from '../call/waiter.ts'
+import type { CheckWaiter, Waiter } from '../call/waiter.ts'
 import { CALLS_IN_FLIGHT } from '../limits.ts'
 import { type Join, KeyOrder, type OrderedQueue } from './key-order.ts'
 import type { Node, WaitingQueue } from './node.ts'
@@ -43,7 +43,7 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
   }
 
   /** A check joins the open batch; where an operation in order is in flight for the key, a later one. Makes nothing that it need not. */
-  check(decider: CompiledLayers, key: string, quantity: number, waiter: Waiter): void {
+  check(decider: CompiledLayers, key: string, quantity: number, waiter: CheckWaiter): void {
     const { fences } = this.order
     if (fences.size > 0 && fences.has(key)) {
       this.join([key], waiter, (batch) => batch.addCheck(decider, key, quantity, waiter), false)

@@ -1,7 +1,8 @@
 /** A throttle's layers on two stores: the primary decides, or the fallback where it cannot. What one has charged is put right there. */
 import type { Layer } from '../../algorithms/driver.ts'
+import { type Answer, type AnyOperation, CHECK, type Operation } from '../../operations/operation.ts'
 import { marked, type RateLimitResult } from '../../result.ts'
-import type { Decider, Hold } from '../decider.ts'
+import type { Decider } from '../decider.ts'
 import type { Breaker } from './breaker.ts'
 
 export class FailoverDecider implements Decider {
@@ -10,7 +11,6 @@ export class FailoverDecider implements Decider {
   /** Its layers are the shares of this instance. */
   readonly fallback: Decider
   readonly known: Decider['known']
-  readonly acquire: Decider['acquire']
   readonly #breaker: Breaker
 
   constructor(breaker: Breaker, primary: Decider, fallback: Decider) {
@@ -22,7 +22,6 @@ export class FailoverDecider implements Decider {
       primary.known === undefined && fallback.known === undefined
         ? undefined
         : (key, quantity) => this.#known(key, quantity)
-    this.acquire = acquireOn(breaker, primary.acquire, fallback.acquire)
   }
 
   check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
@@ -36,35 +35,49 @@ export class FailoverDecider implements Decider {
     )
   }
 
-  /** Forgets on both. */
-  clear(key: string, signal?: AbortSignal): Promise<RateLimitResult> {
-    return this.#breaker.onBoth(
-      () => this.primary.clear(key, signal),
-      async () => degraded(await this.fallback.clear(key, signal)),
-      signal,
-      key,
+  supports(operation: AnyOperation): boolean {
+    return this.primary.supports(operation) && this.fallback.supports(operation)
+  }
+
+  async operate<Args, Given extends Answer>(
+    key: string,
+    operation: Operation<Args, Given>,
+    args: Args,
+    signal?: AbortSignal,
+  ): Promise<Given> {
+    if (operation.code === CHECK) {
+      const known = this.#knownToPrimary(key, operation.quantity?.(args) ?? 0)
+      if (known !== undefined) return operation.answered(known)
+    }
+    const before = operation.follows?.(args)
+    const onFallback = async (): Promise<Given> =>
+      this.#ofFallback(await this.fallback.operate(key, operation, args, signal))
+    // What it has given is put right there, also when the primary is back.
+    if (before?.fallbacks?.includes(this.fallback) === true) return onFallback()
+    const onPrimary = (): Promise<Given> => this.primary.operate(key, operation, args, signal)
+    if (operation.forgets === true) return this.#breaker.onBoth(onPrimary, onFallback, signal, key)
+    const instead =
+      before === undefined ? onFallback : () => this.#insteadOfPrimary(key, operation, operation.insteadOf?.(args))
+    return this.#breaker.answer(onPrimary, instead, signal, key)
+  }
+
+  async #insteadOfPrimary<Args, Given extends Answer>(
+    key: string,
+    operation: Operation<Args, Given>,
+    args: Args | undefined,
+  ): Promise<Given> {
+    const { fallback } = this
+    return this.#ofFallback(
+      args === undefined
+        ? operation.answered(await fallback.check(key, 0))
+        : await fallback.operate(key, operation, args),
     )
   }
 
-  /** Gives back where it is decided now, whoever was charged. */
-  refund(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    return this.#breaker.answer(
-      () => this.primary.refund(key, quantity, signal),
-      async () => degraded(await this.fallback.refund(key, quantity, signal)),
-      signal,
-      key,
-    )
-  }
-
-  async reserve(key: string, quantity: number, signal?: AbortSignal): Promise<Hold> {
-    const known = this.#knownToPrimary(key, quantity)
-    if (known !== undefined) return { result: known, adjust: () => this.check(key, 0) }
-    return this.#breaker.answer(
-      async () => this.#heldByPrimary(key, await this.primary.reserve(key, quantity, signal)),
-      async () => heldByFallback(await this.fallback.reserve(key, quantity, signal)),
-      signal,
-      key,
-    )
+  /** Says so, to the caller and to this decider when the answer is followed up. */
+  #ofFallback<Given extends Answer>(answer: Given): Given {
+    const fallbacks = [...(answer.fallbacks ?? []), this.fallback]
+    return { ...answer, result: degraded(answer.result), fallbacks }
   }
 
   /** Answered past the breaker, which must not take a remembered refusal for a sign of life. */
@@ -77,53 +90,6 @@ export class FailoverDecider implements Decider {
     const known = this.fallback.known?.(key, quantity)
     return known === undefined ? undefined : degraded(known)
   }
-
-  /** Where the primary cannot be told, what more was spent counts on the fallback; what was less stays spent. */
-  #heldByPrimary(key: string, hold: Hold): Hold {
-    return {
-      result: hold.result,
-      adjust: (change) =>
-        this.#breaker.answer(
-          () => hold.adjust(change),
-          async () => {
-            if (change <= 0) return degraded(await this.fallback.check(key, 0))
-            return heldByFallback(await this.fallback.reserve(key, 0)).adjust(change)
-          },
-          undefined,
-          key,
-        ),
-    }
-  }
-}
-
-/** Turns are promised where both stores can. */
-function acquireOn(breaker: Breaker, primary: Decider['acquire'], fallback: Decider['acquire']): Decider['acquire'] {
-  if (primary === undefined || fallback === undefined) return undefined
-  return (key, ...asked) =>
-    breaker.answer(
-      async () => {
-        const promised = await primary(key, ...asked)
-        // Where the primary cannot be told, the turn passes unused.
-        const giveUp = () =>
-          breaker.answer(
-            () => promised.giveUp(),
-            () => {},
-            undefined,
-            key,
-          )
-        return { ...promised, giveUp }
-      },
-      async () => {
-        const promised = await fallback(key, ...asked)
-        return { ...promised, result: degraded(promised.result) }
-      },
-      undefined,
-      key,
-    )
-}
-
-function heldByFallback(hold: Hold): Hold {
-  return { result: degraded(hold.result), adjust: async (change) => degraded(await hold.adjust(change)) }
 }
 
 /** A fallback's answer, as such. */

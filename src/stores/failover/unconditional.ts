@@ -12,18 +12,12 @@ abstract class FixedAnswerStore extends BaseStore {
   protected abstract answer(quantity: number): (quota: Quota) => RateLimitResult
 
   protected override makeDecider(layers: readonly Layer[]): Decider {
-    const look = async () => this.#decide(layers, 0)
     return {
       layers,
       check: async (_key, quantity) => this.#decide(layers, quantity),
-      clear: look,
-      refund: look,
-      reserve: async (_key, quantity) => ({ result: this.#decide(layers, quantity), adjust: look }),
-      acquire: async (_key, quantity) => ({
-        result: this.#decide(layers, quantity),
-        wait: 0,
-        giveUp: async () => {},
-      }),
+      operate: async (_key, operation, args) =>
+        operation.answered(this.#decide(layers, operation.quantity?.(args) ?? 0)),
+      supports: () => true,
     }
   }
 

@@ -1,12 +1,10 @@
 /** How the stores in this process decide: each question is one synchronous step. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
-import { decideSubject, fresh, type Layer, peek, type Subject } from '../../algorithms/driver.ts'
-import { adjust, type Change, type Found, marksOf } from '../../algorithms/giving-back.ts'
-import { canPromise, takeTurn, waitFor } from '../../algorithms/turns.ts'
-import { type Turn, Vacancies } from '../../algorithms/vacancies.ts'
+import { decideSubject, type Layer, type Subject } from '../../algorithms/driver.ts'
 import type { Clock } from '../../clock.ts'
+import type { Answer, AnyOperation, Change, Found, Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
-import type { Decider, Hold, Promised, SyncDecider } from '../decider.ts'
+import type { SyncDecider } from '../decider.ts'
 
 /**
  * The states of one policy, by key. Tuples are the table's own: algorithms change states in place, and what is refused must leave no trace.
@@ -22,18 +20,21 @@ export interface StateTable {
 
 export class InProcessDecider implements SyncDecider {
   readonly layers: readonly Layer[]
-  readonly acquire: Decider['acquire']
   protected readonly clock: Clock
   readonly #tables: readonly StateTable[]
-  readonly #vacancies: () => StateTable
+  readonly #beside: (name: string) => StateTable
 
-  /** @param vacancies where turns are kept that others may take, made when it is needed */
-  constructor(clock: Clock, layers: readonly Layer[], tables: readonly StateTable[], vacancies: () => StateTable) {
+  /** @param beside where operations keep what they keep under this name beside the states, made when it is needed */
+  constructor(
+    clock: Clock,
+    layers: readonly Layer[],
+    tables: readonly StateTable[],
+    beside: (name: string) => StateTable,
+  ) {
     this.clock = clock
     this.layers = layers
     this.#tables = tables
-    this.#vacancies = vacancies
-    this.acquire = canPromise(layers) ? (...asked) => this.#acquire(...asked) : undefined
+    this.#beside = beside
   }
 
   /** The key's states as of now. */
@@ -61,75 +62,35 @@ export class InProcessDecider implements SyncDecider {
     return result
   }
 
-  clearSync(key: string): RateLimitResult {
+  operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given {
     const now = this.clock()
-    for (const table of this.#tables) table.delete(key)
-    return fresh(this.layers, now)
+    const { layers, states } = this.open(key, 0, now)
+    const present = this.#tables.map((table) => table.get(key) !== undefined)
+    const table = operation.beside && this.#beside(operation.beside.name)
+    const kept = table?.get(key)
+    const found = { layers, states, present, beside: operation.beside?.open(kept) }
+    const { changes, answer } = operation.apply(found, args, now)
+    this.#writeChanges(key, found, changes, now)
+    const expires = found.beside?.expires
+    if (expires !== undefined) table?.set(key, found.beside, expires)
+    else if (kept !== undefined) table?.delete(key)
+    return answer
+  }
+
+  supports(operation: AnyOperation): boolean {
+    return operation.suits?.(this.layers) ?? true
   }
 
   async check(key: string, quantity: number): Promise<RateLimitResult> {
     return this.checkSync(key, quantity)
   }
 
-  async refund(key: string, quantity: number): Promise<RateLimitResult> {
-    return this.#adjust(key, -quantity, undefined)
-  }
-
-  async reserve(key: string, quantity: number): Promise<Hold> {
-    const now = this.clock()
-    const subject = this.open(key, quantity, now)
-    const result = decideSubject(subject, now)
-    if (!result.limited) this.write(key, subject, now)
-    const marks = marksOf(subject, now)
-    return { result, adjust: async (change) => this.#adjust(key, change, marks) }
-  }
-
-  async #acquire(key: string, quantity: number, longest: number, mayTakeVacancy: boolean): Promise<Promised> {
-    const now = this.clock()
-    const found = this.#find(key, now)
-    const wait = waitFor(found, quantity, now)
-    const vacancy =
-      mayTakeVacancy && quantity > 0 && wait < Number.POSITIVE_INFINITY
-        ? this.#vacanciesOf(key)?.take(found, quantity, wait, longest, now)
-        : undefined
-    const { turn, ...promised } = takeTurn(found, quantity, longest, now, vacancy)
-    if (turn !== undefined && vacancy === undefined)
-      this.#writeChanges(
-        key,
-        found,
-        found.layers.map(() => 'spent'),
-        now,
-      )
-    const giveUp = async (): Promise<void> => {
-      if (turn !== undefined) this.#giveUp(key, turn)
-    }
-    return { ...promised, giveUp }
-  }
-
-  #giveUp(key: string, turn: Turn): void {
-    const now = this.clock()
-    const found = this.#find(key, now)
-    const vacancies = this.#vacanciesOf(key) ?? new Vacancies()
-    this.#writeChanges(key, found, vacancies.add(found, turn, now), now)
-    if (vacancies.expires === undefined) this.#vacancies().delete(key)
-    else this.#vacancies().set(key, vacancies, vacancies.expires)
-  }
-
-  #vacanciesOf(key: string): Vacancies | undefined {
-    const kept = this.#vacancies().get(key)
-    return kept instanceof Vacancies ? kept : undefined
-  }
-
-  #adjust(key: string, change: number, marks: readonly number[] | undefined): RateLimitResult {
-    const now = this.clock()
-    const found = this.#find(key, now)
-    this.#writeChanges(key, found, adjust(found, change, marks, now), now)
-    return peek(this.layers, found.states, now)
-  }
-
-  #find(key: string, now: number): Found {
-    const { layers, states } = this.open(key, 0, now)
-    return { layers, states, present: this.#tables.map((table) => table.get(key) !== undefined) }
+  async operate<Args, Given extends Answer>(
+    key: string,
+    operation: Operation<Args, Given>,
+    args: Args,
+  ): Promise<Given> {
+    return this.operateSync(key, operation, args)
   }
 
   /** What was given back in full is as if it had never been. */
@@ -141,10 +102,6 @@ export class InProcessDecider implements SyncDecider {
       if (lifetime > 0) this.#tables[index]?.set(key, copied(algorithm, state), now + lifetime)
       else this.#tables[index]?.delete(key)
     })
-  }
-
-  async clear(key: string): Promise<RateLimitResult> {
-    return this.clearSync(key)
   }
 }
 

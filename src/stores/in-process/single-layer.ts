@@ -18,8 +18,8 @@ export class SingleDecider extends InProcessDecider {
   /** What is decided on, for a state that is refused stays as it was; missing while a decision is made, whose algorithm may ask too. */
   #draft: Draft | undefined
 
-  constructor(clock: Clock, layer: Layer, table: StateTable, vacancies: () => StateTable) {
-    super(clock, [layer], [table], vacancies)
+  constructor(clock: Clock, layer: Layer, table: StateTable, beside: (name: string) => StateTable) {
+    super(clock, [layer], [table], beside)
     this.#layer = layer
     this.#algorithm = layer.algorithm
     this.#quota = layer.quota

@@ -69,12 +69,12 @@ export abstract class InProcessStore extends BaseStore {
   protected override makeDecider(layers: readonly Layer[]): SyncDecider {
     const names = layers.map(stateNameOf)
     const tables = names.map((name) => this.table(name))
-    const vacancies = (): StateTable => this.table(`vacant:${names.join(':')}`)
+    const beside = (name: string): StateTable => this.table(`${name}:${names.join(':')}`)
     const [layer] = layers
     const [table] = tables
     return layers.length === 1 && layer !== undefined && table !== undefined
-      ? new SingleDecider(this.#clock, layer, table, vacancies)
-      : new InProcessDecider(this.#clock, layers, tables, vacancies)
+      ? new SingleDecider(this.#clock, layer, table, beside)
+      : new InProcessDecider(this.#clock, layers, tables, beside)
   }
 
   /** @internal */

@@ -1,7 +1,9 @@
 /** Everything that can be asked about a key, in random order, put to several stores alike. */
 import fc from 'fast-check'
 import { Quota, type Reservation, type Throttle } from 'onrush'
-import type { Decider, Promised } from '../../../src/stores/decider.ts'
+import { giveUpTurn } from '../../../src/operations/give-up-turn.ts'
+import { type Promised, takeTurn } from '../../../src/operations/take-turn.ts'
+import type { Decider } from '../../../src/stores/decider.ts'
 import { quotas } from '../exact/arbitraries.ts'
 import { type Counting, LIMITERS } from '../limiters.ts'
 import type { LimiterLayer } from '../redis/implementations.ts'
@@ -97,14 +99,14 @@ interface Planned extends Ask {
 /** A throttle on one of the stores, and what has been given away there. */
 export class Side {
   readonly #throttle: Throttle
-  readonly #acquire: Decider['acquire']
+  readonly #decider: Decider | undefined
   readonly #reservations = new Map<number, Reservation>()
   readonly #turns = new Map<number, Promised>()
 
-  /** @param acquire of what the store makes of the throttle; without it nobody waits for a turn */
-  constructor(throttle: Throttle, acquire?: Decider['acquire']) {
+  /** @param decider what the store makes of the throttle; without it nobody waits for a turn */
+  constructor(throttle: Throttle, decider?: Decider) {
     this.#throttle = throttle
-    this.#acquire = acquire
+    this.#decider = decider?.supports(takeTurn) === true ? decider : undefined
   }
 
   async answer({ do: what, key, quantity, longest, id, held }: Planned): Promise<unknown> {
@@ -125,13 +127,15 @@ export class Side {
       case 'cancel':
         return this.#reservations.get(held)?.cancel()
       case 'acquire': {
-        const turn = await this.#acquire?.(key, quantity, longest, true)
+        const turn = await this.#decider?.operate(key, takeTurn, { quantity, longest, mayTakeVacancy: true })
         if (turn === undefined) return undefined
         this.#turns.set(id, turn)
         return { result: turn.result, wait: turn.wait }
       }
-      case 'give up':
-        return this.#turns.get(held)?.giveUp()
+      case 'give up': {
+        const promised = this.#turns.get(held)
+        return promised && this.#decider?.operate(key, giveUpTurn, promised)
+      }
     }
   }
 

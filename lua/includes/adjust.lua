@@ -1,0 +1,34 @@
+-- ADJUST: spends even where there is no room, or gives back. A part of batch.lua. Lua implementation of src/operations/adjust.ts.
+--
+-- numbers: the change; then for each layer a mark, where it was spent, or none: what is given back is then given back wherever it is
+
+-- What was given back in full is as if it had never been.
+local function leave(algorithm, quota, key, new1, new2, new3, new4)
+  changed[key] = changed[key] or GIVEN_BACK
+  if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then
+    new1, new2, new3, new4 = algorithm.open(now, quota)
+    present[key] = false
+  end
+  new1Of[key], new2Of[key], new3Of[key], new4Of[key] = new1, new2, new3, new4
+end
+
+local function adjust(begin, last, numbers, amount)
+  local change = argument[numbers + 1]
+  for cell = begin, last, 4 do
+    local layer, key = argument[cell], argument[cell + 2]
+    local algorithm, quota = counted[layer], quotas[layer]
+    local old1, old2, old3, old4 = new1Of[key], new2Of[key], new3Of[key], new4Of[key]
+    local mark = 1 + (cell - begin) / 4 < amount and argument[numbers + 2 + (cell - begin) / 4]
+    if change > 0 then
+      new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.spend(change, now, quota, old1, old2, old3, old4)
+      present[key] = true
+      changed[key] = SPENT
+    elseif change < 0 and present[key] then
+      if mark and algorithm.giveBack then
+        leave(algorithm, quota, key, algorithm.giveBack(-change, mark, now, quota, old1, old2, old3, old4))
+      else
+        leave(algorithm, quota, key, algorithm.spend(change, now, quota, old1, old2, old3, old4))
+      end
+    end
+  end
+end

@@ -1,0 +1,172 @@
+-- TAKE_TURN promises a start, GIVE_UP_TURN takes the promise back; what is kept beside the states are turns whose callers have left
+-- while others stood behind: starts that are charged already, which later callers take without another charge. A part of batch.lua.
+-- Lua implementation of src/operations/take-turn.ts, give-up-turn.ts and vacancies.ts.
+--
+-- A turn is numbers: its start, for each layer the state after it was charged and the state before, and the quantity. They are kept as
+-- big-endian doubles in a sorted set by their starts, so that of equal starts the one that was charged last is last. The set is changed at once, before the states are
+-- written: were the script to fail in between, a start would pass unused, and none would be given twice. Where the set cannot be
+-- used, starts pass unused.
+
+local VACANCIES_LOOKED_AT, VACANCIES_GIVEN_BACK = 16, 32
+-- µs for which a start that has passed is kept, since it may still be the last.
+local VACANCIES_KEPT = 1000000
+
+-- How much more a layer has used than it would have, had nobody spent since the turn was charged. `at`: where in the turn its states are.
+local function spentSince(turn, at, cell)
+  local layer, key = argument[cell], argument[cell + 2]
+  local algorithm = counted[layer]
+  if not algorithm.spentSince then
+    return 0 / 0
+  end
+  local after = { unpack(turn, at, at + algorithm.size - 1) }
+  return algorithm.spentSince(quotas[layer], after, new1Of[key], new2Of[key], new3Of[key], new4Of[key])
+end
+
+-- False where so much was given back or cleared since that the turn is charged no more.
+local function covers(turn, begin, last)
+  local at = 2
+  for cell = begin, last, 4 do
+    if not (spentSince(turn, at, cell) >= 0) then
+      return false
+    end
+    at = at + 2 * counted[argument[cell]].size
+  end
+  return true
+end
+
+-- True while nobody has spent since; once all has come back, nothing tells any more who was last.
+local function isUntouched(turn, begin, last)
+  local any, at = false, 2
+  for cell = begin, last, 4 do
+    local layer, key = argument[cell], argument[cell + 2]
+    local algorithm = counted[layer]
+    if spentSince(turn, at, cell) ~= 0 then
+      return false
+    end
+    any = any or algorithm.resetAfter(now, quotas[layer], new1Of[key], new2Of[key], new3Of[key], new4Of[key]) > 0
+    at = at + 2 * algorithm.size
+  end
+  return any
+end
+
+local function giveBackTurn(turn, begin, last)
+  local at = 2
+  for cell = begin, last, 4 do
+    local layer, key = argument[cell], argument[cell + 2]
+    local algorithm, quota = counted[layer], quotas[layer]
+    local before = { unpack(turn, at + algorithm.size, at + 2 * algorithm.size - 1) }
+    leave(algorithm, quota, key, algorithm.catchUp(quota, before, new1Of[key], new2Of[key], new3Of[key], new4Of[key]))
+    at = at + 2 * algorithm.size
+  end
+end
+
+local function lengthOf(begin, last)
+  local length = 2
+  for cell = begin, last, 4 do
+    length = length + 2 * counted[argument[cell]].size
+  end
+  return length
+end
+
+-- A member that is none of ours reads as none.
+local function readTurn(member, length)
+  return #member == 8 * length and { structUnpack('>' .. string.rep('d', length), member) } or nil
+end
+
+-- The earliest start for so many units that is not past, and comes before `wait` and within `longest` µs; nil where there is none.
+local function takeVacancy(begin, last, set, quantity, wait, longest)
+  local length = lengthOf(begin, last)
+  local members = redis.pcall('ZRANGE', set, now, '+inf', 'BYSCORE', 'LIMIT', 0, VACANCIES_LOOKED_AT)
+  for place = 1, #members do
+    local member = members[place]
+    local turn = readTurn(member, length)
+    if turn then
+      local after = turn[1] - now
+      if after >= wait or after > longest then
+        return nil
+      end
+      local isCharged = covers(turn, begin, last)
+      if not isCharged or turn[length] == quantity then
+        redis.pcall('ZREM', set, member)
+        if isCharged then
+          return turn
+        end
+      end
+    end
+  end
+  return nil
+end
+
+-- Takes a turn in; then the last are given back, as long as nobody has spent since they were charged.
+local function addVacancy(turn, begin, last, set)
+  local length = lengthOf(begin, last)
+  local added = redis.pcall('ZADD', set, turn[1], structPack('>' .. string.rep('d', length), unpack(turn)))
+  if type(added) == 'table' then
+    if isUntouched(turn, begin, last) then
+      giveBackTurn(turn, begin, last)
+    end
+    return
+  end
+  for _ = 1, VACANCIES_GIVEN_BACK do
+    local member = call('ZRANGE', set, 0, 0, 'REV')[1]
+    local latest = member and readTurn(member, length)
+    if not latest or not isUntouched(latest, begin, last) then
+      break
+    end
+    call('ZREM', set, member)
+    giveBackTurn(latest, begin, last)
+  end
+  call('ZREMRANGEBYSCORE', set, '-inf', '(' .. string.format('%.0f', now - VACANCIES_KEPT))
+  local score = call('ZRANGE', set, 0, 0, 'REV', 'WITHSCORES')[2]
+  if score then
+    local lifetime = ceil((score - now + VACANCIES_KEPT) / 1000) + (passedIn and ALLOWANCE or 0)
+    call('PEXPIRE', set, string.format('%.0f', max(lifetime, 1)))
+  end
+end
+
+-- How long until all layers have room, in µs; nil where they never have.
+local function waitFor(begin, last, quantity)
+  local wait = 0
+  for cell = begin, last, 4 do
+    local layer, key = argument[cell], argument[cell + 2]
+    local algorithm, quota = counted[layer], quotas[layer]
+    if quantity > quota.limit then
+      return nil
+    end
+    wait = max(wait, algorithm.retryAfter(quantity, now, quota, new1Of[key], new2Of[key], new3Of[key], new4Of[key]))
+  end
+  return wait
+end
+
+-- numbers: the quantity; the longest wait in µs; 1 where a vacancy may be taken. Says the vacancy that it has taken: all -1 for none.
+local function takeTurn(begin, last, numbers, _, set)
+  local quantity, longest, mayTake = argument[numbers + 1], argument[numbers + 2], argument[numbers + 3] == 1
+  local wait = waitFor(begin, last, quantity)
+  local vacancy = mayTake and wait and quantity > 0 and takeVacancy(begin, last, set, quantity, wait, longest)
+  for number = 1, lengthOf(begin, last) do
+    said[#said + 1] = vacancy and vacancy[number] or -1
+  end
+  if vacancy or quantity == 0 or not wait or wait > longest then
+    return
+  end
+  for cell = begin, last, 4 do
+    local layer, key = argument[cell], argument[cell + 2]
+    local algorithm, quota = counted[layer], quotas[layer]
+    new1Of[key], new2Of[key], new3Of[key], new4Of[key] =
+      algorithm.spendLater(quantity, wait, now, quota, new1Of[key], new2Of[key], new3Of[key], new4Of[key])
+    present[key] = true
+    changed[key] = SPENT
+  end
+end
+
+-- numbers: the turn. Says the states after it.
+local function giveUpTurn(begin, last, numbers, amount, set)
+  addVacancy({ unpack(argument, numbers + 1, numbers + amount) }, begin, last, set)
+  for cell = begin, last, 4 do
+    local key = argument[cell + 2]
+    local state = { new1Of[key], new2Of[key], new3Of[key], new4Of[key] }
+    for number = 1, counted[argument[cell]].size do
+      said[#said + 1] = state[number]
+    end
+  end
+end

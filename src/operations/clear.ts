@@ -1,0 +1,24 @@
+/** Forgets a key in all layers. */
+import { peek } from '../algorithms/driver.ts'
+import type { Answer, Operation } from './operation.ts'
+
+export const clear: Operation<undefined, Answer> = {
+  method: 'clear',
+  code: 2,
+  inOrder: true,
+  together: false,
+  forgets: true,
+
+  numbers: () => [],
+
+  answered: (result) => ({ result }),
+
+  apply(found, _args, now) {
+    const { layers, states, present } = found
+    layers.forEach(({ algorithm, quota }, index) => {
+      states[index] = algorithm.open(now, quota)
+      present[index] = false
+    })
+    return { changes: layers.map(() => 'given back'), answer: { result: peek(layers, states, now) } }
+  },
+}

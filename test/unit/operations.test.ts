@@ -1,0 +1,112 @@
+/** Operations as values: each is a pure function, and a branch of the script. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { Quota } from 'onrush'
+import { expect, test } from 'vitest'
+import type { CompleteAlgorithm } from '../../src/algorithms/algorithm.ts'
+import { gcra } from '../../src/algorithms/gcra.ts'
+import { periodic } from '../../src/algorithms/periodic.ts'
+import { adjust } from '../../src/operations/adjust.ts'
+import { clear } from '../../src/operations/clear.ts'
+import { giveUpTurn } from '../../src/operations/give-up-turn.ts'
+import type { Found } from '../../src/operations/operation.ts'
+import { reserve } from '../../src/operations/reserve.ts'
+import { takeTurn } from '../../src/operations/take-turn.ts'
+import { vacancyKind } from '../../src/operations/vacancies.ts'
+
+const ROOM = new URL('../../src/operations/', import.meta.url)
+const SCRIPT = readFileSync(new URL('../../lua/scripts/batch.lua', import.meta.url), 'utf8')
+
+const NOW = 1_800_000_000_000_000
+const PERIOD = 3_600_000_000
+const quota = Quota.perHour(10)
+
+/** A key of which so much is used, in each of the layers; `undefined`: it is not there. */
+function found(used: number | undefined, ...algorithms: readonly CompleteAlgorithm[]): Found {
+  const chosen = algorithms.length === 0 ? [gcra] : algorithms
+  return {
+    layers: chosen.map((algorithm) => ({ algorithm, quota })),
+    states: chosen.map((algorithm) => algorithm.spend(algorithm.open(NOW, quota), used ?? 0, NOW, quota)),
+    present: chosen.map(() => used !== undefined),
+    beside: vacancyKind.open(undefined),
+  }
+}
+
+test('each operation has a code of its own, which the script knows by its name', async () => {
+  const names = new Map<number, string>()
+  for (const file of readdirSync(ROOM)) {
+    const values: readonly [string, unknown][] = Object.entries(await import(new URL(file, ROOM).href))
+    for (const [name, value] of values) {
+      if (typeof value !== 'object' || value === null || !('apply' in value) || !('code' in value)) continue
+      const code = Number(value.code)
+      // What is decided as a check is none of the script's operations.
+      if (code === 0) continue
+      expect(names.get(code), name).toBeUndefined()
+      names.set(code, name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase())
+    }
+  }
+  const ordered = [...names].sort(([one], [other]) => one - other)
+  const codes = ordered.map(([code]) => code).join(', ')
+  expect(SCRIPT).toContain(`local ${ordered.map(([, name]) => name).join(', ')} = ${codes}\n`)
+})
+
+test('clear forgets all layers, and answers as of a key never seen', () => {
+  const key = found(4, gcra, periodic)
+  const { changes, answer } = clear.apply(key, undefined, NOW)
+  expect(changes).toEqual(['given back', 'given back'])
+  expect(key.present).toEqual([false, false])
+  expect(answer.result).toMatchObject({ limited: false, remaining: 10, resetAfter: 0 })
+})
+
+test('adjust spends where there is no room, and gives nothing back to a key that is not there', () => {
+  const full = found(9)
+  expect(adjust.apply(full, { change: 5 }, NOW)).toMatchObject({
+    changes: ['spent'],
+    answer: { result: { remaining: 0 } },
+  })
+  expect(full.states).toEqual([[NOW, 14 * PERIOD]])
+  expect(adjust.apply(found(undefined), { change: -5 }, NOW)).toMatchObject({
+    changes: [undefined],
+    answer: { result: { remaining: 10 } },
+  })
+})
+
+test('a reservation is put right where it was spent, and what was limited has spent nothing', () => {
+  const key = found(2, periodic)
+  const { answer: spent } = reserve.apply(key, 3, NOW)
+  expect(spent).toMatchObject({ marks: [NOW], result: { remaining: 5 } })
+  expect(adjust.looks?.({ change: -3, spent })).toBe(false)
+  expect(adjust.apply(key, { change: -3, spent }, NOW).answer.result.remaining).toBe(8)
+
+  const { changes, answer: limited } = reserve.apply(key, 9, NOW)
+  expect([changes, limited.marks]).toEqual([[undefined], undefined])
+  expect(adjust.looks?.({ change: -9, spent: limited })).toBe(true)
+  expect(adjust.apply(key, { change: -9, spent: limited }, NOW)).toMatchObject({
+    changes: [undefined],
+    answer: { result: { remaining: 8 } },
+  })
+})
+
+test('a turn spends as of its start, and what nobody has spent behind is as if it had never been', () => {
+  const key = found(10)
+  const before = structuredClone(key.states)
+  const asked = { quantity: 1, longest: PERIOD, mayTakeVacancy: true }
+  const first = takeTurn.apply(key, asked, NOW).answer
+  const second = takeTurn.apply(key, asked, NOW).answer
+  expect([first.wait, second.wait]).toEqual([PERIOD / 10, PERIOD / 5])
+  // The first becomes a vacancy, which goes with the second.
+  expect(giveUpTurn.apply(key, first, NOW).changes).toEqual([undefined])
+  expect(giveUpTurn.apply(key, second, NOW).changes).toEqual(['given back'])
+  expect(key.states).toEqual(before)
+  expect(key.beside?.expires).toBeUndefined()
+})
+
+test('a vacancy is taken over without another charge', () => {
+  const key = found(10)
+  const asked = { quantity: 1, longest: PERIOD, mayTakeVacancy: true }
+  const [first] = [takeTurn.apply(key, asked, NOW).answer, takeTurn.apply(key, asked, NOW)]
+  giveUpTurn.apply(key, first, NOW)
+  const charged = structuredClone(key.states)
+  const { changes, answer } = takeTurn.apply(key, asked, NOW)
+  expect([changes, answer.wait, answer.turn]).toEqual([[undefined], first.wait, first.turn])
+  expect(key.states).toEqual(charged)
+})
