@@ -1,6 +1,6 @@
 /**
- * What is in flight, each at a place that is taken again when it is released. A `Set` that never rests would do, but makes table
- * after table, each of which holds the next and keeps alive, for the garbage collector, what has long left it.
+ * A free list: each item in flight has an index, which is reused when the item is released. A `Set` that is never empty would do,
+ * but allocates table after table, each of which holds the next and keeps alive, for the garbage collector, what has long left it.
  */
 export class SlotList<Item> {
   readonly #items: (Item | undefined)[] = []
@@ -10,19 +10,18 @@ export class SlotList<Item> {
     return this.#items.length - this.#free.length
   }
 
-  /** Answers the place of the item, which no other has until it is released. */
-  take(item: Item): number {
-    const place = this.#free.pop() ?? this.#items.length
-    this.#items[place] = item
-    return place
+  /** Answers the index of the item, which no other has until it is released. */
+  add(item: Item): number {
+    const index = this.#free.pop() ?? this.#items.length
+    this.#items[index] = item
+    return index
   }
 
-  /** Does nothing where the item has left the place before. */
-  release(item: Item, place: number): boolean {
-    if (this.#items[place] !== item) return false
-    this.#items[place] = undefined
-    this.#free.push(place)
-    return true
+  /** No-op for an item that has left before: its index may have been reused. */
+  release(item: Item, index: number): void {
+    if (this.#items[index] !== item) return
+    this.#items[index] = undefined
+    this.#free.push(index)
   }
 
   items(): Item[] {

@@ -53,9 +53,9 @@ export class KeyNames {
     return this.#tag === undefined ? encodeForRedis(key) : this.#tagOf(this.#tag, key)
   }
 
-  /** The record of a store's last call at one of its places, in the slot of the call. */
-  record(tag: string, place: string): string {
-    return `${this.start}${tag}}:call:${place}`
+  /** The record of the last call of one of a store's indexes in flight, in the slot of the call. */
+  record(tag: string, call: string): string {
+    return `${this.start}${tag}}:call:${call}`
   }
 
   #tagOf(tag: HashTag, key: string): string {

@@ -143,7 +143,7 @@ export class RetryingSender {
 
   /** With a record, whatever was lost on the way; without one, only what certainly was not counted. */
   #mayTryAgain(error: unknown, { failure, sent }: Batch): boolean {
-    if (!(error instanceof Error) || this.#connection.isOver) return false
+    if (!(error instanceof Error) || this.#connection.isClosed) return false
     if (this.#connection.answered(error)) return NOT_YET.test(error.message) || this.#isOnTheMove(error)
     return this.#resend || (failure !== undefined && !sent)
   }

@@ -10,7 +10,7 @@ export interface RedisConnection {
   /** False while a client of our own has no connection: nothing is sent then. A provided one decides for itself, once it is open. */
   readonly isReady: boolean
   /** True when the client is closed for good. */
-  readonly isOver: boolean
+  readonly isClosed: boolean
   /** What a client of our own said last when it had no connection. */
   readonly failure: unknown
   /** Gives up the connection to a node, which has been silent for too long, and opens another. A provided client is left alone. */

@@ -11,7 +11,7 @@ export function connectAttempt(client: IoredisClient): Promise<void> {
   const known = attempts.get(client)
   if (known !== undefined) return known
   const events = ConnectionEvents.of(client)
-  const over = new Promise<void>((resolve) => {
+  const attempt = new Promise<void>((resolve) => {
     const end = (): void => {
       for (const event of EVENTS) events.off(event, end)
       attempts.delete(client)
@@ -19,6 +19,6 @@ export function connectAttempt(client: IoredisClient): Promise<void> {
     }
     for (const event of EVENTS) events.on(event, end)
   })
-  attempts.set(client, over)
-  return over
+  attempts.set(client, attempt)
+  return attempt
 }

@@ -28,7 +28,7 @@ export class IoredisConnection implements RedisConnection {
   #patient: boolean
   #opening: Promise<void> | undefined
   #endOpening: (() => void) | undefined
-  #over = false
+  #closed = false
   readonly #reconnects: IoredisReconnects
   readonly #unanswered: PendingReplies | undefined
   #failure: unknown
@@ -81,7 +81,7 @@ export class IoredisConnection implements RedisConnection {
   opening(): Promise<void> | undefined {
     const { status } = this.#client
     const leaving = this.#reconnects.isReconnecting
-    if ((status === 'ready' && !leaving) || this.#over) return undefined
+    if ((status === 'ready' && !leaving) || this.#closed) return undefined
     const waits = this.#patient || leaving || status === 'connecting' || status === 'connect'
     if (status === 'wait') this.#client.connect().catch(() => {})
     else if (status === 'end' || !waits) return undefined
@@ -91,15 +91,15 @@ export class IoredisConnection implements RedisConnection {
 
   get isReady(): boolean {
     if (this.#reconnects.isReconnecting) return false
-    return !this.#own || (this.#client.status === 'ready' && !this.#over)
+    return !this.#own || (this.#client.status === 'ready' && !this.#closed)
   }
 
-  get isOver(): boolean {
-    return this.#over || this.#client.status === 'end'
+  get isClosed(): boolean {
+    return this.#closed || this.#client.status === 'end'
   }
 
   get failure(): unknown {
-    return withTlsAdvice(this.#client, this.#failure, this.#wasReady || this.#over)
+    return withTlsAdvice(this.#client, this.#failure, this.#wasReady || this.#closed)
   }
 
   reopen(node: string): void {
@@ -107,7 +107,7 @@ export class IoredisConnection implements RedisConnection {
   }
 
   leave(node: string): void {
-    if (!this.#over) this.#reconnects.leave(node)
+    if (!this.#closed) this.#reconnects.leave(node)
   }
 
   giveUpHandshake(now: number): void {
@@ -130,7 +130,7 @@ export class IoredisConnection implements RedisConnection {
 
   /** Closes the client at once; what waits for a connection fails. */
   disconnect(): void {
-    this.#over = true
+    this.#closed = true
     this.#client.disconnect()
     this.#endOpening?.()
   }
@@ -177,13 +177,13 @@ export class IoredisConnection implements RedisConnection {
       this.#failure ??= new Error('the connection is closed')
     })
     client.on('ready', () => {
-      if (!this.#over) this.#failure = undefined
+      if (!this.#closed) this.#failure = undefined
       this.#wasReady = true
       this.#connectedAt = undefined
     })
     // Without a listener, ioredis would print each failure.
     client.on('error', (error) => {
-      if (!this.cluster && !this.#over) this.#failure = withoutCommand(error)
+      if (!this.cluster && !this.#closed) this.#failure = withoutCommand(error)
       this.#reconnects.end()
       // ioredis would go on in database 0: nothing may be counted there.
       if (NO_DATABASE.test(error.message)) this.disconnect()

@@ -89,7 +89,7 @@ export class NodeRedisConnection implements RedisConnection {
     return this.#client.isOpen && this.#nodes?.masters.length !== 0
   }
 
-  get isOver(): boolean {
+  get isClosed(): boolean {
     return !this.#client.isOpen
   }
 

@@ -49,14 +49,14 @@ export class PendingReplies {
 
   watch(reply: Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const place = this.#fail.take(reject)
+      const index = this.#fail.add(reject)
       reply.then(
         (answer) => {
-          this.#fail.release(reject, place)
+          this.#fail.release(reject, index)
           resolve(answer)
         },
         (error: unknown) => {
-          this.#fail.release(reject, place)
+          this.#fail.release(reject, index)
           reject(error)
         },
       )

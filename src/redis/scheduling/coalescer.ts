@@ -29,7 +29,7 @@ export interface CoalescerOptions extends ExchangeOptions {
 export class Coalescer {
   readonly #connection: RedisConnection
   readonly #timeout: number
-  /** ms between two looks at what is under way. */
+  /** ms between two looks at what waits and what is in flight. */
   readonly #interval: number
   /** ms without a reply after which a connection is taken for dead. */
   readonly #silence: number
@@ -41,7 +41,7 @@ export class Coalescer {
   readonly #deadline: Deadline
   /** True while the client is on its way to a connection: what waits leaves when that has ended. */
   #opening = false
-  /** True since somebody has given up what had not left: it must never leave then. */
+  /** Set once any request was cancelled or timed out before being sent: batches must then be pruned before sending. */
   #someGaveUp = false
   /** When this turn's first check was asked; `undefined`: no flush is due. */
   #turn: number | undefined

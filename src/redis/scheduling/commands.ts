@@ -1,4 +1,4 @@
-/** Commands of their own, apart from checks: each is given up when its time is over. */
+/** Single commands, apart from the calls that decide checks: each fails at the store's timeout. */
 import { type StoreError, StoreTimeoutError } from '../../errors.ts'
 import { SlotList } from '../../slot-list.ts'
 import type { RedisConnection } from '../clients/client.ts'
@@ -32,7 +32,7 @@ export class SingleCommands {
     const late = new Promise<never>((_, reject) => {
       command.reject = reject
     })
-    const place = this.#commands.take(command)
+    const index = this.#commands.add(command)
     try {
       await Promise.race([this.#opened(), late])
       command.sent = true
@@ -41,7 +41,7 @@ export class SingleCommands {
       if (this.#connection.answered(error)) this.#watch.refused(error, '')
       throw unavailable(error)
     } finally {
-      this.#commands.release(command, place)
+      this.#commands.release(command, index)
     }
   }
 
