@@ -33,7 +33,7 @@ async function failuresOf(handles: Handles, names?: readonly string[]): Promise<
 /** On a database that can be stopped. */
 function stoppable(Store: typeof TextStore): StoppableStore {
   const database = new TextDatabase()
-  const store = new Store(database, undefined, '100ms')
+  const store = new Store(database, undefined, '500ms')
   return { store, stop: () => database.stop(), resume: () => database.resume() }
 }
 
