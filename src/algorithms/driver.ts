@@ -1,6 +1,6 @@
 /**
  * What is common to all algorithms: deciding all or nothing, and saying so. Serves the in-process stores directly and the
- * Redis store from what its reply holds. Twin: `lua/scripts/batch.lua`.
+ * Redis store from what its reply holds. Lua implementation: `lua/scripts/batch.lua`.
  */
 import type { Quota } from '../quota.ts'
 import { RateLimitResult, resultOfLayers } from '../result.ts'
