@@ -1,7 +1,7 @@
 -- Decides checks of one layer on keys that differ: the usual call, and that of a lone caller. batch.lua decides the same, and all else.
 -- Made once for each algorithm whose state is a few numbers: its functions are put in where they are called, and what is not used is
 -- left out, for a script defines its functions anew by each call, and a call within it costs as much as what the function does.
--- Worth 10 to 15 % of a call's cost in Redis: `npm run lua:cost` measures it.
+-- Worth 8 to 19 % of a call's cost in Redis: `npm run lua:cost` measures it.
 --
 -- KEYS     the states
 -- ARGV     the call's echo; clock (µs since the epoch; -1: the server's; -2: the server's, and only these numbers write the states), count, period in

@@ -1,6 +1,6 @@
 -- Decides checks of several layers of one algorithm on keys that differ: of all layers of a check is spent, or of none. batch.lua decides
 -- the same, but knows all algorithms, and costs half as much again. Made once for each algorithm, as checks.lua is. That the functions
--- are put in where they are called is worth 5 to 10 % of a call's cost in Redis: `npm run lua:cost` measures it.
+-- are put in where they are called is worth 5 to 14 % of a call's cost in Redis: `npm run lua:cost` measures it.
 --
 -- KEYS     the states, those of a check one after another
 -- ARGV     the call's echo; clock (µs since the epoch; -1: the server's), layers, and of each layer: count, period in µs, limit, fixedQuota (1 where only
