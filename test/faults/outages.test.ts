@@ -14,7 +14,9 @@ const LONG = 2000
 describe.concurrent.each([{ resend: false }, { resend: true }])('with resend: $resend', ({ resend }) => {
   test('a server that is killed and restarted: at most the limit again', async () => {
     await using scene = await Scene.start({ resend })
-    const report = await under(scene, async () => {
+    const report = await under(scene, async (load) => {
+      // By then some have been admitted.
+      await load.recovered()
       await scene.server.kill()
       await sleep(300)
       await scene.server.restart()

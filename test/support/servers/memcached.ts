@@ -1,15 +1,17 @@
 /** One real memcached server on 127.0.0.1. */
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { userInfo } from 'node:os'
 import { findMemcached } from './find-server.ts'
 import { makeDirectory, onFreePort, removeDirectory, ServerProcess } from './server-process.ts'
+import { until } from './until.ts'
 
 export interface MemcachedServer extends AsyncDisposable {
   readonly port: number
   stop(): Promise<void>
-  /** Answers nothing until it goes on. */
-  pause(): void
+  /** Answers nothing from when this resolves, until it goes on. */
+  pause(): Promise<void>
   resume(): void
 }
 
@@ -35,8 +37,18 @@ async function launch(binary: string, directory: string, port: number): Promise<
     await server.kill()
     removeDirectory(directory)
   }
-  const [pause, resume] = [() => server.signal('SIGSTOP'), () => server.signal('SIGCONT')]
-  return { port, stop, pause, resume, [Symbol.asyncDispose]: stop }
+  const pause = async (): Promise<void> => {
+    server.signal('SIGSTOP')
+    // It has several threads, which answer until one of them has been told, and on a busy machine that takes a while.
+    await until('memcached to stand still', () => isStopped(server.pid))
+  }
+  return { port, stop, pause, resume: () => server.signal('SIGCONT'), [Symbol.asyncDispose]: stop }
+}
+
+/** True also where the system has no such file. */
+async function isStopped(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
+  return status === undefined || /\) T /.test(status)
 }
 
 async function statistics(port: number): Promise<string> {
