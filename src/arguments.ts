@@ -1,5 +1,5 @@
 /**
- * The tests every argument passes at the edge, before anything is sent or stored.
+ * Checks of users' arguments, made before anything is sent or stored.
  * A wrong JavaScript type is a `TypeError`, a wrong value a `RangeError`; both name the value and what was expected.
  */
 import { inspect } from 'node:util'
@@ -8,17 +8,17 @@ import { inspectedWithoutSecrets, textWithoutSecrets } from './secrets.ts'
 /** The longest key, in bytes of UTF-8. */
 export const MAXIMUM_KEY_BYTES = 65_536
 
-/** The longest text that a value is named by. */
+/** The longest text by which an error names a value. */
 const LONGEST_NAME = 200
 
-/** A value as it is named in an error: short, on one line, without passwords, whatever it does when it is looked at. */
+/** A value as text for an error: short, on one line and without passwords. Never throws, even if the value throws when inspected. */
 export function named(value: unknown): string {
   const text = described(typeof value === 'string' ? textWithoutSecrets(value) : value).replace(/\s*\n\s*/g, ' ')
   const short = text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text
   return typeof value === 'object' ? inspectedWithoutSecrets(short) : short
 }
 
-/** A text of a user's in an error: between quotes, and of a long one the start. */
+/** A user's text for an error: quoted, and cut if long. */
 export function quoted(text: string): string {
   return JSON.stringify(text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text)
 }
@@ -38,8 +38,8 @@ function described(value: unknown): string {
 }
 
 /**
- * The error for a value that is no instance of a class of ours.
- * @param expected the whole of what was expected, such as `store must be a store`
+ * The error for a value that is not an instance of an onrush class.
+ * @param expected the sentence that says what was expected, such as `store must be a store`
  */
 export function notInstance(expected: string, { name }: { readonly name: string }, value: unknown): TypeError {
   const error = `${expected}, got ${named(value)}`
@@ -55,15 +55,14 @@ function isOfClassNamed(name: string, value: unknown): boolean {
       if (Object.hasOwn(at, 'constructor') && Reflect.get(at, 'constructor')?.name === name) return true
     }
   } catch {
-    // A proxy that refuses to be looked at is of no class of ours.
+    // A proxy that throws when inspected is not an onrush object.
   }
   return false
 }
 
-// What every check comes by says only yes or no, and leaves the naming of what is wrong to others: so it is little enough to be
-// put in where it is called.
+// Runs in every check, so the function is kept small enough for V8 to inline; another function builds the error.
 export function checkKey(key: unknown): asserts key is string {
-  // A UTF-16 unit is at most three bytes, so most keys need no counting.
+  // Most keys need no counting of bytes, because a UTF-16 unit takes at most three bytes of UTF-8.
   if (typeof key !== 'string' || key.length === 0 || key.length * 3 > MAXIMUM_KEY_BYTES) checkUnusualKey(key)
 }
 
@@ -95,15 +94,15 @@ function notInteger(name: string, value: unknown, least: number): Error {
 /** The most entries of a cache: a `Map` holds no more. */
 const MAXIMUM_ENTRIES = 2 ** 24
 
-/** Throws unless a cache can hold so many entries. */
+/** Throws unless `value` is a possible size of a cache, from 1 to 2^24. */
 export function checkSize(name: string, value: unknown): asserts value is number {
   checkInteger(name, value, 1)
   if (value > MAXIMUM_ENTRIES) throw new RangeError(`${name} must be at most ${MAXIMUM_ENTRIES}, got ${value}`)
 }
 
 /**
- * The items of an array, its holes too.
- * @throws TypeError when it is none, RangeError when it holds more than `most`.
+ * The items of an array; a hole is an `undefined` item.
+ * @throws TypeError if `value` is not an array, RangeError if it holds more than `most` items.
  */
 export function itemsOf(name: string, value: unknown, most: number): readonly unknown[] {
   if (!Array.isArray(value)) throw new TypeError(`${name} must be an array, got ${named(value)}`)

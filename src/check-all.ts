@@ -85,7 +85,7 @@ function checkStates(asked: readonly ThrottleAsked[]): void {
   }
 }
 
-/** Keys mostly differ, so that states are seldom named. */
+/** Throws if two subjects would spend the same state. Compares keys first, because they mostly differ and names of states cost more. */
 function checkApart(one: ThrottleAsked | undefined, other: ThrottleAsked | undefined): void {
   if (one === undefined || other === undefined || one.key !== other.key) return
   const names = one.decider.layers.map(stateNameOf)
@@ -103,7 +103,7 @@ function decideAll(
   return store.decideAll(asked, signal)
 }
 
-/** Those in shadow mode refuse nobody: they are decided when the others have been, and spend only where those were admitted. */
+/** Decides subjects in shadow mode after the others. They never refuse, and spend only if the others were admitted. */
 async function decideShadows(
   store: BaseStore,
   asked: readonly ThrottleAsked[],

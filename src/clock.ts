@@ -1,27 +1,30 @@
-/** Where time comes from: integer microseconds since the Unix epoch. */
+/** Sources of time, all in integer microseconds since the Unix epoch. */
 import { performance } from 'node:perf_hooks'
 import { named } from './arguments.ts'
 
 /** Integer µs since the Unix epoch. May go back: no quota is minted by it. */
 export type Clock = () => number
 
-/** Kept as it was on import, and taken from where no mock of the global `performance` reaches it. */
+/** Bound at import, from `node:perf_hooks`, so that no mock of the global `performance` affects it. */
 const steadyMilliseconds = performance.now.bind(performance)
 
-/** By how much a mock may start before the steady time that it takes over from: a mock tells whole ms, and clocks drift. */
+/**
+ * How far a mock's first time may lie before the steady time, in µs, without counting as a step back: a mock has whole milliseconds, and
+ * clocks drift.
+ */
 const LARGEST_LAG = 1_000_000
 
 /**
- * The default clock of a store: steady time, from the wall clock as it was when this clock was made, so that no step of the
- * wall clock (NTP, a resumed machine, a `Date.now` that somebody has replaced) is ever seen.
+ * The default clock of a store: the wall clock's time when this clock was made, plus monotonic time since then. Steps of the wall clock
+ * (NTP, a resumed machine, a replaced `Date.now`) therefore have no effect.
  *
- * A `Date` that is not the engine's own is the mock of a test: while it is there, its time counts.
- * @param startAfresh told when a mock goes back, or leaves a time that has not come yet: a new test has begun
+ * A global `Date` that is not the engine's own is a test's mock, and its time counts while it is installed.
+ * @param startAfresh called if a mock's time goes back, or if the real time after a mock is earlier, because then a new test has begun
  */
 export function storeClock(startAfresh: () => void = () => {}): Clock {
-  /** The engine's `Date`, as long as it is the global one. */
+  /** The engine's `Date` while it is the global one. `undefined`: a mock is installed. */
   let engineDate: DateConstructor | undefined
-  /** The wall clock's time when steady time was 0. */
+  /** The wall clock's time when the steady time was 0. */
   let origin: number | undefined
   /** The latest time of the mock. */
   let latest = 0
@@ -32,7 +35,7 @@ export function storeClock(startAfresh: () => void = () => {}): Clock {
     return origin + steadyMicroseconds()
   }
 
-  /** The time where `Date` is another than before, or a mock. */
+  /** The time if the global `Date` was replaced since the last call, or is a mock. */
   function changed(): number {
     if (isEngines(Date)) {
       engineDate = Date
@@ -68,7 +71,7 @@ function steadyMicroseconds(): number {
   return Math.floor(steadyMilliseconds() * 1000)
 }
 
-/** Wall time as `Date` tells it, be it a mock. */
+/** The time of the global `Date`, which may be a mock. */
 export function wallTime(): number {
   const now: unknown = Date.now()
   const whole = Math.round(Number(now) * 1000)
@@ -78,22 +81,22 @@ export function wallTime(): number {
 
 const ENGINES_DATE = /^function Date\(\) \{\s*\[native code\]\s*\}$/
 
-/** Mocks are classes and functions of JavaScript, whatever their own `toString` says. */
+/** True for the engine's native `Date`. `Function.prototype.toString` shows that a mock is not native, whatever its own `toString` says. */
 function isEngines(date: DateConstructor): boolean {
   return ENGINES_DATE.test(Function.prototype.toString.call(date))
 }
 
 /**
- * What a user's clock says.
- * @throws RangeError when it is not a whole number of µs since 1970.
+ * Reads a user's clock.
+ * @throws RangeError if the time is not a whole number of µs since 1970.
  */
 export function readClock(clock: Clock): number {
   return checkedTime('clock', clock())
 }
 
 /**
- * A time that somebody else told.
- * @throws RangeError when it is not a whole number of µs since 1970.
+ * Checks a time that comes from outside.
+ * @throws RangeError if `now` is not a whole number of µs since 1970.
  */
 export function checkedTime(name: string, now: unknown): number {
   if (typeof now !== 'number') throw new TypeError(`${name} must return a number of microseconds, got ${named(now)}`)

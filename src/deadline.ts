@@ -1,4 +1,4 @@
-/** One timer for all that a store is waiting for. */
+/** One timer for all requests that a store waits for. */
 import { AsyncResource } from 'node:async_hooks'
 import { LONGEST_TIMER } from './bounds.ts'
 import { setImmediate, setTimeout, steadyNow } from './unmocked.ts'
@@ -6,26 +6,26 @@ import { setImmediate, setTimeout, steadyNow } from './unmocked.ts'
 export class Deadline {
   readonly #first: number
   readonly #look: (now: number) => number | undefined
-  /** Timers are armed in the context the store was made in, or they would hold that of the request that came first. */
+  /** The async context in which the store was made. Timers run in it, because otherwise they would keep the context of a request alive. */
   readonly #context = new AsyncResource('OnrushDeadline')
   #timer: NodeJS.Timeout | undefined
 
   /**
-   * @param first ms from the first wait to the first look
-   * @param look gives up what has waited too long; answers when it wants to look next, in ms of `performance.now`
+   * @param first delay of the first look, in ms
+   * @param look gives up requests that have waited too long; returns the time of the next look, in ms of `performance.now`
    */
   constructor(first: number, look: (now: number) => number | undefined) {
     this.#first = first
     this.#look = look
   }
 
-  /** Something is waited for from now on. */
+  /** Call when a request begins to wait. Keeps the process alive. */
   watch(): void {
     if (this.#timer === undefined) this.#arm(this.#first)
     else this.#timer.ref()
   }
 
-  /** Nothing is waited for: the process may end. */
+  /** Call when no request waits any more. The process may then end. */
   rest(): void {
     this.#timer?.unref()
   }
@@ -35,7 +35,7 @@ export class Deadline {
       setTimeout,
       undefined,
       () => {
-        // Where the event loop was blocked, replies that have arrived meanwhile are read first.
+        // Delayed, so that after a blocked event loop the replies that have arrived are read first.
         setImmediate(() => {
           this.#timer = undefined
           const next = this.#look(steadyNow())

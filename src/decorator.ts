@@ -85,7 +85,7 @@ export function throttled<KeyArgs extends unknown[] = unknown[]>(
         const result = await (patient ? throttle.acquire(whose, quantity) : throttle.check(whose, quantity))
         if (!result.limited) return Reflect.apply(fn, receiver, args)
         if (!patient || !Number.isFinite(result.retryAfter)) throw new ThrottleExceededError(result)
-        // Nobody gives turns for now, such as a fallback that denies.
+        // `acquire` returned a limited result, as a fallback that denies does. Ask again later.
         await sleep(result.retryAfter)
       }
     }
@@ -115,13 +115,13 @@ function isDecoratorContext(context: unknown): context is ClassMethodDecoratorCo
   if (typeof context === 'string' || typeof context === 'symbol') {
     throw new TypeError('throttled is a standard decorator: switch experimentalDecorators off')
   }
-  // Anything else is a further argument of whoever called the wrapper, such as an array's map.
+  // Any other second argument comes from a caller of the wrapper, such as `Array.prototype.map`.
   if (typeof context !== 'object' || context === null || !('kind' in context)) return false
   if (context.kind !== 'method') throw new TypeError(`throttled decorates methods, got a ${String(context.kind)}`)
   return true
 }
 
-/** @param shared whether others may spend from the same key */
+/** @param shared true if other processes may spend from the same key */
 function nameOf(fn: AnyFunction, shared: boolean): string {
   if (shared) {
     throw new TypeError(

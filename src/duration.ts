@@ -1,4 +1,4 @@
-/** Lengths of time as users write them: milliseconds, or a text such as `'5 minutes'`. */
+/** Durations as users write them: milliseconds, or a text such as `'5 minutes'`. */
 import parseDuration from 'parse-duration'
 import { named } from './arguments.ts'
 import { LONGEST_TIMER } from './bounds.ts'
@@ -20,7 +20,7 @@ export function microseconds(duration: Duration, name = 'duration'): number {
 }
 
 /**
- * A duration in ms. A number is taken as it is: it may be negative, NaN or `Infinity`, which the caller refuses or not.
+ * A duration in ms. A number is returned unchecked, even if negative, NaN or `Infinity`: that check is the caller's.
  * @throws TypeError when it is neither a number nor a string.
  * @throws RangeError for a text that cannot be read.
  */
@@ -41,7 +41,7 @@ export function positiveMilliseconds(name: string, duration: unknown): number {
 }
 
 /**
- * A duration above 0 that an option takes, in ms.
+ * A duration above 0 that a timer can wait, in ms.
  * @throws TypeError or RangeError as `microseconds` does, RangeError when it is not above 0 or longer than a timer can wait.
  */
 export function timerMilliseconds(name: string, duration: unknown): number {
@@ -55,9 +55,9 @@ export function timerMilliseconds(name: string, duration: unknown): number {
   return given
 }
 
-/** The library skips what it cannot read; a limit must not, so the whole text is matched first. */
+/** Matches the whole text first, because `parse-duration` skips parts that it cannot read, and a limit must not. */
 function readText(given: string, name: string): number {
-  // The Greek letter and the sign for micro look the same; the library knows the sign.
+  // The Greek letter mu looks like the micro sign, but `parse-duration` knows only the sign.
   const text = given.replaceAll('\u03bc', '\u00b5')
   PART.lastIndex = 0
   let understood = text.length <= 200 && text.trim() !== ''

@@ -1,15 +1,15 @@
 /**
- * What can go wrong, as types. Being limited is not here: it is a value, except in `throttled` wrappers.
+ * Error classes. Being limited is not an error but a value, except in `throttled` wrappers.
  * Every error has a `code` that stays the same between versions; wrong arguments are plain `TypeError` and `RangeError`.
  */
 import type { LimitData } from './limit-data.ts'
 import type { RateLimitResult } from './result.ts'
 import { urlWithoutSecrets } from './secrets.ts'
 
-/** The page that has a section for each code, named by the code. */
+/** The page with a section for each error code. */
 const ERRORS_PAGE = 'https://github.com/onrush/onrush/blob/HEAD/docs/errors.md'
 
-/** A link to what docs/errors.md says of a code. */
+/** The link to a code's section in docs/errors.md. */
 export function helpOf(code: string): string {
   return `${ERRORS_PAGE}#${code.toLowerCase()}`
 }
@@ -29,7 +29,7 @@ export class OnrushError extends Error {
   readonly help: string = helpOf(this.code)
 
   /** The name of the class. */
-  // Not a field: a stack trace starts with the name that stands when the root class takes it.
+  // Not a field, because a stack trace is captured in the constructor of `Error`, before fields of subclasses are set.
   override get name(): string {
     return this.constructor.name
   }
@@ -239,7 +239,7 @@ export class ThrottleExceededError extends OnrushError {
   }
 }
 
-/** No error repeats more of what it was given. */
+/** The most of a user's text that an error repeats, in characters. */
 const LONGEST_TEXT = 300
 
 function shortened(text: string): string {

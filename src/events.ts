@@ -1,86 +1,86 @@
 /**
- * What happens inside, for whoever listens: channels of `node:diagnostics_channel`. Where nobody does, an event is neither
- * made nor sent. No event holds a key, unless the throttle was told to publish keys.
+ * Events about decisions, batches and faults, on channels of `node:diagnostics_channel`. An event is made only if its channel has
+ * subscribers, and holds keys only for throttles with `publishKeys`.
  */
 import * as diagnostics from 'node:diagnostics_channel'
 import { named } from './arguments.ts'
 import type { RateLimitResult } from './result.ts'
 
-/** Somebody asked to spend, and has been answered; or the asking has failed. */
+/** A check, reservation or turn was decided, or failed. */
 export interface DecisionEvent {
-  /** How it was asked; `check` stands for `peek` and the Sync forms too. */
+  /** The method called; `check` stands for `peek` and the Sync forms too. */
   readonly method: 'check' | 'checkAll' | 'reserve' | 'acquire'
-  /** The name of the quota that binds; of a check that failed, of the first. A fallback's shares have the names of the whole. */
+  /** The name of the quota that binds, or of the first quota if the check failed. A fallback's share has the name of the whole quota. */
   readonly policy: string
-  /** Units asked for, of a `checkAll` by all its subjects; 0 only looked. */
+  /** Units asked for; for `checkAll` the sum over its subjects. 0: a peek, which spends nothing. */
   readonly quantity: number
-  /** ms from the question to the answer; of `acquire` with the wait. */
+  /** Milliseconds from the call to its result; for `acquire` this includes the wait. */
   readonly duration: number
-  /** What the caller was told; in shadow mode `wouldLimit` tells what was decided. */
+  /** The caller's result; in shadow mode `wouldLimit` has the real decision. `undefined`: the call failed. */
   readonly result?: RateLimitResult | undefined
-  /** Why there is no result. */
+  /** The failure. `undefined`: the call has a result. */
   readonly error?: unknown
-  /** The keys asked about, of throttles with `publishKeys` only. */
+  /** The keys checked, but only those of throttles with `publishKeys`. */
   readonly keys: readonly string[]
 }
 
-/** A call to Redis that decided several checks has returned, or has failed. */
+/** A call to Redis that decided several checks returned or failed. */
 export interface BatchEvent {
-  /** Checks that were decided in it. */
+  /** Checks in the call. */
   readonly checks: number
-  /** Keys in Redis that it read. */
+  /** Redis keys that the call read. */
   readonly keys: number
-  /** ms from sending it to its reply. */
+  /** Milliseconds from sending the call to its reply. */
   readonly duration: number
-  /** Why it failed. */
+  /** The failure. `undefined`: the call succeeded. */
   readonly error?: unknown
 }
 
 /** `closed`: the primary is asked; `open`: the fallback alone; `half-open`: the fallback alone, while the primary is probed. */
 export type FailoverState = 'closed' | 'open' | 'half-open'
 
-/** A state that has just begun. */
+/** A state that a `FailoverStore` has just entered. */
 export interface FailoverChange {
-  /** Who is asked from now on. */
+  /** The new state. */
   readonly state: FailoverState
-  /** Of `open`: the failure that opened it. */
+  /** For `open`: the failure that opened the circuit. */
   readonly cause?: unknown
 }
 
-/** A `FailoverStore` has changed its state. */
+/** A `FailoverStore` changed its state. */
 export interface FailoverEvent extends FailoverChange {
-  /** Which store has changed. */
+  /** The store that changed. */
   readonly store: {
-    /** Its state now, which may be a later one than that of the event. */
+    /** The store's current state, which may be newer than the event's. */
     readonly state: FailoverState
   }
 }
 
-/** A server did not know a script, and has been given it: at first use, after a restart, a `SCRIPT FLUSH` or a failover. */
+/** A script was loaded, because the server did not know it: at first use, or after a restart, a `SCRIPT FLUSH` or a failover. */
 export interface ScriptEvent {
   /** The SHA-1 of the script, as `SCRIPT EXISTS` takes it. */
   readonly sha1: string
 }
 
-/** Something is set up in a way that harms limits. It is a warning of the process too, with the same code. */
+/** A setting harms limits. The same warning, with the same code, is emitted as a process warning. */
 export interface WarningEvent {
-  /** Stable, for programs. */
+  /** The kind of warning, for programs; stays the same between versions. */
   readonly code: 'ONRUSH_EVICTION' | 'ONRUSH_CLIENT_SENDS_AGAIN'
-  /** What is wrong and what to do, for people. */
+  /** An explanation for people, with advice. */
   readonly message: string
 }
 
-/** What each channel carries. */
+/** The type of event on each channel. */
 export interface Events {
-  /** Each check, reservation and turn, when it is answered or has failed. */
+  /** Each check, reservation and turn, when it has been decided or has failed. */
   readonly 'onrush:decision': DecisionEvent
-  /** Each call to Redis that decided checks, when its reply has come. */
+  /** Each call to Redis that decides checks, when it has returned or failed. */
   readonly 'onrush:batch': BatchEvent
-  /** Each change of state of a `FailoverStore`. */
+  /** Each change of a `FailoverStore`'s state. */
   readonly 'onrush:failover': FailoverEvent
-  /** Each loading of a script by a server. */
+  /** Each script that was loaded into a server. */
   readonly 'onrush:script': ScriptEvent
-  /** Each warning of a setting that harms limits. */
+  /** Each warning about a setting that harms limits. */
   readonly 'onrush:warning': WarningEvent
 }
 
@@ -100,14 +100,14 @@ export const scripts: Publisher<ScriptEvent> = diagnostics.channel('onrush:scrip
 export const warnings: Publisher<WarningEvent> = diagnostics.channel('onrush:warning')
 
 /**
- * Calls `listener` with each event of a channel, at once and in its publisher's turn; what it throws becomes an uncaught
- * exception, as for every subscriber of `node:diagnostics_channel`.
- * @returns ends it
- * @throws RangeError for a name that is none of ours
+ * Calls `listener` synchronously with each event of a channel. An error that the listener throws becomes an uncaught exception, as for
+ * every subscriber of `node:diagnostics_channel`.
+ * @returns a function that ends the subscription
+ * @throws RangeError for an unknown channel name
  */
 export function subscribe<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
   if (!CHANNELS.has(name)) throw new RangeError(`name must be one of ${[...CHANNELS].join(', ')}, got ${named(name)}`)
-  // Nothing but the publishers above writes to these channels.
+  // The type assertion holds, because only onrush publishes to these channels.
   const receive = (message: unknown): void => listener(message as Events[Name])
   diagnostics.subscribe(name, receive)
   return () => {

@@ -1,4 +1,4 @@
-/** The public names of onrush; what is not here or in another entry of `exports` does not exist. */
+/** The public names of onrush. Only names here and in the other entries of package.json's `exports` are public. */
 export type { Algorithm } from './algorithms/algorithm.ts'
 export { type CheckAllOptions, type CheckAllSubject, checkAll } from './check-all.ts'
 export type { Clock } from './clock.ts'

@@ -1,19 +1,19 @@
-/** The record that a store of one's own keeps for a key: five fields that every algorithm can write its state in. */
+/** The record that a user's store keeps for a key: five fields in which every algorithm can write its state. */
 import { checkOptions, named } from './arguments.ts'
 import { wallTime } from './clock.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 
-/** What a record is made of. Every number is finite. */
+/** The fields of a record. Every number is finite. */
 export interface LimitDataFields {
-  /** What is used, in units. */
+  /** Units used. */
   readonly used: number
-  /** What was available when this was written, in units. */
+  /** Units that were available when the record was written. */
   readonly remaining: number
-  /** Since when this counts: µs since the epoch. Default: now. */
+  /** When counting began, in µs since the epoch. Default: now. */
   readonly createdAt?: number | undefined
-  /** As of when this was written: µs since the epoch. */
+  /** The time for which the record holds, in µs since the epoch. */
   readonly time?: number | undefined
-  /** What more an algorithm keeps, such as the log of a moving window. */
+  /** More numbers of the algorithm, such as the log of a moving window. */
   readonly history?: readonly number[] | undefined
 }
 
@@ -27,16 +27,16 @@ const FIELDS = optionNames<LimitDataFields>({ used: true, remaining: true, creat
  * console.log(LimitData.fromJSON(JSON.stringify(data)).equals(data)) // true
  */
 export class LimitData {
-  /** What is used, in units. */
+  /** Units used. */
   readonly used: number
-  /** What was available when this was written, in units. */
+  /** Units that were available when the record was written. */
   readonly remaining: number
-  /** Since when this counts, in µs since the epoch. */
+  /** When counting began, in µs since the epoch. */
   readonly createdAt: number
-  // Declared only, so that a record without them does not show them.
-  /** As of when this was written, in µs since the epoch; `undefined` where the algorithm does not need it. */
+  // Both are only declared, so that a record without them does not list them as `undefined`.
+  /** The time for which the record holds, in µs since the epoch. `undefined`: the algorithm does not need one. */
   declare readonly time?: number
-  /** What more the algorithm keeps, such as the log of a moving window; `undefined` where there is nothing. */
+  /** More numbers of the algorithm, such as the log of a moving window. `undefined`: there are none. */
   declare readonly history?: readonly number[]
 
   /**
@@ -54,7 +54,7 @@ export class LimitData {
     Object.freeze(this)
   }
 
-  /** The same record with some fields replaced; `undefined` takes `time` or `history` away. */
+  /** The same record with some fields replaced; `undefined` removes `time` or `history`. */
   copyWith(changes: Partial<LimitDataFields>): LimitData {
     checkOptions('changes', changes)
     return new LimitData({ ...this.toJSON(), ...changes })
@@ -84,8 +84,8 @@ export class LimitData {
   }
 
   /**
-   * Reads what `JSON.stringify` or `toJSON` gave.
-   * @throws TypeError or RangeError when it is no record.
+   * Reads a record from the text of `JSON.stringify` or the object of `toJSON`.
+   * @throws TypeError or RangeError for anything else.
    */
   static fromJSON(json: string | object): LimitData {
     const fields = typeof json === 'string' ? parse(json) : json
@@ -113,7 +113,7 @@ function parse(text: string): object {
 function finite(name: string, value: unknown): number {
   if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${named(value)}`)
   if (!Number.isFinite(value)) throw new RangeError(`${name} must be finite, got ${named(value)}`)
-  // JSON has no -0, and a record must compare equal to itself after a trip through it.
+  // Turns -0 into 0, because JSON has no -0 and a record must equal itself after a round trip.
   return value === 0 ? 0 : value
 }
 

@@ -1,10 +1,10 @@
-/** The key of a decorated method where none is given: `'Api.call'`, after the class that declares it, also in its subclasses. */
+/** The default key of a decorated method: `'Api.call'`, named after the class that declares the method, also for instances of subclasses. */
 import { named } from './arguments.ts'
 
 /**
- * Answers the key, from the first instance on; of a static method at once.
- * @param decorated what stands in the place of the method
- * @param shared whether others may spend from the same key: the class must then state its name
+ * A function that returns the key. For instance methods the key is known only once an instance exists.
+ * @param decorated the wrapper that replaced the method
+ * @param shared true if other processes may spend from the same key, so that the class must state its name
  * @returns throws a TypeError where no class with a name is known to declare the method
  * @throws TypeError for a private method that is not static, and for a symbol without a description
  */
@@ -15,19 +15,19 @@ export function methodKey(context: ClassMethodDecoratorContext, decorated: unkno
   context.addInitializer(function (this: unknown) {
     declaring ??= isStatic ? this : declaringClass(this, name, decorated)
   })
-  // Not before it is asked for: some compilers name a class only when its static methods are decorated.
+  // Computed on each call, because some compilers name a class only after its static methods were decorated.
   return () => `${className(declaring, method, shared)}.${method}`
 }
 
 function methodName({ name, private: isPrivate, static: isStatic }: ClassMethodDecoratorContext): string {
-  // Nothing leads from an instance to the class that declares its private methods.
+  // The class that declares a private method cannot be found from an instance.
   if (isPrivate && !isStatic) throw keyless(`the private method ${String(name)}`)
   if (typeof name === 'string') return name
   if (!name.description) throw keyless(`a method named by ${named(name)}`)
   return `[${name.description}]`
 }
 
-/** The class nearest to the instance whose method is this very one. */
+/** The first class up the prototype chain whose own method is the decorated one. */
 function declaringClass(instance: unknown, name: string | symbol, decorated: unknown): unknown {
   for (let prototype = prototypeOf(instance); prototype !== null; prototype = prototypeOf(prototype)) {
     if (Object.getOwnPropertyDescriptor(prototype, name)?.value === decorated) return prototype.constructor
@@ -50,7 +50,7 @@ function className(declaring: unknown, method: string, shared: boolean): string 
   throw keyless(`${method}, whose class has no name or no instance yet, or that another decorator has replaced,`)
 }
 
-/** What the language or a bundler calls a class cannot be written; a field can, and else there is a getter. */
+/** True if the class states its name as a static field or getter. The name that the language or a bundler gives is not writable. */
 function statesName(declaring: object): boolean {
   const property = Object.getOwnPropertyDescriptor(declaring, 'name')
   return property?.writable === true || property?.get !== undefined

@@ -1,4 +1,4 @@
-/** The names that options have, so that a misspelled one is refused and does not pass without effect. */
+/** Known names of options, so that a misspelled option is refused instead of ignored. */
 import { closest, distance } from 'fastest-levenshtein'
 import { checkOptions, named } from './arguments.ts'
 
@@ -6,14 +6,14 @@ export type OptionNames = ReadonlySet<string>
 
 type NamesOf<Options> = Options extends unknown ? keyof Options & string : never
 
-/** The names of a type of options; TypeScript sees to it that none is missing, and none too many. */
+/** The names of the options in a type. TypeScript ensures that the list is complete and has no other names. */
 export function optionNames<Options>(names: Readonly<Record<NamesOf<Options>, true>>): OptionNames {
   return new Set(Object.keys(names))
 }
 
 /**
  * Throws unless `options` is an object whose own names are all known.
- * @throws TypeError that names what is unknown, and the nearest known name
+ * @throws TypeError that names the unknown option and the nearest known one
  */
 export function checkOptionNames(what: string, options: unknown, names: OptionNames): asserts options is object {
   checkOptions(what, options)

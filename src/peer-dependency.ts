@@ -1,11 +1,12 @@
 /**
- * Optional packages beside onrush. package.json takes any version of them, so that none can block an installation; what needs
- * one checks its version here, when it is loaded.
+ * Versions of optional peer dependencies. package.json accepts any version, so that none can block an installation; code that needs a
+ * package checks its version here on first use.
  */
 import { PeerDependencyError } from './errors.ts'
 
 /**
- * A package that cannot be looked up passes: it is not installed, or a bundler has put it in, or there are no files.
+ * Throws for a version that is too old. A package that cannot be found passes: it may not be installed, may be bundled, or there may be no
+ * file system.
  * @param user what needs the package, for the message
  * @param oldest the oldest version that is supported: `5.4`
  * @throws PeerDependencyError when the installed version is older
@@ -31,21 +32,21 @@ function installedVersion(name: string): string | undefined {
       if (version !== undefined) return version
     }
   } catch {
-    // As if nothing were installed.
+    // No `require` here, so treat the package as not found.
   }
   return undefined
 }
 
 /**
- * `require` as it is for this file, or for the bundle that this file is in.
- * @throws anything where there is no such function
+ * A `require` that resolves from this file, or from the bundle that contains this file.
+ * @throws any error if the runtime has no such function
  */
 export function projectRequire(): NodeJS.Require {
   // Not imported, because a browser has no such module.
   return globalThis.process.getBuiltinModule('node:module').createRequire(import.meta.url)
 }
 
-/** By its path, because `exports` of a package may hide its package.json. */
+/** Reads package.json by its path, because a package's `exports` may hide it. */
 function versionAt(load: NodeJS.Require, path: string): string | undefined {
   try {
     const { version }: { version?: unknown } = load(path)

@@ -1,4 +1,4 @@
-/** Waiting where no turn can be promised: asking again until it passes, without an order. */
+/** Waits by checking again until the check passes, for deciders that cannot promise a turn. Waiters have no order. */
 import { adjust } from './operations/adjust.ts'
 import { reserve } from './operations/reserve.ts'
 import type { RateLimitResult } from './result.ts'
@@ -6,7 +6,7 @@ import { heed } from './signals.ts'
 import { sleep } from './sleep.ts'
 import type { Decider } from './stores/decider.ts'
 
-/** The most that is added to a wait at random, in ms, so that those who were refused together do not come back together. */
+/** The largest random delay added to a wait, in ms, so that callers who were refused together do not retry together. */
 const LONGEST_JITTER = 50
 
 /** Resolves when the caller may start, with an unlimited result, or with a limited one. */
@@ -27,7 +27,7 @@ export async function pollForTurn(
   }
 }
 
-/** What is spent for one who has left meanwhile is given back, where that can be done. */
+/** Checks; if the signal aborts meanwhile, the units spent are given back where the decider can. */
 async function ask(
   decider: Decider,
   key: string,

@@ -1,7 +1,7 @@
-/** Warnings of the process: of what works, but not as its owner may think. Each has a code, which docs/errors.md explains. */
+/** Process warnings about setups that work otherwise than their owner may expect. docs/errors.md explains each code. */
 import { helpOf } from './errors.ts'
 
-/** Node prints the link to the code's section below the message. */
+/** Emits the warning with a link to the code's section; Node prints the link below the message. */
 export function warnProcess(code: string, message: string): void {
   process.emitWarning(message, { code, detail: `See ${helpOf(code)}` })
 }

@@ -1,16 +1,16 @@
-/** Tells whoever listens what was decided. Called only where somebody does. */
+/** Publishes decision events. Called only if the channel has subscribers. */
 import type { Layer } from './algorithms/driver.ts'
 import { type DecisionEvent, decisions } from './events.ts'
 import type { RateLimitResult } from './result.ts'
 import { heed } from './signals.ts'
 import type { Decider, SyncDecider } from './stores/decider.ts'
 
-/** What was asked: by all subjects together, of a `checkAll`. */
+/** The request behind a decision; for `checkAll` its subjects combined. */
 export interface Question {
   readonly method: DecisionEvent['method']
   readonly layers: readonly Layer[]
   readonly quantity: number
-  /** Those that may be published. */
+  /** Only the keys of throttles with `publishKeys`. */
   readonly keys: readonly string[]
 }
 
@@ -24,7 +24,7 @@ export function questionOf(
   return { method, layers, quantity, keys: publishKeys ? [key] : [] }
 }
 
-/** Publishes the answer, and gives it on. */
+/** Publishes the outcome of `answer`, and returns or throws the same. */
 export async function publishDecision<Answer extends { readonly result: RateLimitResult } | RateLimitResult>(
   question: Question,
   ask: () => Promise<Answer>,
@@ -40,7 +40,7 @@ export async function publishDecision<Answer extends { readonly result: RateLimi
   }
 }
 
-/** A function of its own: one that makes another function makes a context each time it is called, also where it does not. */
+/** Separate from its caller, because V8 allocates a context on every call of a function that contains a closure, even if unused. */
 export function publishCheck(
   decider: Decider,
   key: string,
@@ -52,7 +52,7 @@ export function publishCheck(
   return publishDecision(question, () => heed(decider.check(key, quantity, signal), signal))
 }
 
-/** As `publishCheck`, without a promise. */
+/** The synchronous form of `publishCheck`. */
 export function publishCheckSync(
   decider: SyncDecider,
   key: string,
@@ -74,7 +74,7 @@ function publish(
   decisions.publish({ method, ...answer, quantity, keys, duration: performance.now() - askedAt })
 }
 
-/** A fallback's result speaks of a share, whose name may differ from that of the whole. */
+/** Finds the name of the whole quota, because a fallback's result has the quota of a share, which may be named differently. */
 function decided({ layers }: Question, result: RateLimitResult): Pick<DecisionEvent, 'policy' | 'result'> {
   const answers = result.layers.flatMap((subject) => subject.layers)
   const binding = answers.findIndex(({ quota }) => quota === result.quota)

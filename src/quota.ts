@@ -1,4 +1,4 @@
-/** What is allowed: so many units in a period, and how many more may come at once. A frozen value. */
+/** A quota: a number of units per period, and a burst. A frozen value. */
 import { checkInteger, checkText, named } from './arguments.ts'
 import { type Duration, durationText, microseconds } from './duration.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
@@ -10,7 +10,7 @@ const NAME = /^[A-Za-z][A-Za-z0-9_.-]*$/
 const TEXT =
   /^\s*(\d+)\s*(?:\/|\bper\b)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*)?([a-zµμ]+)(?:\s+burst\s+(\d+))?(?:\s+name\s+(\S+))?\s*$/i
 
-/** What a quota is made of. */
+/** The numbers and the name of a quota. */
 export interface QuotaOptions {
   /** Units allowed in each period: a positive safe integer. */
   readonly count: number
@@ -18,7 +18,7 @@ export interface QuotaOptions {
   readonly period: Duration
   /** Units that may come at once on top of `count`: a non-negative safe integer. Default 0. */
   readonly maximumBurst?: number | undefined
-  /** What the policy is called: `[A-Za-z][A-Za-z0-9_.-]*`. Default: its numbers, such as `100-1m`. A given name lets the numbers change without losing what is used. */
+  /** The name of the policy: `[A-Za-z][A-Za-z0-9_.-]*`. Default: its numbers, such as `100-1m`. A given name lets the numbers change without losing what is used. */
   readonly name?: string | undefined
 }
 
@@ -46,7 +46,7 @@ export class Quota {
   readonly limit: number
   /** The period in whole microseconds, as the algorithms count it. */
   readonly periodMicroseconds: number
-  /** Under which name stores keep what is used of this quota: the default name, or the given one and the period. */
+  /** The name under which stores keep the state of this quota: the default name, or the given name with the period. */
   readonly stateName: string
 
   /**
@@ -81,7 +81,7 @@ export class Quota {
     Object.freeze(this)
   }
 
-  /** `count` units a second; `extra` as in the constructor. Throws as that does. */
+  /** `count` units a second. Options and errors are those of the constructor. */
   static perSecond(count: number, options?: Pick<QuotaOptions, 'maximumBurst' | 'name'>): Quota {
     return every(1000, count, options)
   }
@@ -142,7 +142,7 @@ export class Quota {
   }
 
   /**
-   * This quota divided among `instances` that count apart: together they never allow more than the whole.
+   * This quota divided among `instances` that count separately; together they never allow more than the whole quota.
    * @throws RangeError when there are more instances than `count`.
    */
   share(instances: number): Quota {

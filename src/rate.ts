@@ -1,4 +1,4 @@
-/** What a throttle allows, as users write it: quotas, or texts that read as quotas. */
+/** Rates as users write them: quotas, or their texts. */
 import { itemsOf, notInstance } from './arguments.ts'
 import { MAXIMUM_LAYERS } from './bounds.ts'
 import { Quota } from './quota.ts'
@@ -10,8 +10,8 @@ import { Quota } from './quota.ts'
 export type Rate = Quota | string | readonly (Quota | string)[]
 
 /**
- * The quotas of a rate; several are a list of their own, so that the owner of an array cannot change them afterwards.
- * @throws TypeError for what holds no quotas, RangeError for a text that cannot be read or an array of more than 16.
+ * The quotas of a rate. An array is copied, because its owner may change it later.
+ * @throws TypeError for a value that holds no quotas, RangeError for a text that cannot be read or an array of more than 16.
  */
 export function quotasIn(rate: unknown): Quota | readonly Quota[] {
   if (rate instanceof Quota) return rate

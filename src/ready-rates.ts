@@ -1,19 +1,19 @@
-/** What decides by callers' own rates, kept ready, because making a decider reads and checks its quotas. */
+/** Caches the deciders of rates that callers pass to each check, because making a decider parses and checks its quotas. */
 import { LRUCache } from 'lru-cache'
 import { Quota } from './quota.ts'
 import type { Rate } from './rate.ts'
 import type { Decider } from './stores/decider.ts'
 
-/** Texts kept ready for each throttle; one more costs only time. Texts may come from a database of plans, so they are bounded. */
+/** The most rate texts cached per throttle. Bounded, because texts may come from a database; a miss costs only time. */
 const KEPT_TEXTS = 100
 
 export class ReadyRates {
-  /** By the quota itself, for as long as its owner keeps the quota. */
+  /** Deciders by `Quota` object. Weak, so that an entry lives only as long as its owner keeps the quota. */
   readonly #byQuota = new WeakMap<Quota, Decider>()
-  /** Made for the first text, because most throttles are given none. */
+  /** Made on the first text, because most throttles see none. */
   #byText: LRUCache<string, Decider> | undefined
 
-  /** The decider that was kept for this rate. An array has none, because its owner may change the array afterwards. */
+  /** The cached decider of a rate. `undefined` for an array, always, because its owner may change the array later. */
   get(rate: Rate): Decider | undefined {
     if (typeof rate === 'string') return this.#byText?.get(rate)
     return rate instanceof Quota ? this.#byQuota.get(rate) : undefined

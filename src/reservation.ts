@@ -1,4 +1,4 @@
-/** Spent now by a guess, put right once the cost is known. */
+/** Units spent by an estimate, and corrected once the real cost is known. */
 import { checkQuantity } from './arguments.ts'
 import { ReservationSettledError, StoreTimeoutError } from './errors.ts'
 import { adjust } from './operations/adjust.ts'
@@ -68,7 +68,7 @@ export class Reservation implements AsyncDisposable {
       const { result } = await this.#decider.operate(this.#key, adjust, { change, spent: this.#spent })
       return result
     } catch (error) {
-      // It never left, so it may be tried again.
+      // The request was never sent, so the caller may settle or cancel again.
       if (error instanceof StoreTimeoutError && !error.sent) this.#settled = false
       throw error
     }

@@ -34,7 +34,7 @@ export interface RateLimitResultFields {
  * const { limited, remaining, retryAfter } = await throttle.check('user:42')
  * if (limited) await sleep(retryAfter)
  */
-// Its fields are declared, for others are made twice: once of nothing.
+// The fields are only declared, because V8 would otherwise set each field twice: first to `undefined`.
 export class RateLimitResult {
   /** True when the request must be refused; it has then spent nothing. */
   declare readonly limited: boolean
@@ -58,7 +58,7 @@ export class RateLimitResult {
   declare readonly wouldLimit: boolean
 
   static {
-    // On the prototype, so that a result of a single quota neither holds nor shows itself.
+    // `layers` is a getter on the prototype, so that a result of a single quota neither holds nor prints a reference to itself.
     Object.defineProperties(RateLimitResult.prototype, {
       layers: {
         configurable: true,
@@ -81,7 +81,7 @@ export class RateLimitResult {
    */
   constructor(fields: RateLimitResultFields) {
     const { nextAfter = 0, degraded = false } = fields ?? {}
-    // Written out here, because one result is made for each check; the naming of what is wrong is left to `refuse`.
+    // Written out, because every check makes a result; `refuse` finds out which field is wrong.
     const areFields =
       typeof fields === 'object' &&
       typeof fields?.limited === 'boolean' &&
@@ -92,7 +92,7 @@ export class RateLimitResult {
       typeof fields.resetAfter === 'number' &&
       typeof nextAfter === 'number' &&
       typeof fields.retryAfter === 'number' &&
-      // False for NaN too.
+      // `>= 0` is false for NaN too.
       Math.min(fields.limit, fields.remaining, fields.resetAfter, nextAfter, fields.retryAfter) >= 0
     if (!areFields) refuse(fields)
     this.limited = fields.limited
@@ -118,8 +118,8 @@ export class RateLimitResult {
 }
 
 /**
- * A result of several layers. The class exists only for its field, because a field of its own costs a twentieth of
- * `Object.defineProperty`, and the result of a single quota must neither hold nor show one.
+ * A result of several layers. The class exists only for its field `layers`: a class field costs a twentieth of `Object.defineProperty`, and
+ * a result of a single quota must not have the field.
  */
 class ResultOfLayers extends RateLimitResult {
   override readonly layers: readonly RateLimitResult[]
@@ -130,16 +130,16 @@ class ResultOfLayers extends RateLimitResult {
   }
 }
 
-/** A result of several quotas or subjects. `layers` are frozen, so the caller hands them over. */
+/** A result of several quotas or subjects. Freezes `layers`, so the caller must pass an array of its own. */
 export function resultOfLayers(
   fields: Omit<RateLimitResultFields, 'layers'>,
   layers: readonly RateLimitResult[],
 ): RateLimitResult {
-  // Its prototype is that of every other result, so that none of the two classes can be told from outside.
+  // With the prototype of `RateLimitResult`, so that users see one class.
   return Reflect.construct(ResultOfLayers, [fields, Object.freeze(layers)], RateLimitResult)
 }
 
-/** Gives a result what most do not have. */
+/** Adds the fields that most results do not have. */
 function add({ limited, layers, wouldLimit }: RateLimitResultFields, to: RateLimitResult): void {
   if (layers !== undefined) {
     Object.defineProperty(to, 'layers', { value: Object.freeze(layersIn(layers)), enumerable: true })
@@ -149,10 +149,10 @@ function add({ limited, layers, wouldLimit }: RateLimitResultFields, to: RateLim
   }
 }
 
-/** The same answer, its layers too: as that of a fallback, or as one by which nobody is limited. */
+/** A copy of the result and its layers, marked as a fallback's (`degraded`) or as not limiting anybody (`shadow`). */
 export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): RateLimitResult {
   const shadow = as === 'shadow'
-  // Field by field: spread into each other, objects cost twenty times as much.
+  // Field by field, because spreading the objects costs twenty times as much.
   const fields = {
     limited: !shadow && result.limited,
     limit: result.limit,

@@ -1,24 +1,24 @@
-/** What an error may show of a text that may hold a password: rather too little than too much. */
+/** Masks passwords in texts for errors. In doubt a text is masked. */
 
-/** Options whose values are no secrets. */
+/** URL options whose values are not secret. */
 const SHOWN_OPTIONS: ReadonlySet<string> = new Set(
   'prefix timeout shards resend family tls db maxSize ttl sentinelUsername'.split(' '),
 )
 
 const SCHEME = /^\s*[a-z][a-z0-9+.-]*:\/\//i
 const SCHEME_ALONE = /^\s*[a-z][a-z0-9+.-]*:/i
-/** Of a Redis URL whose path may be more than the number of a database. */
+/** Redis URLs whose path may be longer than the number of a database. */
 const HAS_LONG_PATH = /^\s*redis\+(?:sentinel|unix):/i
 const HOST = /^(?:(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?)?$/i
 const SIMPLE = /^[\w.~-]*$/
 const HIDDEN = '***'
 
-/** True for what holds no more than letters, digits, `_`, `.`, `~` and `-`, and so no separator that a password may hide behind. */
+/** True for a text of letters, digits, `_`, `.`, `~` and `-` only. No password can be a part of such a text, because it has no separator. */
 export function isSimple(text: string): boolean {
   return SIMPLE.test(text)
 }
 
-/** A URL with `***` in place of its password and of whatever else may be a part of one, such as a path that no such URL has. */
+/** A URL with `***` in place of its password and of any part that may belong to one, such as a path where the scheme allows none. */
 export function urlWithoutSecrets(url: string): string {
   const at = url.lastIndexOf('@')
   if (at < 0) {
@@ -30,7 +30,7 @@ export function urlWithoutSecrets(url: string): string {
   return user + place(url, at + 1)
 }
 
-/** Hosts, path, query and fragment, from `start` on. What follows something that is hidden is hidden too. */
+/** Masks hosts, path, query and fragment, from `start` on. Everything after the first masked part is masked too. */
 function place(url: string, start: number): string {
   const [, hosts = '', path = '', query, fragment] = /^([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?$/s.exec(url.slice(start)) ?? []
   const areHosts = hosts.split(',').every((host) => HOST.test(host))
@@ -50,17 +50,17 @@ function option(text: string): string {
   return values.length > 0 && isSimple(name) ? `${name}=${HIDDEN}` : HIDDEN
 }
 
-/** A text as it may stand in an error: masked where it looks like a URL. */
+/** Masks passwords in a text if it looks like a URL. */
 export function textWithoutSecrets(text: string): string {
   const colon = text.indexOf(':')
   return text.includes('://') || (colon >= 0 && colon < text.lastIndexOf('@')) ? urlWithoutSecrets(text) : text
 }
 
-/** A quoted text, or one that has been cut off. */
+/** A quoted text, with or without its closing quote. */
 const QUOTED = /(['"`])((?:(?!\1)[^\\]|\\.)*)(\1|$)/gs
 const SECRET_FIELD = /(\w*(?:password|passwd|pwd|secret|token|auth)\w*['"]?: )(?:'[^']*'?|"[^"]*"?|`[^`]*`?)/gi
 
-/** The text of an object, as `inspect` gives it, without the passwords in it and in its URLs. */
+/** Masks passwords and URLs in the output of `inspect`. */
 export function inspectedWithoutSecrets(text: string): string {
   return text
     .replace(QUOTED, (_, quote: string, inner: string, end: string) => quote + textWithoutSecrets(inner) + end)

@@ -1,4 +1,4 @@
-/** Who waits on which signal: one listener a signal, however many wait, for Node takes more than ten for a leak and says so. */
+/** Callbacks for abort signals. One listener per signal, because Node warns of a leak from the eleventh listener on. */
 
 interface Waiting {
   readonly callbacks: Set<() => void>
@@ -8,7 +8,7 @@ interface Waiting {
 export class Signals {
   readonly #waiting = new WeakMap<AbortSignal, Waiting>()
 
-  /** Calls back when the signal aborts, unless it is forgotten before. */
+  /** Calls `callback` when the signal aborts, unless `forget` is called first. */
   add(signal: AbortSignal, callback: () => void): void {
     const waiting = this.#waiting.get(signal) ?? this.#listen(signal)
     waiting.callbacks.add(callback)
@@ -26,7 +26,7 @@ export class Signals {
   #listen(signal: AbortSignal): Waiting {
     const callbacks = new Set<() => void>()
     const listener = (): void => {
-      // The newest first, for a turn is given back only while nobody has spent since.
+      // The newest first, because a turn can be given back only while no later one was promised.
       for (const callback of [...callbacks].reverse()) callback()
     }
     signal.addEventListener('abort', listener, { once: true })
@@ -39,8 +39,8 @@ export class Signals {
 const heeded = new Signals()
 
 /**
- * What comes of the promise; when the signal aborts before, its reason at once. Whatever waits for a store comes by here.
- * @param late told what came of the promise when nobody waited for it any more
+ * Settles as the promise does, or rejects with the signal's reason as soon as the signal aborts. Every wait for a store goes through here.
+ * @param late called with the value if the promise resolves after the abort
  */
 export function heed<T>(
   promise: Promise<T>,

@@ -1,4 +1,4 @@
-/** Waiting that never ends early, however long it is. */
+/** Timers that never fire early and have no longest delay. */
 import { checkSignal, named } from './arguments.ts'
 import { LONGEST_TIMER } from './bounds.ts'
 import { type Duration, milliseconds } from './duration.ts'
@@ -6,15 +6,14 @@ import { checkOptionNames, optionNames } from './option-names.ts'
 import { Signals } from './signals.ts'
 
 /**
- * Calls back when at least so many ms have passed; one timer at a time. No clock is looked at, so that a test's mocked timers
- * end it too.
- * @returns takes the call back
+ * Calls back after at least `delay` ms, by a chain of timers. Reads no clock, so that a test's mocked timers work too.
+ * @returns a function that cancels the call
  */
 export function alarm(delay: number, callback: () => void): () => void {
   let left = delay
   let timer: NodeJS.Timeout
   const arm = (): void => {
-    // A timer may fire up to 1 ms before its time.
+    // 1 ms more, because a timer may fire up to 1 ms early.
     const wait = Math.min(Math.ceil(left) + 1, LONGEST_TIMER)
     left -= wait - 1
     timer = setTimeout(() => (left > 0 ? arm() : callback()), wait)

@@ -1,6 +1,6 @@
 /**
- * A free list: each item in flight has an index, which is reused when the item is released. A `Set` that is never empty would do,
- * but allocates table after table, each of which holds the next and keeps alive, for the garbage collector, what has long left it.
+ * A free list: each item in flight has an index, which is reused when the item is released. Not a `Set`, because a busy `Set` keeps
+ * allocating tables, and each old table keeps the next one, with items long removed, alive until a major GC.
  */
 export class SlotList<Item> {
   readonly #items: (Item | undefined)[] = []
@@ -10,14 +10,14 @@ export class SlotList<Item> {
     return this.#items.length - this.#free.length
   }
 
-  /** Answers the index of the item, which no other has until it is released. */
+  /** Adds the item and returns its index, which no other item has until `release`. */
   add(item: Item): number {
     const index = this.#free.pop() ?? this.#items.length
     this.#items[index] = item
     return index
   }
 
-  /** No-op for an item that has left before: its index may have been reused. */
+  /** No-op for an item that was released before, because its index may have been reused. */
   release(item: Item, index: number): void {
     if (this.#items[index] !== item) return
     this.#items[index] = undefined

@@ -1,4 +1,4 @@
-/** Stores by URL: ours, and those of your own that were registered. Above all stores, so that none has to know another. */
+/** Makes stores from URLs: built-in ones and registered ones. Separate from the stores, so that no store imports another. */
 import { checkText, itemsOf, named, notInstance } from './arguments.ts'
 import { InvalidStoreUrlError } from './errors.ts'
 import { RedisStore } from './redis/store.ts'
@@ -21,7 +21,7 @@ const MAXIMUM_SCHEMES = 100
 
 const SCHEME = /^[a-z][a-z0-9+.-]*$/
 
-/** How stores are made, by scheme. */
+/** The function that makes a store, by scheme. */
 const makers = new Map<string, (url: string) => BaseStore>([
   ['memory', memory],
   ['tlru', tlru],

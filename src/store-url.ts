@@ -1,6 +1,6 @@
 /**
- * What the URLs of all stores have in common: a scheme, a place, and options in the query that are typed by one table.
- * An unknown option is an error that lists the known ones; no error shows a password.
+ * Parses the parts that all store URLs share: scheme, authority, path, and options in the query, which a table types.
+ * An unknown option is an error that lists the known ones. No error shows a password.
  */
 
 import { type Duration, microseconds } from './duration.ts'
@@ -8,13 +8,13 @@ import { InvalidStoreUrlError } from './errors.ts'
 import { isSimple } from './secrets.ts'
 
 export interface StoreUrl {
-  /** As it was given. */
+  /** The URL as given. */
   readonly text: string
-  /** In lower case, without its colon. */
+  /** The scheme in lower case, without its colon. */
   readonly scheme: string
-  /** Between `//` and the first `/` or `?`. */
+  /** The part between `//` and the first `/` or `?`. */
   readonly authority: string
-  /** From the first `/` on, or empty. */
+  /** The part from the first `/` up to the query, or empty. */
   readonly path: string
   readonly query: URLSearchParams
 }
@@ -22,7 +22,7 @@ export interface StoreUrl {
 const URL_TEXT = /^([a-z][a-z0-9+.-]*):\/\/([^/?]*)([^?]*)(?:\?(.*))?$/is
 
 /**
- * Takes a URL apart; several hosts may stand in it, which `URL` cannot read.
+ * Splits a URL. Not by `URL`, because that cannot read several hosts.
  * @throws InvalidStoreUrlError
  */
 export function splitStoreUrl(text: string): StoreUrl {
@@ -37,18 +37,18 @@ export function splitStoreUrl(text: string): StoreUrl {
   return { text, scheme: scheme.toLowerCase(), authority, path, query: new URLSearchParams(query) }
 }
 
-/** How each option's text is read; a reader throws a RangeError for what it cannot read. */
+/** For each option the function that parses its text. It throws a RangeError for a text that it cannot parse. */
 export type OptionTable<Options> = { readonly [Name in keyof Options]: (text: string) => Options[Name] }
 
 /**
- * The options in the query of a URL, by their table.
+ * Parses the options in the query of a URL by a table.
  * @throws InvalidStoreUrlError for an option that is unknown, given twice, or unreadable.
  */
 export function readOptions<Options>({ text, query }: StoreUrl, table: OptionTable<Options>): Partial<Options> {
   for (const [name, value] of query) {
     if (Object.hasOwn(table, name)) continue
     const known = Object.keys(table).join(', ')
-    // What has no value may be the rest of a password in which '?' or '&' should have been encoded.
+    // A name without a value is not shown, because it may be the rest of a password in which '?' or '&' should have been encoded.
     const unknown = value !== '' && isSimple(name) ? `unknown option ${name}` : 'unknown option'
     throw new InvalidStoreUrlError(text, `${unknown}; ${known === '' ? 'it takes none' : `known are ${known}`}`)
   }
@@ -79,7 +79,7 @@ export function asWhole(text: string): number {
   throw new RangeError(`expected a whole number, got '${text}'`)
 }
 
-/** Milliseconds: `250`, or a text such as `6h`. */
+/** Parses milliseconds (`250`) or a duration (`6h`) into milliseconds. */
 export function asDuration(text: string): number {
   const duration: Duration = /^\d+(\.\d+)?$/.test(text) ? Number(text) : text
   return microseconds(duration) / 1000
@@ -91,7 +91,7 @@ export function asFlag(text: string): boolean {
   throw new RangeError(`expected true or false, got '${text}'`)
 }
 
-/** The text that percent-encoding stands for. @throws InvalidStoreUrlError where it is no such encoding. */
+/** Percent-decodes a part. @throws InvalidStoreUrlError for wrong encoding. */
 export function decoded(url: StoreUrl, part: string): string {
   try {
     return decodeURIComponent(part)

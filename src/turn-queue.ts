@@ -1,7 +1,7 @@
 /**
- * Those of this process who wait for turns of one key, for the same number of units. Whose turn was promised does not matter: the one
- * who came first starts at the turn that comes first, so when somebody leaves, all behind move forward, and the last turn is left over.
- * Nobody's start moves back by that: the k-th who waits has the k-th turn, and a turn is taken away only with one who waits.
+ * Callers of this process that wait for turns of one key, each for the same number of units. Turns are interchangeable: the first caller
+ * starts at the earliest turn. When a caller leaves, those behind move forward by one and the last turn is given back. Nobody moves back,
+ * because the k-th caller has the k-th turn, and a turn goes only when a caller goes.
  */
 import type { Promised } from './operations/take-turn.ts'
 import type { RateLimitResult } from './result.ts'
@@ -10,7 +10,7 @@ import { alarm, sleep } from './sleep.ts'
 
 /** A promised start that nobody has used yet. */
 interface Turn {
-  /** In ms of `performance.now`. */
+  /** When the turn comes, in ms of `performance.now`. */
   readonly due: number
   readonly promised: Promised
   cancel: () => void
@@ -25,9 +25,9 @@ interface Turns {
 
 export class TurnQueue {
   readonly #source: Turns
-  /** Soonest first; as many as wait. */
+  /** Soonest first; one for each waiting caller. */
   readonly #turns: Turn[] = []
-  /** Lets each start; in the order in which they came. */
+  /** Functions that let a waiting caller start, in order of arrival. */
   readonly #waiting = new Set<() => void>()
   readonly #signals = new Signals()
   #asking = 0
@@ -58,14 +58,15 @@ export class TurnQueue {
     }
   }
 
-  /** True where who comes last starts later than so many ms from now. */
+  /** True if the last turn held is more than `maxWait` ms away. */
   #isLongerThan(maxWait: number): boolean {
     const last = this.#turns.at(-1)
     return last !== undefined && last.due - performance.now() > maxWait
   }
 
   async #started(promised: Promised, maxWait: number, signal: AbortSignal | undefined): Promise<void> {
-    // There was room before the turns that are waited for, since units came back: who can wait no longer takes what was promised.
+    // Units came back, so the store promised a turn before some that others wait for. This caller cannot wait behind those, and takes the
+    // turn itself.
     if (this.#isLongerThan(maxWait)) return this.#startAlone(promised, signal)
     if (promised.wait <= 0 && this.#waiting.size === 0) return
     await new Promise<void>((resolve, reject) => {
@@ -84,7 +85,7 @@ export class TurnQueue {
     })
   }
 
-  /** A turn of one who has left before it was promised. */
+  /** Takes in a turn whose caller left before it was promised, and gives the last turn back instead. */
   #takeIn(promised: Promised): void {
     if (promised.result.limited) return
     this.#hold(promised)
@@ -122,7 +123,7 @@ export class TurnQueue {
     }
   }
 
-  /** Where the store cannot be told, the start passes unused; nobody waits for that. */
+  /** Gives a turn back without waiting for the store. If that fails, the turn passes unused. */
   #giveUp(promised: Promised): void {
     this.#source.giveUp(promised).catch(() => {})
   }

@@ -1,8 +1,8 @@
 /**
- * Time and timers as they were when onrush was loaded. What a store relies on for as long as it lives must not stop because a test
- * mocks them for a while: a timer that is armed on a mock never fires when the mock has gone. What users wait for follows the mocks.
+ * Time and timers as they were when onrush was loaded. A store's own timers must not run on a test's mocks, because a timer set on a mock
+ * never fires after the mock is removed. Waits of users do follow the mocks.
  */
 export const { setTimeout, setImmediate } = globalThis
-/** ms of the process's steady clock. */
+/** The process's monotonic time in ms. */
 export const steadyNow: () => number = performance.now.bind(performance)
 export const nextTick: (callback: () => void) => void = process.nextTick.bind(process)

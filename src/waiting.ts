@@ -1,4 +1,4 @@
-/** Waiting one's turn. Where the store can promise a start, it is asked once; else again and again, without an order. */
+/** Waits for a turn. A store that can promise a turn is asked once; other stores are polled, without an order. */
 import { named } from './arguments.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { giveUpTurn } from './operations/give-up-turn.ts'
@@ -19,14 +19,14 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** @throws TypeError or RangeError for what is no duration of 0 or more. */
+/** @throws TypeError or RangeError for a value that is not a duration of 0 or more. */
 export function maxWaitOf({ maxWait = Number.POSITIVE_INFINITY }: WaitOptions): number {
   const longest = milliseconds('maxWait', maxWait)
   if (longest >= 0) return longest
   throw new RangeError(`maxWait must be 0 or more milliseconds, got ${named(maxWait)}`)
 }
 
-/** Those of this process who wait, by quantity and key. */
+/** The waiting callers of this process, by decider, quantity and key. */
 const queues = new WeakMap<Decider, Map<string, TurnQueue>>()
 
 /** Resolves when the caller may start, with an unlimited result, or at once with a limited one. */
@@ -38,7 +38,7 @@ export async function waitForTurn(
   signal: AbortSignal | undefined,
 ): Promise<RateLimitResult> {
   signal?.throwIfAborted()
-  // A turn of nothing holds no place.
+  // 0 units need no place in the queue.
   if (quantity === 0 || !decider.supports(takeTurn)) return pollForTurn(decider, key, quantity, maxWait, signal)
   const ofDecider = queues.get(decider) ?? new Map<string, TurnQueue>()
   queues.set(decider, ofDecider)

@@ -1,4 +1,4 @@
-/** Puts a throttle's questions to the coalescer. */
+/** The decider of one throttle on Redis: turns its checks and operations into requests to the coalescer. */
 import type { Layer } from '../algorithms/driver.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -9,7 +9,7 @@ import type { DenyCache } from './deny-cache.ts'
 import type { KeyNames } from './keys.ts'
 import type { Coalescer } from './scheduling/coalescer.ts'
 
-/** What the deciders of a store share. */
+/** Shared by all deciders of a store. */
 export interface DeciderContext {
   readonly coalescer: Coalescer
   readonly connection: RedisConnection

@@ -1,6 +1,6 @@
 /**
- * Refusals that are known here: until its `retryAfter` nobody else's spending can make a refusal wrong, so the same question,
- * or one for more, needs no Redis. A clear, refund or settlement by another process can, until the refusal is `maxAge` old.
+ * Remembers refusals in this process. Until its `retryAfter` a refusal stays true whatever others spend, so the same check, or one for
+ * more, is answered without Redis. Only a clear, refund or settlement by another process can make a refusal stale, for `maxAge` at most.
  */
 import { LRUCache } from 'lru-cache'
 import { checkSize } from '../arguments.ts'
@@ -12,44 +12,44 @@ import type { RefusalLog } from './call/exchange.ts'
 import type { CompiledLayers } from './call/layers.ts'
 
 /**
- * A refusal that is answered from memory says how much was left when Redis was asked, and to who asks for more, how long
- * the wait is for what was asked then.
+ * How many refusals to remember, and for how long. A remembered refusal reports what was left when Redis decided it. A check for a larger
+ * quantity gets the `retryAfter` of the smaller quantity that Redis refused.
  */
 export interface DenyCacheOptions {
-  /** The most keys whose refusals are remembered, of each those of 16 quotas; the least recently asked is pushed out. From 1 to 2^24. */
+  /** The most keys whose refusals are remembered, for up to 16 throttles each; the least recently used key is evicted. From 1 to 2^24. */
   readonly maxSize: number
-  /** How long a refusal is remembered at most, however long its `retryAfter`: milliseconds above 0, or a text such as `'30s'`. Default a minute. */
+  /** The longest time a refusal is remembered, even if its `retryAfter` is longer: milliseconds above 0, or a text such as `'30s'`. Default a minute. */
   readonly maxAge?: Duration | undefined
 }
 
 const OPTIONS = optionNames<DenyCacheOptions>({ maxSize: true, maxAge: true })
 
-/** The most refusals remembered of one key: of so many quotas, those that refused last. Who asks looks through all of them. */
+/** The most refusals remembered per key: the newest are kept. Few, because each check of the key searches them one by one. */
 const MOST_OF_A_KEY = 16
 
-/** A refusal of one throttle; more of the same key follow, those that are newer first. */
+/** A refusal by one throttle. `next` links the refusals of the same key by other throttles, newest first. */
 interface Refusal {
   readonly decider: CompiledLayers
   readonly quantity: number
   readonly result: RateLimitResult
-  /** When the call was sent that was refused, in µs. */
+  /** When the refused call was sent, in µs. */
   readonly since: number
-  /** When it was answered, in µs. */
+  /** When Redis's reply arrived, in µs. */
   readonly answered: number
-  /** In µs. */
+  /** When the refusal expires, in µs. */
   readonly until: number
   readonly next: Refusal | undefined
 }
 
 export class DenyCache implements RefusalLog {
   readonly #denials: LRUCache<string, Refusal>
-  /** Keys of which something is asked that gives back, and how often. */
+  /** Keys with a clear, refund or settlement in flight, with how many. Refusals of these keys are not remembered meanwhile. */
   readonly #changing = new Map<string, number>()
   /** In µs. */
   readonly #maxAge: number
   readonly #now: () => number
 
-  /** @param now µs, of the clock that decides */
+  /** @param now the time in µs, by the clock that decides */
   constructor(options: DenyCacheOptions, now: () => number) {
     checkOptionNames('denyCache', options, OPTIONS)
     const { maxSize, maxAge = 60_000 } = options
@@ -63,31 +63,32 @@ export class DenyCache implements RefusalLog {
     return this.#now()
   }
 
-  /** The answer to a check that was refused before, for no less; `undefined` where Redis must be asked. */
+  /** A remembered refusal of this quantity or a smaller one. `undefined`: none is known, ask Redis. */
   find(decider: CompiledLayers, key: string, quantity: number): RateLimitResult | undefined {
     let denial = this.#denials.get(key)
     while (denial !== undefined && denial.decider !== decider) denial = denial.next
     if (denial === undefined || quantity < denial.quantity) return undefined
-    // What can never pass is another answer.
+    // A quantity above the limit can never pass, so its `retryAfter` is infinite: not the remembered answer.
     if (quantity > denial.quantity && decider.layers.some(({ quota }) => quantity > quota.limit)) return undefined
     const now = this.#now()
     if (now >= denial.until) {
-      // A clock that is passed in may go back to before.
+      // Dropped now, because a user's clock may go back to before `until`.
       this.#replace(key, without(this.#denials.peek(key), decider, now))
       return undefined
     }
     if (now < denial.since) return undefined
-    // Redis decided between `since` and `answered`: it is asked again from the one, who is told to wait waits by the other.
+    // Redis decided at some time between `since` and `answered`. Expiry counts from `since`, so that Redis is asked again early enough;
+    // the waits count from `answered`, so that no caller is told too short a wait.
     const { result, answered } = denial
     const elapsed = Math.max(now - answered, 0)
-    // A single result's own `layers` is made each time that it is asked for.
+    // `layers` of a single result is computed by its getter, so none is built here.
     if (decider.single !== undefined) return new RateLimitResult(aged(result, elapsed))
     const layers: RateLimitResult[] = []
     for (const layer of result.layers) layers.push(new RateLimitResult(aged(layer, elapsed)))
     return resultOfLayers(aged(result, elapsed), layers)
   }
 
-  /** Remembers the refusals of a call that was sent at `sentAt`. */
+  /** Remembers the refusals in a batch that was sent at `sentAt` (µs). */
   note(batch: Batch, sentAt: number): void {
     for (const { decider, key, quantity, refused, subjects } of batch.entries) {
       if (refused === undefined || subjects !== undefined || quantity === 0 || this.#changing.has(key)) continue
@@ -104,7 +105,7 @@ export class DenyCache implements RefusalLog {
     else this.#denials.set(key, denial)
   }
 
-  /** Forgets the key, and refusals still on their way with it: what is in flight gives back. */
+  /** Forgets the key's refusals, and remembers none until `change` has settled, because `change` may give permits back. */
   async whileChanging<T>(key: string, change: Promise<T>): Promise<T> {
     const before = this.#changing.get(key) ?? 0
     this.#changing.set(key, before + 1)
@@ -123,7 +124,7 @@ export class DenyCache implements RefusalLog {
   }
 }
 
-/** The other throttles' refusals that still hold, at most so many as leave room for one more. */
+/** The unexpired refusals by other throttles, at most `room` of them so that one more fits. */
 function without(
   denial: Refusal | undefined,
   decider: CompiledLayers,
@@ -136,7 +137,7 @@ function without(
   return denial.next === next ? denial : { ...denial, next }
 }
 
-/** The refusal as it reads some µs later. Field by field: spread into each other, objects cost twenty times as much. */
+/** The refusal with its times reduced by `elapsed` µs. Field by field, because spreading the objects costs twenty times as much. */
 function aged(result: RateLimitResult, elapsed: number): RateLimitResultFields {
   return {
     limited: result.limited,
@@ -149,12 +150,12 @@ function aged(result: RateLimitResult, elapsed: number): RateLimitResultFields {
   }
 }
 
-/** ms in whole µs, rounded up. */
+/** The milliseconds that remain after `elapsed` µs, rounded up to a whole µs; 0 once the time has passed. */
 function later(milliseconds: number, elapsed: number): number {
   return Math.max(Math.ceil(microseconds(milliseconds) - elapsed), 0) / 1000
 }
 
-/** The whole µs that a result's ms came from. */
+/** Rounded, because a result's milliseconds are whole microseconds divided by 1000. */
 function microseconds(milliseconds: number): number {
   return Math.round(milliseconds * 1000)
 }

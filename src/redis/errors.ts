@@ -1,12 +1,12 @@
-/** What the client says when a command failed, as an error of ours. */
+/** Translates a client's failure into an onrush error. */
 import type { Layer } from '../algorithms/driver.ts'
 import { StoreError, StoreUnavailableError, UnsupportedServerError } from '../errors.ts'
 import { withoutCommand } from './clients/client.ts'
 
-/** What a server before 6.2 says of the options of a command in a script. */
+/** A server before Redis 6.2 rejects command options that the scripts use. */
 const TOO_OLD = /\bERR syntax error\b/
 
-/** What a server says of a command that it has not: EVALSHA itself, or what a script calls. */
+/** The server lacks a command: EVALSHA itself, or one that a script calls. */
 const NO_COMMAND = /\bunknown (?:redis )?command\b/i
 
 export function unavailable(error: unknown): unknown {
@@ -23,10 +23,10 @@ export function unavailable(error: unknown): unknown {
   return new StoreUnavailableError(`Redis could not decide: ${reason}${advice}`, { cause: withoutCommand(error) })
 }
 
-/** Where Lua itself fails, by a line of the script's; what a command says that it calls is told otherwise. */
+/** An error raised by Lua, which begins with a line of the script. Errors of commands that a script calls have `@` before it. */
 const LUA_FAILED = /(?<!@)\buser_script:\d+: /
 
-/** A fault of a user's own Lua, which is none of the store's; `undefined`: it is something else. */
+/** The error for a failure in a user's custom Lua. `undefined`: no layer has custom Lua, or the failure has another cause. */
 export function faultOfLua(error: unknown, asked: readonly Layer[]): TypeError | undefined {
   const own = asked.filter(({ lua }) => lua !== undefined)
   if (own.length === 0 || !LUA_FAILED.test(reasonOf(error))) return undefined

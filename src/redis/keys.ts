@@ -1,24 +1,24 @@
-/** The names of our keys in Redis: `<prefix>:{<tag>}…`, so that all layers of a key share a slot and none reaches another's. */
+/** Key names in Redis: `<prefix>:{<tag>}…`. The hash tag puts all layers of a key into one slot; encoding keeps different keys apart. */
 import { createHash } from 'node:crypto'
 import { checkText, named } from '../arguments.ts'
 import { encodeKey } from '../stores/state-key.ts'
 
-/** A key, or a hash tag, stands whole in Redis as long as its encoded form has at most so many bytes of UTF-8. */
+/** The longest key or hash tag that is stored whole, in bytes of UTF-8 after encoding. A longer one is cut and digested. */
 const LONGEST_WHOLE = 200
 
-/** How much of the start of a longer one stays readable, in bytes of its encoded form. */
+/** How much of the start of a longer key stays readable, in bytes after encoding. */
 const LONGEST_START = 100
 
-/** Most keys: such a text stands as it is. */
+/** Keys that need no encoding, which are most keys: short printable ASCII without `%`, `{` and `}`. */
 const PLAIN = /^[ -$&-z|~]{1,200}$/
 
-/** What decides in which slot a key lies, where it is not the key itself. */
+/** Chooses the hash tag of a key, which alone decides the key's slot in a cluster. */
 export type HashTag = (key: string) => string
 
-/** @throws TypeError or RangeError for a prefix that could not be told from the rest of a key. */
+/** @throws TypeError or RangeError for a prefix that is empty or would make key names ambiguous. */
 export function checkPrefix(prefix: unknown): asserts prefix is string {
   checkText('prefix', prefix)
-  // UTF-8 has one form for all lone surrogates, so they would share their keys.
+  // UTF-8 encodes all lone surrogates alike, so prefixes that differ in one would share keys.
   if (prefix === '' || /[{}]/.test(prefix) || !prefix.isWellFormed()) {
     throw new RangeError(
       `prefix must be a text that is not empty and holds no braces and no lone surrogates, got ${named(prefix)}`,
@@ -27,7 +27,7 @@ export function checkPrefix(prefix: unknown): asserts prefix is string {
 }
 
 export class KeyNames {
-  /** What all names start with. */
+  /** The start of every key name: `<prefix>:{`. */
   readonly start: string
   readonly #tag: HashTag | undefined
 
@@ -36,24 +36,24 @@ export class KeyNames {
     this.#tag = tag
   }
 
-  /** True where a function of the user's chooses tags, which may throw. */
+  /** True if a function chooses the tags. A user's function may throw. */
   get tagsAreChosen(): boolean {
     return this.#tag !== undefined
   }
 
-  /** What comes before the suffix of a state: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` with a tag of its own. */
+  /** A state's key name up to its suffix: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` where tags are chosen. */
   stem(key: string): string {
     if (this.#tag === undefined && PLAIN.test(key)) return this.start + key
     const encoded = encodeForRedis(key)
     return this.#tag === undefined ? this.start + encoded : `${this.start}${this.#tagOf(this.#tag, key)}}${encoded}`
   }
 
-  /** The hash tag of a key's names: it alone decides the slot. */
+  /** The hash tag in a key's names, which alone decides the slot. */
   tag(key: string): string {
     return this.#tag === undefined ? encodeForRedis(key) : this.#tagOf(this.#tag, key)
   }
 
-  /** The record of the last call of one of a store's indexes in flight, in the slot of the call. */
+  /** The key of a resend record, which holds the reply to the last call at one index in flight. The tag puts the key into the call's slot. */
   record(tag: string, call: string): string {
     return `${this.start}${tag}}:call:${call}`
   }
@@ -66,18 +66,18 @@ export class KeyNames {
   }
 }
 
-/** The encoded form of a text; of a long one its start and a digest, so that who makes up keys cannot fill Redis with one each. */
+/** Encodes a text; a long text becomes its start and a digest, so that a caller who sends huge keys cannot fill Redis with them. */
 function encodeForRedis(text: string): string {
   if (text.length > LONGEST_WHOLE) return digested(text)
   const encoded = encodeKey(text)
-  // A UTF-16 unit is at most three bytes, so most texts need no counting.
+  // Most texts need no counting of bytes, because a UTF-16 unit takes at most three bytes of UTF-8.
   const isLong = encoded.length * 3 > LONGEST_WHOLE && Buffer.byteLength(encoded) > LONGEST_WHOLE
   return isLong ? digested(text) : encoded
 }
 
-/** `<start>%…<SHA-256>`. No text that stands whole has this form, because each `%` is followed by `25`, `7B`, `7D` or `u` there. */
+/** `<start>%…<SHA-256>`. No whole text looks like this, because encoding follows each `%` by `25`, `7B`, `7D` or `u`. */
 function digested(text: string): string {
-  // UTF-16, because UTF-8 has one form for all lone surrogates.
+  // UTF-16, because UTF-8 encodes all lone surrogates alike.
   return `${readableStart(text)}%…${createHash('sha256').update(text, 'utf16le').digest('base64url')}`
 }
 
@@ -93,10 +93,10 @@ function readableStart(text: string): string {
   return start
 }
 
-/** One of `shards` tags for each key, the same in every process. */
+/** Spreads keys over `shards` hash tags, alike in every process. */
 export function shardTag(shards: number): HashTag {
   return (key) => {
-    // FNV-1a, as it stands in every process and version: another function would forget all state.
+    // FNV-1a. Never change the function, because a key with another tag loses its state.
     let hash = 0x811c9dc5
     for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193)
     return String((hash >>> 0) % shards)

@@ -1,4 +1,4 @@
-/** Records that are set by hand, for limiters of one's own: JSON under `<prefix>:{<key>}:data`, apart from the limiters' states. */
+/** Records that users get and set themselves, as JSON under `<prefix>:{<key>}:data`, apart from the limiters' states. */
 import calculateSlot from 'cluster-key-slot'
 import { checkKey, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
@@ -10,7 +10,7 @@ import * as lua from './call/lua.generated.ts'
 import { script } from './call/scripts.ts'
 import type { DeciderContext } from './decider.ts'
 
-/** Longer than Redis will run, and short enough for it, in ms. */
+/** The longest time to live that is sent, in ms: practically forever, and within what Redis accepts. */
 const LONGEST_TTL = Number.MAX_SAFE_INTEGER
 
 const COMPARE_AND_SWAP = script(lua.compareAndSwap)
@@ -25,7 +25,7 @@ export class Records {
   }
 
   async get(key: string): Promise<LimitData | undefined> {
-    // GET would fail on a value of another type.
+    // MGET, because GET fails on a value of another type.
     const reply = await this.#command('MGET', key)
     return read(bytesOf(Array.isArray(reply) ? reply[0] : undefined).toString())
   }
@@ -45,14 +45,15 @@ export class Records {
       const found = await this.#swap(name, node, [expected, text, expiry])
       if (found === undefined) return data
       const actual = read(found.toString())
-      // Texts may differ where records do not: what was written by somebody else reads as nothing, or as a record all the same.
+      // Another program may have written the same record as a different text, or a text that is no record. If the record still equals
+      // `old`, swap again, now expecting that text.
       const same = actual === undefined ? old === undefined : actual.equals(old)
       if (!same || found.equals(Buffer.from(expected))) throw new MismatchedDataError(old, actual)
       expected = found
     }
   }
 
-  /** What was found instead of `expected`; `undefined` when swapped. */
+  /** The text found instead of the expected one. `undefined`: the swap was made. */
   async #swap(name: string, node: string, args: readonly (string | Buffer)[]): Promise<Buffer | undefined> {
     const { connection, coalescer } = this.#context
     const found = await coalescer.within(() => ask(connection, node, COMPARE_AND_SWAP, [name], args))
@@ -88,7 +89,7 @@ export class Records {
     return coalescer.within(() => runCommand(connection, node, command, [name], args))
   }
 
-  /** The name of a key's record, and the node that it lies on. */
+  /** The record's key name, and the node that holds it (`''` for a single server). */
   #find(key: string): [name: string, node: string] {
     checkKey(key)
     const { connection, names } = this.#context
@@ -110,7 +111,7 @@ function bytesOf(reply: unknown): Buffer {
   return reply instanceof Uint8Array ? Buffer.from(reply) : Buffer.of()
 }
 
-/** A text that is no record, written by somebody else, reads as none. */
+/** Parses a record. A text that is no record, because another program wrote it, counts as none. */
 function read(text: string): LimitData | undefined {
   if (text === '') return undefined
   try {

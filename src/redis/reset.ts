@@ -1,4 +1,4 @@
-/** Forgets all keys of a prefix, on every server, a batch at a time: Redis is never kept busy for long, and checks go on meanwhile. */
+/** Deletes all keys of a prefix, on every server. In batches, so that Redis is never blocked for long and checks go on meanwhile. */
 import calculateSlot from 'cluster-key-slot'
 import { StoreUnavailableError } from '../errors.ts'
 import { command, ping } from './call/echo.ts'
@@ -10,7 +10,7 @@ const BATCH = '500'
 
 export async function reset(context: DeciderContext): Promise<void> {
   const { connection, coalescer } = context
-  // The masters of a cluster are known when the client has connected.
+  // A cluster's client knows the masters only once it has connected.
   await coalescer.within(() => ping(connection))
   const masters = await coalescer.within(() => connection.masters())
   await Promise.all(masters.map((master) => resetOn(master, context)))
@@ -28,7 +28,10 @@ async function resetOn(master: Pick<RedisConnection, 'send'>, context: DeciderCo
   } while (cursor !== '0')
 }
 
-/** A page, and a PING behind it, whose reply tells that of the page from another: SCAN has no keys, by which it could go into a script. */
+/**
+ * One page of SCAN. The PING sent behind it detects a connection whose replies are out of step; other commands are checked inside a
+ * script, but SCAN names no keys by which a cluster could place a script.
+ */
 async function scan(
   master: Pick<RedisConnection, 'send'>,
   connection: RedisConnection,
@@ -40,7 +43,7 @@ async function scan(
   return reply
 }
 
-/** One by one where they cannot go together: while their slot moves, they lie on two nodes. */
+/** Deletes the keys in one command, or one by one if that fails: while a slot is migrating, its keys are on two nodes. */
 async function unlink(keys: readonly Buffer[], context: DeciderContext): Promise<void> {
   const { connection, coalescer } = context
   try {
@@ -53,7 +56,7 @@ async function unlink(keys: readonly Buffer[], context: DeciderContext): Promise
   }
 }
 
-/** The keys that one UNLINK may name, which puts the client's own prefix before each again: on a cluster those of one slot. */
+/** Groups keys for UNLINK, in a cluster by slot. The client's `keyPrefix` is cut off, because the client adds it again. */
 function unlinkable(keys: readonly Buffer[], { keyPrefix, cluster }: RedisConnection): Buffer[][] {
   const length = Buffer.byteLength(keyPrefix)
   const groups = new Map<number, Buffer[]>()
@@ -74,7 +77,7 @@ function readPage(reply: unknown): { cursor: string; keys: Buffer[] } {
   return { cursor: String(cursor), keys: keys.filter((key): key is Buffer => Buffer.isBuffer(key)) }
 }
 
-/** A text as a pattern that matches itself alone. */
+/** Escapes a text for use in a MATCH pattern. */
 function literally(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&')
 }

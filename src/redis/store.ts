@@ -62,17 +62,17 @@ export type RedisStoreOptions = (
   readonly hashTag?: HashTag | undefined
 }
 
-/** Where the store's client comes from. Nothing is opened before all options are checked. */
+/** Where the store's client comes from. `open` is called only after all options were checked. */
 interface Source {
   readonly cluster: boolean
-  /** What the URL says of the store. */
+  /** Options of the store that its URL carries. */
   readonly inUrl: RedisUrlOptions
   readonly open: (timeout: number, resend: boolean) => Opened
 }
 
 interface Opened {
   readonly connection: RedisConnection
-  /** That of a client that the store has made, and closes. */
+  /** The connection again if the store made the client and must close it. `undefined`: the client is the user's. */
   readonly own?: IoredisConnection
 }
 
@@ -196,7 +196,7 @@ const OPTIONS = optionNames<RedisStoreOptions>({
   hashTag: true,
 })
 
-/** @throws TypeError for what cannot hold the options, such as the URL or the client itself. */
+/** @throws TypeError for a value that is no options object, such as a bare URL or client, and for unknown option names. */
 function checkRedisStoreOptions(options: unknown): asserts options is object {
   if (typeof options === 'string') {
     throw new TypeError(`options of RedisStore must be an object, got ${named(options)}: write new RedisStore({ url })`)
@@ -243,7 +243,7 @@ function sourceOf(options: RedisStoreOptions): Source {
   }
 }
 
-/** A server that does not answer within the timeout is left without a word. */
+/** Quits gracefully; if the server does not answer within the timeout, disconnects. */
 async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void> {
   own.waitNoMore()
   try {
@@ -253,7 +253,7 @@ async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void>
   }
 }
 
-/** The time that refusals are remembered by, in µs: that of the clock that decides, else the process's steady one. */
+/** The time in µs by which refusals expire: the user's clock if there is one, else the process's monotonic clock. */
 function steadyClock(clock: Clock | undefined): () => number {
   return clock === undefined ? () => performance.now() * 1000 : () => readClock(clock)
 }

@@ -1,4 +1,4 @@
-/** What a URL of Redis says: which servers, as whom, which database, and the options of the store. */
+/** Parses a Redis URL into servers, credentials, database and options of the store. */
 import { InvalidStoreUrlError } from '../errors.ts'
 import {
   asDuration,
@@ -26,24 +26,24 @@ export interface RedisUrl {
   readonly servers: Servers
   readonly username: string | undefined
   readonly password: string | undefined
-  /** `undefined` where it says none. */
+  /** `undefined`: the URL names none. */
   readonly db: number | undefined
   readonly options: RedisUrlOptions
 }
 
-/** All that may stand in the query. Those of the store mean what they mean in `RedisStoreOptions`. */
+/** Options allowed in the query. Those that `RedisStoreOptions` has too mean the same here. */
 const OPTIONS = {
   prefix: asText,
   timeout: asDuration,
   shards: asWhole,
   resend: asFlag,
-  /** Which IP version a host name is looked up for: 4, 6, or 0 for both. */
+  /** IP version to resolve host names for: 4, 6, or 0 for both. */
   family: asWhole,
 }
 
 const OVER_NETWORK = {
   ...OPTIONS,
-  /** Encrypted, as `rediss:` is. */
+  /** Use TLS, as `rediss:` does. */
   tls: asFlag,
 }
 
@@ -130,8 +130,8 @@ function database(url: StoreUrl, text: string): number | undefined {
 function hosts(url: StoreUrl, text: string, defaultPort: number): Host[] {
   return text.split(',').map((part) => {
     const { hostname, port } = URL.canParse(`redis://${part}`) ? new URL(`redis://${part}`) : NOWHERE
-    // What was given is not repeated: it may be a piece of a password that should have been encoded.
-    // A percent sign is no part of a name: where it stands for '@', what comes before is a password.
+    // The error does not quote the part, because it may belong to a password that should have been percent-encoded.
+    // A host with `%` is refused for the same reason: with an encoded '@', the text before it is a password.
     if (hostname === '' || hostname.includes('%') || port === '0')
       throw new InvalidStoreUrlError(url.text, 'expected a host, or host:port')
     return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? defaultPort : Number(port) }

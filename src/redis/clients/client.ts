@@ -1,38 +1,38 @@
-/** What the store needs of a Redis client, whichever it is. */
+/** The interface between a store and its Redis client, with adapters for ioredis, iovalkey and node-redis. */
 
 export interface RedisConnection {
   /** Sends one command; texts in the reply are Buffers. */
   send(name: string, args: readonly (string | Buffer)[]): Promise<unknown>
-  /** True for a server's own word: it has counted nothing then, for a script decides all before it writes anything. */
+  /** True if the server itself replied with an error. Nothing was counted then, because scripts write only after all decisions. */
   answered(error: unknown): boolean
-  /** Resolves when the running attempt to connect has ended, either way; `undefined` when none runs. */
+  /** Resolves when the current attempt to connect has succeeded or failed. `undefined`: there is none to wait for. */
   opening(): Promise<void> | undefined
-  /** False while a client of our own has no connection: nothing is sent then. A provided one decides for itself, once it is open. */
+  /** False: nothing may be sent now. A provided client that is open counts as ready, because it may queue commands by itself. */
   readonly isReady: boolean
-  /** True when the client is closed for good. */
+  /** True if the client is closed for good. */
   readonly isClosed: boolean
-  /** What a client of our own said last when it had no connection. */
+  /** The last connection error of a client that the store made. */
   readonly failure: unknown
-  /** Gives up the connection to a node, which has been silent for too long, and opens another. A provided client is left alone. */
+  /** Replaces the connection to a node that has been silent for too long. Does nothing for a provided client. */
   reopen(node: string): void
   /**
-   * Leaves the connection to a node, whose server answers and does not decide any more, for a new one: once a second at most,
-   * for all stores on the client. A provided client leaves too, unless it would not reconnect.
+   * Replaces the connection to a node whose server answers but no longer decides, at most once a second for all stores on the client.
+   * Also for a provided client, unless that would not reconnect.
    */
   leave(node: string): void
-  /** As `reopen`, where a connection has been made and its first commands have not been answered in time. */
+  /** Replaces a connection whose handshake (the client's first commands) was not answered in time. */
   giveUpHandshake(now: number): void
-  /** True for a client of a cluster: keys of one call must share a slot. */
+  /** True for a client of a cluster, where the keys of one call must share a slot. */
   readonly cluster: boolean
-  /** The node that answers for a slot; any text that tells nodes apart. */
+  /** The node that serves a slot, as any text that tells nodes apart. `''`: a single server, or not known. */
   nodeOf(slot: number): string
-  /** What the client puts before every key by itself, but not before what SCAN matches. */
+  /** The prefix that the client itself puts before every key, though not before a MATCH pattern. */
   readonly keyPrefix: string
-  /** Every server that holds keys of its own: all masters of a cluster, as far as its client can find out. */
+  /** Every server that holds keys: in a cluster all masters that the client can find. */
   masters(): Promise<readonly Pick<RedisConnection, 'send'>[]>
 }
 
-/** ioredis notes on an error the whole command that failed: the password of a login, the keys and the source of a script. */
+/** Removes the command that ioredis attaches to an error, because it may hold a password, keys and a script's source. */
 export function withoutCommand(error: unknown): unknown {
   if (error instanceof Error) Reflect.deleteProperty(error, 'command')
   return error

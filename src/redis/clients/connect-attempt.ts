@@ -1,4 +1,4 @@
-/** Attempts of ioredis clients to connect, waited for once for all stores on a client. */
+/** Waiting for an ioredis client to connect: one promise, shared by all stores on the client. */
 import { ConnectionEvents } from './connection-events.ts'
 import type { IoredisClient } from './ioredis-shape.ts'
 

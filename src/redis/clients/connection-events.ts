@@ -1,4 +1,4 @@
-/** What becomes of the connection of an ioredis client. The client is listened to once, however many stores on it want to know. */
+/** Connection events of an ioredis client. One listener on the client for each event serves all stores on the client. */
 import type { IoredisClient } from './ioredis-shape.ts'
 
 type ConnectionEvent = 'ready' | 'close' | 'end'
@@ -11,7 +11,7 @@ export class ConnectionEvents {
     end: new Set<() => void>(),
   }
 
-  /** Those of a client: the same for all who listen. */
+  /** The one instance for a client. */
   static of(client: IoredisClient): ConnectionEvents {
     const known = ConnectionEvents.#known.get(client) ?? new ConnectionEvents(client)
     ConnectionEvents.#known.set(client, known)
@@ -21,7 +21,7 @@ export class ConnectionEvents {
   private constructor(client: IoredisClient) {
     for (const event of ['ready', 'close', 'end'] as const) {
       client.on(event, () => {
-        // Who begins to listen meanwhile is told of the next.
+        // A copy, so that a listener added during this event hears only the next one.
         for (const listener of [...this.#listeners[event]]) listener()
       })
     }

@@ -1,4 +1,4 @@
-/** Clients that users bring, and which adapter speaks to each. */
+/** Recognizes a user's client and chooses its adapter. */
 import { named } from '../../arguments.ts'
 import type { RedisConnection } from './client.ts'
 import { IoredisConnection } from './ioredis.ts'
@@ -12,7 +12,7 @@ import { type AnyNodeRedis, isNodeRedis, isNodeRedisCluster } from './node-redis
  */
 export type BorrowedClient = IoredisClient | AnyNodeRedis
 
-/** @throws TypeError for what is no such client; an older client is named. */
+/** @throws TypeError for anything but a supported client; the message names a client that is too old. */
 export function checkClient(client: unknown): asserts client is BorrowedClient {
   const isObject = typeof client === 'object' && client !== null
   const tooOld = isObject ? olderClient(client) : undefined
@@ -28,11 +28,11 @@ export function isClient(client: object): client is BorrowedClient {
   return isIoredis(client) || isNodeRedis(client)
 }
 
-/** Its name, where the client is of a version that answers in another way, or that is too old to have been tested. */
+/** The name of a client version that is not supported. `undefined`: the client is none of these. */
 function olderClient(client: object): string | undefined {
   if (isIoredis(client)) return '_addedScriptHashes' in client ? 'a client of ioredis 4' : undefined
   if ('send_command' in client) return 'a client of node-redis 3'
-  // Its replies are texts, which are no bytes of a packed number.
+  // node-redis 4 cannot return replies as Buffers, which packed numbers need.
   if ('isOpen' in client && 'sendCommand' in client && !('withTypeMapping' in client) && !('getSentinelNode' in client))
     return 'a client of node-redis 4'
   return undefined
@@ -42,7 +42,7 @@ export function isCluster(client: BorrowedClient): boolean {
   return isIoredis(client) ? client.isCluster : isNodeRedisCluster(client)
 }
 
-/** @param timeout ms after which nobody waits for a command any more */
+/** @param timeout how long callers wait for a command, in ms */
 export function connectionOf(client: BorrowedClient, timeout: number, resend: boolean): RedisConnection {
   return isIoredis(client) ? new IoredisConnection(client, false, resend) : new NodeRedisConnection(client, timeout)
 }

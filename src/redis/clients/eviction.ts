@@ -1,16 +1,16 @@
-/** Warns where the server pushes out keys that still count when its memory is full: such a key starts afresh, and its limit is there once more. */
+/** Warns if the server's eviction policy may evict keys that still count: an evicted key starts again with its full quota. */
 import type { RedisConnection } from './client.ts'
 import { warn } from './warn.ts'
 
-/** Policies that refuse what would need memory, or that keep the keys which are asked about most. */
+/** Policies that refuse writes when memory is full, or that evict the least frequently used keys. */
 const SAFE = /^(noeviction|allkeys-lfu|volatile-lfu)$/
 
-/** The servers, by what INFO calls them, that were warned of, each with its policy. */
+/** The servers (`run_id`) already warned about, each with its policy. */
 const warned = new Set<string>()
 
-/** Asks the server. Called when it has decided something, so that a client which its owner has yet to connect is left alone. */
+/** Reads the policy. Call this only after a decision, because the owner of a client may not have connected it before. */
 export function warnOfEviction(connection: RedisConnection): void {
-  // A server that does not let this user read INFO is asked no more.
+  // A failure is ignored, because an ACL may forbid INFO.
   connection.send('INFO', []).then(warnOf, () => {})
 }
 

@@ -1,24 +1,24 @@
-/** Notices, from what servers answer, that a connection leads to a server which does not decide any more: after a failover that left sockets open. */
+/** Detects from error replies that a connection leads to a server which no longer decides, as after a failover that left sockets open. */
 import type { RedisConnection } from './client.ts'
 
-/** What a replica answers. Redis before 7.0 wraps what stopped a script in a message of the script's. */
+/** Errors of a replica. Redis before 7.0 wraps them in an error of the script. */
 const REPLICA = /^(READONLY|MASTERDOWN)\b|: -READONLY\b/
 
 const LOADING = /^LOADING\b/
 
-/** How long a server may load its data before the connection is left, in ms: another server may have taken over by then. */
+/** How long a server may answer LOADING before its connection is replaced, in ms: another server may have taken over by then. */
 const LONGEST_LOADING = 1000
 
 export class FailoverWatch {
   readonly #connection: RedisConnection
-  /** Since when nothing but LOADING was answered, in ms of `performance.now`: to be cleared by who is told of a decision. */
+  /** When the server began to answer only LOADING, in ms of `performance.now`. The caller sets `undefined` after each decision. */
   loadingSince: number | undefined
 
   constructor(connection: RedisConnection) {
     this.#connection = connection
   }
 
-  /** A server answered this error in place of a decision. */
+  /** Handles an error that a server sent in place of a decision. */
   refused(error: unknown, node: string): void {
     if (!(error instanceof Error)) return
     if (LOADING.test(error.message)) {

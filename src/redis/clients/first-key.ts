@@ -1,4 +1,4 @@
-/** By which key a cluster finds the node of a command that the store sends; `undefined`: any node will do. */
+/** The key by which a cluster routes a command of the store. `undefined`: any node will do. */
 export function firstKey<Argument>(name: string, args: readonly Argument[]): Argument | undefined {
   switch (name) {
     case 'EVAL':

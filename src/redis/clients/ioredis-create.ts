@@ -1,4 +1,4 @@
-/** Makes the ioredis client of a store that was given a URL: of one server, on a socket, of a cluster, behind sentinels. */
+/** Makes the ioredis client for a URL: one server, a Unix socket, a cluster, or a master behind sentinels. */
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { PeerDependencyError } from '../../errors.ts'
 import { checkPeerDependency, projectRequire } from '../../peer-dependency.ts'
@@ -6,15 +6,15 @@ import type { Host, RedisUrl } from '../url.ts'
 import { loadIoredis } from './ioredis-module.cjs'
 
 /**
- * A lost reply must not be asked for again blindly: a script that spends would spend twice. Nor may commands queue while Redis
- * is away: whoever asked has been told by then that nothing was counted.
+ * The client must not resend commands by itself, because a script whose reply was lost would spend twice. Nor may commands queue while
+ * Redis is away, because the callers were told by then that nothing was counted.
  */
 const OWN = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 } as const
 
-/** ioredis's own, but for what this store decides: how replies are mapped, and that nothing is queued or sent again. */
+/** The options of ioredis, except those that the store sets: the mapping of replies, queueing and resending. */
 export type RedisClientOptions = Omit<RedisOptions, 'replyMapping' | keyof typeof OWN>
 
-/** Soon at first, for checks wait for it; at random, so that many processes do not come back together. */
+/** The delay before a reconnect, in ms: short at first because checks wait, and random so that many processes do not reconnect at once. */
 function retryDelay(attempts: number): number {
   return Math.random() * Math.min(10 * 2 ** attempts, 1000)
 }
@@ -30,7 +30,7 @@ function ioredis(): typeof import('ioredis') {
   return loadIoredis() ?? loadBesideBundle()
 }
 
-/** An ESM bundle may leave ioredis out, and have no `require` to ask for it. */
+/** Loads ioredis from the user's project, for an ESM bundle that holds neither ioredis nor `require`. */
 function loadBesideBundle(): typeof import('ioredis') {
   try {
     return projectRequire()('ioredis')
@@ -48,9 +48,9 @@ export function makeClient(url: RedisUrl, given: RedisClientOptions = {}): Redis
   const { Redis, Cluster } = ioredis()
   const common = {
     retryStrategy: retryDelay,
-    // A sentinel that hangs is passed over for the next; ioredis would wait for it as long as it hangs.
+    // Without this, ioredis waits for a sentinel that hangs; with this, ioredis goes on to the next one.
     sentinelCommandTimeout: LONGEST_SENTINEL,
-    // Given up is a connection that has been silent for too long: there is nothing to wait for.
+    // Short, because the store disconnects only from servers that have been silent for too long, so no replies will come.
     disconnectTimeout: 50,
     ...given,
     username: url.username ?? given.username,
@@ -96,16 +96,16 @@ function makeCluster(ClusterClass: typeof Cluster, hosts: readonly Host[], optio
   return new ClusterClass([...hosts], {
     keyPrefix: options.keyPrefix ?? '',
     lazyConnect: options.lazyConnect ?? false,
-    // It would ask a node at random, and wait for one that hangs as long as it hangs. A cluster that is down says so to each check.
+    // The ready check asks a random node and waits for as long as that hangs. A cluster that is down answers each check with an error.
     enableReadyCheck: false,
-    // ioredis's word for sending again what a lost connection left unanswered.
+    // 0: do not resend commands that were in flight when a connection was lost.
     retryDelayOnFailover: 0,
-    // A slot on the move: what cannot be decided yet is soon asked again, or key by key.
+    // While a slot migrates, its node may answer TRYAGAIN. The store retries soon, or key by key.
     retryDelayOnTryAgain: 10,
     maxRedirections: 5,
-    // Without it, ioredis refuses whatever is asked while the connection to one node opens. While it has no node at all, we refuse.
+    // Without the queue, ioredis refuses commands while it connects to one node. The store itself refuses while there is no node at all.
     enableOfflineQueue: true,
-    // A certificate is made out to a name, which ioredis would look up first.
+    // Keeps host names as they are, because TLS certificates are checked against the name, not the address.
     ...(options.tls === undefined ? {} : { dnsLookup: (name, done) => done(null, name) }),
     redisOptions: {
       ...node,

@@ -1,6 +1,6 @@
 /**
- * ioredis, loaded where a store makes a client of its own, so that onrush can be imported without it. CommonJS, because only
- * `require` loads at once and is seen by bundlers; in `try`, because bundlers then accept that ioredis is not installed.
+ * Loads ioredis only when a store makes a client, so that onrush can be imported without ioredis. CommonJS, because only `require` is both
+ * synchronous and seen by bundlers. In `try`, because bundlers then accept that ioredis is not installed.
  */
 exports.loadIoredis = function loadIoredis() {
   try {

@@ -1,23 +1,23 @@
-/** Connections of ioredis clients that are left for new ones, known to all stores on a client. */
+/** Replaces connections of an ioredis client. One instance serves all stores on the client. */
 import { ConnectionEvents } from './connection-events.ts'
 import type { IoredisClient, IoredisNode } from './ioredis-shape.ts'
 
-/** Between two connections that are left for what the server answers, in ms: a new one may lead to the same server. */
+/** The shortest time between two replacements, in ms, because a new connection may lead to the same server. */
 const PAUSE = 1000
 
 export class IoredisReconnects {
   static readonly #known = new WeakMap<IoredisClient, IoredisReconnects>()
   readonly #client: IoredisClient
-  /** When each connection was last left, in ms of `performance.now`. */
+  /** When the connection to each node was last replaced, in ms of `performance.now`. */
   readonly #left = new WeakMap<IoredisNode, number>()
-  /** The nodes of a cluster whose connections are about to close, by name, until they have. */
+  /** Nodes of a cluster whose connections are closing; each promise resolves when its node has reconnected or ended. */
   readonly closing = new Map<string, Promise<void>>()
-  /** True from when the client leaves its connection until it has another, or has tried in vain. A field, because each call reads it. */
+  /** True while a single server's connection is being replaced, until that succeeds or fails. A field, because every call reads it. */
   isReconnecting = false
-  /** True when the connection that was left has closed. */
+  /** True once the old connection has closed. */
   #closed = false
 
-  /** Those of a client: the same for all stores on it. */
+  /** The one instance for a client. */
   static of(client: IoredisClient): IoredisReconnects {
     const known = IoredisReconnects.#known.get(client) ?? new IoredisReconnects(client)
     IoredisReconnects.#known.set(client, known)
@@ -31,13 +31,13 @@ export class IoredisReconnects {
     events.on('ready', end)
     events.on('end', end)
     events.on('close', () => {
-      // The first is that of the connection which was left; with the second the attempt to get another has failed.
+      // The first close is the old connection's. A second one means that the attempt to reconnect has failed.
       if (this.#closed) this.end()
       else this.#closed = this.isReconnecting
     })
   }
 
-  /** The client leaves its connection by itself. */
+  /** Marks the start of a replacement, also of one that the client begins by itself. */
   begin(): void {
     this.isReconnecting = true
     this.#closed = false
@@ -48,7 +48,7 @@ export class IoredisReconnects {
     this.#closed = false
   }
 
-  /** Leaves the connection to a node, unless the last one was left a moment ago, or the client would not open another. */
+  /** Replaces the connection to a node, unless that was done within the last second or the client would not reconnect. */
   leave(node: string): void {
     if ('slots' in this.#client) {
       for (const each of this.#client.nodes())
@@ -58,12 +58,12 @@ export class IoredisReconnects {
     }
   }
 
-  /** As `leave`, however lately the last one was left. */
+  /** As `leave`, but even if the last connection was replaced a moment ago. */
   reopen(node: string): void {
     if ('slots' in this.#client) {
       for (const each of this.#client.nodes()) if (nameOf(each) === node) this.#close(node, each)
     } else if (this.#client.status === 'ready') {
-      // Not before: a client that is looking for a server would give that up for good.
+      // Only when ready, because a disconnect during an attempt to connect would end the client's attempts for good.
       this.#closeOnly()
     }
   }
@@ -92,7 +92,7 @@ export class IoredisReconnects {
   }
 }
 
-/** As ioredis names nodes in its table of slots. */
+/** The node's name in ioredis's slot table. */
 function nameOf({ options: { host, port } }: IoredisNode): string {
   return `${host}:${port}`
 }

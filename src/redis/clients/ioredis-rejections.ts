@@ -1,19 +1,19 @@
 /**
- * Commands that an ioredis client sends by itself and whose promises it drops. When the connection is lost before the reply,
- * such a promise rejects, nobody handles the rejection, and Node ends the process. So the rejection is handled here.
+ * Handles rejections that ioredis drops. The client sends some commands by itself and ignores their promises. When the connection is lost
+ * before the reply, such a promise rejects, and Node ends the process because of an unhandled rejection.
  */
 import { ConnectionEvents } from './connection-events.ts'
 import type { IoredisClient, IoredisNode } from './ioredis-shape.ts'
 
-/** Sent to a node before what another node has redirected there by ASK. Users do not call it. */
+/** ASKING, which ioredis sends before a command that was redirected by ASK. Users do not call it. */
 const BEFORE_ASKED = 'asking'
 
-/** What a client restores after it has reconnected: a database that was selected, and subscriptions. Users call these as well. */
+/** Commands by which a client restores its database and subscriptions after a reconnect. Users call these too. */
 const RESTORING = ['select', 'subscribe', 'psubscribe', 'ssubscribe']
 
 const handled = new WeakSet<IoredisNode>()
 
-/** Once for each client, whichever stores are on it. */
+/** Does nothing if the client was handled before, because several stores may share a client. */
 export function handleDroppedRejections(client: IoredisClient): void {
   if (handled.has(client)) return
   handled.add(client)
@@ -30,7 +30,7 @@ function handleOnNode(node: IoredisNode): void {
 }
 
 function handleOnReconnecting(client: IoredisNode): void {
-  // The client restores at the moment it is ready, before it says so. What is called at another time is the user's.
+  // The client sends its own commands after its status becomes 'ready' and before it emits 'ready'. At other times the user calls them.
   let announced = client.status === 'ready'
   const events = ConnectionEvents.of(client)
   events.on('close', () => {

@@ -1,6 +1,6 @@
-/** What we use of clients of ioredis, of version 5 or 6, and of iovalkey. */
+/** The members of ioredis 5 and 6 and iovalkey clients that onrush uses. */
 
-/** One server, to the shape of an ioredis client: fewer than its class has, so that iovalkey's and older ones fit. */
+/** A client of one server. Structural, so that clients of iovalkey and of any supported version of ioredis fit. */
 export interface IoredisNode {
   readonly isCluster: boolean
   readonly status: string
@@ -30,7 +30,7 @@ export interface IoredisNode {
 }
 
 export interface IoredisCluster extends IoredisNode {
-  /** The names of the nodes of each slot, its master first. */
+  /** For each slot the names of its nodes, the master first. */
   readonly slots: readonly (readonly string[])[]
   nodes(role?: 'master'): readonly IoredisNode[]
   on(event: '+node', listener: (node: IoredisNode) => void): unknown

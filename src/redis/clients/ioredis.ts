@@ -1,4 +1,4 @@
-/** The ioredis client behind a store, of version 5 or 6, or of iovalkey: its own, or a provided one. */
+/** Adapter for ioredis 5 and 6 and iovalkey. */
 import calculateSlot from 'cluster-key-slot'
 import { steadyNow } from '../../unmocked.ts'
 import { type RedisConnection, withoutCommand } from './client.ts'
@@ -10,21 +10,21 @@ import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-shape
 import { forgets, PendingReplies, warnOfSendingAgain } from './pending-replies.ts'
 import { withTlsAdvice } from './tls-advice.ts'
 
-/** What ioredis makes of the last answer when a command has been sent from node to node too often. */
+/** The error of ioredis after too many redirections, if the last reply was a server's error. */
 const REDIRECTED = /^Too many Cluster redirections\. Last error: ReplyError\b/
 
-/** How long a server may take to answer the first commands on a connection, in ms. */
+/** How long a server may take to answer the client's first commands on a new connection, in ms. */
 const LONGEST_HANDSHAKE = 1000
 
-/** What a server says to SELECT of a database that it has not. */
+/** The error of SELECT for a database that does not exist. */
 const NO_DATABASE = /DB index/i
 
-/** A client of ioredis, of version 5 or 6, or of iovalkey. */
+/** A connection through a client that the store made or the user provided. */
 export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
   readonly #client: IoredisClient
   readonly #own: boolean
-  /** True where a lost connection is waited for, as long as the client tries to get it back. */
+  /** True: while the client tries to reconnect, requests wait instead of failing. */
   #patient: boolean
   #opening: Promise<void> | undefined
   #endOpening: (() => void) | undefined
@@ -32,18 +32,18 @@ export class IoredisConnection implements RedisConnection {
   readonly #reconnects: IoredisReconnects
   readonly #unanswered: PendingReplies | undefined
   #failure: unknown
-  /** True when a client of our own has had a connection. */
+  /** True once a client that the store made has been ready. */
   #wasReady = false
-  /** When the connection was made whose first commands are not yet answered, in ms of `performance.now`. */
+  /** When the connection was made, in ms of `performance.now`, until its first commands are answered. `undefined`: none is pending. */
   #connectedAt: number | undefined
 
   /**
-   * @param own true for a client that the store made: nobody else listens for its errors
-   * @param resend true where a command that is sent again does no harm
+   * @param own true for a client that the store made, to whose errors nobody else listens
+   * @param resend true if commands may be resent, because records in Redis keep them from counting twice
    */
   constructor(client: IoredisClient, own: boolean, resend: boolean) {
     this.#client = client
-    // What a provided client would queue waits here instead, where it can still be given up.
+    // Requests wait in the store rather than in a provided client's offline queue, because they can be cancelled only here.
     this.#patient = resend || (!own && client.options.enableOfflineQueue !== false)
     this.#own = own
     this.cluster = client.isCluster
@@ -68,7 +68,7 @@ export class IoredisConnection implements RedisConnection {
     return this.#unanswered === undefined ? reply : this.#unanswered.watch(reply)
   }
 
-  /** That of the node which the command goes to: what is sent on a connection that is about to close would be lost. */
+  /** Resolves when the command's node has a new connection, because a command sent on a closing one would be lost. */
   #closing(name: string, args: readonly (string | Buffer)[]): Promise<void> | undefined {
     const key = firstKey(name, args)
     return key === undefined ? undefined : this.#reconnects.closing.get(this.nodeOf(calculateSlot(key)))
@@ -116,19 +116,19 @@ export class IoredisConnection implements RedisConnection {
     if (!('slots' in this.#client)) this.#client.disconnect(true)
   }
 
-  /** From now on a lost connection stays lost; one that is being made may still be used. */
+  /** Stops waiting for reconnects. An attempt to connect that is in progress may still succeed. */
   waitNoMore(): void {
     this.#patient = false
     this.#reconnects.end()
     if (this.#client.status === 'reconnecting') this.#endOpening?.()
   }
 
-  /** Closes the client when what was sent before has been answered. */
+  /** Closes the client after the replies in flight have arrived. */
   async quit(): Promise<void> {
     await this.#client.quit()
   }
 
-  /** Closes the client at once; what waits for a connection fails. */
+  /** Closes the client at once; requests that wait for a connection fail. */
   disconnect(): void {
     this.#closed = true
     this.#client.disconnect()
@@ -181,14 +181,14 @@ export class IoredisConnection implements RedisConnection {
       this.#wasReady = true
       this.#connectedAt = undefined
     })
-    // Without a listener, ioredis would print each failure.
+    // Needed also because ioredis prints each error that has no listener.
     client.on('error', (error) => {
       if (!this.cluster && !this.#closed) this.#failure = withoutCommand(error)
       this.#reconnects.end()
-      // ioredis would go on in database 0: nothing may be counted there.
+      // Otherwise ioredis would go on in database 0, and count in the wrong place.
       if (NO_DATABASE.test(error.message)) this.disconnect()
     })
-    // A cluster says no more than that all nodes failed; why is told of each.
+    // A cluster's own error says only that all nodes failed; the reasons come in this event.
     client.on('node error', (error: Error, node: string) => {
       this.#failure = new Error(`${node}: ${error.message}`, { cause: withoutCommand(error) })
     })
@@ -197,13 +197,13 @@ export class IoredisConnection implements RedisConnection {
 
 function send(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
   if (client.options.enableAutoPipelining === true) return sendAlone(client, name, args)
-  // In small letters, into which ioredis otherwise puts it several times.
+  // Lower case, because ioredis would otherwise convert the name several times per call.
   return client.callBuffer(name === 'EVALSHA' ? 'evalsha' : name, ...args)
 }
 
 /**
- * A client that pipelines by itself loses the first argument of `call`, and on a cluster takes the script for the key; in a
- * pipeline of its own the command goes as it is.
+ * Sends a command in a pipeline of its own. With `enableAutoPipelining`, ioredis would lose the first argument of `call`, and in a cluster
+ * would take the script for the key.
  */
 async function sendAlone(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
   const [outcome] =
@@ -213,12 +213,12 @@ async function sendAlone(client: IoredisClient, name: string, args: readonly (st
       .exec()) ?? []
   const [error, reply] = outcome ?? [new Error('the pipeline was not run')]
   if (!error) return reply
-  // A pipeline does not open a connection to the node that it is redirected to, where that has been lost.
+  // Refreshing reconnects to the node named by ASK, because a pipeline itself does not reconnect to a lost node.
   if ('slots' in client && error.message.startsWith('ASK ')) client.refreshSlotsCache(() => {})
   throw error
 }
 
-/** A node may have been added since the client last asked who owns what; where nobody can tell, those that it knows. */
+/** Refreshes the slot table first, because a master may have been added. If no node answers, the known masters are used. */
 async function mastersOf(cluster: IoredisCluster): Promise<readonly IoredisNode[]> {
   await new Promise<void>((resolve) => cluster.refreshSlotsCache(() => resolve()))
   return cluster.nodes('master')

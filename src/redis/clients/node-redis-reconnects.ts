@@ -1,19 +1,19 @@
-/** Connections of node-redis clients that are left for new ones, known to all stores on a client. */
+/** Replaces connections of a node-redis client. One instance serves all stores on the client. */
 import type { AnyNodeRedis, NodeRedisMember } from './node-redis-shape.ts'
 
-/** Between two connections that are left for what the server answers, in ms; and how long one may take to close. */
+/** The shortest time between two replacements, and the longest wait for a connection to close, in ms. */
 const PAUSE = 1000
 
 export class NodeRedisReconnects {
   static readonly #known = new WeakMap<object, NodeRedisReconnects>()
   readonly #client: AnyNodeRedis
-  /** When each connection was last left, in ms of `performance.now`. */
+  /** When each client's connection was last replaced, in ms of `performance.now`. */
   readonly #left = new WeakMap<object, number>()
   #underWay: Promise<void> | undefined
-  /** The nodes of a cluster whose connections are being replaced, by name, until they are. */
+  /** Nodes of a cluster whose connections are being replaced; each promise resolves when that has ended. */
   readonly closing = new Map<string, Promise<void>>()
 
-  /** Those of a client: the same for all stores on it. */
+  /** The one instance for a client. */
   static of(client: AnyNodeRedis): NodeRedisReconnects {
     const known = NodeRedisReconnects.#known.get(client) ?? new NodeRedisReconnects(client)
     NodeRedisReconnects.#known.set(client, known)
@@ -24,7 +24,7 @@ export class NodeRedisReconnects {
     this.#client = client
   }
 
-  /** Resolves when the connection of a client, not of a pool or cluster, has been replaced, or could not be. */
+  /** Resolves when the connection of a single client has been replaced, or could not be. `undefined` for pools and clusters, always. */
   get underWay(): Promise<void> | undefined {
     return this.#underWay
   }
@@ -32,7 +32,7 @@ export class NodeRedisReconnects {
   leave(node: string): void {
     const client = this.#client
     if ('execute' in client) {
-      // Each member once. It is taken until it has another connection, so that nothing is sent on the one that closes.
+      // Each member of the pool once. The member stays taken until it has reconnected, so that no command goes to a closing connection.
       for (let members = client.totalClients; members > 0; members--) {
         client.execute((member) => this.#replace(member)).catch(() => {})
       }
@@ -52,7 +52,7 @@ export class NodeRedisReconnects {
     }
   }
 
-  /** Resolves when the client has another connection, could not open one, or the last was left a moment ago. */
+  /** Resolves when the client has reconnected or failed to; at once if its connection was replaced within the last second. */
   async #replace(client: NodeRedisMember): Promise<void> {
     const now = performance.now()
     if (now - (this.#left.get(client) ?? Number.NEGATIVE_INFINITY) < PAUSE) return
@@ -61,7 +61,7 @@ export class NodeRedisReconnects {
   }
 }
 
-/** node-redis has no method for that. QUIT has the server close the connection, all before it being answered, and the client opens another. */
+/** Reconnects by QUIT, because node-redis has no method: the server answers all earlier commands, closes, and the client reconnects. */
 function replaceConnection(client: NodeRedisMember): Promise<void> {
   return new Promise((resolve) => {
     let attempts = 0
@@ -78,7 +78,7 @@ function replaceConnection(client: NodeRedisMember): Promise<void> {
     client.on('ready', end).on('end', end).on('reconnecting', tries)
     client.sendCommand(['QUIT']).then(
       () => {
-        // A proxy between may answer, and close nothing.
+        // A proxy may answer QUIT without closing the connection.
         if (attempts === 0) patience = setTimeout(end, PAUSE)
       },
       () => {

@@ -1,15 +1,15 @@
-/** What we use of clients of node-redis, of version 5 or 6, told by their shape: the package itself is not needed. */
+/** The members of node-redis 5 and 6 clients that onrush uses. Structural, so that the package need not be installed. */
 
 export type Argument = string | Buffer
 
 export interface CommandOptions {
-  /** By the first byte that a reply of the kind has. */
+  /** The type for replies by their first byte in RESP: 36 is `$`, a bulk string. */
   readonly typeMapping: { readonly 36: BufferConstructor }
-  /** Takes a command back that has not been written yet. */
+  /** Cancels a command that has not been written to the socket yet. */
   readonly abortSignal: AbortSignal
 }
 
-/** One connection: what `createClient` returns, and what pools and clusters hold. */
+/** A client with one connection: returned by `createClient`, and held by pools and clusters. */
 export interface NodeRedisMember {
   readonly isReady: boolean
   sendCommand(args: readonly Argument[], options?: CommandOptions): Promise<unknown>
@@ -17,12 +17,12 @@ export interface NodeRedisMember {
   off(event: string, listener: () => void): this
 }
 
-/** What `createClient` returns. */
+/** Returned by `createClient`. */
 export interface NodeRedisClient extends NodeRedisMember {
   readonly isOpen: boolean
 }
 
-/** What `createClientPool` returns. */
+/** Returned by `createClientPool`. */
 export interface NodeRedisPool {
   readonly isOpen: boolean
   readonly totalClients: number
@@ -34,7 +34,7 @@ export interface ClusterNode {
   readonly address: string
 }
 
-/** What `createCluster` returns. */
+/** Returned by `createCluster`. */
 export interface NodeRedisCluster {
   readonly isOpen: boolean
   readonly masters: readonly ClusterNode[]
@@ -50,7 +50,7 @@ export interface NodeRedisCluster {
 
 export type AnyNodeRedis = NodeRedisClient | NodeRedisPool | NodeRedisCluster
 
-/** Neither a client that speaks to sentinels, whose `sendCommand` is another, nor one in legacy mode, nor one of version 4. */
+/** False for a sentinel client, whose `sendCommand` differs, for a client in legacy mode, and for version 4. */
 export function isNodeRedis(client: object): client is AnyNodeRedis {
   const isOpen = 'isOpen' in client && typeof client.isOpen === 'boolean'
   const sends = isOpen && 'sendCommand' in client && typeof client.sendCommand === 'function'

@@ -1,4 +1,4 @@
-/** A client of node-redis behind a store, of version 5 or 6. It is always the user's. */
+/** Adapter for node-redis 5 and 6. The client is always the user's. */
 
 import calculateSlot from 'cluster-key-slot'
 import { LONGEST_TIMER } from '../../bounds.ts'
@@ -17,15 +17,15 @@ import {
 
 type Send = (options: CommandOptions, name: string, args: readonly Argument[]) => Promise<unknown>
 
-/** What a server answers begins with a code; what the client says of its connection does not. Its classes cannot be asked for. */
+/** A server's error begins with a code, the client's own errors do not. Tested by text, because the error classes cannot be imported. */
 const CODE = /^[A-Z]+ /
 
-/** What the client makes of an answer that sends it to a node without slots, of which nobody has told it. */
+/** The client's error after a redirection to a node that it does not know, because the node has no slots yet. */
 const SENT_ON = /^Cannot find node /
 
 export class NodeRedisConnection implements RedisConnection {
   readonly cluster: boolean
-  /** It puts none before the keys of a command that is sent as it is. */
+  /** Empty, because node-redis puts no prefix before the keys in `sendCommand`. */
   readonly keyPrefix = ''
   readonly failure = undefined
   readonly masters: RedisConnection['masters']
@@ -36,7 +36,7 @@ export class NodeRedisConnection implements RedisConnection {
   readonly #timeout: number
   readonly #reconnects: NodeRedisReconnects
 
-  /** @param timeout ms; nobody waits for a command that is still queued then, so it must not be sent any more */
+  /** @param timeout in ms. A command still in the client's queue by then is cancelled, because its caller was told that it was not sent. */
   constructor(client: AnyNodeRedis, timeout: number) {
     this.#timeout = timeout
     this.#client = client
@@ -69,7 +69,7 @@ export class NodeRedisConnection implements RedisConnection {
     }
   }
 
-  /** That of the node which the command goes to: what is sent on a connection that is about to close would be lost. */
+  /** Resolves when the command's node has a new connection, because a command sent on a closing one would be lost. */
   #closing(name: string, args: readonly Argument[]): Promise<void> | undefined {
     const key = firstKey(name, args)
     return key === undefined ? undefined : this.#reconnects.closing.get(this.nodeOf(calculateSlot(key)))
@@ -79,7 +79,7 @@ export class NodeRedisConnection implements RedisConnection {
     return error instanceof Error && !('code' in error) && (CODE.test(error.message) || SENT_ON.test(error.message))
   }
 
-  /** What is asked while it connects, it queues by itself; but not what is sent on a connection that is about to close. */
+  /** Only a replacement is waited for: the client queues commands while it connects, but would lose those sent on a closing connection. */
   opening(): Promise<void> | undefined {
     return this.#reconnects.underWay
   }

@@ -1,4 +1,4 @@
-/** What becomes of commands that are in flight when an ioredis client loses its connection: that depends on its options. */
+/** Commands in flight when an ioredis client loses its connection: its options decide whether they are resent, rejected or forgotten. */
 
 import { SlotList } from '../../slot-list.ts'
 import { ConnectionEvents } from './connection-events.ts'
@@ -7,7 +7,7 @@ import { warn } from './warn.ts'
 
 const warned = new WeakSet<IoredisClient>()
 
-/** Says once of each client what its options lead to. */
+/** Warns, once per client, if its options make it resend commands. */
 export function warnOfSendingAgain(client: IoredisClient): void {
   if (warned.has(client) || !sendsAgain(client)) return
   warned.add(client)
@@ -24,17 +24,17 @@ function sendsAgain({ isCluster, options }: IoredisClient): boolean {
   return options.autoResendUnfulfilledCommands !== false && options.maxRetriesPerRequest !== 0
 }
 
-/** With these options, ioredis never settles what a lost connection left unanswered. */
+/** True for options with which ioredis never settles the commands that were in flight on a lost connection. */
 export function forgets({ isCluster, options }: IoredisClient): boolean {
   return !isCluster && options.autoResendUnfulfilledCommands === false && options.maxRetriesPerRequest !== 0
 }
 
-/** Fails what is in flight when the connection is lost, for a client that does not. */
+/** Rejects the commands in flight when the connection is lost, for a client that would never settle them. */
 export class PendingReplies {
   static readonly #known = new WeakMap<IoredisClient, PendingReplies>()
   readonly #fail = new SlotList<(error: Error) => void>()
 
-  /** That of a client: one for all stores on it. */
+  /** The one instance for a client. */
   static of(client: IoredisClient): PendingReplies {
     const known = PendingReplies.#known.get(client) ?? new PendingReplies(client)
     PendingReplies.#known.set(client, known)

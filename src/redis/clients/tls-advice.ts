@@ -1,10 +1,10 @@
-/** Why a client of the store's own has no connection, where one side speaks TLS and the other does not: neither says so. */
+/** Explains a failed connection if only one side speaks TLS, because neither side reports that itself. */
 import type { IoredisClient } from './ioredis-shape.ts'
 
-/** What clients say of a server that was too late. */
+/** Error messages for a server that did not answer in time. */
 const TIMED_OUT = /timeout|timed ?out/i
 
-/** What clients say of a server that closed the connection. */
+/** Error messages for a connection that the server closed. */
 const CLOSED = /ECONNRESET|ECONNABORTED|EPIPE|connection is closed/i
 
 const NO_TLS =
@@ -14,8 +14,8 @@ const TLS =
   'without TLS: a server that expects it closes the connection, and needs rediss: in place of redis:, or tls=true'
 
 /**
- * What the client said last, and what to look at.
- * @param wasReady true where the server has answered before, so that its TLS is not the reason
+ * The client's last error, with advice if a TLS mismatch is likely.
+ * @param wasReady true if the server has answered before, so that TLS cannot be the reason
  */
 export function withTlsAdvice(client: IoredisClient, failure: unknown, wasReady: boolean): unknown {
   const said = failure instanceof Error ? failure.message : undefined

@@ -1,4 +1,4 @@
-/** Warnings of what is set up in a way that harms limits: to the process, and to who listens. */
+/** Warns of a setup that harms limits: as a process warning, and to subscribers of `warnings`. */
 import { type WarningEvent, warnings } from '../../events.ts'
 import { warnProcess } from '../../process-warning.ts'
 
