@@ -1,12 +1,12 @@
-/** Gives back what was spent, and settles what was guessed. Lua: ADJUST in `lua/scripts/batch.lua`. */
+/** Refunds units, or settles a reservation at the actual quantity. Lua: `lua/includes/adjust.lua`. */
 import { peek } from '../algorithms/driver.ts'
 import type { Answer, Change, Found, Operation } from './operation.ts'
 import type { Spent } from './reserve.ts'
 
 export interface Adjustment {
-  /** Units to be spent, even where there is no room, because the work is done; below 0: to be given back. */
+  /** Units to spend. 3: spend 3 more, even beyond the limit, because the work is already done. -3: give 3 back. */
   readonly change: number
-  /** The reservation that is put right: what is given back goes where that has spent. `undefined`: a refund, wherever it is. */
+  /** The reservation to settle: units return to the window in which the reservation spent them. `undefined`: a refund, with no reservation. */
   readonly spent?: Spent | undefined
 }
 
@@ -16,12 +16,12 @@ export const adjust: Operation<Adjustment, Answer> = {
   inOrder: true,
   together: false,
 
-  // What was limited has spent nothing.
+  // A limited reservation has no marks. It spent nothing, so there is nothing to adjust.
   looks: ({ change, spent }) => change === 0 || (spent !== undefined && spent.marks === undefined),
 
   follows: ({ spent }) => spent,
 
-  // What more was used counts where it can be counted; what was spent too much stays spent.
+  // A fallback charges additional use, but gives nothing back, because the units were spent in another store.
   insteadOf: ({ change }) => (change > 0 ? { change } : undefined),
 
   ofLayer: ({ change, spent }, index) => ({
@@ -29,7 +29,7 @@ export const adjust: Operation<Adjustment, Answer> = {
     spent: spent && { ...spent, marks: spent.marks?.slice(index, index + 1) },
   }),
 
-  // Without marks it is given back wherever it is.
+  // Without marks, the script uses a negative `spend`.
   numbers: ({ change, spent }) => [change, ...(spent?.marks ?? [])],
 
   answered: (result) => ({ result }),
@@ -59,7 +59,7 @@ function adjustLayers(found: Found, { change, spent }: Adjustment, now: number):
   })
 }
 
-/** Leaves a layer so. What was given back in full is as if it had never been. */
+/** Stores `left` as the state of a layer. A state with nothing left in use becomes that of a fresh key. */
 export function leave({ layers, states, present }: Found, index: number, left: unknown, now: number): Change {
   const layer = layers[index]
   if (layer === undefined) return undefined

@@ -1,4 +1,7 @@
-/** Gives a turn back where nobody has spent since; else it becomes a vacancy, for who asks next. Lua: `lua/includes/turns.lua`. */
+/**
+ * Gives up a promised turn. If nothing was spent after the turn was charged, its units are given back; otherwise the turn becomes
+ * a vacancy, which a later caller may take. Lua: `lua/includes/turns.lua`.
+ */
 import { peek } from '../algorithms/driver.ts'
 import type { Answer, Operation } from './operation.ts'
 import type { Promised } from './take-turn.ts'
@@ -17,7 +20,7 @@ export const giveUpTurn: Operation<Promised, Answer> = {
 
   numbers: ({ turn }) => (turn === undefined ? [] : numbersIn(turn)),
 
-  // The states after it, since the vacancies that were given back too are known to the script alone.
+  // The script replies with the final states, because only the script knows which vacancies it has also given back.
   replies: (layers) => layers.reduce((sum, { algorithm }) => sum + algorithm.size, 0),
 
   answered: (result) => ({ result }),

@@ -1,100 +1,100 @@
 /**
- * What can be done with a key besides checking it, as values: a pure function from what was found to what changes and what is
- * answered. Stores run that function, Redis runs a branch of `lua/scripts/batch.lua` and the function is replayed on its reply;
- * throttles, stores and all that stands between them know operations by `Operation` alone.
+ * The interface of operations (clear, refund, reserve, turns). The core of an operation is a pure function `apply`, from the states found
+ * to changes and an answer. In-process stores run `apply` directly. Redis runs a branch of `lua/scripts/batch.lua`, and the client then
+ * runs `apply` on the reply. Throttles and stores depend on this interface, not on single operations.
  */
 import type { Layer } from '../algorithms/driver.ts'
 import type { RateLimitResult } from '../result.ts'
 
-/** What every operation answers, and mostly more besides. */
+/** The answer of an operation; most operations add members. */
 export interface Answer {
-  /** How the key stands after it. */
+  /** The state of the key after the operation. */
   readonly result: RateLimitResult
-  /** The fallbacks that gave the answer, of stores one around the other: they are asked for what follows from it. */
+  /** The fallbacks that gave this answer (several with nested FailoverStores). A follow-up, such as `settle`, goes to the same fallbacks. */
   readonly fallbacks?: readonly object[] | undefined
 }
 
-/** The states of a key, rolled to now, and which of them are there: others are those of a key never seen. */
+/** The states of a key, rolled to now. A state that is not `present` is that of a fresh key. */
 export interface Found {
   readonly layers: readonly Layer[]
   readonly states: unknown[]
   readonly present: boolean[]
-  /** A copy of what the operation keeps beside the states; `undefined` where it keeps nothing, or the store cannot. */
+  /** A copy of the operation's additional data. `undefined`: the operation has none, or the store cannot keep any. */
   readonly beside?: Beside | undefined
 }
 
-/** What became of a state: to be kept with a new lifetime, with the one it has, or left as it is. */
+/** How to write a state: 'spent' with a new expiry, 'given back' with the present expiry, `undefined` not at all. */
 export type Change = 'spent' | 'given back' | undefined
 
 export interface Applied<Given extends Answer> {
-  /** For each layer; the states themselves are replaced where they were found. */
+  /** One per layer. The new states themselves are in `Found.states`. */
   readonly changes: readonly Change[]
   readonly answer: Given
 }
 
-/** What an operation keeps of a key beside the states of its layers. */
+/** Data that an operation keeps per key in addition to the states of the layers, such as the vacancies of turns. */
 export interface Beside {
-  /** Until when it is kept, in µs since the epoch; `undefined` where there is nothing to keep. */
+  /** Expiry of the data, in µs since the epoch. `undefined`: the data are empty and can be deleted. */
   readonly expires: number | undefined
 }
 
 export interface BesideKind {
-  /** Part of its key: `<key>:<name>:<the layers>`. No algorithm has this id. */
+  /** Part of the key under which the data are stored: `<key>:<name>:<the layers>`. No algorithm has this id. */
   readonly name: string
-  /** A copy of what is kept in this process; `undefined` there opens a new one. */
+  /** Copies data kept in this process. `undefined`: nothing is kept, start empty. */
   open(kept: unknown): Beside
-  /** Stands for what Redis keeps: does as the script has done, by what the script said. */
+  /** A stand-in for data kept in Redis: `apply` gets the results that the script has replied. */
   said(numbers: readonly number[]): Beside
 }
 
 export interface Operation<Args, Given extends Answer> {
-  /** The method of a throttle that asks for it, for errors. */
+  /** The method of Throttle that uses this operation, for error messages. */
   readonly method: string
-  /** Its branch in `lua/scripts/batch.lua`, from 1; 0: a check. */
+  /** The branch in `lua/scripts/batch.lua`, 1 or more. 0: the operation is decided as a check. */
   readonly code: number
   /**
-   * Waits for earlier calls on the key, and later ones wait for it, because they may spend what it gives back. Refusals that are
-   * remembered are forgotten.
+   * True: the operation waits for earlier calls on the key, and later calls wait for the operation, because they may spend the units that it
+   * gives back. The deny cache forgets its refusals of the key.
    */
   readonly inOrder: boolean
-  /** Needs all layers in one step, so a store of one's own cannot do it where there are several. */
+  /** True: all layers must change in one atomic step. A custom store then supports the operation for a single layer only. */
   readonly together: boolean
-  /** Forgets the key whatever is there: on both stores of a failover, and without reading what is there. Default false. */
+  /** True: the key is deleted without reading its state, and a FailoverStore does so on both stores. Default false. */
   readonly forgets?: boolean
-  /** Who is answered may have to wait. In shadow mode nobody waits, so it is not asked for there. Default false. */
+  /** True: the answer may tell the caller to wait. Shadow mode does not support such operations, because nobody waits there. Default false. */
   readonly waits?: boolean
   readonly beside?: BesideKind
-  /** Whether the algorithms of the layers can. Default: all can. */
+  /** Whether the algorithms of these layers support the operation. Default: true. */
   suits?(layers: readonly Layer[]): boolean
-  /** Units that are asked for. Default 0: nobody is limited by it. */
+  /** Units requested. Default 0: the operation never limits a caller. */
   quantity?(args: Args): number
-  /** True where it would change nothing, so that a peek answers it. Default: never. */
+  /** True if the operation would change nothing, for example a refund of 0 units. A peek can then answer it. Default: false. */
   looks?(args: Args): boolean
-  /** The answer that it follows up: the store that gave it is asked, by its fallbacks. Default: none. */
+  /** The earlier answer that this operation follows up, such as the reservation to settle. The same store must handle both. Default: none. */
   follows?(args: Args): Answer | undefined
   /**
-   * What a fallback is asked where the store that is to be told of a follow-up cannot be; `undefined`: nothing, it only looks.
-   * Default: nothing.
+   * The arguments for the fallback if the primary gave the earlier answer and is now unavailable. `undefined`: the fallback only peeks.
+   * Default: `undefined`.
    */
   insteadOf?(args: Args): Args | undefined
-  /** What is asked of one layer alone, by stores that decide layer by layer. Default: the same. */
+  /** The arguments for a single layer, for stores that decide layer by layer. Default: `args`. */
   ofLayer?(args: Args, index: number): Args
-  /** What the script is told. Numbers must be finite. */
+  /** The arguments as the Lua script reads them. All numbers must be finite, because JSON has no `Infinity`. */
   numbers(args: Args): readonly number[]
-  /** How many numbers the script says besides the states. Default 0. */
+  /** How many numbers the script replies in addition to the states. Default 0. */
   replies?(layers: readonly Layer[]): number
   /**
-   * The answer by what a check of so many units was answered: of a store that keeps nothing, of a peek, and of what is decided as
-   * a check.
-   * @param marks where it was spent, for each layer
+   * Converts the result of a check of `quantity` units into an answer. Used by operations that are decided as checks, for peeks, and by
+   * stores that keep nothing.
+   * @param marks one per layer: where in the window the units were spent
    */
   answered(result: RateLimitResult, marks?: readonly number[]): Given
-  /** Decides, and replaces the states of `found` that change. */
+  /** Decides, and replaces changed states in `found`. */
   apply(found: Found, args: Args, now: number): Applied<Given>
 }
 
-/** What is asked of an operation before it is done, whatever its arguments and its answer are. */
+/** An operation of any arguments and answer, as far as `supports` needs to know it. */
 export type AnyOperation = Pick<Operation<never, Answer>, 'method' | 'code' | 'together' | 'waits' | 'suits'>
 
-/** The code of what is decided as a check. */
+/** The code of operations that are decided as checks. */
 export const CHECK = 0

@@ -1,10 +1,10 @@
-/** A check whose answer tells where it has spent, so that it can be put right afterwards: see `adjust`. */
+/** A check whose answer includes where in the window the units were spent, so that `adjust` can later return them there. */
 import { decideSubject, type Subject } from '../algorithms/driver.ts'
 import { type Answer, CHECK, type Operation } from './operation.ts'
 
-/** What a reservation has spent. */
+/** The answer to a reservation. */
 export interface Spent extends Answer {
-  /** Where it was spent, for each layer; `undefined` where it was limited, and has spent nothing. */
+  /** One per layer: where in the window the units were spent. `undefined`: the reservation was limited and spent nothing. */
   readonly marks: readonly number[] | undefined
 }
 
@@ -28,7 +28,7 @@ export const reserve: Operation<number, Spent> = {
   },
 }
 
-/** Where what was just spent stands. */
+/** The marks of units that have just been spent. */
 export function marksOf({ layers, states }: Pick<Subject, 'layers' | 'states'>, now: number): number[] {
   return layers.map(({ algorithm, quota }, index) => algorithm.mark(states[index], now, quota))
 }

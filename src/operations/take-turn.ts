@@ -1,4 +1,4 @@
-/** Waiting one's turn: a start is promised at once, and what is spent counts as of then. Lua: `lua/includes/turns.lua`. */
+/** Promises a start in one step, for `acquire`. The units are charged now, as if spent at the start. Lua: `lua/includes/turns.lua`. */
 import { CENTURY } from '../algorithms/algorithm.ts'
 import { decideSubject, type Layer, peek } from '../algorithms/driver.ts'
 import type { Answer, Found, Operation } from './operation.ts'
@@ -6,24 +6,24 @@ import { numbersOf, numbersOfTurn, type Turn, vacanciesIn, vacancyKind } from '.
 
 export interface TurnAsked {
   readonly quantity: number
-  /** µs after which a start would come too late. */
+  /** Longest acceptable wait, in µs. */
   readonly longest: number
-  /** True where the start of somebody who has left will do. */
+  /** True if the caller also accepts a vacancy, which is the start of a caller who has left. */
   readonly mayTakeVacancy: boolean
 }
 
 /** A promised start. */
 export interface Promised extends Answer {
-  /** µs from the decision until the start. Limited: until there would have been one. */
+  /** µs from the decision until the start. For a limited answer: until the start that would have come too late. */
   readonly wait: number
-  /** What was charged; `undefined` where the start would come too late, or never, and where nothing was asked. */
+  /** The charged turn. `undefined`: nothing was charged, because the start would come too late or never, or because the quantity was 0. */
   readonly turn: Turn | undefined
 }
 
 export const takeTurn: Operation<TurnAsked, Promised> = {
   method: 'acquire',
   code: 3,
-  // What it spends, nobody can spend again.
+  // Later checks need not wait for this operation, because it only spends and gives nothing back.
   inOrder: false,
   together: true,
   waits: true,
@@ -33,10 +33,10 @@ export const takeTurn: Operation<TurnAsked, Promised> = {
 
   quantity: ({ quantity }) => quantity,
 
-  // JSON knows no infinity, and no longer wait is promised.
+  // JSON has no `Infinity`, so the longest wait is capped at a century, which is also the longest that `apply` promises.
   numbers: ({ quantity, longest, mayTakeVacancy }) => [quantity, Math.min(longest, CENTURY), mayTakeVacancy ? 1 : 0],
 
-  // The vacancy that was taken, or one that starts at -1.
+  // The script replies with the vacancy it took, or with a turn that starts at -1 for none.
   replies: numbersOfTurn,
 
   answered: (result) => ({ result, wait: 0, turn: undefined }),
@@ -47,7 +47,7 @@ export const takeTurn: Operation<TurnAsked, Promised> = {
     const unchanged = layers.map(() => undefined)
     if (mayTakeVacancy && quantity > 0 && wait < Number.POSITIVE_INFINITY) {
       const vacancy = vacanciesIn(found).take(found, quantity, wait, longest, now)
-      // It is charged already.
+      // A vacancy is already charged, so no state changes.
       if (vacancy !== undefined) {
         const answer = { wait: vacancy.start - now, turn: vacancy, result: peek(layers, states, now, true) }
         return { changes: unchanged, answer }
@@ -63,12 +63,12 @@ export const takeTurn: Operation<TurnAsked, Promised> = {
   },
 }
 
-/** True where all layers can promise a start. */
+/** True if the algorithms of all layers can charge units for a later start. */
 export function canPromise(layers: readonly Layer[]): boolean {
   return layers.every(({ algorithm }) => algorithm.size > 0 && algorithm.spendLater !== undefined)
 }
 
-/** Spends as of the first instant at which all layers have room. */
+/** Charges one layer as of `wait` µs from now, when all layers have room. */
 function spendLater(
   { states, present }: Found,
   { algorithm, quota }: Layer,
@@ -83,7 +83,7 @@ function spendLater(
   return { before, after: numbersOf(states[index]) }
 }
 
-/** µs until all layers have room; `Infinity` where they never have. */
+/** µs until all layers have room. `Infinity`: the quantity exceeds a limit. */
 function waitFor({ layers, states }: Found, quantity: number, now: number): number {
   const waits = layers.map(({ algorithm, quota }, index) =>
     quantity > quota.limit ? Number.POSITIVE_INFINITY : algorithm.retryAfter(states[index], quantity, now, quota),

@@ -1,27 +1,27 @@
 /**
- * Turns whose callers have left while others stood behind. Such a start is charged already, so a later caller may take it without
- * another charge: the starts that happen are a part of those that the quotas have allowed. Lua: `lua/includes/turns.lua`.
+ * A vacancy is a charged turn whose caller has left while later turns were promised. A later caller can take the vacancy
+ * without another charge. The quotas stay exact, because every start was charged once. Lua: `lua/includes/turns.lua`.
  */
 import type { Layer } from '../algorithms/driver.ts'
 import { leave } from './adjust.ts'
 import type { Beside, BesideKind, Change, Found } from './operation.ts'
 
-/** A start that is charged. */
+/** A promised start whose units are charged. */
 export interface Turn {
   /** In µs since the epoch. */
   readonly start: number
   readonly quantity: number
-  /** Each layer's state when it was charged: after, and before. */
+  /** The state of each layer just before and just after the charge. */
   readonly charged: readonly { readonly after: readonly number[]; readonly before: readonly number[] }[]
 }
 
-/** So many of the earliest vacancies are looked at, and so many of the latest are given back, in one step. */
+/** Limits on the work of one step: the earliest vacancies examined, and the latest vacancies given back. */
 const LOOKED_AT = 16
 const GIVEN_BACK = 32
-/** µs for which a start that has passed is kept, since it may still be the last. */
+/** µs for which a vacancy is kept after its start, because the vacancy may still be the last charge and so be given back. */
 const KEPT = 1_000_000
 
-/** The vacancies of one key, by their starts. */
+/** The vacancies of one key, sorted by start. */
 export class Vacancies implements Beside {
   readonly #turns: Turn[]
 
@@ -29,7 +29,7 @@ export class Vacancies implements Beside {
     this.#turns = others === undefined ? [] : [...others.#turns]
   }
 
-  /** The numbers of each, as Redis keeps them. */
+  /** Each vacancy as numbers, as Redis stores them. */
   get members(): readonly (readonly number[])[] {
     return this.#turns.map(numbersIn)
   }
@@ -39,7 +39,7 @@ export class Vacancies implements Beside {
     return last && last.start + KEPT
   }
 
-  /** The earliest start for so many units that is not past, and comes before `wait` and within `longest` µs. */
+  /** Takes the earliest vacancy of this quantity that is not past, and that starts before `wait` µs and within `longest` µs. */
   take(found: Found, quantity: number, wait: number, longest: number, now: number): Turn | undefined {
     const from = this.#turns.findIndex(({ start }) => start >= now)
     if (from < 0) return undefined
@@ -54,7 +54,7 @@ export class Vacancies implements Beside {
     return undefined
   }
 
-  /** Takes a turn in; then the last are given back, as long as nobody has spent since they were charged. */
+  /** Adds a turn. Then gives back the latest vacancies, from the last one, for as long as nothing was spent after their charge. */
   add(found: Found, turn: Turn, now: number): Change[] {
     const after = this.#turns.findLastIndex((other) => compare(other, turn) <= 0)
     const same = this.#turns[after]
@@ -72,7 +72,7 @@ export class Vacancies implements Beside {
   }
 }
 
-/** Vacancies that are kept in Redis: what the script has taken or given back, as the script said. */
+/** A stand-in for vacancies kept in Redis: returns the results that the script has replied. */
 class SaidVacancies extends Vacancies {
   readonly #numbers: readonly number[]
 
@@ -85,7 +85,7 @@ class SaidVacancies extends Vacancies {
     return turnIn(this.#numbers, layers)
   }
 
-  /** The states after it. */
+  /** The script has replied with the final states. */
   override add({ layers, states }: Found): Change[] {
     let at = 0
     for (const [index, { algorithm }] of layers.entries()) {
@@ -102,19 +102,22 @@ export const vacancyKind: BesideKind = {
   said: (numbers) => new SaidVacancies(numbers),
 }
 
-/** Where a store keeps none, the starts of those who leave pass unused. */
+/** The vacancies found, or an empty list if the store keeps none: the starts of callers who leave then pass unused. */
 export function vacanciesIn({ beside }: Found): Vacancies {
   return beside instanceof Vacancies ? beside : new Vacancies()
 }
 
-/** How much more each layer has used than it would have, had nobody spent since the turn was charged. */
+/**
+ * Units that each layer uses now, less the units that it would use if nothing had been spent or given back since the turn was
+ * charged. Below 0: units were given back. NaN: the algorithm cannot tell.
+ */
 function spentSince({ layers, states }: Found, { charged }: Turn): number[] {
   return layers.map(
     ({ algorithm, quota }, index) => algorithm.spentSince?.(states[index], charged[index]?.after, quota) ?? Number.NaN,
   )
 }
 
-/** True while nobody has spent since; once all has come back, nothing tells any more who was last. */
+/** True if nothing was spent after the charge. False also if all units have come back, because the last charge is then unknown. */
 function isUntouched(found: Found, turn: Turn, now: number): boolean {
   const { layers, states } = found
   return (
@@ -123,7 +126,7 @@ function isUntouched(found: Found, turn: Turn, now: number): boolean {
   )
 }
 
-/** False where so much was given back or cleared since that the turn is charged no more. */
+/** False if a later refund or clear has also returned the units of this turn, so that the turn is no longer charged. */
 function covers(found: Found, turn: Turn): boolean {
   return spentSince(found, turn).every((more) => more >= 0)
 }
@@ -135,7 +138,7 @@ function giveBack(found: Found, { charged }: Turn, changes: Change[], now: numbe
   })
 }
 
-/** By start; of equal starts the one that was charged last is last. */
+/** Compares by start, then by the charged states, so that of two equal starts the later charge is last. */
 function compare(one: Turn, other: Turn): number {
   const [ours, theirs] = [numbersIn(one), numbersIn(other)]
   const index = ours.findIndex((number, place) => number !== theirs[place])
@@ -146,12 +149,12 @@ export function numbersIn({ start, charged, quantity }: Turn): number[] {
   return [start, ...charged.flatMap(({ after, before }) => [...after, ...before]), quantity]
 }
 
-/** How many numbers a turn is. */
+/** Length of a turn as numbers. */
 export function numbersOfTurn(layers: readonly Layer[]): number {
   return layers.reduce((sum, { algorithm }) => sum + 2 * algorithm.size, 2)
 }
 
-/** `undefined` for one that starts below 0. */
+/** The turn that the script has replied. `undefined`: its start is below 0, which stands for none. */
 function turnIn(numbers: readonly number[], layers: readonly Layer[]): Turn | undefined {
   const [start = -1] = numbers
   let at = 1
@@ -162,7 +165,7 @@ function turnIn(numbers: readonly number[], layers: readonly Layer[]): Turn | un
   return start < 0 ? undefined : { start, quantity: numbers[at] ?? 0, charged }
 }
 
-/** A copy of a state that is a tuple of numbers: only such can promise a start. */
+/** Copies a tuple state. Only algorithms with tuple states can promise a start. */
 export function numbersOf(state: unknown): number[] {
   return Array.isArray(state) ? state.map(Number) : []
 }

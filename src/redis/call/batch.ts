@@ -7,27 +7,27 @@ import { type CheckWaiter, expire, type Waiter } from './waiter.ts'
 
 export class Batch {
   entries: Entry[] = []
-  /** The last entry of each key: an equal check joins it. Missing where there is but one entry, of one key. */
+  /** The last entry of each key, which identical checks join. `undefined`: the batch has at most one entry, of one key. */
   #latest: Map<string, Entry> | undefined
-  /** True where a key is in more than one entry, so that their states may be the same. */
+  /** True if a key is in more than one entry, so that entries may share a state. */
   overlaps = false
   readonly route: Route
-  /** When the oldest of those who wait asked, in ms of the process's steady clock. */
+  /** When the oldest waiting request was made, in ms of the process's steady clock. */
   askedAt = Number.POSITIVE_INFINITY
-  /** True when it has left, so that it may have been counted. */
+  /** True once the batch was sent, so that its checks may have been counted. */
   sent = false
-  /** What the last try said, where it is tried again. */
+  /** The error of the last attempt. `undefined`: this is the first attempt. */
   failure: unknown
-  /** Keys that its call has at most. */
+  /** Upper bound of the keys in the call; a log counts as several. */
   weight = 0
-  /** Tells it apart from the other calls in flight on its route. */
+  /** Index among the calls in flight on the route. -1: not sent yet. */
   index = -1
   #decisions = 0
   #whenFinished: (() => void)[] | undefined
   #finished = false
   readonly #whole: Batch | undefined
 
-  /** @param whole the batch that this one is a part of: finished when nobody waits any more */
+  /** @param whole the batch that `split` made this part from; a part counts as finished when the whole batch is finished */
   constructor(route: Route, whole?: Batch) {
     this.route = route
     this.#whole = whole
@@ -47,7 +47,7 @@ export class Batch {
     return only?.key === key ? only : undefined
   }
 
-  /** Takes a check in; false when it must go into a later call. */
+  /** Adds a check. False: the check must go into a later call. */
   addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: CheckWaiter): boolean {
     const latest = this.#latestOf(key)
     if (latest !== undefined) {
@@ -63,7 +63,7 @@ export class Batch {
     return this.#append(entry, waiter.askedAt, decider.weight, decider.layers.length)
   }
 
-  /** As `addCheck`, for what is no check. */
+  /** As `addCheck`, for an operation. */
   addOperation(operation: RequestedOperation): boolean {
     const { decider, key } = operation
     if (this.holds(key) && !this.#mayFollow(decider, key)) return false
@@ -86,7 +86,7 @@ export class Batch {
     return this.#append(entry, waiter.askedAt, weight, decisions)
   }
 
-  /** False where the batch is full. The first entry always has room. */
+  /** False: the batch is full. The first entry always has room, so that an oversized request can be sent at all. */
   #append(entry: Entry, askedAt: number, weight: number, decisions: number): boolean {
     const isFull = this.weight + weight > KEYS_IN_CALL || this.#decisions + decisions > DECISIONS_IN_CALL
     if (isFull && this.entries.length > 0) return false
@@ -106,7 +106,7 @@ export class Batch {
     return new Map(this.entries.map((entry) => [entry.key, entry]))
   }
 
-  /** The first subject has the key of the entry, which is there already. */
+  /** Skips the first subject, whose key is the key of the entry and is already in the index. */
   #index([, ...others]: readonly RedisAsked[], entry: Entry, latest: Map<string, Entry>): void {
     for (const { key } of others) {
       if (latest.has(key)) this.overlaps = true
@@ -126,18 +126,17 @@ export class Batch {
     return true
   }
 
-  /** Tells all who still wait that it failed. */
   fail(error: unknown): void {
     for (const waiter of this.waiters()) waiter.reject(error)
   }
 
-  /** Tells those that asked at `latest` or before that their time is over; true when nobody waits any more. */
+  /** Rejects requests made at `latest` or before. True: no caller waits any more. */
   expire(latest: number, error: Error): boolean {
     this.askedAt = expire(this.waiters(), latest, error)
     return this.askedAt === Number.POSITIVE_INFINITY
   }
 
-  /** True when its call has returned, or nobody waits for that any more. */
+  /** True once the call has returned, or all its callers have given up. */
   get isFinished(): boolean {
     return this.#finished || this.#whole?.isFinished === true
   }
@@ -146,7 +145,7 @@ export class Batch {
     return this.#latest !== undefined && this.#latest.size > 1
   }
 
-  /** Its entries in parts that share no key, those of a key in their order. A part is not split again. */
+  /** Splits the entries into parts that share no key. Entries of one key keep their order. */
   split(): Batch[] {
     const groups = new Map<string, Entry[]>()
     for (const entry of this.entries) {
@@ -162,14 +161,14 @@ export class Batch {
     })
   }
 
-  /** Calls back when the call has returned, or nobody waits for that any more. */
+  /** Calls back when `isFinished` becomes true, or at once if the batch is finished. */
   whenFinished(callback: () => void): void {
     if (this.#finished) callback()
     else if (this.#whenFinished === undefined) this.#whenFinished = [callback]
     else this.#whenFinished.push(callback)
   }
 
-  /** Lets go of all that was in it. No-op where it is finished already: a call that was given up may return later. */
+  /** Releases the entries. No-op for a finished batch, because a call can return after all its callers have given up. */
   finish(): void {
     if (this.#finished) return
     this.#finished = true

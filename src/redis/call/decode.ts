@@ -1,4 +1,4 @@
-/** What a call's reply says to each who asked: the reply holds the states before, and the algorithms tell the rest. */
+/** Decodes the reply of a call. The reply holds the states before the call; the same algorithms then compute each result from these. */
 import { combineSubjects, decide, decideOne, decideSubject, type Held, type Subject } from '../../algorithms/driver.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { marksOf } from '../../operations/reserve.ts'
@@ -31,7 +31,7 @@ function settleEntry(entry: Entry, reader: ReplyReader): void {
   else settleLayers(entry, reader)
 }
 
-/** The usual case: one layer of one key, asked once or many times. */
+/** The most common case: one layer of one key, for one or many callers. */
 function settleSingle(entry: Entry, prepared: CompiledLayer, reader: ReplyReader): void {
   const { now } = reader
   const { quantity } = entry
@@ -46,7 +46,7 @@ function settleSingle(entry: Entry, prepared: CompiledLayer, reader: ReplyReader
   }
 }
 
-/** Several layers of one key, asked once or many times. */
+/** Several layers of one key, for one or many callers. */
 function settleLayers(entry: Entry, reader: ReplyReader): void {
   const { now } = reader
   const { quantity } = entry
@@ -61,7 +61,7 @@ function settleLayers(entry: Entry, reader: ReplyReader): void {
   }
 }
 
-/** Several subjects of one `checkAll`. */
+/** The subjects of one `checkAll`. */
 function settleTogether(entry: Entry, asked: readonly RedisAsked[], reader: ReplyReader): void {
   const { now } = reader
   const begin = reader.cell
@@ -92,7 +92,7 @@ interface Position {
   readonly next: number
 }
 
-/** Reads the doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps what the entries before have changed. */
+/** Reads the doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps the states as changed by the entries already decoded. */
 class ReplyReader {
   readonly now: number
   readonly #numbers: DataView
@@ -101,7 +101,7 @@ class ReplyReader {
   readonly #states: unknown[] = []
   readonly #present: boolean[] = []
   #cell = 0
-  /** Where the next number is that is none of a state. */
+  /** Offset of the next number after the states: replies about logs and of operations. */
   #next: number
 
   constructor(call: Call, reply: Uint8Array) {
@@ -116,36 +116,35 @@ class ReplyReader {
     this.#next = offset
   }
 
-  /** How many cells have been read. */
+  /** Number of cells read. */
   get cell(): number {
     return this.#cell
   }
 
-  /** How many cells have been read, and where what was said of them ends. */
   get position(): Position {
     return { cell: this.#cell, next: this.#next }
   }
 
-  /** Goes on behind an entry that started at `start`, however much of it has been read. */
+  /** Skips the rest of an entry that started at `start` and could not be decoded. */
   skipFrom(start: Position, entry: Entry): void {
     const prepared = entry.all().flatMap(({ decider }) => decider.prepared)
     this.#cell = start.cell + prepared.length
     this.#next = prepared.reduce((end, one) => end + saidOf(one), start.next + (entry.operation?.replies ?? 0))
   }
 
-  /** The place of the next cell; below 0 for a log. */
+  /** The index of the next cell's state in `Call.small`. Below 0: a log, whose state is not in the reply. */
   nextPlace(): number {
     return this.#places[this.#cell++] ?? 0
   }
 
-  /** The next cells, as those of one who asks. */
+  /** Reads the next cells as one subject. */
   subject({ decider, quantity }: RedisAsked): Subject {
     const states: unknown[] = []
     for (const layer of decider.prepared) states.push(this.state(this.nextPlace(), layer))
     return { layers: decider.replies, states, quantity }
   }
 
-  /** The next cells, and which of them are there. */
+  /** Reads the next cells, and whether each state is present in Redis. */
   find({ prepared }: CompiledLayers): { states: unknown[]; present: boolean[] } {
     const states: unknown[] = []
     const present: boolean[] = []
@@ -157,7 +156,7 @@ class ReplyReader {
     return { states, present }
   }
 
-  /** The state at a place as it stands before this entry, rolled to now; of a log, its answers to this entry. */
+  /** The state before this entry, rolled to now. For a log: the numbers that the script has replied about it. */
   state(place: number, prepared: CompiledLayer): unknown {
     if (place < 0) return this.said(saidOf(prepared))
     const { layer, size } = prepared
@@ -174,7 +173,7 @@ class ReplyReader {
     return algorithm.roll(state, this.now, quota)
   }
 
-  /** Numbers that the script said besides the states. */
+  /** Reads the next numbers after the states. */
   said(count: number): number[] {
     this.#next += count
     return this.#read(this.#next - count, count)
@@ -186,13 +185,13 @@ class ReplyReader {
     this.#present[place] = present
   }
 
-  /** Keeps the states of cells that follow each other. */
+  /** Keeps the states of consecutive cells. */
   keepAll(begin: number, states: readonly unknown[]): void {
     let cell = begin
     for (const state of states) this.keep(this.#places[cell++] ?? 0, state, true)
   }
 
-  /** As `keepAll`, also of what is not there. */
+  /** As `keepAll`, for states that may be absent, as after a clear. */
   keepFound(begin: number, states: readonly unknown[], present: readonly boolean[]): void {
     states.forEach((state, index) => {
       this.keep(this.#places[begin + index] ?? 0, state, present[index] === true)
@@ -213,7 +212,7 @@ class ReplyReader {
   }
 }
 
-/** How many numbers the script says of a layer besides its state. */
+/** How many numbers the script replies about a layer in addition to its state. 0, unless the state is a log. */
 function saidOf({ size, reply }: CompiledLayer): number {
   return size > 0 ? 0 : reply.algorithm.size
 }

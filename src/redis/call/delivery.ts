@@ -1,4 +1,4 @@
-/** Brings calls to Redis: again, where that cannot count twice. */
+/** Sends calls to Redis, and retries them if a retry cannot count them twice. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../errors.ts'
@@ -10,33 +10,33 @@ import { leaveOutOfStep, startsWithEcho } from './echo.ts'
 import type { Call } from './encode.ts'
 import { run, type Script, withRecord } from './scripts.ts'
 
-/** How long the record of a call lives at least and at most, in ms. */
+/** Bounds of the TTL of a call's record, in ms. */
 const SHORTEST_RECORD = 60_000
 const LONGEST_RECORD = 86_400_000
 
-/** Between two tries of a call, in ms. */
+/** Between two attempts at a call, in ms. */
 const PAUSE = 10
 
-/** Answers of a server that has not done anything, and soon will: it is loading, busy, moving a slot, or being replaced. */
+/** Errors of a server that did nothing but is likely to accept a retry soon: it is loading, busy, moving a slot or being replaced. */
 const NOT_YET = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/
 
-/** What a node of a cluster says of a slot on the move, and a client that was sent to and fro, or to a node that it does not know. */
+/** Errors while a slot moves between nodes of a cluster: of a node, or of a client after too many redirections or one to an unknown node. */
 const ON_THE_MOVE = /^(TRYAGAIN|ASK|MOVED|Too many Cluster redirections|Cannot find node)\b/
 
-/** What asking again would not put right. */
+/** A reply that a retry would not mend. */
 class WrongReplyError extends StoreUnavailableError {}
 
-/** A slot is on the move, and the keys of a call lie on both of its nodes: it was not decided, but each key can be. */
+/** A slot is being moved, and the keys of a call are on both of its nodes. Nothing was decided; each key can be decided by itself. */
 export class KeysApartError extends StoreUnavailableError {}
 
 export interface SenderOptions {
   readonly connection: RedisConnection
   readonly names: KeyNames
-  /** ms until a check is given up. */
+  /** ms until a check times out. */
   readonly timeout: number
-  /** Whether a call whose reply was lost is sent again. */
+  /** Whether to resend a call whose reply was lost. */
   readonly resend: boolean
-  /** Makes the call of a batch anew, for those who still wait. */
+  /** Encodes a batch again, after requests without callers were removed. */
   readonly remake: (batch: Batch) => Call
 }
 
@@ -53,9 +53,9 @@ export class RetryingSender {
   readonly #remake: (batch: Batch) => Call
   readonly #watch: FailoverWatch
   readonly #lifetime: string
-  /** No other store's, so that no two ever share a record. */
+  /** Unique to this store, so that no two stores share a record. */
   #id = newId()
-  /** The last call's number of each record. */
+  /** The number of the last call under each record. */
   readonly #numbers = new Map<string, number>()
 
   constructor({ connection, names, timeout, resend, remake }: SenderOptions) {
@@ -67,7 +67,7 @@ export class RetryingSender {
     this.#lifetime = String(Math.min(Math.max(SHORTEST_RECORD, Math.ceil(timeout * 10)), LONGEST_RECORD))
   }
 
-  /** Sends the batch's call until it is answered, or may not be sent again. */
+  /** Sends the call of a batch until there is a reply, or until it must not be sent again. */
   async deliver(batch: Batch, first: Call): Promise<Delivered> {
     let call = first
     let request = this.#resend ? this.#recorded(batch, call) : call
@@ -79,7 +79,7 @@ export class RetryingSender {
         if (startsWithEcho(reply, call.echo)) {
           this.#watch.loadingSince = undefined
           if (reply.byteLength === call.replyLength) return { call, reply }
-          // What follows on the connection may be the rest of this reply, or what belongs to none.
+          // The length is wrong, so the bytes that follow on this connection may belong to no command.
           this.#connection.leave(batch.route.node.address)
           throw new WrongReplyError(
             `Redis answered a check with ${reply.byteLength} bytes, not ${call.replyLength}, so the connection is given up; it may have been counted`,
@@ -101,11 +101,12 @@ export class RetryingSender {
         if (answered && this.#liesApart(reason, batch))
           throw new KeysApartError('the keys lie apart', { cause: reason })
         if (batch.isFinished || !this.#mayTryAgain(error, batch)) throw reason
-        // What the server has said tells more than what became of the connection then.
+        // Keep an earlier error of the server, because it says more than a later loss of the connection.
         if (answered || batch.failure === undefined) batch.failure = withoutCommand(reason)
       }
       await (this.#connection.opening() ?? setTimeout(PAUSE))
-      // Who was given up meanwhile has been told that nothing was counted; after a lost reply the call must stay as it was.
+      // Callers who gave up before the first send were told that nothing was counted, so remove their requests. After a send the
+      // call must stay the same, because it may have been counted.
       if (!batch.sent && batch.prune() && batch.entries.length > 0) {
         call = this.#remake(batch)
         request = this.#resend ? this.#recorded(batch, call) : call
@@ -114,7 +115,10 @@ export class RetryingSender {
     }
   }
 
-  /** A record would lie apart from each of the keys as well. */
+  /**
+   * True if the call must be split by key because its slot is being moved. Never with `resend`: even the call of a single key has the record
+   * as a second key, which may be on the other node.
+   */
   #liesApart(error: unknown, batch: Batch): boolean {
     return !this.#resend && batch.holdsManyKeys && this.#isOnTheMove(error)
   }
@@ -123,7 +127,7 @@ export class RetryingSender {
     return this.#connection.cluster && error instanceof Error && ON_THE_MOVE.test(error.message)
   }
 
-  /** Somebody has written a later call into a record: it would answer none of ours any more. */
+  /** A record holds a later call than ours, so it would reject all calls of this store. New ids give new records. */
   #startAfresh(): void {
     this.#id = newId()
     this.#numbers.clear()
@@ -141,7 +145,7 @@ export class RetryingSender {
     }
   }
 
-  /** With a record, whatever was lost on the way; without one, only what certainly was not counted. */
+  /** With `resend`, a lost call can be retried, because the record prevents counting it twice. Without, only a call that was not counted. */
   #mayTryAgain(error: unknown, { failure, sent }: Batch): boolean {
     if (!(error instanceof Error) || this.#connection.isClosed) return false
     if (this.#connection.answered(error)) return NOT_YET.test(error.message) || this.#isOnTheMove(error)

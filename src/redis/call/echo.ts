@@ -1,26 +1,26 @@
 /**
- * Each call carries a text of its own, its echo, and its reply starts with that. A client tells replies apart by their order alone:
- * where one is lost between the server and the client, every later command on the connection is given the reply of another.
+ * Each call carries a unique text, its echo, and its reply starts with the same text. The echo detects lost replies: clients match replies
+ * to commands by order alone, so after one lost reply every later command on the connection gets the reply to another.
  */
 import { StoreUnavailableError } from '../../errors.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import * as lua from './lua.generated.ts'
 import { run, type Script, script } from './scripts.ts'
 
-/** Bytes of an echo. */
+/** In bytes. */
 export const ECHO_LENGTH = 8
 
-/** Numbers of so many digits. */
+/** The numbers with ECHO_LENGTH digits. */
 const FIRST = 10 ** (ECHO_LENGTH - 1)
 const LAST = 10 ** ECHO_LENGTH - 1
 
 const COMMAND = script(lua.command)
 
-// Counted for all stores of the process, because several may share a client; from a random number on, because another copy of this
-// package may have stores on the same client.
+// One counter for all stores of the process, because several stores may share a client. The counter starts at random, because another copy
+// of this package may use the same client.
 let latest = FIRST + Math.floor(Math.random() * (LAST - FIRST))
 
-/** Another than that of any call in flight in this process. */
+/** Unique among the calls in flight in this process. */
 export function nextEcho(): string {
   latest = latest < LAST ? latest + 1 : FIRST
   return String(latest)
@@ -36,7 +36,7 @@ function isEcho(reply: unknown, echo: string): boolean {
   return startsWithEcho(reply, echo) && reply.byteLength === ECHO_LENGTH
 }
 
-/** Gives up the connection to a node, on which replies no longer match their commands; returns what to tell whoever asked. */
+/** Drops the connection to a node, because its replies no longer match its commands. Returns the error for the caller. */
 export function leaveOutOfStep(connection: RedisConnection, node: string): StoreUnavailableError {
   connection.leave(node)
   return new StoreUnavailableError(
@@ -44,7 +44,7 @@ export function leaveOutOfStep(connection: RedisConnection, node: string): Store
   )
 }
 
-/** Runs a script whose reply is its echo and what it has to say, and resolves with that. */
+/** Runs a script that replies with its echo and a value; resolves with the value. */
 export async function ask(
   connection: RedisConnection,
   node: string,
@@ -58,7 +58,7 @@ export async function ask(
   throw leaveOutOfStep(connection, node)
 }
 
-/** Runs one command, by a script that says whose reply it is. */
+/** Runs one command inside a script, so that its reply has an echo. */
 export function command(
   connection: RedisConnection,
   node: string,
@@ -69,7 +69,7 @@ export function command(
   return ask(connection, node, COMMAND, keys, [name, ...args])
 }
 
-/** @throws StoreUnavailableError where the server does not answer, or answers something else. */
+/** @throws StoreUnavailableError if the server does not reply, or replies with something else. */
 export async function ping(connection: RedisConnection, to: Pick<RedisConnection, 'send'> = connection): Promise<void> {
   const echo = nextEcho()
   if (!isEcho(await to.send('PING', [echo]), echo)) throw leaveOutOfStep(connection, '')

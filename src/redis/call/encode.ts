@@ -1,4 +1,4 @@
-/** A batch in the words of `lua/scripts/checks.lua`, `lua/scripts/layered_checks.lua` or `lua/scripts/batch.lua`: its keys, and the numbers that tell what to decide. */
+/** Encodes a batch as KEYS and ARGV of `lua/scripts/checks.lua`, `lua/scripts/layered_checks.lua` or `lua/scripts/batch.lua`. */
 
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
@@ -11,24 +11,24 @@ export interface Call {
   readonly script: Script
   readonly keys: readonly string[]
   readonly args: readonly string[]
-  /** What its reply starts with. */
+  /** The text that the reply must start with. */
   readonly echo: string
-  /** Bytes of its reply. */
+  /** Expected length of the reply, in bytes. */
   readonly replyLength: number
-  /** Where the state of each cell lies, in the order of entries, subjects and layers: a place in `small`, or below 0 for a log. */
+  /** Where to find the state of each cell, in the order of entries, subjects and layers: an index in `small`. Below 0: a log. */
   readonly places: readonly number[]
-  /** Whose states come back in the reply, in order. */
+  /** The layers whose states the reply holds, in order. */
   readonly small: readonly CompiledLayer[]
 }
 
-/** Kinds of runs besides those of operations. */
+/** Kinds of runs. Others are the codes of operations. */
 const CHECK = 0
 const ONE = -1
 
-/** Entries that are alike and whose keys follow each other. */
+/** Consecutive entries that differ only in their keys. Encoded once, with a count. */
 interface Run {
   readonly entry: Entry
-  /** Where in `places` the first entry's cells start. */
+  /** Index in `places` of the first entry's first cell. */
   readonly start: number
   repeats: number
 }
@@ -43,7 +43,7 @@ export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
   return layout.call(now)
 }
 
-/** Who asks, where only one throttle's checks are asked, of keys that differ. */
+/** The only decider in the batch, if the batch holds nothing but its checks, each on a different key. Otherwise `undefined`. */
 function askedAlike({ entries, overlaps }: Batch): CompiledLayers | undefined {
   const decider = entries[0]?.decider
   if (overlaps) return undefined
@@ -51,7 +51,7 @@ function askedAlike({ entries, overlaps }: Batch): CompiledLayers | undefined {
   return decider
 }
 
-/** The usual call, and that of a lone caller. */
+/** The most common call: checks of one throttle, each on a different key. */
 function callForEach(
   entries: readonly Entry[],
   { prepared, texts, serverClock }: CompiledLayers,
@@ -76,7 +76,7 @@ function callForEach(
     run++
     const next = entries[place + 1]
     if (next?.quantity === quantity && next.count === count) return
-    // The usual case goes without saying.
+    // The scripts take a quantity of 1 for one caller each as the default, which saves three arguments.
     if (quantity !== 1 || count !== 1 || run < entries.length) args.push(String(run), String(quantity), String(count))
     run = 0
   })
@@ -90,10 +90,10 @@ class Layout {
   readonly #logKeys: string[] = []
   readonly #places: number[] = []
   readonly #layers = new Map<CompiledLayer, number>()
-  /** Router by name, where entries may share states. */
+  /** Places by name of the key. `undefined`: no two entries share a state, so nothing need be looked up. */
   readonly #known: Map<string, number> | undefined
   readonly #runs: Run[] = []
-  /** Numbers in the reply. */
+  /** Count of the numbers in the reply; the first is the time. */
   #replied = 1
 
   constructor(names: KeyNames, overlaps: boolean) {

@@ -1,4 +1,4 @@
-/** One call: sends a batch, tells whoever listens how that went, and tells all who asked what was decided. */
+/** One call: sends a batch, publishes the outcome to diagnostics channels, and settles the promises of all callers. */
 import { type Clock, readClock } from '../../clock.ts'
 import { batches } from '../../events.ts'
 import type { RedisConnection } from '../clients/client.ts'
@@ -13,19 +13,19 @@ import { type Call, makeCall } from './encode.ts'
 export interface ExchangeOptions {
   readonly connection: RedisConnection
   readonly names: KeyNames
-  /** Read when a call is sent; without one the server's time counts. */
+  /** Read when a call is sent. `undefined`: the server's clock decides. */
   readonly clock: Clock | undefined
-  /** ms until a check is given up. */
+  /** ms until a check times out. */
   readonly timeout: number
-  /** Whether a call whose reply was lost is sent again. */
+  /** Whether to resend a call whose reply was lost. */
   readonly resend: boolean
-  /** Where the refusals of each call are noted. */
+  /** Learns the refusals of each call. `undefined`: the deny cache is off. */
   readonly denials: RefusalLog | undefined
 }
 
-/** What remembers the refusals of calls. */
+/** Remembers refusals. */
 export interface RefusalLog {
-  /** The present time in µs, of the clock that decides. */
+  /** In µs, by the clock that decides. */
   now(): number
   /** Notes the refusals of a batch whose call was sent at `sentAt`. */
   note(batch: Batch, sentAt: number): void
@@ -37,7 +37,7 @@ export class Exchange {
   readonly #denials: RefusalLog | undefined
   readonly #sender: RetryingSender
   readonly #connection: RedisConnection
-  /** True when the server's eviction policy was looked at, which is done once. */
+  /** True once the eviction policy of the server was checked. */
   #knowsEviction = false
 
   constructor({ connection, names, clock, timeout, resend, denials }: ExchangeOptions) {
@@ -48,7 +48,7 @@ export class Exchange {
     this.#sender = new RetryingSender({ connection, names, timeout, resend, remake: (batch) => this.#callOf(batch) })
   }
 
-  /** Sends a batch and tells all who asked; rejects where no call can be made of it. */
+  /** Sends a batch and settles all its requests. Rejects if the batch cannot be encoded, for example because the user's clock throws. */
   async decide(batch: Batch): Promise<void> {
     const call = this.#callOf(batch)
     const sentAt = this.#denials?.now() ?? 0
@@ -78,7 +78,7 @@ export class Exchange {
     return makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
   }
 
-  /** Each key by itself, so that one that cannot be decided yet does not keep the others from it. */
+  /** Decides each key in a call of its own, so that a key that cannot be decided yet does not delay the others. */
   async #decideApart(batch: Batch, { cause }: KeysApartError): Promise<void> {
     batch.sent = true
     batch.failure = cause
@@ -86,7 +86,7 @@ export class Exchange {
   }
 }
 
-/** Publishes a call that has just been sent, when its outcome is known. */
+/** Returns a function that publishes a call when its outcome is known. Call this just before sending, because it starts the duration. */
 function publisherOf({ entries }: Batch, { keys }: Call): (error?: unknown) => void {
   const sentAt = performance.now()
   const checks = entries.reduce((sum, { count }) => sum + count, 0)

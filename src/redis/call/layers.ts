@@ -1,4 +1,4 @@
-/** A throttle's layers, made ready for Redis: the ends of their keys, their numbers, and their scripts. */
+/** The layers of a throttle, compiled for Redis once: key suffixes, numbers for the scripts, and the scripts. */
 import type { Layer } from '../../algorithms/driver.ts'
 import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
 import { stateSuffix } from '../../stores/state-key.ts'
@@ -7,39 +7,39 @@ import { type LuaImplementation, luaImplementationOf, type Script } from './scri
 
 export interface CompiledLayer {
   readonly layer: Layer
-  /** What follows the stem of a key. */
+  /** The end of a Redis key, after the stem. */
   readonly suffix: string
   readonly implementation: LuaImplementation
-  /** Numbers a state; 0 for a log. */
+  /** Numbers per state. 0: a log. */
   readonly size: number
-  /** How the reply to a check is read. */
+  /** Decodes the reply to a check. */
   readonly reply: Layer
-  /** Count, period, limit, and 1 where only these numbers write the state, as the script reads them. */
+  /** The quota as the script reads it. `fixedQuota` 1: the name of the state includes its numbers, so no other numbers write it. */
   readonly numbers: readonly [count: number, period: number, limit: number, fixedQuota: number]
 }
 
 export class CompiledLayers {
   readonly layers: readonly Layer[]
   readonly prepared: readonly CompiledLayer[]
-  /** How the reply to a check is read, layer by layer. */
+  /** Decode the reply to a check, one per layer. */
   readonly replies: readonly Layer[]
-  /** How the reply to an operation is read, which says how all stands after it. */
+  /** Decode the reply to an operation, one per layer. That reply describes the states after the operation. */
   readonly repliesAfter: readonly Layer[]
-  /** The only layer, where there is but one. */
+  /** The only layer. `undefined`: there are several. */
   readonly single: CompiledLayer | undefined
-  /** The only layer, where there is but one and its state is a few numbers. */
+  /** The only layer, if its state is a few packed numbers. `undefined`: there are several layers, or the state is a log. */
   readonly one: CompiledLayer | undefined
-  /** For its checks alone, on keys that differ; `undefined`: the driver's. */
+  /** Fast script, for a call that holds only this throttle's checks, each on a different key. `undefined`: none exists, use `batch.lua`. */
   readonly script: Script | undefined
-  /** What that script is told of the layers. */
+  /** The layers as arguments of the fast script. */
   readonly texts: readonly string[]
-  /** What it is told where the server's clock counts. */
+  /** The clock argument of the fast script if the server's clock decides. -2: one layer of a fixed quota. -1: all others. */
   readonly serverClock: string
-  /** For each layer how far the key of the next entry lies, where entries follow each other on new keys. */
+  /** One per layer: the distance in KEYS between a layer's key and the same layer's key of the next entry. */
   readonly strides: readonly number[]
-  /** How many keys a check of it counts as. */
+  /** How many keys a check counts as. A log counts as several, because deciding on a log takes longer. */
   readonly weight: number
-  /** The Lua of users' own algorithms among its layers: none of it may run in the call of another. Empty where all are built in. */
+  /** The custom Lua of the layers. It must not run in a call with other requests. '': all algorithms are built in. */
   readonly customLua: string
 
   /** @throws TypeError for an algorithm without a Lua implementation. */
@@ -48,7 +48,7 @@ export class CompiledLayers {
     this.prepared = layers.map((layer) => {
       const { algorithm, quota } = layer
       const { size } = algorithm
-      // Under a default name the numbers are in the name.
+      // The default name of a quota contains its numbers.
       const fixedQuota = quota.name === quota.stateName ? 1 : 0
       const numbers = [quota.count, quota.periodMicroseconds, quota.limit, fixedQuota] as const
       return {
@@ -78,12 +78,12 @@ export class CompiledLayers {
     this.customLua = layers.map(({ lua = '' }) => lua).join('')
   }
 
-  /** What follows the stem of a key where operations keep something of this name beside the states; no state is called so. */
+  /** The end of the Redis key for an operation's additional data. Differs from every `suffix`, because no algorithm has this name as id. */
   besideSuffix(name: string): string {
     return `}:${name}${this.prepared.map(({ suffix }) => suffix.slice(1)).join('')}`
   }
 
-  /** True where both would count one state by different numbers; a call reads a state by the numbers of one. */
+  /** True if both have quotas with the same state name but different numbers. They cannot share a call, which reads a state by one quota. */
   conflicts(other: CompiledLayers): boolean {
     return this.prepared.some(({ suffix, layer }) =>
       other.prepared.some((theirs) => theirs.suffix === suffix && !theirs.layer.quota.equals(layer.quota)),

@@ -1,4 +1,4 @@
-/** What is asked of Redis: checks, of which equal ones on one key are one entry that is asked several times, and what is no check. */
+/** The requests in a batch. Identical checks on one key share one entry, with a list of waiters. Operations (clear, refund …) have an entry each. */
 import type { Answer, BesideKind, Found, Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
 import type { CompiledLayers } from './layers.ts'
@@ -10,21 +10,21 @@ export interface RedisAsked {
   readonly quantity: number
 }
 
-/** An operation that was asked for, whatever it is asked and answers. */
+/** A requested operation, of any arguments and answer. */
 export interface RequestedOperation extends RedisAsked, Waiter {
-  /** Its branch in `lua/scripts/batch.lua`. */
+  /** The branch in `lua/scripts/batch.lua`. */
   readonly code: number
-  /** What the script is told. */
+  /** The arguments as the script reads them. */
   readonly numbers: readonly number[]
-  /** How many numbers the script says besides the states. */
+  /** How many numbers the script replies in addition to the states. */
   readonly replies: number
-  /** What is kept beside the states. */
+  /** The kind of data kept in addition to the states. `undefined`: none. */
   readonly beside: BesideKind | undefined
-  /** Decides as the script has done, and resolves with the answer. */
+  /** Computes the answer from the states in the reply, and resolves the caller's promise. */
   settle(found: Found, now: number): void
 }
 
-/** One who asked an operation, and the promise that was made. */
+/** An operation and the promise of its answer. */
 export class PendingOperation<Args, Given extends Answer> extends Waiter implements RequestedOperation {
   readonly decider: CompiledLayers
   readonly key: string
@@ -66,16 +66,16 @@ export class PendingOperation<Args, Given extends Answer> extends Waiter impleme
   }
 }
 
-/** Equal checks on one key, in the order asked; or one check of several subjects. */
+/** Identical checks on one key, oldest first; or one `checkAll`; or one operation. */
 export class Entry {
   readonly decider: CompiledLayers
   readonly key: string
   readonly quantity: number
-  /** The subjects of a `checkAll`. */
+  /** The subjects of a `checkAll`. `undefined`: not a `checkAll`. */
   readonly subjects: readonly RedisAsked[] | undefined
-  /** `undefined`: a check. */
+  /** `undefined`: a check or `checkAll`. */
   readonly operation: RequestedOperation | undefined
-  /** What the last who was refused was told. */
+  /** The last limited result, for the deny cache. `undefined`: no caller was limited. */
   refused: RateLimitResult | undefined
   count = 0
   first: CheckWaiter | undefined
@@ -101,7 +101,7 @@ export class Entry {
     this.count++
   }
 
-  /** Nothing joins it: several subjects are decided together, and what is no check is done for one who asked. */
+  /** True if no other check can join this entry: a `checkAll` or an operation has a single caller. */
   get closed(): boolean {
     return this.subjects !== undefined || this.operation !== undefined
   }
@@ -125,7 +125,6 @@ export class Entry {
     }
   }
 
-  /** Tells all who still wait that it failed. */
   fail(error: unknown): void {
     for (const waiter of this.waiters()) waiter.reject(error)
   }

@@ -1,16 +1,16 @@
-/** Where a batch goes: all that its call needs to know of the queue which gathered it. */
+/** The destination of a batch: as much of its queue as a call needs to know. */
 
 export interface Route {
-  /** Tells the queue apart from the store's others; a queue that replaces one whose slot has moved to another node has the same. */
+  /** Unique among the queues of a store. If a slot moves to another node, the new queue keeps the id of the queue that it replaces. */
   readonly id: number
-  /** A hash tag of its slot; empty on a single server. */
+  /** A hash tag of the slot. '': a single server. */
   readonly tag: string
   readonly node: NodeState
 }
 
 export interface NodeState {
-  /** As the client names the node; empty for a single server. */
+  /** The client's name for the node. '': a single server. */
   readonly address: string
-  /** Since when calls are in flight and none has returned, in ms of `performance.now`. */
+  /** Since when calls are in flight without any reply, in ms of `performance.now`. `undefined`: none is in flight, or one has just returned. */
   silentSince: number | undefined
 }

@@ -1,4 +1,4 @@
-/** Scripts, put together from the batch script and just the algorithms that a call needs, and run by EVALSHA through one path. */
+/** Composes the batch script from only those algorithms that a call needs, and runs scripts by EVALSHA. */
 import { createHash } from 'node:crypto'
 import type { Layer } from '../../algorithms/driver.ts'
 import { BUILT_IN } from '../../algorithms/index.ts'
@@ -11,13 +11,13 @@ export interface Script {
   readonly sha1: string
 }
 
-/** An algorithm in Lua: its text, a number that stands for it, and its scripts for checks of different keys, where it has such. */
+/** The Lua implementation of an algorithm. */
 export interface LuaImplementation {
   readonly text: string
   readonly id: number
-  /** For checks of one layer. */
+  /** Fast script for checks of one layer on different keys. `undefined`: none exists. */
   readonly checks: Script | undefined
-  /** For checks of several layers, all by this algorithm. */
+  /** Fast script for checks of several layers, all of this algorithm, on different keys. `undefined`: none exists. */
   readonly layeredChecks: Script | undefined
 }
 
@@ -29,7 +29,7 @@ interface Texts {
 
 const FILES: Record<keyof typeof BUILT_IN, Texts> = lua.algorithms
 
-/** The texts of our algorithms, by id. */
+/** Texts of the built-in algorithms, by id. */
 const TEXTS: ReadonlyMap<string, Texts> = new Map(Object.entries(FILES).map(([file, texts]) => [idOf(file), texts]))
 
 const implementations = new Map<string, LuaImplementation>()
@@ -37,7 +37,7 @@ const composed = new Map<string, Script>()
 
 /**
  * The Lua implementation of a layer's algorithm.
- * @throws TypeError where it has none.
+ * @throws TypeError if there is none.
  */
 export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplementation {
   const texts = TEXTS.get(algorithm.id)
@@ -67,7 +67,7 @@ function optional(source: string | undefined): Script | undefined {
   return source === undefined ? undefined : script(source)
 }
 
-/** For many requests, by just these algorithms. */
+/** The general script, `lua/scripts/batch.lua`, with only these algorithms. */
 export function batchScriptOf(used: readonly LuaImplementation[]): Script {
   const name = used.map(({ id }) => id).join(' ')
   const ready = composed.get(name)
@@ -80,7 +80,7 @@ export function batchScriptOf(used: readonly LuaImplementation[]): Script {
 
 const recorded = new WeakMap<Script, Script>()
 
-/** The script with a record of its last call: see `lua/scripts/resend.lua`. */
+/** Wraps a script so that a resent call is not counted twice: see `lua/scripts/resend.lua`. */
 export function withRecord(decides: Script): Script {
   const ready = recorded.get(decides)
   if (ready !== undefined) return ready
@@ -89,7 +89,7 @@ export function withRecord(decides: Script): Script {
   return made
 }
 
-/** A script with the text that one of its includes leaves open. */
+/** Replaces one `#include` that is left for runtime. */
 function filled(source: string, open: string, text: string): string {
   return source.replace(`--#include <${open}>`, () => text)
 }
@@ -99,8 +99,8 @@ export function script(source: string): Script {
 }
 
 /**
- * Runs a script. A node that does not know it yet (restart, flush, failover, a new node) answers NOSCRIPT before it has done
- * anything; EVAL then loads and runs it in one step, so nothing is lost or done twice.
+ * Runs a script by its hash. A node without the script (restart, flush, failover, a new node) replies NOSCRIPT before doing anything.
+ * EVAL then loads and runs the script in one step, so nothing is lost or counted twice.
  */
 export function run(
   connection: RedisConnection,
@@ -110,7 +110,7 @@ export function run(
 ): Promise<unknown> {
   const words = (first: string): (string | Buffer)[] => {
     const start: (string | Buffer)[] = [first, String(keys.length)]
-    // Not spread, which asks for one item after the other.
+    // `concat` instead of spread syntax, because spread iterates item by item.
     return start.concat(keys, args)
   }
   return connection.send('EVALSHA', words(sha1)).then(undefined, (error: unknown) => {

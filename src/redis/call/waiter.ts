@@ -1,13 +1,13 @@
-/** One who asked, and the promise that was made. */
+/** A waiter holds the resolve and reject functions of one caller's promise. */
 import type { RateLimitResult } from '../../result.ts'
 
 /**
- * Settled once; then `resolve` and `reject` do nothing more. Classes, for V8 may come to make the objects of a literal among the
- * old ones, where each keeps alive what it knows until all garbage is collected.
+ * A promise settles once; later calls of `resolve` and `reject` have no effect. A class on purpose: V8 may pretenure object literals here,
+ * so that each lives (with what it references) until a major GC.
  */
 export class Waiter {
   readonly reject: (reason: unknown) => void
-  /** When it was asked, in ms of the process's steady clock. */
+  /** When the request was made, in ms of the process's steady clock. */
   readonly askedAt: number
   /** True when it has been told something already, such as that its time is over. */
   over = false
@@ -18,10 +18,10 @@ export class Waiter {
   }
 }
 
-/** One who asked a check. */
+/** The waiter of a check. */
 export class CheckWaiter extends Waiter {
   readonly resolve: (result: RateLimitResult) => void
-  /** Resolves instead who also asks where the check has spent, for each layer. */
+  /** Called instead of `resolve` for a reservation, which also needs the mark of each layer. */
   readonly resolveWithMarks: ((result: RateLimitResult, marks: readonly number[]) => void) | undefined
   next: CheckWaiter | undefined
 
@@ -38,7 +38,10 @@ export class CheckWaiter extends Waiter {
   }
 }
 
-/** Tells those that asked at `latest` or before that their time is over; answers when the oldest of the rest asked, or Infinity. */
+/**
+ * Rejects waiters that asked at `latest` or before.
+ * @returns when the oldest remaining waiter asked; `Infinity`: none remains
+ */
 export function expire(waiters: Iterable<Waiter>, latest: number, error: Error): number {
   let oldest = Number.POSITIVE_INFINITY
   for (const waiter of waiters) {
@@ -55,16 +58,16 @@ const nobody = (): void => {}
 let capturedResolve: (result: RateLimitResult) => void = nobody
 let capturedReject: (reason: unknown) => void = nobody
 
-/** What to make a promise with: one function for all, so that none needs a closure of its own. */
+/** The executor of every check's promise. One shared function, so that no closure is allocated per check. */
 export function capture(resolve: (result: RateLimitResult) => void, reject: (reason: unknown) => void): void {
   capturedResolve = resolve
   capturedReject = reject
 }
 
-/** The waiter of the promise that was made last. */
+/** The waiter of the promise that was made last, by `new Promise(capture)`. */
 export function captured(askedAt: number): CheckWaiter {
   const waiter = new CheckWaiter(capturedResolve, capturedReject, askedAt)
-  // A promise holds the context it was made in, which must not live until the next check.
+  // Release the promise now. It references the async context of its caller, which must not live until the next check.
   capturedResolve = nobody
   capturedReject = nobody
   return waiter

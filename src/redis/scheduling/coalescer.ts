@@ -1,6 +1,6 @@
 /**
- * Every check asked in one turn of the event loop leaves in one call. A lone check waits for nothing; while some calls are
- * in flight, later checks gather, so the fuller the pipe, the bigger the calls.
+ * The entry of all requests to Redis. Checks made in the same tick share one call. A lone check is sent at once. While the maximum of
+ * calls is in flight, new checks gather, so that calls grow under load.
  */
 
 import { Deadline } from '../../deadline.ts'
@@ -22,7 +22,7 @@ import type { Node } from './node.ts'
 import { Router } from './router.ts'
 
 export interface CoalescerOptions extends ExchangeOptions {
-  /** Answers what was refused a moment ago without asking Redis. */
+  /** Answers keys that Redis has just refused, without a call. `undefined`: the deny cache is off. */
   readonly denials: DenyCache | undefined
 }
 
@@ -31,7 +31,7 @@ export class Coalescer {
   readonly #timeout: number
   /** ms between two looks at what waits and what is in flight. */
   readonly #interval: number
-  /** ms without a reply after which a connection is taken for dead. */
+  /** ms without a reply, while calls are in flight, after which the connection is considered dead. */
   readonly #silence: number
   readonly #router: Router
   readonly #exchange: Exchange
@@ -39,11 +39,11 @@ export class Coalescer {
   readonly #commands: SingleCommands
   readonly #signals = new Signals()
   readonly #deadline: Deadline
-  /** True while the client is on its way to a connection: what waits leaves when that has ended. */
+  /** True while the client connects. Waiting batches are sent when the attempt has ended. */
   #opening = false
   /** Set once any request was cancelled or timed out before being sent: batches must then be pruned before sending. */
   #someGaveUp = false
-  /** When this turn's first check was asked; `undefined`: no flush is due. */
+  /** When the first request of this tick was made. `undefined`: no flush is scheduled. */
   #turn: number | undefined
 
   constructor({ connection, names, clock, timeout, resend, denials }: CoalescerOptions) {
@@ -70,7 +70,7 @@ export class Coalescer {
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
-  /** Several subjects in one call, all or nothing. */
+  /** Decides several subjects in one call, all or nothing. */
   checkAll(subjects: readonly RedisAsked[], signal?: AbortSignal): Promise<RateLimitResult> {
     const [first] = subjects
     if (first === undefined) throw new RangeError('checkAll needs at least one subject, got []')
@@ -82,7 +82,10 @@ export class Coalescer {
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
-  /** One that is decided as a check merges with equal checks. One in order leaves when earlier calls on the key have returned. */
+  /**
+   * Operations that are decided as checks (code CHECK) merge with identical checks. In-order operations are sent when earlier calls on the
+   * key have returned.
+   */
   operate<Args, Given extends Answer>(
     decider: CompiledLayers,
     key: string,
@@ -127,7 +130,7 @@ export class Coalescer {
     return signal === undefined ? done : this.#cancellable(done, request, signal)
   }
 
-  /** Does `work`, a command of its own, within the deadline. */
+  /** Runs a single command under the timeout. */
   async within<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await this.#commands.run(this.#askedAt(), work)
@@ -136,7 +139,7 @@ export class Coalescer {
     }
   }
 
-  /** The time of this turn; sees to it that what is asked in it leaves when the turn is over. */
+  /** The time at which this tick's first request was made. Schedules the flush of this tick if none is scheduled. */
   #askedAt(): number {
     if (this.#turn === undefined) {
       this.#turn = steadyNow()
@@ -161,7 +164,7 @@ export class Coalescer {
     this.#restIfIdle()
   }
 
-  /** True while nothing can leave yet. What is given up meanwhile never leaves. */
+  /** True while the client connects, so that nothing can be sent yet. */
   #isOpening(): boolean {
     if (this.#opening) return true
     const opening = this.#connection.opening()
@@ -203,7 +206,7 @@ export class Coalescer {
     })
   }
 
-  /** Lets a signal end the wait; what has not left by then never leaves. */
+  /** Lets a signal end the wait. A request that is not sent by then never will be. */
   async #cancellable<Given>(promise: Promise<Given>, waiter: Waiter, signal: AbortSignal): Promise<Given> {
     const cancel = (): void => {
       waiter.over = true
@@ -229,16 +232,19 @@ export class Coalescer {
     return true
   }
 
-  /** Gives up what was asked too long ago, and connections that have been silent for too long; answers when to look next. */
+  /**
+   * Rejects requests that have timed out, and reopens connections that have been silent for too long.
+   * @returns when to look next; `undefined`: nothing waits
+   */
   #look(now: number): number | undefined {
     const latest = now - this.#timeout
     const unsent = new StoreTimeoutError(this.#timeout, false, this.#connection.failure)
     for (const node of this.#router.nodes) this.#checkLife(node, now)
     for (const queue of this.#router.queues()) {
       queue.order.expire(latest, unsent)
-      // What nobody waits for any more must not be kept until there is a connection,
+      // Remove batches without callers now. Otherwise they would be kept until there is a connection.
       queue.drop((batch) => this.#giveUp(batch, latest))
-      // nor keep others from leaving.
+      // A batch in flight without callers must not count against the maximum of calls in flight.
       for (const batch of queue.inFlight()) if (this.#giveUp(batch, latest)) batch.finish()
     }
     const { oldest, unanswered } = this.#commands.expire(latest, this.#timeout)
@@ -249,7 +255,7 @@ export class Coalescer {
     return next === Number.POSITIVE_INFINITY ? undefined : Math.min(next + this.#timeout, now + this.#interval)
   }
 
-  /** Gives up those in a batch that asked at `latest` or before; true when nobody waits any more. */
+  /** Rejects requests of a batch that were asked at `latest` or before. True: no caller waits for the batch any more. */
   #giveUp(batch: Batch, latest: number): boolean {
     if (batch.askedAt > latest) return false
     this.#someGaveUp = true
@@ -267,5 +273,5 @@ export class Coalescer {
   }
 }
 
-/** Calls back as `queueMicrotask` does, at a third of the price. */
+/** `microtask.then(callback)` does what `queueMicrotask(callback)` does, at a third of the cost. */
 const microtask = Promise.resolve()

@@ -21,12 +21,12 @@ export class SingleCommands {
     this.#watch = new FailoverWatch(connection)
   }
 
-  /** Commands that are waited for. */
+  /** Commands that wait or are in flight. */
   get size(): number {
     return this.#commands.size
   }
 
-  /** Does `work` when the connection is open, unless it is given up before. */
+  /** Runs `work` as soon as the connection is open, unless the command times out first. */
   async run<T>(askedAt: number, work: () => Promise<T>): Promise<T> {
     const command: SingleCommand = { askedAt, reject: () => {}, sent: false }
     const late = new Promise<never>((_, reject) => {
@@ -45,7 +45,10 @@ export class SingleCommands {
     }
   }
 
-  /** Gives up what was asked at `latest` or before; answers when the oldest of the rest asked, and whether one had no reply. */
+  /**
+   * Rejects commands asked at `latest` or before.
+   * @returns `oldest`: when the oldest remaining command was asked; `unanswered`: whether a rejected command had been sent
+   */
   expire(latest: number, timeout: number): { oldest: number; unanswered: boolean } {
     let oldest = Number.POSITIVE_INFINITY
     let unanswered = false

@@ -1,9 +1,9 @@
-/** Per-key fences: operations in order neither overtake earlier calls on their key nor are overtaken by later ones. */
+/** Per-key fences: an in-order operation never overtakes earlier calls on its key, and later calls never overtake the operation. */
 import type { Batch } from '../call/batch.ts'
 import { expire, type Waiter } from '../call/waiter.ts'
 import { SEARCHED_BATCHES } from '../limits.ts'
 
-/** Puts a request into a batch; false where it must go into a later one. */
+/** Adds a request to a batch. False: the batch is full or the request conflicts, so the request must go into a later batch. */
 export type Join = (batch: Batch) => boolean
 
 /** A request that waits until the order of its keys allows it to join a batch. */
@@ -11,36 +11,36 @@ export interface OrderedRequest {
   readonly keys: readonly string[]
   readonly waiter: Waiter
   readonly join: Join
-  /** True for an operation that must not be mixed up with what was asked before and after it. */
+  /** True for an operation that must run after all earlier and before all later calls on its keys. */
   readonly inOrder: boolean
 }
 
 /** The queue whose keys are kept in order. */
 export interface OrderedQueue {
   readonly open: Batch | undefined
-  /** Batches that have not left, in order; the open one is the last. */
+  /** Batches not yet sent, oldest first; the open batch is the last. */
   readonly waiting: readonly Batch[]
   inFlight(): readonly Batch[]
-  /** Joins the open batch, or one that is opened for it. */
+  /** Joins the open batch, or else a new one. */
   add(join: Join): Batch
 }
 
-/** What is asked of one key for which order matters. */
+/** The requests on one key that must keep their order. */
 interface KeyFence {
   readonly queue: OrderedRequest[]
-  /** The batch that the last request in order is in. */
+  /** The batch that holds the last in-order operation. */
   batch: Batch | undefined
-  /** The batch that must be finished before the first of the queue goes on. */
+  /** The batch that must finish before the first request of the queue can join one. */
   waitsFor: Batch | undefined
 }
 
 export class KeyOrder {
-  /** By key, while an operation in order waits or is in flight for it. */
+  /** Fences by key. A key has a fence while an in-order operation on the key waits or is in flight. */
   readonly fences = new Map<string, KeyFence>()
   readonly #queue: OrderedQueue
-  /** By key the last closed batch that holds it. Used where many batches are closed, because searching each for every key would take too long. */
+  /** The last closed batch with each key. An index, used if many batches wait, because a linear search for every key would take too long. */
   readonly #holders = new Map<string, Batch>()
-  /** Those whose keys are among the holders'. */
+  /** Batches whose keys are in `#holders`. */
   #indexed = new WeakSet<Batch>()
 
   constructor(queue: OrderedQueue) {
@@ -55,17 +55,17 @@ export class KeyOrder {
     }
     for (const key of request.keys) {
       const fence = this.fences.get(key)
-      // Where others wait before it, it goes on with them.
+      // Behind others that wait for a batch, the request goes on when they do.
       if (fence?.waitsFor === undefined || fence.queue.length === 1) this.#drain(key)
     }
   }
 
-  /** Rejects those that wait at the fences and asked at `latest` or before. */
+  /** Rejects requests that wait at the fences and were asked at `latest` or before. */
   expire(latest: number, error: Error): void {
     for (const { queue } of this.fences.values()) for (const { waiter } of queue) expire([waiter], latest, error)
   }
 
-  /** When the oldest of those at the fences asked; Infinity where nobody waits there. */
+  /** When the oldest request at the fences was asked. `Infinity`: none waits. */
   get askedAt(): number {
     let oldest = Number.POSITIVE_INFINITY
     for (const { queue } of this.fences.values())
@@ -78,7 +78,7 @@ export class KeyOrder {
     if (fence === undefined) return
     for (let next = fence.queue[0]; next !== undefined; next = fence.queue[0]) {
       const request = next
-      // Where it is not first at another key yet, it goes on from there.
+      // A request with several keys must be first at each of its fences; the last fence to reach the request goes on with it.
       if (!request.keys.every((other) => this.fences.get(other)?.queue[0] === request)) return
       const blocking = request.inOrder ? this.#earlier(key) : this.#joinBehind(request)
       if (blocking !== undefined) {
@@ -100,7 +100,7 @@ export class KeyOrder {
     this.#indexed = new WeakSet()
   }
 
-  /** Once for all who wait. */
+  /** Goes on when `batch` is finished. Registers one callback for all requests of the fence. */
   #drainAfter(batch: Batch, key: string, fence: KeyFence): void {
     if (fence.waitsFor === batch) return
     fence.waitsFor = batch
@@ -110,7 +110,7 @@ export class KeyOrder {
     })
   }
 
-  /** A batch with the key that is in flight, or will be before the open one. */
+  /** A batch with the key that is in flight, or that will be sent before the open batch. */
   #earlier(key: string): Batch | undefined {
     const { open, waiting } = this.#queue
     return (
@@ -121,7 +121,7 @@ export class KeyOrder {
     )
   }
 
-  /** The last closed batch with the key. Each batch is looked through once. */
+  /** The last closed batch with the key. Each batch is indexed once. */
   #holder(key: string): Batch | undefined {
     const { open, waiting } = this.#queue
     const from = waiting.findLastIndex((batch) => this.#indexed.has(batch)) + 1
@@ -133,7 +133,10 @@ export class KeyOrder {
     return holder?.isFinished === true ? undefined : holder
   }
 
-  /** Lets a request join behind those in order, if they have returned or their batch is still open; else answers what to wait for. */
+  /**
+   * Joins a request behind the in-order operations on its keys, which is possible if they have returned or are in the open batch.
+   * @returns the batch to wait for; `undefined`: the request has joined
+   */
   #joinBehind({ keys, join }: OrderedRequest): Batch | undefined {
     let open: Batch | undefined
     for (const key of keys) {

@@ -3,20 +3,20 @@ import type { Batch } from '../call/batch.ts'
 import type { NodeState } from '../call/route.ts'
 import { KEYS_IN_FLIGHT } from '../limits.ts'
 
-/** What a node needs of a queue whose turn comes. */
+/** A queue, as far as a node needs to know it. */
 export interface WaitingQueue {
-  /** False while as many of the queue's own calls are in flight as may be. */
+  /** False while the queue has its maximum number of calls in flight. */
   readonly hasRoom: boolean
-  /** Takes out the batch that leaves next. */
+  /** Removes and returns the batch to send next. */
   shift(): Batch | undefined
-  /** The batch is in flight from now on, until it is finished. */
+  /** Counts the batch as in flight until the batch is finished. */
   send(batch: Batch): void
 }
 
 export class Node implements NodeState {
   readonly address: string
   silentSince: number | undefined
-  /** A queue for each of its batches that has not left, in the order in which the batches were opened. */
+  /** One element per unsent batch (its queue), in the order in which the batches were opened. */
   readonly waiting: WaitingQueue[] = []
   callsInFlight = 0
   keysInFlight = 0
@@ -25,7 +25,7 @@ export class Node implements NodeState {
     this.address = address
   }
 
-  /** The queue whose batch may leave now: in a cluster, it goes past those of slots whose own calls are all in flight. */
+  /** Removes and returns the next queue with a batch to send. Skips queues that have their maximum of calls in flight. */
   next(): WaitingQueue | undefined {
     if (this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
     const index = this.waiting.findIndex(({ hasRoom }) => hasRoom)

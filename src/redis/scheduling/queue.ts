@@ -1,4 +1,4 @@
-/** The queue of one slot: its open batch, which still takes requests in, those that wait to leave, and those in flight. */
+/** The queue of one hash slot: the open batch, which still takes requests, closed batches that wait, and batches in flight. */
 import { Batch } from '../call/batch.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import type { Route } from '../call/route.ts'
@@ -7,21 +7,24 @@ import { CALLS_IN_FLIGHT } from '../limits.ts'
 import { type Join, KeyOrder, type OrderedQueue } from './key-order.ts'
 import type { Node, WaitingQueue } from './node.ts'
 
-/** Requests that may share calls: those of one slot. Requests with custom Lua have queues of their own, so that its errors are theirs alone. */
+/** Requests of one slot, which can share calls. Requests with custom Lua have separate queues, so that an error in that Lua fails no others. */
 export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
   readonly node: Node
   readonly id: number
   readonly tag: string
-  /** Batches that have not left, in order. Only the last may be open. */
+  /** Batches not yet sent, oldest first. Only the last can be open. */
   readonly waiting: Batch[] = []
-  /** The batch that still takes requests in. */
+  /** The batch that still takes requests. `undefined`: the next request opens one. */
   open: Batch | undefined
   readonly order = new KeyOrder(this)
   #calls = 0
-  /** Each at its own index, which names the record of a call that may be sent again. Shared with the queue that this one replaced. */
+  /**
+   * Batches in flight, each at its `index`, which is part of the name of the record of a resendable call. A queue shares this array
+   * with the queue that it replaces.
+   */
   readonly #inFlight: (Batch | undefined)[]
 
-  /** @param replaced the queue of the same slot, from before the slot moved to another node */
+  /** @param replaced the earlier queue of the same slot, if the slot has moved to another node */
   constructor(node: Node, id: number, tag: string, replaced: BatchQueue | undefined) {
     this.node = node
     this.id = replaced?.id ?? id
@@ -33,7 +36,7 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
     return this.#calls < CALLS_IN_FLIGHT
   }
 
-  /** True when nothing gathers here: what is asked next may as well gather elsewhere. */
+  /** True if no request waits here, so that another queue can take over the slot. */
   get isIdle(): boolean {
     return this.waiting.length === 0 && this.order.fences.size === 0
   }
@@ -42,7 +45,7 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
     return this.#inFlight.filter((batch) => batch !== undefined)
   }
 
-  /** A check joins the open batch; where an operation in order is in flight for the key, a later one. Makes nothing that it need not. */
+  /** Adds a check to the open batch, or behind the fence of its key. Hot path: allocates no closure if the key has no fence. */
   check(decider: CompiledLayers, key: string, quantity: number, waiter: CheckWaiter): void {
     const { fences } = this.order
     if (fences.size > 0 && fences.has(key)) {
@@ -53,15 +56,15 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
   }
 
   /**
-   * Joins a batch as soon as the order of its keys allows.
-   * @param inOrder true for what must leave when earlier calls on the keys have returned, and before later ones do
+   * Adds a request to a batch as soon as the order of its keys allows.
+   * @param inOrder true for an operation that must be sent after earlier calls on the keys have returned, and before later ones
    */
   join(keys: readonly string[], waiter: Waiter, join: Join, inOrder: boolean): void {
     if (inOrder || keys.some((key) => this.order.fences.has(key))) this.order.queue({ keys, waiter, join, inOrder })
     else this.add(join)
   }
 
-  /** Joins the open batch, or one that is opened for it. */
+  /** Joins the open batch, or else a new one. */
   add(join: Join): Batch {
     if (this.open !== undefined && join(this.open)) return this.open
     const batch = this.#opened()
@@ -88,7 +91,7 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
     node.callsInFlight++
     node.keysInFlight += batch.weight
     this.#calls++
-    // A few at most, so that to look for a free index costs nothing.
+    // Linear search is cheap here, because a queue has only a few calls in flight.
     const free = this.#inFlight.indexOf(undefined)
     batch.index = free < 0 ? this.#inFlight.length : free
     this.#inFlight[batch.index] = batch
@@ -100,7 +103,7 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
     })
   }
 
-  /** Takes out batches that nobody waits for any more, so that they never leave. */
+  /** Removes waiting batches that all their callers have given up, so that they are never sent. */
   drop(isGivenUp: (batch: Batch) => boolean): void {
     for (const batch of this.waiting.filter(isGivenUp)) {
       this.waiting.splice(this.waiting.indexOf(batch), 1)

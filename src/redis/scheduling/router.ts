@@ -1,4 +1,4 @@
-/** Which requests may share calls: those of one hash slot, apart from those with custom Lua; and by which node they go. */
+/** Routes each request to the queue of its hash slot (and of its custom Lua, if any), and each queue to a node. */
 import calculateSlot from 'cluster-key-slot'
 import { quoted } from '../../arguments.ts'
 import type { CompiledLayers } from '../call/layers.ts'
@@ -12,10 +12,10 @@ export class Router {
   readonly #connection: RedisConnection
   readonly #names: KeyNames
   readonly nodes: Node[] = []
-  /** The one queue of a single server, but for custom Lua; `undefined` where a request must be routed by its key. */
+  /** The queue for all requests without custom Lua on a single server. `undefined`: requests must be routed by key (cluster, or `hashTag`). */
   readonly only: BatchQueue | undefined
   readonly #queues = new Map<string, BatchQueue>()
-  /** Those of our own algorithms in a cluster, which is where most look. */
+  /** Cluster only: queues of built-in algorithms by slot. A fast path, because it needs no string to look up. */
   readonly #bySlot: (BatchQueue | undefined)[] = []
 
   constructor(connection: RedisConnection, names: KeyNames) {
@@ -39,7 +39,7 @@ export class Router {
     return made
   }
 
-  /** @throws RangeError where the keys of a cluster do not share a slot. */
+  /** @throws RangeError if the keys lie in different slots of a cluster. */
   ofAll(subjects: readonly RedisAsked[]): BatchQueue {
     const [first, ...others] = subjects
     if (first === undefined) throw new RangeError('a call needs at least one subject, got []')
@@ -65,7 +65,7 @@ export class Router {
     return this.#queues.values()
   }
 
-  /** When the oldest of all who wait asked; Infinity where nobody waits. */
+  /** When the oldest unanswered request was asked. `Infinity`: there is none. */
   oldest(): number {
     let oldest = Number.POSITIVE_INFINITY
     for (const queue of this.queues()) {
@@ -84,7 +84,7 @@ export class Router {
     return made
   }
 
-  /** The queue of this name; a new one where its slot has moved to another node. */
+  /** The queue of this name. Replaces an idle queue if its slot has moved to another node. */
   #queueAt(name: string, address: string, tag: string): BatchQueue {
     const kept = this.#queues.get(name)
     if (kept !== undefined && stays(kept, address)) return kept
@@ -94,7 +94,7 @@ export class Router {
   }
 }
 
-/** True unless its slot has moved to another node, and nothing gathers there any more. */
+/** False if the slot has moved to another node and no request waits in the queue, so that the queue can be replaced. */
 function stays(queue: BatchQueue, address: string): boolean {
   return queue.node.address === address || !queue.isIdle
 }
