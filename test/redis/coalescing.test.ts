@@ -5,21 +5,12 @@ import { beforeAll, expect, test } from 'vitest'
 import { runs } from '../support/exact/pair.ts'
 import { LIMITERS } from '../support/limiters.ts'
 import type { LimiterLayer, ThrottlePair } from '../support/redis/implementations.ts'
+import { makeScriptsKnown } from '../support/redis/known-scripts.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 
-// A call whose script a node does not know yet is sent again, and then later ones may be decided before it.
-beforeAll(async () => {
-  const both = suite.both(0)
-  const subsets = Array.from({ length: 2 ** LIMITERS.length - 1 }, (_, index) =>
-    LIMITERS.filter((_, place) => ((index + 1) >> place) & 1),
-  )
-  for (const subset of subsets) {
-    const throttle = both.throttle(subset.map((counting) => ({ counting, rate: Quota.perSecond(1) })))
-    await both.check(throttle, 'key', 1)
-  }
-})
+beforeAll(() => makeScriptsKnown(suite.both(0)))
 
 const KEYS = ['a', 'b', 'c', 'd']
 

@@ -1,27 +1,16 @@
 /** TypeScript and Lua do the same with all that can be asked about a key: one by one, and many in one turn of the event loop. */
 import fc from 'fast-check'
-import { Quota } from 'onrush'
 import { beforeAll, expect, test } from 'vitest'
 import { starts } from '../support/exact/arbitraries.ts'
 import { runs } from '../support/exact/pair.ts'
-import { LIMITERS } from '../support/limiters.ts'
 import type { BothImplementations, LimiterLayer } from '../support/redis/implementations.ts'
+import { makeScriptsKnown } from '../support/redis/known-scripts.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 import { KEYS, layers, Plan, rounds, Side } from '../support/reserve/interleaving.ts'
 
 const suite = await redisSuite()
 
-// A call whose script a node does not know yet is sent again, and then later ones may be decided before it.
-beforeAll(async () => {
-  const both = suite.both(0)
-  const subsets = Array.from({ length: 2 ** LIMITERS.length - 1 }, (_, index) =>
-    LIMITERS.filter((_, place) => ((index + 1) >> place) & 1),
-  )
-  for (const subset of subsets) {
-    const { remote } = both.throttle(subset.map((counting) => ({ counting, rate: Quota.perSecond(1) })))
-    await Promise.all([remote.check('key'), remote.check('key', 0)])
-  }
-})
+beforeAll(() => makeScriptsKnown(suite.both(0)))
 
 function sides(
   both: BothImplementations,
