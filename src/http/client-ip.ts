@@ -1,11 +1,11 @@
-/** The address a request came from, as a key: whom to believe about it is said explicitly, never guessed. */
+/** The client's address as a key. Which proxies to believe about the address is configured, never guessed. */
 import { isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { checkInteger, checkOptions, named } from '../arguments.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { clientBehind } from './embedded-ipv4.ts'
 
-/** What is known of where a request came from. */
+/** The parts of a request that tell the client's address. */
 export interface RequestOrigin {
   /** The other end of the connection. */
   readonly remoteAddress?: string | null | undefined
@@ -56,10 +56,10 @@ export function clientIp(source: RequestOrigin | NodeRequestOrigin, options: Cli
   const { remoteAddress, forwardedFor } = originOf(source)
   let client = parse(remoteAddress)
   const claims = (forwardedFor ?? '').split(',')
-  // Each hop appends the address that it saw, so the last claim is the nearest hop's.
+  // Each proxy appends the address that it saw, so the last entry is from the nearest proxy.
   for (let hop = 0; isTrusted(client, hop); hop++) {
     const claim = parse(claims.pop())
-    // Beyond what can be read, the last address that could be stands for all who hide behind it.
+    // The next entry is missing or unreadable, so the last readable address stands for all clients behind it.
     if (claim === undefined) break
     client = claim
   }
@@ -69,7 +69,7 @@ export function clientIp(source: RequestOrigin | NodeRequestOrigin, options: Cli
   return text(client, ipv6Prefix)
 }
 
-/** Whether the word of the `hop`th proxy, counted from here, is taken. A Unix socket has no address. */
+/** True if the `hop`th proxy, counted from this server, is trusted. `undefined`: a Unix socket, which has no address. */
 type Trust = (address: Address | undefined, hop: number) => boolean
 
 function trust(proxies: number | readonly string[]): Trust {
@@ -91,7 +91,7 @@ function block(proxy: unknown): [Address, number] {
   return [address, address.kind() === 'ipv4' ? 32 : 128]
 }
 
-/** Addresses are matched as what they are, so a block of IPv4 written as IPv6 must be one of IPv4 too. */
+/** Turns a block of IPv4 that is written as IPv6 into a block of IPv4, because clients' addresses are converted before matching too. */
 function ipv6Block(proxy: string): [Address, number] {
   const [address, prefix] = ipaddr.IPv6.parseCIDR(asRead(proxy))
   if (!address.isIPv4MappedAddress()) return [address, prefix]
@@ -101,7 +101,7 @@ function ipv6Block(proxy: string): [Address, number] {
   )
 }
 
-/** The bits before an IPv4 address that is written as IPv6: `::ffff:0:0/96`. */
+/** The length of the prefix before an IPv4 address that is written as IPv6 (`::ffff:0:0/96`). */
 const MAPPED_PREFIX = 96
 
 function wrongProxy(proxy: unknown): string {
@@ -115,7 +115,7 @@ function originOf(source: RequestOrigin | NodeRequestOrigin): RequestOrigin {
   return { remoteAddress: socket.remoteAddress, forwardedFor: headers['x-forwarded-for']?.toString() }
 }
 
-/** Some proxies write a port behind the address: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+/** An address with a port, as some proxies write: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
 const WITH_PORT = /^(?:\[(.+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/
 
 function parse(address: string | null | undefined): Address | undefined {
@@ -128,7 +128,7 @@ function parse(address: string | null | undefined): Address | undefined {
   return ipv6.isIPv4MappedAddress() ? ipv6.toIPv4Address() : ipv6
 }
 
-/** ipaddr.js reads `::10.0.0.1` as `::ffff:10.0.0.1`, which is another address. */
+/** Works around ipaddr.js, which parses `::10.0.0.1` as `::ffff:10.0.0.1`, a different address. */
 function asRead(ipv6: string): string {
   return ipv6.replace(/^::(?=\d+\.)/, '::0:')
 }

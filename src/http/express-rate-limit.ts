@@ -1,7 +1,6 @@
 /**
- * `onrush/express-rate-limit`: a `Store` for express-rate-limit, and for hono-rate-limiter, which takes the same. They keep
- * their middleware and have us count. What a middleware takes back may be a refused hit, which has spent nothing: then
- * nothing is ever given back.
+ * `onrush/express-rate-limit`: a `Store` for express-rate-limit, and for hono-rate-limiter, which takes the same. Their middleware stays,
+ * and onrush counts. The middleware may take back a refused hit too. A refused hit has spent nothing, so nothing is given back for it.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { LRUCache } from 'lru-cache'
@@ -15,7 +14,7 @@ export type { PlugOptions } from './window-throttles.ts'
 
 checkPeerDependency('onrush/express-rate-limit', 'express-rate-limit', '7.0')
 
-/** What a store reads of the options of its middleware. */
+/** The options of the middleware that the store reads. */
 export interface OnrushStoreSettings {
   /** Units of one window: a number, or its text. */
   readonly limit: unknown
@@ -27,7 +26,7 @@ export interface OnrushStoreSettings {
   readonly skipSuccessfulRequests?: boolean | undefined
 }
 
-/** What a middleware is told of a key. */
+/** The answer to the middleware about a key. */
 export interface HitInformation {
   /** Units used; of a refused request one more than the limit. */
   readonly totalHits: number
@@ -35,16 +34,16 @@ export interface HitInformation {
   readonly resetTime: Date
 }
 
-/** Keys whose refused hits are remembered. */
+/** The most keys whose refused hits are remembered. */
 const KEPT_REFUSALS = 100_000
 
-/** How long a response may take, ms: for so long, and its window, a refused hit may still be taken back. */
+/** The longest response, in ms. A refused hit is remembered for its window and this time, because the middleware may still take it back. */
 const LONGEST_RESPONSE = 300_000
 
 /** The hit that a request has made. */
 interface Hit {
   readonly key: string
-  /** `undefined`: it may have spent nothing. */
+  /** `undefined`: the request failed, and may have spent nothing. */
   readonly reservation: Promise<Reservation | undefined>
   open: boolean
 }
@@ -64,7 +63,7 @@ export class OnrushStore {
   #window: Window | undefined
   #prefix: string
   #refundDelay = LONGEST_RESPONSE
-  /** The hit of the request in flight, where the middleware takes hits back in the request's own async context. */
+  /** The current request's hit, if the middleware takes hits back in the request's own async context. */
   #hitOfRequest: AsyncLocalStorage<Hit> | undefined
   /** How many refused hits of a key may still be taken back. */
   readonly #refused = new LRUCache<string, number>({ max: KEPT_REFUSALS })
@@ -141,12 +140,12 @@ export class OnrushStore {
       (made) => made.reservation,
       () => undefined,
     )
-    // Entered for the rest of the request: the middleware calls, and cannot be called.
+    // `enterWith` rather than `run`, because the rest of the request is not a function that could be called here.
     this.#hitOfRequest.enterWith({ key, reservation, open: true })
     return (await asked).hits
   }
 
-  /** Whether one was there to be taken back. */
+  /** Takes back one refused hit. False: the key has none. */
   #takeBackRefusal(key: string): boolean {
     const refused = this.#refused.get(key)
     if (refused === undefined) return false
@@ -162,9 +161,9 @@ export class OnrushStore {
 }
 
 /**
- * Whether hits are taken back in the async context of their own request, so that it is known which. Early versions of
- * express-rate-limit do so in listeners, which on a pipelined connection run in the context of the request before. Those that
- * do not are known by options that came later (`retryAfter` with 8.7.5), and hono-rate-limiter by one of its own.
+ * True if the middleware takes a hit back in the async context of the request that made the hit. Early versions of express-rate-limit do
+ * so in listeners, which on a pipelined connection run in the context of the previous request. Newer versions are recognized by a later
+ * option (`retryAfter`, since 8.7.5), hono-rate-limiter by an option of its own.
  */
 function takesBackInContext(settings: OnrushStoreSettings): boolean {
   const takesBack = settings.skipFailedRequests || settings.skipSuccessfulRequests

@@ -1,4 +1,4 @@
-/** `onrush/fastify-rate-limit`: a store for @fastify/rate-limit, which keeps its plugin and has us count. */
+/** `onrush/fastify-rate-limit`: a store for @fastify/rate-limit. The plugin stays, and onrush counts. */
 import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import { type PlugOptions, WindowThrottles } from './window-throttles.ts'
@@ -7,7 +7,7 @@ export type { PlugOptions } from './window-throttles.ts'
 
 checkPeerDependency('onrush/fastify-rate-limit', '@fastify/rate-limit', '10.0')
 
-/** What the plugin hands to a store: its own options, and those of a route. */
+/** Settings that the plugin passes to a store: its own options, and those of a route. */
 interface Settings {
   readonly url?: string
   readonly max?: unknown
@@ -74,7 +74,7 @@ class RouteStore implements FastifyRateLimitStore {
   }
 }
 
-/** Routes of one group share their counts; its name is in the key already. Limiters of no route are told apart by their numbers. */
+/** Names a route's counts. Routes of one group share theirs, and the key already holds the group; limiters without a route differ by numbers. */
 function scopeOf({ groupId, routeInfo, max, timeWindow }: Settings): string {
   if (groupId !== undefined) return 'group'
   if (routeInfo?.url !== undefined) return `${routeInfo.method} ${routeInfo.url}`

@@ -68,10 +68,10 @@ export function rateLimit(options: FastifyRateLimitOptions): FastifyPluginCallba
   return fastifyPlugin(plugin, { fastify: '5.x', name: 'onrush' })
 }
 
-/** Of requests that are not limited. */
+/** Shared by all requests that are not limited. */
 const NO_ANSWER = Promise.resolve(undefined)
 
-/** Resolves to the reply when the request is refused, which ends it. */
+/** Resolves to the reply if the request is refused, by which Fastify knows that the reply was sent. */
 type Answer = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>
 
 function answerBy(options: FastifyRouteRateLimitOptions): Answer {

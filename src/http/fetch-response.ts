@@ -1,4 +1,4 @@
-/** What the fetch wrapper and Hono share: their responses are fetch's. */
+/** Shared by the fetch wrapper and Hono, because both answer with fetch's `Response`. */
 import type { RateLimitResult } from '../result.ts'
 import { PROBLEM_MEDIA_TYPE, problemDetails } from './problem-details.ts'
 import type { Decision } from './request-limit.ts'
@@ -8,12 +8,12 @@ export function tooManyRequests(result: RateLimitResult): Response {
   return new Response(JSON.stringify(problemDetails(result)), { status: 429, headers })
 }
 
-/** The status of a request that the runtime has taken over: its handler answers nothing. */
+/** The status of a request that the runtime has taken over, such as a WebSocket upgrade. Its handler returns nothing. */
 const SWITCHING_PROTOCOLS = 101
 
 /**
- * Handles a request whose response may not count, and tells the decision how that ended. The count is put right before
- * the response leaves: some runtimes stop what is still in flight then.
+ * Handles a request whose response may not count, and reports the response's status to the decision. The count is corrected before the
+ * response is returned, because some runtimes then stop all pending work.
  */
 export async function handleReserved<Answer extends Response | undefined>(
   decision: Decision,
@@ -28,7 +28,7 @@ export async function handleReserved<Answer extends Response | undefined>(
     await decision.ended(response?.status ?? SWITCHING_PROTOCOLS)
     return response
   } catch (error) {
-    // What a server makes of it.
+    // 500, because a server answers a thrown error so.
     await decision.ended(500)
     throw error
   } finally {
@@ -36,14 +36,14 @@ export async function handleReserved<Answer extends Response | undefined>(
   }
 }
 
-/** The response with the decision's fields; another one where its own cannot be changed, as of one that was fetched. */
+/** The response with the decision's header fields; a copy if its headers are immutable, as those of a fetched response. */
 export function withHeaders(response: Response, decision: Decision): Response {
   try {
     decision.writeHeaders(response.headers)
     return response
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    // An error of the network, or a change of protocol, has no other form.
+    // `Response.error()` and 101 responses cannot be copied.
     if (response.status < 200) return response
     const copy = new Response(response.body, response)
     decision.writeHeaders(copy.headers)

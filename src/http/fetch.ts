@@ -32,7 +32,7 @@ export type FetchWrapper<More extends readonly unknown[], Req extends Request = 
 export function rateLimit<More extends readonly unknown[] = [], Req extends Request = Request>(
   options: FetchRateLimitOptions<More, Req>,
 ): FetchWrapper<More, Req>
-// What a runtime hands over beyond what the options' functions know is handed to them as well.
+// Further arguments that a runtime passes are passed on, even if the options' functions do not declare them.
 export function rateLimit(options: FetchRateLimitOptions<readonly unknown[]>): WrapHandler {
   const limit = new RequestLimit(options)
   const { onLimited = tooManyRequests } = options

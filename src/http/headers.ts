@@ -25,7 +25,7 @@ export interface RateLimitHeadersOptions {
 
 const OPTIONS = optionNames<RateLimitHeadersOptions>({ standard: true, partitionKey: true })
 
-/** Structured fields have no larger integer. */
+/** The largest integer of structured fields (RFC 9651). */
 const LARGEST_INTEGER = 999_999_999_999_999
 
 /**
@@ -51,7 +51,7 @@ export function checkedStandard(standard: HeaderStandard, name = 'standard', oth
   throw typeof standard === 'string' ? new RangeError(message) : new TypeError(message)
 }
 
-/** The results of single quotas that a result is made of; those of all subjects of a `checkAll`, one after another. */
+/** The results of the single quotas in a result; for a `checkAll`, those of all subjects in order. */
 export function singleResults(result: RateLimitResult): readonly RateLimitResult[] {
   const { layers } = result
   if (layers.length === 0 || (layers.length === 1 && layers[0] === result)) return [result]
@@ -91,7 +91,7 @@ function policy(quota: Quota, ...partition: readonly Parameter[]): Item {
   return item(quota.name, ['q', integer(quota.limit)], ['w', seconds(quota.period)], ...partition)
 }
 
-/** What is sent with every response and never changes is written once. */
+/** Texts of a quota that never change, so they are serialized once. */
 interface QuotaTexts {
   readonly policy: string
   readonly name: string
@@ -107,7 +107,7 @@ function textsOf(quota: Quota): QuotaTexts {
   return made
 }
 
-/** As `serviceLimit`; of integers a structured field is the digits. */
+/** The text of `serviceLimit`. Written directly, because a structured integer is just its digits. */
 function serviceLimitText(result: RateLimitResult): string {
   const time = untilMore(result)
   const left = `${textsOf(result.quota).name};r=${integer(result.remaining)}`
@@ -131,7 +131,7 @@ function item(value: BareItem, ...parameters: readonly Parameter[]): Item {
   return [value, new Map(parameters)]
 }
 
-/** Without names, as drafts 3 to 7 had it. */
+/** The policy without names, as in drafts 3 to 7. */
 function earlierPolicy(result: RateLimitResult): string {
   return serializeList(
     singleResults(result).map(({ quota }) => item(integer(quota.limit), ['w', seconds(quota.period)])),
@@ -146,13 +146,13 @@ function three(prefix: string, result: RateLimitResult): Record<string, string> 
   }
 }
 
-/** Seconds until the same would pass, or until more could be spent than remains; `undefined`: never. */
+/** Seconds until the same quantity would pass if refused, else until more than `remaining` could be spent. `undefined`: never. */
 function untilMore({ limited, retryAfter, nextAfter }: RateLimitResult): number | undefined {
   const milliseconds = limited ? retryAfter : nextAfter
   return Number.isFinite(milliseconds) ? seconds(milliseconds) : undefined
 }
 
-/** Seconds until the same would pass, or where it never can or was not refused, until all is available again. */
+/** Seconds until the same quantity would pass, if refused; if admitted, or if it never can pass, until the whole quota is available. */
 function reset({ limited, retryAfter, resetAfter }: RateLimitResult): number {
   return seconds(limited && Number.isFinite(retryAfter) ? retryAfter : resetAfter)
 }

@@ -1,4 +1,4 @@
-/** `onrush/nestjs-throttler`: a `ThrottlerStorage` for @nestjs/throttler, which keeps its guard and has us count. */
+/** `onrush/nestjs-throttler`: a `ThrottlerStorage` for @nestjs/throttler. The guard stays, and onrush counts. */
 import type { ThrottlerStorage } from '@nestjs/throttler'
 import { PeriodicLimiter } from '../limiters/limiters.ts'
 import { checkPeerDependency } from '../peer-dependency.ts'
@@ -8,7 +8,7 @@ export type { PlugOptions } from './window-throttles.ts'
 
 checkPeerDependency('onrush/nestjs-throttler', '@nestjs/throttler', '6.0')
 
-/** What the guard is told of a key. */
+/** The answer to the guard about a key. */
 export type ThrottlerStorageRecord = Awaited<ReturnType<ThrottlerStorage['increment']>>
 
 /**

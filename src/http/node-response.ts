@@ -1,9 +1,9 @@
-/** What Express, Fastify and Koa share: their responses are Node's. */
+/** Shared by Express, Fastify and Koa, because all answer through Node's `ServerResponse`. */
 import type { ServerResponse } from 'node:http'
 import { finished } from 'node:stream'
 import type { Decision, HeaderWriter, RequestLimit } from './request-limit.ts'
 
-/** Decides about a request, and tells the decision how its response ended. */
+/** Decides about a request, and reports to the decision how the response ended. */
 export function decideForNode<Context extends readonly unknown[]>(
   limit: RequestLimit<Context>,
   response: ServerResponse,
@@ -17,7 +17,7 @@ async function decideAndTell<Context extends readonly unknown[]>(
   response: ServerResponse,
   context: Context,
 ): Promise<Decision | undefined> {
-  // Watched from before the question: the client may leave while the store is asked.
+  // Listens before the store is asked, because the client may leave meanwhile.
   const end = endOf(response)
   const decision = await limit.decide(...context)
   if (decision !== undefined)
@@ -25,14 +25,14 @@ async function decideAndTell<Context extends readonly unknown[]>(
   return decision
 }
 
-/** Resolves to the status, or to `undefined` when the client left before a response began. */
+/** Resolves to the response's status. `undefined`: the client left before the response began. */
 function endOf(response: ServerResponse): Promise<number | undefined> {
   return new Promise((resolve) => {
     finished(response, () => resolve(response.headersSent ? response.statusCode : undefined))
   })
 }
 
-/** Header fields go straight into the response. */
+/** Writes header fields directly into the response. */
 export function headersOf(response: ServerResponse): HeaderWriter {
   return {
     append: (name, value) => response.appendHeader(name, value),

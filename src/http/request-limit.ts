@@ -1,6 +1,6 @@
 /**
- * What the middlewares share, whatever their framework: choose a throttle, ask it, say what fields to send, and put the
- * count right when only some responses count. They add how their framework is answered, and nothing else.
+ * The part of the middlewares that does not depend on a framework: choose a throttle, check, tell the header fields, and correct the count
+ * if only some responses count. Each middleware adds only the way in which its framework answers.
  */
 import { checkBoolean, checkFunction, checkQuantity, named } from '../arguments.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
@@ -50,7 +50,7 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
   readonly onError?: 'allow' | ((error: unknown, ...context: Context) => unknown) | undefined
 }
 
-/** What every middleware takes. */
+/** Options of every middleware. */
 export const REQUEST_LIMIT_NAMES = {
   throttle: true,
   key: true,
@@ -65,20 +65,20 @@ export const REQUEST_LIMIT_NAMES = {
 
 export const REQUEST_LIMIT_OPTIONS = optionNames<RequestLimitOptions<[]>>(REQUEST_LIMIT_NAMES)
 
-/** Where header fields are written; `Headers` of fetch is one. */
+/** The target of header fields; fetch's `Headers` is one. */
 export interface HeaderWriter {
   append(name: string, value: string): unknown
   set(name: string, value: string): unknown
 }
 
-/** What a throttle said of a request. */
+/** A throttle's decision about a request. */
 export interface Decision {
   readonly result: RateLimitResult
-  /** Writes the fields that go with the response. */
+  /** Writes the response's header fields. */
   writeHeaders(writer: HeaderWriter): void
-  /** To be told the status of the response. The first call counts. Never rejects. */
+  /** Call with the status of the response. Only the first call counts. Never rejects. */
   ended(status: number): Promise<void>
-  /** To be told that the client left before the response had begun; `ended` may follow where the handler's status is known. Never rejects. */
+  /** Call if the client left before the response began; `ended` may follow if the handler's status becomes known. Never rejects. */
   left(): Promise<void>
 }
 
@@ -89,7 +89,7 @@ export class RequestLimit<Context extends readonly unknown[]> {
   readonly #countLeavers: boolean
 
   /**
-   * @param names those of the middleware's options
+   * @param names the names of the middleware's options
    * @throws TypeError for options of a wrong type, RangeError for ones of a wrong value.
    */
   constructor(options: RequestLimitOptions<Context>, names = REQUEST_LIMIT_OPTIONS) {
@@ -109,22 +109,22 @@ export class RequestLimit<Context extends readonly unknown[]> {
     this.#countLeavers = countLeavers
   }
 
-  /** Whether decisions want to be told how the response ended. */
+  /** True if decisions must be told how the response ended. */
   get awaitsEnd(): boolean {
     return this.#counts !== undefined
   }
 
   /**
-   * Asks about a request; `undefined`: it passes without a limit.
-   * @returns rejects with what the options' functions throw, with what is wrong of key or quantity, and with the store's
-   * error unless `onError` lets it pass
+   * Decides about a request. `undefined`: the request passes without a limit.
+   * @returns rejects with an error that an option's function throws, with a TypeError or RangeError for a wrong key or quantity, and with
+   * the store's error unless `onError` lets the request pass
    */
   async decide(...context: Context): Promise<Decision | undefined> {
     const { skip, throttle, key, quantity = 1 } = this.#options
     if (skip !== undefined && (await skip(...context))) return undefined
     const chosen = typeof throttle === 'function' ? checkThrottle(await throttle(...context)) : throttle
     const given = key(...context)
-    // What is there already is not waited for.
+    // Values that are no promises are not awaited, because each `await` costs a turn of the microtask queue.
     const name = typeof given === 'string' ? given : await given
     const units = typeof quantity === 'function' ? await quantity(...context) : quantity
     try {
@@ -149,7 +149,7 @@ export class RequestLimit<Context extends readonly unknown[]> {
         const all = rateLimitHeaders(result, { standard: standard || 'ietf' })
         for (const [name, value] of Object.entries(all)) {
           if (name === 'Retry-After') writer.set(name, value)
-          // The draft's fields are lists: the items of an outer limit stay.
+          // Appended, because the draft's fields are lists that an outer limit may have begun.
           else if (standard === 'ietf') writer.append(name, value)
           else if (standard !== false) writer.set(name, value)
         }
@@ -158,7 +158,7 @@ export class RequestLimit<Context extends readonly unknown[]> {
   }
 
   #settlementOf(reservation: Reservation, units: number, context: Context): Settlement {
-    // A refusal holds nothing, so nothing of one is ever given back.
+    // A refused reservation holds nothing, so there is nothing to give back.
     let open = !reservation.result.limited
     const settle = async (counts: () => boolean | undefined) => {
       if (!open) return
@@ -167,7 +167,7 @@ export class RequestLimit<Context extends readonly unknown[]> {
         if (counts()) await reservation.settle(units)
         else await reservation.cancel()
       } catch (error) {
-        // The response is out, so nobody is left to fail; what was reserved stays spent.
+        // The response was sent, so no request can fail any more. The reserved units stay spent.
         await this.#allows(error, context).catch(() => {})
       }
     }
@@ -194,7 +194,7 @@ const NOTHING_TO_SETTLE: Settlement = { ended: async () => {}, left: async () =>
 
 type Counts<Context> = (status: number, context: Context) => boolean
 
-/** `undefined`: every request counts, whatever becomes of it. */
+/** Tells from the status if a response counts. `undefined`: every request counts, even if its client leaves. */
 function countsBy<Context extends readonly unknown[]>(
   counted: Counted<Context>,
   countLeavers: boolean,

@@ -1,11 +1,11 @@
-/** Which limiters keep the states of equal keys and quotas together. */
+/** Names the states of a limiter: limiters with an equal name share the states of equal keys and quotas. */
 import type { BaseLimiter } from '../limiters/base.ts'
 import { AlgorithmLimiter } from '../limiters/limiters.ts'
 
 const numbers = new WeakMap<object, number>()
 let last = 0
 
-/** A text that is equal for limiters of one algorithm on one store; a limiter of one's own keeps its states for itself. */
+/** A text that is equal for limiters of one algorithm on one store. A user's own limiter class gets a text of its own. */
 export function stateSpace(limiter: BaseLimiter): string {
   return limiter instanceof AlgorithmLimiter
     ? `${limiter.algorithm.id}-${numberOf(limiter.store)}`

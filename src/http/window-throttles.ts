@@ -1,4 +1,4 @@
-/** What the plugs into other packages share: those name a limit and a window with each call, and a limiter of ours counts. */
+/** Shared by the adapters for other packages, which pass a limit and a window with each call. */
 import { LRUCache } from 'lru-cache'
 import { checkText, named } from '../arguments.ts'
 import { BaseLimiter } from '../limiters/base.ts'
@@ -9,17 +9,17 @@ import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
 import { Throttle } from '../throttle.ts'
 
-/** What a plug into another package is made of. */
+/** The options of an adapter for another package. */
 export interface PlugOptions {
-  /** How it is counted, and where. */
+  /** The limiter that counts, on its store. */
   readonly limiter: BaseLimiter
-  /** What the quotas are called: `[A-Za-z][A-Za-z0-9_.-]*`. Limits of one name and window share what a key has used. Default: the name of the package. */
+  /** The name of the quotas: `[A-Za-z][A-Za-z0-9_.-]*`. Limits of one name and window share what a key has used. Default: the name of the package. */
   readonly name?: string | undefined
 }
 
 const OPTIONS = optionNames<PlugOptions>({ limiter: true, name: true })
 
-/** Windows kept ready; one more costs only time. */
+/** The most windows cached; a miss costs only time. */
 const KEPT_WINDOWS = 100
 
 export class WindowThrottles {
@@ -28,7 +28,7 @@ export class WindowThrottles {
   readonly #ready = new LRUCache<string, Window>({ max: KEPT_WINDOWS })
   readonly #warned = new Set<string>()
 
-  /** @throws TypeError or RangeError for a limiter that is none, or a name that is no quota's. */
+  /** @throws TypeError or RangeError for a wrong limiter or name. */
   constructor(options: PlugOptions, defaultName: string) {
     checkOptionNames('options of the store', options, OPTIONS)
     const { limiter, name = defaultName } = options
@@ -39,9 +39,9 @@ export class WindowThrottles {
   }
 
   /**
-   * What counts `limit` in so many ms. Both are taken as the packages take them: numbers, or texts of numbers; of a limit the
-   * whole units below it, 0 and less refuses everything, `Infinity` nothing.
-   * @throws TypeError or RangeError for a limit that is no number, or a window that is no period of a quota.
+   * The window that counts `limit` units per `milliseconds`. Both are numbers or texts of numbers, as in the packages. A limit is rounded
+   * down; 0 or less refuses everything, `Infinity` nothing.
+   * @throws TypeError or RangeError for a limit that is no number, or a window that cannot be the period of a quota.
    */
   of(limit: unknown, milliseconds: unknown): Window {
     const name = `${String(limit)}/${String(milliseconds)}`
@@ -52,12 +52,12 @@ export class WindowThrottles {
     return made
   }
 
-  /** Spends `quantity` of `limit` in so many ms, or looks when it is 0. */
+  /** Spends `quantity` of `limit` units per `milliseconds`; 0 spends nothing. */
   async ask(key: string, quantity: number, limit: unknown, milliseconds: unknown): Promise<Hits> {
     return this.of(limit, milliseconds).ask(key, quantity)
   }
 
-  /** The key as it is counted: numbers as their texts; all requests without a key share one. */
+  /** The key to count by. Numbers become texts, and all requests without a key share one key. */
   keyOf(key: unknown): string {
     if (typeof key === 'string' && key !== '') return key
     if (typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean') return String(key)
@@ -90,10 +90,10 @@ export class WindowThrottles {
   }
 }
 
-/** A limit in a window. */
+/** A limit per window. */
 export class Window {
   readonly #throttle: Throttle | undefined
-  /** Whole units; 0 refuses everything, and `Infinity` nothing. */
+  /** Whole units; 0 refuses everything, `Infinity` nothing. */
   readonly limit: number
   readonly #milliseconds: number
 
@@ -104,14 +104,14 @@ export class Window {
     this.#milliseconds = milliseconds
   }
 
-  /** Spends `quantity`, or looks when it is 0. */
+  /** Spends `quantity`; 0 spends nothing. */
   async ask(key: string, quantity: number): Promise<Hits> {
     return this.#throttle === undefined
       ? this.#fixed()
       : this.#hitsOf(await this.#throttle.check(key, quantity), quantity)
   }
 
-  /** Spends one unit that may be given back to the window that it was spent in. */
+  /** Spends one unit, which can be given back to the window in which it was spent. */
   async reserve(key: string): Promise<{ readonly hits: Hits; readonly reservation: Reservation | undefined }> {
     if (this.#throttle === undefined) return { hits: this.#fixed(), reservation: undefined }
     const reservation = await this.#throttle.reserve(key)
@@ -138,19 +138,19 @@ export class Window {
   }
 }
 
-/** What such packages want to know. */
+/** The answer to such a package. */
 export interface Hits {
   readonly limited: boolean
-  /** What is used, and one more than allowed when the unit was refused: they compare it with the limit. */
+  /** Units used; one more than the limit if the unit was refused, because the packages compare hits with the limit. */
   readonly hits: number
-  /** ms until a refused request may come again, or else until all is available. */
+  /** Milliseconds until a refused request may come again; if admitted, until the whole limit is available. */
   readonly wait: number
 }
 
-/** The key of requests that have none. */
+/** The key of requests without a key. */
 const KEY_OF_NONE = '(no key)'
 
-/** @throws TypeError or RangeError for what is no number and no text of one. */
+/** @throws TypeError or RangeError for a value that is neither a number nor the text of one. */
 function numberIn(what: string, value: unknown): number {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
   if (typeof number !== 'number') throw new TypeError(`${what} must be a number, got ${named(value)}`)

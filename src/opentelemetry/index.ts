@@ -1,6 +1,6 @@
 /**
- * Metrics for OpenTelemetry, of what the channels of `onrush` tell. No attribute holds a key, and each takes few values,
- * whatever is checked.
+ * Metrics for OpenTelemetry, from the diagnostics channels of onrush. Attributes never hold keys and have few distinct values, so that
+ * cardinality stays low.
  */
 import { type Attributes, type MeterProvider, metrics, type ObservableResult } from '@opentelemetry/api'
 import { checkInteger } from '../arguments.ts'
@@ -11,7 +11,7 @@ import { checkPeerDependency } from '../peer-dependency.ts'
 
 checkPeerDependency('onrush/opentelemetry', '@opentelemetry/api', '1.9')
 
-/** Where metrics go, and how many policies they tell apart. */
+/** The meter that metrics go to, and the most policies that they distinguish. */
 export interface MetricsOptions {
   /** Where the meter comes from. Default: the global one. */
   readonly meterProvider?: MeterProvider | undefined
@@ -21,16 +21,16 @@ export interface MetricsOptions {
 
 const OPTIONS = optionNames<MetricsOptions>({ meterProvider: true, maxPolicies: true })
 
-/** In seconds: from a decision in the process to the longest usual timeout. */
+/** Buckets in seconds, from a decision in the process to the longest usual timeout. */
 const DURATION_BOUNDARIES = [
   0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ]
 const SIZE_BOUNDARIES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
 /**
- * Records from now on: `onrush.checks`, `onrush.check.duration`, `onrush.batch.checks`, `onrush.batch.keys`,
+ * Starts recording `onrush.checks`, `onrush.check.duration`, `onrush.batch.checks`, `onrush.batch.keys`,
  * `onrush.batch.duration`, `onrush.failover.changes`, `onrush.failover.stores` and `onrush.script.loads`.
- * @returns ends it
+ * @returns a function that stops recording
  * @throws TypeError or RangeError for wrong options
  */
 export function recordMetrics(options: MetricsOptions = {}): () => void {
@@ -82,7 +82,7 @@ export function recordMetrics(options: MetricsOptions = {}): () => void {
 
   const stops = [
     subscribe('onrush:decision', (event) => {
-      // A look decides nothing.
+      // A peek is not a decision, so it is not counted.
       if (event.quantity === 0 && event.method !== 'reserve') return
       const attributes = outcomeOf(event)
       checks.add(1, { ...attributes, 'onrush.policy': policyOf(event.policy) })
@@ -113,12 +113,12 @@ function outcomeOf(event: DecisionEvent): Attributes {
   return { 'onrush.outcome': outcome, 'onrush.degraded': result.degraded }
 }
 
-/** Errors of others may be named anyhow. */
+/** The code of an onrush error. Other errors are all `_OTHER`, because their names are unbounded. */
 function errorOf({ error }: DecisionEvent | BatchEvent): Attributes {
   return { 'error.type': error instanceof OnrushError ? error.code : '_OTHER' }
 }
 
-/** The first names as they are, all later ones as one. */
+/** Keeps the first `most` names; all later ones become `other`. */
 function bounded(most: number): (name: string) => string {
   const known = new Set<string>()
   return (name) => {
@@ -128,7 +128,7 @@ function bounded(most: number): (name: string) => string {
   }
 }
 
-/** Which failover stores are not closed. Held weakly: one that is dropped while its primary is away is away no longer. */
+/** Failover stores whose circuit is not closed. Weak, so that a store dropped during an outage is no longer counted. */
 class AwayStores {
   readonly #stores = new Set<WeakRef<FailoverEvent['store']>>()
 

@@ -1,4 +1,4 @@
-/** What the tests of the contract expect, in words for whoever writes a store. */
+/** Assertions of the contract, with messages for authors of stores. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MismatchedDataError } from '../errors.ts'
@@ -12,13 +12,13 @@ export function expectRecord(actual: LimitData | undefined, expected: LimitData,
   assert.deepEqual(fieldsOf(actual), fieldsOf(expected), what)
 }
 
-/** Fails unless nothing is there, or what `BaseStore.delete` leaves behind. */
+/** Fails unless there is no record, or only the empty one that `BaseStore.delete` leaves. */
 export function expectNoRecord(actual: LimitData | undefined, what: string): void {
   const empty = new LimitData({ used: 0, remaining: 0, createdAt: 0 })
   assert.ok(actual === undefined || empty.equals(actual), `${what}: found ${JSON.stringify(actual)}`)
 }
 
-/** What is thrown or rejected with when `old` is stale. */
+/** The error thrown or rejected with because `old` is stale. */
 export async function mismatch(swap: () => LimitData | Promise<LimitData>): Promise<MismatchedDataError> {
   try {
     await swap()
@@ -29,12 +29,12 @@ export async function mismatch(swap: () => LimitData | Promise<LimitData>): Prom
   assert.fail('a stale record was swapped; expected a MismatchedDataError')
 }
 
-/** Clocks tick in whole milliseconds, and none goes quite as fast as another. */
+/** Allowed difference between two clocks, in ms, because clocks tick in whole milliseconds and drift. */
 const TOLERANCE = 10
 
 /**
- * Asks again and again until `milliseconds` after `since`; `test` must pass whenever it has ended before that.
- * @param since what `performance.now()` said before that which is to last began
+ * Runs `test` repeatedly until `milliseconds` after `since`. Each run that ends before then must pass.
+ * @param since the value of `performance.now()` before the record or state that must last was written
  */
 export async function expectUntil(since: number, milliseconds: number, test: () => Promise<() => void>): Promise<void> {
   const end = since + milliseconds - TOLERANCE
@@ -45,7 +45,7 @@ export async function expectUntil(since: number, milliseconds: number, test: () 
   }
 }
 
-/** True for a store with a `compareAndSwap` of its own. The default is safe behind the limiters' queue only. */
+/** True for a store with its own `compareAndSwap`. The default one is safe only behind the limiters' queue. */
 export function swapsItself(store: BaseStore): boolean {
   return store.compareAndSwap !== BaseStore.prototype.compareAndSwap
 }

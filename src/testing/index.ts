@@ -1,3 +1,3 @@
-/** For authors of stores: the contract that every store keeps, as a suite of tests. */
+/** The contract of stores as a test suite, for authors of stores. */
 export type { SkippableTest, StoppableStore, TestRunner } from './scene.ts'
 export { type StoreContractOptions, storeContract } from './store-contract.ts'

@@ -1,4 +1,4 @@
-/** Every limiter on the store: exact, all or nothing, and never forgotten while it counts. */
+/** Tests every limiter on the store: exact counts, all or nothing, and no state lost while it counts. */
 import assert from 'node:assert/strict'
 import { checkAll } from '../check-all.ts'
 import { Quota } from '../quota.ts'
@@ -9,7 +9,7 @@ import { LIMITERS } from './limiters.ts'
 import { freshKey, KEYS } from './samples.ts'
 import type { Declare } from './scene.ts'
 
-/** So long that nothing comes back while a test runs, and no window ends. */
+/** A quota with a period so long that no unit comes back, and no window ends, during a test. */
 function lasting(count: number, name?: string): Quota {
   return new Quota({ count, period: '3650 days', name })
 }

@@ -1,10 +1,10 @@
-/** All built-in limiters by name, as the contract asks them. */
+/** All built-in limiters by name. */
 import type { LimiterOptions } from '../limiters/base.ts'
 import * as limiters from '../limiters/limiters.ts'
 
 type BuiltIn = new (options: LimiterOptions) => limiters.AlgorithmLimiter
 
-/** Each class of the module that extends `AlgorithmLimiter`. */
+/** True for a class that extends `AlgorithmLimiter`. */
 function isBuiltIn(value: unknown): value is BuiltIn {
   return typeof value === 'function' && value.prototype instanceof limiters.AlgorithmLimiter
 }

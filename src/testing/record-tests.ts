@@ -1,4 +1,4 @@
-/** `get`, `set` and `delete`: what was set is there, whole and exact, for as long as it must be. */
+/** Tests `get`, `set` and `delete`: a record stays, whole and exact, until its time to live ends. */
 import assert from 'node:assert/strict'
 import { LimitData } from '../limit-data.ts'
 import { BaseStore } from '../stores/base.ts'
@@ -8,10 +8,10 @@ import type { Declare } from './scene.ts'
 
 const DAY = 86_400_000
 
-/** Short ttls, on both sides of whole seconds: some servers round. */
+/** Short times to live in ms, on both sides of whole seconds, because some servers round to seconds. */
 const SHORT = [40, 250, 990, 1010, 1700]
 
-/** As long as limiters ask for: memcached takes more than 30 days for a date, timers take 25, 32-bit seconds end in 2038. */
+/** Long times to live. memcached reads more than 30 days as a date, timers end at 25 days, and 32-bit seconds end in 2038. */
 const LONG = [1, 24.9, 30, 31, 400, 36_525].map((days) => days * DAY)
 
 export function recordTests(it: Declare, isShared: boolean): void {
@@ -57,7 +57,7 @@ export function recordTests(it: Declare, isShared: boolean): void {
     const handedOut = [await store.set(key, recordOf(1)), await store.get(key)]
     for (const record of handedOut) {
       assert.ok(record !== undefined)
-      // On a frozen record these do nothing.
+      // Has no effect on a frozen record, which is what the test proves.
       for (const field of ['used', 'remaining', 'createdAt', 'time']) Reflect.set(record, field, 99)
       if (record.history !== undefined) Reflect.set(record.history, 0, 99)
       expectRecord(await store.get(key), kept, 'what is kept after a record that was handed out was changed')

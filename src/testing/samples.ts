@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto'
 import { LimitData } from '../limit-data.ts'
 
-/** A key that nothing else uses. */
+/** A key that no other test uses. */
 export function freshKey(): string {
   return `contract-${randomUUID()}`
 }
 
-/** Numbers whose last bit gets lost on the way through 15 digits, 32 bits or floats. */
+/** Numbers that lose their last bit when stored with 15 digits, 32 bits or single precision. */
 export const NUMBERS: readonly number[] = [
   0,
   1,
@@ -28,7 +28,7 @@ export const NUMBERS: readonly number[] = [
   Number.MAX_VALUE,
 ]
 
-/** Keys that a store might mix up, escape badly or refuse; each is to have a record of its own. */
+/** Keys that a store might confuse, escape wrongly or refuse. Each must have its own record. */
 export const KEYS: readonly string[] = [
   'a',
   'A',
@@ -74,7 +74,7 @@ export const KEYS: readonly string[] = [
   `${'x'.repeat(65_535)}y`,
 ]
 
-/** Records with every field, and with each that may be missing missing. */
+/** Records with all fields, and without each optional one. */
 export const RECORDS: readonly LimitData[] = [
   new LimitData({ used: 1, remaining: 2, createdAt: 3, time: 4, history: [5, 6, 7] }),
   new LimitData({ used: 1, remaining: 2, createdAt: 3 }),
@@ -86,7 +86,7 @@ export const RECORDS: readonly LimitData[] = [
   new LimitData({ used: 1, remaining: 2, createdAt: 3, history: Array.from({ length: 1000 }, (_, index) => index) }),
 ]
 
-/** A record that differs from the others by `used`. */
+/** A record with the given `used`. */
 export function recordOf(used: number): LimitData {
   return new LimitData({
     used,

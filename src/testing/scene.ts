@@ -1,13 +1,13 @@
-/** What the suites of the contract share: the runner that they are declared to, and what each test works with. */
+/** Types that the suites of the contract share: the test runner, and the stores that each test gets. */
 import type { BaseStore } from '../stores/base.ts'
 
-/** What the runner hands to a test; vitest's and node:test's contexts both are such. */
+/** The context that a runner passes to a test, as vitest and node:test do. */
 export interface SkippableTest {
   /** Marks the test as skipped. */
   skip(reason?: string): unknown
 }
 
-/** `{ describe, it }` of vitest, of node:test, or of another runner like them. */
+/** `{ describe, it }` of vitest, node:test or a similar runner. */
 export interface TestRunner {
   /** Groups the tests that `body` declares. */
   readonly describe: (name: string, body: () => void) => unknown
@@ -15,12 +15,12 @@ export interface TestRunner {
   readonly it: (name: string, test: (context?: SkippableTest) => Promise<void>) => unknown
 }
 
-/** What a test of the contract works with. */
+/** The stores that a test of the contract works with. */
 export interface Scene {
   readonly store: BaseStore
   /** The second handle; `undefined` for a store that is not shared. */
   readonly shared: BaseStore | undefined
-  /** Says that the contract asks nothing of this store here. */
+  /** Skips the test, because the contract does not require this of the store. */
   skip(reason: string): void
 }
 
@@ -31,11 +31,11 @@ export type Declare = (name: string, test: (scene: Scene) => Promise<void>) => v
 export interface StoppableStore {
   /** The store under test. */
   readonly store: BaseStore
-  /** From now on nothing is answered. */
+  /** Makes the server stop answering. */
   stop(): unknown
-  /** Answers again. */
+  /** Makes the server answer again. */
   resume(): unknown
 }
 
-/** Declares one test on a store whose server it stops. */
+/** Declares one test that stops the store's server. */
 export type DeclareStoppable = (name: string, test: (stoppable: StoppableStore) => Promise<void>) => void

@@ -1,4 +1,4 @@
-/** A store whose server does not answer: nobody waits for ever, nobody is admitted, and all goes on afterwards. */
+/** Tests a store whose server does not answer: no check waits forever, none is admitted, and all work again afterwards. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
@@ -10,10 +10,10 @@ import { Throttle } from '../throttle.ts'
 import { freshKey } from './samples.ts'
 import type { DeclareStoppable } from './scene.ts'
 
-/** So long that nothing comes back while a test runs. */
+/** A period so long that no unit comes back during a test. */
 const RATE = new Quota({ count: 3, period: '3650 days' })
 
-/** ms in which a store must have found its server again. */
+/** The longest time in which a store must find its server again, in ms. */
 const RECOVERY = 30_000
 
 export function silenceTests(it: DeclareStoppable): void {
@@ -64,7 +64,7 @@ function throttleOn(store: BaseStore): Throttle {
   return new Throttle({ limiter: new GcraLimiter({ store }), rate: RATE })
 }
 
-/** Why there is no answer. */
+/** The error that the check rejects with. */
 async function failureOf(check: Promise<RateLimitResult>): Promise<unknown> {
   let answer: RateLimitResult
   try {

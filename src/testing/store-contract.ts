@@ -1,4 +1,4 @@
-/** The contract of stores as a suite, under any runner that has `describe` and `it`. */
+/** The contract of stores as a test suite, for any runner with `describe` and `it`. */
 import { checkFunction, checkOptions, checkText } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
@@ -10,22 +10,22 @@ import { silenceTests } from './silence-tests.ts'
 import { swapTests } from './swap-tests.ts'
 import { timeTests } from './time-tests.ts'
 
-/** The stores that the contract is tried on. */
+/** The stores to test, and the name of the suite. */
 export interface StoreContractOptions<Store extends BaseStore = BaseStore> {
-  /** What the suite is called. */
+  /** The name of the suite. */
   readonly name: string
   /** Makes a store; called once for each test. It need not be empty: every test has keys of its own. */
   readonly store: () => Store | Promise<Store>
   /** A second handle on the data of `store`, as another process would have it; for stores that many processes share. */
   readonly sharedStore?: ((store: Store) => BaseStore | Promise<BaseStore>) | undefined
-  /** As `store`, with a clock that the store goes by, in µs since the epoch; for stores that can be given one. */
+  /** Makes a store that uses the given clock (µs since the epoch); for stores that accept a clock. */
   readonly storeWithClock?: ((clock: Clock) => BaseStore | Promise<BaseStore>) | undefined
   /**
-   * Makes a store whose server the test can stop, so that nothing is answered; called once for each test that does. Give the store
-   * a short `timeout`, since it is waited for.
+   * Makes a store whose server the test can stop; called once for each test that does. Give the store a short `timeout`, because the
+   * tests wait until it has passed.
    */
   readonly stoppableStore?: (() => StoppableStore | Promise<StoppableStore>) | undefined
-  /** Called with each store when its test is over. Default: its `close`. */
+  /** Called with each store after its test. Default: calls the store's `close`. */
   readonly close?: ((store: BaseStore) => void | Promise<void>) | undefined
 }
 
@@ -39,7 +39,7 @@ const OPTIONS = optionNames<StoreContractOptions>({
 })
 
 /**
- * Declares the suite. It takes some seconds, for what may not be forgotten is waited for.
+ * Declares the suite. The suite takes some seconds, because it waits to see that records last.
  * @throws TypeError for options of a wrong type
  */
 export function storeContract<Store extends BaseStore>(runner: TestRunner, options: StoreContractOptions<Store>): void {
@@ -54,7 +54,7 @@ export function storeContract<Store extends BaseStore>(runner: TestRunner, optio
   if (stoppableStore !== undefined) checkFunction('stoppableStore', stoppableStore)
 
   const declare: Declare = (title, test) => {
-    // The default keeps the function's length at 0: some runners take a parameter for a callback.
+    // The default keeps the function's `length` at 0, because some runners treat a parameter as a done callback.
     it(title, async (context = undefined) => {
       const opened: BaseStore[] = []
       try {

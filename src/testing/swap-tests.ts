@@ -1,4 +1,4 @@
-/** `compareAndSwap`: only who has read what is there may replace it, however many try at once. */
+/** Tests `compareAndSwap`: only a caller who has read the current record may replace it, however many try at once. */
 import assert from 'node:assert/strict'
 import { MismatchedDataError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
@@ -9,7 +9,7 @@ import type { Declare, Scene } from './scene.ts'
 
 const FULL = new LimitData({ used: 1, remaining: 2, createdAt: 3, time: 4, history: [5, 6] })
 
-/** As `FULL`, but for one field. */
+/** Records that differ from `FULL` in one field each. */
 const DIFFERENT: readonly LimitData[] = [
   FULL.copyWith({ used: 9 }),
   FULL.copyWith({ remaining: 9 }),
@@ -24,7 +24,7 @@ const DIFFERENT: readonly LimitData[] = [
   FULL.copyWith({ history: undefined }),
 ]
 
-/** More than six who go on at once can take from each other. */
+/** The most tries of one caller: more than six concurrent callers can make each other lose. */
 const MAXIMUM_TRIES = 1000
 
 const UNSAFE = 'the default compareAndSwap is safe behind the limiters’ queue only'
@@ -132,12 +132,12 @@ export function swapTests(it: Declare, isShared: boolean): void {
   })
 }
 
-/** Both handles in turn, where there are two. */
+/** The two handles alternately, or the only one. */
 function handle({ store, shared }: Scene, index: number): BaseStore {
   return index % 2 === 1 && shared !== undefined ? shared : store
 }
 
-/** The record when it was swapped in. */
+/** The new record. `undefined`: the swap was refused. */
 async function outcome(
   store: BaseStore,
   key: string,

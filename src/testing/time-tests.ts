@@ -1,4 +1,4 @@
-/** With a clock that can be set: the store answers as ours do, to the microsecond. */
+/** Tests a store with a settable clock: its results equal those of a built-in store, to the microsecond. */
 import assert from 'node:assert/strict'
 import { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -8,14 +8,14 @@ import { Throttle } from '../throttle.ts'
 import { LIMITERS } from './limiters.ts'
 import { freshKey } from './samples.ts'
 
-/** What the store's clock says, in µs. */
+/** The store's clock, in µs. */
 interface Time {
   now: number
 }
 
 type DeclareWithClock = (name: string, test: (store: BaseStore, time: Time) => Promise<void>) => void
 
-/** Fractions of a period, and more than one. */
+/** Steps of time, as multiples of the period. */
 const STEPS = [0, 0, 0.001, 0.1, 1 / 3, 0.5, 0.999, 1, 1.001, 2, 5]
 const QUANTITIES = [0, 1, 1, 2, 3, 7, 10, 11]
 
@@ -46,7 +46,7 @@ export function timeTests(it: DeclareWithClock): void {
   }
 }
 
-/** Mostly checks. */
+/** The operations to choose from; mostly checks. */
 function questions(key: string, quantity: number): ((throttle: Throttle) => Promise<RateLimitResult>)[] {
   const check = (throttle: Throttle): Promise<RateLimitResult> => throttle.check(key, quantity)
   return [
@@ -67,7 +67,7 @@ function pick<Item>(items: readonly Item[], random: () => number): Item {
   return item
 }
 
-/** The same numbers from 0 to 1 in every run: the generator of Park and Miller. */
+/** Reproducible random numbers from 0 to 1, by the Park–Miller generator. */
 function randomNumbers(): () => number {
   let state = 42
   return () => {
