@@ -1,5 +1,5 @@
--- GCRA as a continuous-state leaky bucket. State: what is used, in units times the period (`level`), as of `time`.
--- Lua implementation of src/algorithms/gcra.ts, the same operations in the same order. Times are whole µs; a state comes last, as its numbers.
+-- GCRA as a continuous-state leaky bucket. State: `level` (units used times the period) at `time`. Lua implementation of
+-- src/algorithms/gcra.ts, with the same operations in the same order. Times are whole µs. A state is passed last, as separate numbers.
 
 local CENTURY = 3155760000000000
 -- The highest level that any quota writes: MAXIMUM_UNITS * CENTURY.
@@ -51,7 +51,7 @@ local function retryAfter(quantity, now, quota, time, level)
   return 0
 end
 
--- A bucket has no windows: what was spent is in the level until it has drained.
+-- The mark is not needed, because a bucket has no windows: units stay in the level until they have drained.
 local function giveBack(quantity, mark, now, quota, time, level)
   return spend(-quantity, now, quota, time, level)
 end
@@ -61,7 +61,7 @@ local function spendLater(quantity, wait, now, quota, time, level)
   return spend(quantity, now, quota, time, level > drained and level or drained)
 end
 
--- An earlier state comes as a table.
+-- `earlier` is a table, because the later state takes the place of the separate numbers.
 local function catchUp(quota, earlier, time, level)
   return roll(time, quota, earlier[1], earlier[2])
 end

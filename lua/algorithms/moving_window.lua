@@ -1,13 +1,13 @@
 -- An exact log. Lua implementation of src/algorithms/moving-window.ts.
--- In Redis it is one string of records of two doubles: first (head, base), then an entry (time, sum of all units so far) a record,
--- so that any entry is read in O(1) and every question is a binary search. `head` is the first entry not dropped, `base` the sum
--- before it; sums count modulo 2^53. State here: a table that is read from the key, changed by spend, and written back.
+-- In Redis a log is one string of records of two doubles: first (head, base), then one record for each entry (time, sum of all units so
+-- far). Any entry is read in O(1), so that every lookup is a binary search. `head` is the first entry not dropped, `base` the sum before
+-- that entry; sums wrap at 2^53. The state here is a table that is read from the key, changed by spend, and written back.
 
 local MAXIMUM_ENTRIES = 1048576
 local MODULUS = 9007199254740992
 local SLACK = 32
 local RECORD = 16
--- Read at once: most logs are no longer, and a longer one has its oldest entries together.
+-- Bytes read at once. Most logs are no longer, and the oldest entries of a longer log are adjacent.
 local CHUNK = 1024
 
 local function plus(sum, units)
@@ -28,7 +28,7 @@ local function empty()
   return { entries = 0, head = 0, base = 0, live = 0, before = 0, fresh = true }
 end
 
--- Entry `index`, from 0: its time and sum.
+-- The time and the sum of entry `index`, which counts from 0.
 local function entry(log, index)
   if index == log.entries - 1 and log.newest then
     return log.newest, log.sum
@@ -42,8 +42,8 @@ local function entry(log, index)
   return time, sum
 end
 
--- The first index from `low` on, below `high`, for which holds(time, sum), where all after it hold too; else `high`.
--- In steps that double: what is looked for lies near `low`.
+-- The first index in [`low`, `high`) for which holds(time, sum) is true, or `high`. holds must stay true from there on.
+-- Gallops from `low`, because the entry is mostly near it.
 local function firstWhere(log, low, high, holds)
   local step = 1
   while low + step <= high and not holds(entry(log, low + step - 1)) do
@@ -64,7 +64,7 @@ end
 
 local function read(key)
   local chunk = redis.pcall('GETRANGE', key, 0, CHUNK - 1)
-  -- A value of another type reads as none. Whoever may not read must fail instead: this does.
+  -- A value of another type counts as no log. On any other error, such as a missing permission, the repeated call raises the error.
   if type(chunk) ~= 'string' and not chunk.err:find('WRONGTYPE', 1, true) then
     call('GETRANGE', key, 0, CHUNK - 1)
   end
@@ -112,7 +112,7 @@ local function open()
 end
 
 local function roll(now, quota, log)
-  -- Where the newest has left the span, all have, whatever a log that somebody else has damaged says in between.
+  -- If the newest entry has left the span, all entries have. Tested first, because a log that another program damaged may not be sorted.
   if log.newest and log.newest + quota.period <= now then
     log.live = log.entries
   else
@@ -182,7 +182,7 @@ end
 local function retryAfter(quantity, now, quota, log)
   local leaving = used(log) - (quota.limit - quantity)
   local before = log.before
-  -- Mostly the oldest entry, whose leaving makes room for one unit.
+  -- Try the oldest entry first, because it mostly makes enough room.
   local time, oldest = entry(log, log.live)
   if minus(oldest, before) < leaving then
     local enough = firstWhere(log, log.live + 1, log.entries - 1, function(_, sum)
@@ -190,7 +190,7 @@ local function retryAfter(quantity, now, quota, log)
     end)
     time = entry(log, enough)
   end
-  -- No entry of ours: it is not in the span, or no time.
+  -- The log was damaged by another program if the time is outside the span or not whole. Wait for the newest entry then.
   if not (time + quota.period > now and time <= log.newest and time % 1 == 0) then
     time = log.newest
   end
@@ -208,7 +208,7 @@ local function expiresAt(quota, log)
   return keptUntil(log.newest, quota.period)
 end
 
--- Writes what spend changed. `expiry` in ms, as text: nil to keep what the key has; `relative`: from now on, not since the epoch.
+-- Writes the changes of spend. `expiry` is a text in ms; nil keeps the key's TTL. `relative`: `expiry` counts from now, not from the epoch.
 local function write(key, expiry, relative, log)
   if used(log) == 0 then
     call('DEL', key)

@@ -1,4 +1,4 @@
--- Two counters: units in the window that starts at `start`, and in the one before. Lua implementation of src/algorithms/sliding-window-counter.ts.
+-- Two counters: units in the window that starts at `start`, and in the previous one. Lua implementation of src/algorithms/sliding-window-counter.ts.
 
 local function weighted(now, quota, start, previous)
   local elapsed = now > start and now - start or 0

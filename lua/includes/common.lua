@@ -1,16 +1,16 @@
--- What every part of a script needs.
+-- Definitions that every script needs.
 
 local MAXIMUM_UNITS = 9007199254740991
--- Looked up once: a script reads globals slowly.
+-- Locals, because reading a global is slow.
 local call, structPack, structUnpack = redis.call, struct.pack, struct.unpack
 local ceil, floor, frexp, max, min = math.ceil, math.floor, math.frexp, math.max, math.min
 
--- False for NaN. As isWhole in src/algorithms/algorithm.ts.
+-- False for NaN. Lua implementation of isWhole in src/algorithms/algorithm.ts.
 local function isWhole(value, most)
   return value >= 0 and value <= most and value % 1 == 0
 end
 
--- Units as they can be counted: a debt is capped, and nobody has less than nothing.
+-- Clamps units to 0 … MAXIMUM_UNITS.
 local function inRange(units)
   if units < 0 then
     return 0
@@ -18,15 +18,15 @@ local function inRange(units)
   return units < MAXIMUM_UNITS and units or MAXIMUM_UNITS
 end
 
--- `x + -x % 1` is x rounded up, without the price of a call to C; so it stands where every check comes by.
+-- Code that runs in every check rounds up by `x + -x % 1`, because that avoids a call to C.
 
--- µs for which a state is kept at least. Quotas by the second would else set a TTL with each check, which costs twice as much as
--- the state does.
+-- The shortest time for which a state is kept, in µs. Otherwise quotas per second would set a TTL with each check, which costs twice as
+-- much as writing the state.
 local KEPT_AT_LEAST = 1000000
 local expiryStep = KEPT_AT_LEAST
 
--- The instant, in µs, until which a state as of `from` is kept that counts for `lifetime` µs: no later than twice as long. It stays
--- the same over many writes, so that most need not set it again.
+-- When a state of time `from` expires that counts for `lifetime` µs: after at least that time, and at most twice as long. Rounded to steps,
+-- so that most writes find the same expiry and need not set it again.
 local function keptUntil(from, lifetime)
   if lifetime < KEPT_AT_LEAST then
     lifetime = KEPT_AT_LEAST
@@ -39,7 +39,7 @@ local function keptUntil(from, lifetime)
   return ends - ends % expiryStep + expiryStep
 end
 
--- As keptUntil, of a window that starts at `start`. Mostly with its end, which stays the same while the window does.
+-- The same for a window that starts at `start`. Mostly the end of the window, which is the same for all writes in it.
 local function windowKeptUntil(start, length)
   if length < KEPT_AT_LEAST then
     local ends = start + KEPT_AT_LEAST
@@ -48,13 +48,13 @@ local function windowKeptUntil(start, length)
   return start + length
 end
 
--- Passed-in time does not run with the server's, so keys live an hour longer then, in ms.
+-- How much longer keys live if the time was passed in, in ms, because a user's clock may not run as the server's does.
 local ALLOWANCE = 3600000
 
 local lastExpiry, lastText
 
--- The instant `expiry`, in µs, as it is told to a command: in ms, and by how long it is from now where the server's clock did not
--- decide. Redis itself would write some whole numbers with an exponent. The keys of a call share most instants.
+-- The text of `expiry` (µs) for a command: in ms since the epoch, or in ms from now if the time was passed in. Formatted here, because Redis
+-- would write some whole numbers with an exponent. The last text is cached, because the keys of a call mostly share their expiry.
 local function textOf(expiry, now, passedIn)
   if expiry ~= lastExpiry then
     lastExpiry = expiry
@@ -62,7 +62,7 @@ local function textOf(expiry, now, passedIn)
     if passedIn then
       expiry = math.max(expiry - math.floor(now / 1000), 1) + ALLOWANCE
     end
-    -- A debt may take longer to drain than an expiry can say.
+    -- Capped, because a debt may take longer to drain than an expiry can be.
     if not (expiry < MAXIMUM_UNITS) then
       expiry = MAXIMUM_UNITS
     end

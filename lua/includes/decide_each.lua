@@ -1,9 +1,10 @@
--- Decides one layer of keys that nothing else in the call touches: the usual case. Lua implementation of decideOne in src/algorithms/driver.ts.
+-- Decides one layer of keys that occur only once in the call, which is the usual case. Lua implementation of decideOne in
+-- src/algorithms/driver.ts.
 
 local FORMATS = { '<d', '<dd', '<ddd', '<dddd' }
--- A state of no key: NaN in every number.
+-- The state in the reply for a fresh key: NaN in every number.
 local NOTHING = string.rep('\255', 32)
--- What an algorithm that does not say what it writes is taken to write: as src/algorithms/with-defaults.ts.
+-- The default of `valid`, as in src/algorithms/with-defaults.ts.
 local function areFinite(_, ...)
   for index = 1, select('#', ...) do
     local number = select(index, ...)
@@ -14,7 +15,7 @@ local function areFinite(_, ...)
   return true
 end
 
--- Until when a state is kept, in µs.
+-- When a state expires, in µs.
 local function expiryOf(algorithm, now, quota, new1, new2, new3, new4)
   if algorithm.expiresAt then
     return algorithm.expiresAt(quota, new1, new2, new3, new4)
@@ -22,14 +23,14 @@ local function expiryOf(algorithm, now, quota, new1, new2, new3, new4)
   return now + algorithm.resetAfter(now, quota, new1, new2, new3, new4)
 end
 
--- Decides `count` equal checks on each of the keys `from` to `to`. In `values`, what was read gives way to what the reply says;
--- `written` gets what is to be written, `expiries` until when it is kept, where that is not as long as it is kept now.
+-- Decides `count` identical checks on each of the keys `from` to `to`. `values` holds the texts read, and afterwards those for the reply.
+-- `written` receives the texts to write, `expiries` their expiry unless the key's TTL stays.
 local function decideEach(now, algorithm, quota, quantity, count, from, to, values, written, expiries)
   local open, valid, roll, available, spend, expiresAt =
     algorithm.open, algorithm.valid, algorithm.roll, algorithm.available, algorithm.spend, algorithm.expiresAt
   local format, width = FORMATS[algorithm.size], algorithm.size * 8
   local nothing = NOTHING:sub(1, width)
-  -- What was written by other numbers, under a name that lets them change, is kept by those.
+  -- With a named quota, a quota of other numbers may have written the state, so the key's TTL is unknown and must be set.
   local fixedQuota = quota.fixedQuota and expiresAt
   valid = valid or areFinite
   expiresAt = expiresAt or function(...)

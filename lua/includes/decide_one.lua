@@ -1,5 +1,5 @@
--- Decides `count` equal checks of one layer on one key: a part of decide_each.lua and checks.lua, which say what read_one.lua and
--- spend_one.lua find. It leaves in `text` what is to be written, if anything.
+-- Decides `count` identical checks of one layer on one key. Part of decide_each.lua and checks.lua, which define the variables that
+-- read_one.lua and spend_one.lua use. Sets `text` to the state to write; nil: nothing to write.
 
 --#include read_one.lua
 local text, expiry

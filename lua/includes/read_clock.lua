@@ -1,4 +1,5 @@
--- Now in µs, and whether it was passed in (`clock`; below 0: the server's own): a part of batch.lua, checks.lua and layered_checks.lua.
+-- Sets `now` (µs) and `passedIn`: from `clock`, or from the server's clock if `clock` is below 0. Part of batch.lua, checks.lua and
+-- layered_checks.lua.
 
 local now, passedIn = clock, true
 if clock < 0 then

@@ -1,6 +1,6 @@
--- Reads one state and looks how much is left: a part of decide_one.lua and layered_checks.lua, which say what it finds (`value`, what was
--- read; `now`, `quota`; the algorithm's functions; `format`, `width` and `nothing` for a state of its size). It leaves in `value` what
--- the reply says, in `old1` to `old4` the state as it was read, if it is `known`, in `new1` to `new4` the state as of now.
+-- Unpacks one state and computes the units left. Part of decide_one.lua and layered_checks.lua, which define `value` (the text read), `now`,
+-- `quota`, the algorithm's functions, and `format`, `width` and `nothing` for a state of its size. Sets `value` to the text for the reply,
+-- `known` to false for a fresh key, `old1` to `old4` to the state read, `new1` to `new4` to the state at `now`, and `left`.
 
 local known, old1, old2, old3, old4, new1, new2, new3, new4
 if value and #value == width then

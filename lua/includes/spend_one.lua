@@ -1,5 +1,5 @@
--- Spends `spent` units from a state as read_one.lua leaves it: a part of decide_one.lua and layered_checks.lua. It leaves in `text` what is to be
--- written, and in `expiry` until when that is kept, where it is not as long as it is kept now (`fixedQuota`: only these numbers write it).
+-- Spends `spent` units from the state that read_one.lua has set. Part of decide_one.lua and layered_checks.lua. Sets `text` to the state to
+-- write, and `expiry` to its expiry; nil keeps the key's TTL. `fixedQuota`: only a quota of these numbers writes the state.
 
 new1, new2, new3, new4 = spend(spent, now, quota, new1, new2, new3, new4)
 text = structPack(format, new1, new2, new3, new4)

@@ -1,4 +1,4 @@
--- What the two plain windows share. State: units `used` in the window that starts at `start`.
+-- Shared by the two plain windows. State: units `used` in the window that starts at `start`.
 -- Lua implementation of src/algorithms/window.ts. The algorithm's own file comes before this one and defines startOf(now, quota).
 
 local function open(now, quota)

@@ -1,7 +1,8 @@
--- Runs one command and says whose reply it is: without that, the reply to another command could be taken for it.
+-- Runs one command, and echoes a token by which the caller recognizes the reply: on a connection out of step, the reply to another command
+-- could arrive instead.
 --
 -- KEYS     the command's keys
--- ARGV     the call's echo, the command's name, and what follows its keys
+-- ARGV     the call's echo, the command's name, and its arguments after the keys
 -- Reply    the echo, and the command's reply
 
 local command = { ARGV[2] }

@@ -1,13 +1,13 @@
--- Replaces a record if it is still the one that the caller has read.
+-- Replaces a record if it is still the one that the caller read.
 --
 -- KEYS[1]  the record
 -- ARGV[1]  the call's echo
--- ARGV[2]  the JSON text expected there; empty: nothing is there
--- ARGV[3]  the JSON text to keep
--- ARGV[4]  ms until it is forgotten; empty: never
--- Reply    the echo, and unless it was swapped the text found: empty where there is none, or where it is no text
+-- ARGV[2]  the JSON text expected; empty: no record
+-- ARGV[3]  the JSON text to write
+-- ARGV[4]  time to live in ms; empty: forever
+-- Reply    the echo; and if the record was not swapped, the text found (empty: none, or a value of another type)
 
--- GET would fail on a value of another type.
+-- MGET, because GET fails on a value of another type.
 local found = redis.call('MGET', KEYS[1])[1] or ''
 if found ~= ARGV[2] then
   return { ARGV[1], found }

@@ -1,10 +1,10 @@
--- Decides checks of several layers of one algorithm on keys that differ: of all layers of a check is spent, or of none. batch.lua decides
--- the same, but knows all algorithms, and costs half as much again. Made once for each algorithm, as checks.lua is. That the functions
--- are put in where they are called is worth 5 to 14 % of a call's cost in Redis: `npm run lua:cost` measures it.
+-- Decides checks of several layers of one algorithm on different keys. A check spends from all its layers or from none. batch.lua decides
+-- the same for all algorithms, but costs half as much again. Generated once for each algorithm, as checks.lua is. Inlining saves 5 to 14 %
+-- of a call's cost in Redis, as `npm run lua:cost` measures.
 --
--- KEYS     the states, those of a check one after another
--- ARGV     the call's echo; clock (µs since the epoch; -1: the server's), layers, and of each layer: count, period in µs, limit, fixedQuota (1 where only
---          these numbers write the states); then as in checks.lua, of checks that follow each other
+-- KEYS     the states, grouped by check
+-- ARGV     the call's echo; clock (µs since the epoch; -1: the server's); the number of layers; for each layer: count, period in µs, limit,
+--          fixedQuota (1: only a quota of these numbers writes the states); then runs of adjacent checks, as in checks.lua
 -- Reply    the echo, and little-endian doubles: now, and each state as it was read (NaN: a fresh key)
 
 --#include common.lua
@@ -24,7 +24,7 @@ for layer = 1, layers do
 end
 local keys = KEYS
 local values = call('MGET', unpack(keys))
--- Of each layer of a check: whether its state is known, its numbers as they were, and as they are now.
+-- For each layer of a check: whether its state is known, the numbers read, and the new numbers.
 local isKnown, old1Of, old2Of, old3Of, old4Of, new1Of, new2Of, new3Of, new4Of = {}, {}, {}, {}, {}, {}, {}, {}, {}
 local last = 0
 local runs = 4 + 4 * layers

@@ -1,29 +1,30 @@
--- Makes a call safe to be sent again: each place of a store, of which there are a few, has a record of its last call and the reply.
--- src/redis/call/scripts.ts puts in the script that decides.
+-- Makes a call safe to resend. Each of a store's few indexes of calls in flight has a record, which holds the number of its last call and
+-- the reply. src/redis/call/scripts.ts inserts the script that decides.
 --
--- KEYS     those of the call, and last the record
--- ARGV     those of the call, and last: the call's number, which only rises at a place; ms that the record lives
--- Reply    that of the call, which starts with its echo; where it was made before, what was replied then; nil to a late duplicate of an earlier call
+-- KEYS     those of the call, then the record
+-- ARGV     those of the call, then the call's number, which only rises per record, and the record's time to live in ms
+-- Reply    that of the call, which starts with its echo; the recorded reply if the call was made before; nil for a late duplicate of an
+--          earlier call
 
 local function decideCall()
 --#include <script>
 end
 
 local record, lifetime, number = table.remove(KEYS), table.remove(ARGV), tonumber(table.remove(ARGV))
--- GET would fail on a value of another type.
+-- MGET, because GET fails on a value of another type.
 local seen = redis.call('MGET', record)[1]
 if seen and #seen >= 8 then
   local last = struct.unpack('<d', seen)
-  -- A reply without the call's echo was written by somebody else: it is replaced.
+  -- A reply without the call's echo was written by another program, so it is replaced.
   if last == number and seen:sub(9, 16) == ARGV[1] then
     return seen:sub(9)
   end
-  -- What is no number of a call was written by somebody else: it is replaced.
+  -- A number that no call can have was written by another program, so it is replaced.
   if last > number and last <= 9007199254740991 and last % 1 == 0 then
     return false
   end
 end
 local reply = decideCall()
--- Refused, out of memory, only where nothing else was written: then it does no harm to decide again.
+-- pcall, because a full Redis refuses this SET only if it refused the call's writes too, so that deciding again does no harm.
 redis.pcall('SET', record, struct.pack('<d', number) .. reply, 'PX', lifetime)
 return reply

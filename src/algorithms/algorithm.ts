@@ -1,14 +1,14 @@
 /**
- * What an algorithm is: a few pure functions over a small state. No clock, no I/O; times are whole µs since the epoch.
- * Each has a Lua implementation under the same names, which does the same operations in the same order.
+ * The interface of an algorithm: a few pure functions over a small state. No clock, no I/O; times are whole µs since the epoch. Each
+ * algorithm has a Lua implementation with the same names, which does the same operations in the same order.
  */
 import type { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
 
-/** The greatest whole number that doubles count exactly. */
+/** The largest whole number up to which doubles count exactly. */
 export const MAXIMUM_UNITS = Number.MAX_SAFE_INTEGER
 
-/** 100 years of 365.25 days in µs: the longest that a GCRA quota may take to refill, and that anything is waited for or kept. */
+/** 100 years of 365.25 days in µs: the longest time that a GCRA quota may take to refill, that a caller waits and that a state is kept. */
 export const CENTURY = 36_525 * 86_400_000_000
 
 /**
@@ -69,10 +69,10 @@ export interface Algorithm<State = unknown> {
   catchUp?(earlier: State, state: State, quota: Quota): State
 }
 
-/** What may be left to defaults. */
+/** Members that have a default. */
 type Defaulted = 'size' | 'valid' | 'toData' | 'fromData' | 'mark' | 'giveBack'
 
-/** An algorithm with nothing left to defaults. */
+/** An algorithm with the defaults filled in. */
 export type CompleteAlgorithm<State = unknown> = Omit<Algorithm<State>, Defaulted> &
   Required<Pick<Algorithm<State>, Defaulted>> & {
     readonly size: number

@@ -1,39 +1,39 @@
 /**
- * What is common to all algorithms: deciding all or nothing, and saying so. Serves the in-process stores directly and the
- * Redis store from what its reply holds. Lua implementation: `lua/scripts/batch.lua`.
+ * Decides checks by any algorithms, all or nothing, and makes the results. In-process stores decide with it; the Redis store applies it to
+ * the states in Redis's reply. Lua implementation: `lua/scripts/batch.lua`.
  */
 import type { Quota } from '../quota.ts'
 import { RateLimitResult, resultOfLayers } from '../result.ts'
 import type { CompleteAlgorithm } from './algorithm.ts'
 
-/** A quota and how it is counted. */
+/** A quota, and the algorithm that counts it. */
 export interface Layer {
   readonly algorithm: CompleteAlgorithm
   readonly quota: Quota
-  /** The Lua implementation of an algorithm that is not ours. */
+  /** The Lua implementation of a user's own algorithm. `undefined` for built-in algorithms. */
   readonly lua?: string | undefined
 }
 
-/** A layer's part of its state's key: layers of one store that have it in common share their states. */
+/** The part of a state's key that comes from the layer. Layers of one store with the same name share their states. */
 export function stateNameOf({ algorithm, quota }: Layer): string {
   return `${algorithm.id}:${quota.stateName}`
 }
 
-/** One key that is asked about: a state for each of its layers, rolled to now. */
+/** A key to decide, with a state for each of its layers, rolled to now. */
 export interface Subject {
   readonly layers: readonly Layer[]
-  /** Replaced by the states after spending when the decision is to admit. */
+  /** Replaced by the new states if the key is admitted. */
   readonly states: unknown[]
   readonly quantity: number
 }
 
-/** A result for each subject, in order; all are charged or none is. */
+/** A result for each subject, in order. Either all subjects spend or none does. */
 export interface Decision {
   readonly admitted: boolean
   readonly results: RateLimitResult[]
 }
 
-/** What one layer answers, from its state after the decision. */
+/** The result of one layer, from its state after the decision. */
 function resultOf(
   layer: Layer,
   state: unknown,
@@ -67,7 +67,7 @@ export interface Held {
   state: unknown
 }
 
-/** Decides one layer of one key, whose state is rolled to now; the usual case, so nothing is made but the state and the result. */
+/** Decides one layer of one key, whose state is rolled to now. The usual case, so it allocates only the state and the result. */
 export function decideOne(layer: Layer, held: Held, quantity: number, now: number): RateLimitResult {
   const { algorithm, quota } = layer
   const available = algorithm.available(held.state, now, quota)
@@ -77,7 +77,7 @@ export function decideOne(layer: Layer, held: Held, quantity: number, now: numbe
   return resultOf(layer, held.state, available - spent, limited, quantity, now)
 }
 
-/** What a key of these layers answers as it stands; `spent`: to one who has just been admitted. */
+/** The result of a peek at these states; with `spent`, the result for a caller who has just been admitted. */
 export function peek(
   layers: readonly Layer[],
   states: readonly unknown[],
@@ -90,7 +90,7 @@ export function peek(
   return combineLayers(results)
 }
 
-/** What a key never seen answers. */
+/** The result of a peek at a key without state. */
 export function fresh(layers: readonly Layer[], now: number): RateLimitResult {
   return peek(
     layers,
@@ -99,7 +99,7 @@ export function fresh(layers: readonly Layer[], now: number): RateLimitResult {
   )
 }
 
-/** All or nothing: any layer of any subject that is short refuses the whole. A quantity of 0 looks and refuses nobody. */
+/** Decides all or nothing: one layer of one subject without room refuses all. A quantity of 0 spends nothing and never refuses others. */
 export function decide(subjects: readonly Subject[], now: number): Decision {
   let admitted = true
   for (const subject of subjects) admitted &&= hasRoom(subject, now)
@@ -108,12 +108,12 @@ export function decide(subjects: readonly Subject[], now: number): Decision {
   return { admitted, results }
 }
 
-/** Decides one key. It is charged where its quantity is above 0 and the result is not limited. */
+/** Decides one key. The key spends if its quantity is above 0 and the result is not limited. */
 export function decideSubject(subject: Subject, now: number): RateLimitResult {
   return settleSubject(subject, hasRoom(subject, now), now)
 }
 
-// These run for each check of several layers, so they are plain loops: a callback for each layer costs more than the arithmetic.
+// Plain loops, because these functions run in every check of several layers, where a callback costs more than the arithmetic.
 
 function hasRoom({ layers, states, quantity }: Subject, now: number): boolean {
   if (quantity === 0) return true
@@ -136,19 +136,19 @@ function settleSubject({ layers, states, quantity }: Subject, admitted: boolean,
   return combineLayers(results)
 }
 
-/** What one layer answers; `spent`: to one who has just been admitted. */
+/** The result of one layer; with `spent`, the result for a caller who has just been admitted. */
 export function answer(layer: Layer, state: unknown, quantity: number, spent: boolean, now: number): RateLimitResult {
   const remaining = layer.algorithm.available(state, now, layer.quota)
   return resultOf(layer, state, remaining, !spent && Math.max(quantity, 1) > remaining, quantity, now)
 }
 
-/** One result of several layers, which are the result's from now on; of a single layer its own. */
+/** Combines the results of layers into one, which keeps the array. The result of a single layer is returned as it is. */
 export function combineLayers(results: readonly RateLimitResult[]): RateLimitResult {
   const [only] = results
   return results.length === 1 && only !== undefined ? only : combine(results)
 }
 
-/** One result of several subjects, whose results are its own from now on: those of quantity 0 take no part, unless all are. */
+/** Combines the results of subjects into one, which keeps the array. Subjects of quantity 0 have no influence, unless all are 0. */
 export function combineSubjects(
   results: readonly RateLimitResult[],
   asked: readonly { readonly quantity: number }[],
@@ -157,8 +157,8 @@ export function combineSubjects(
 }
 
 /**
- * The one that binds speaks: of the limited the longest wait, else the least remaining; ties: the first.
- * @param asked where those of quantity 0 take no part
+ * Reports the binding result: the longest wait if any is limited, else the least remaining. The first wins a tie.
+ * @param asked the quantities; results of quantity 0 are ignored. `undefined`: none is ignored.
  */
 function combine(
   results: readonly RateLimitResult[],

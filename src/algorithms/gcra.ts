@@ -1,15 +1,15 @@
 /**
- * The generic cell rate algorithm as a continuous-state leaky bucket (ITU-T I.371, annex A): exact in whole numbers.
- * The level is what is used, in units times the period, so that it drains by `count` each µs. Lua implementation: `lua/algorithms/gcra.lua`.
+ * The generic cell rate algorithm as a continuous-state leaky bucket (ITU-T I.371, annex A), exact in whole numbers. The level is the units
+ * used times the period, so that it drains by `count` each µs. Lua implementation: `lua/algorithms/gcra.lua`.
  */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
 import { CENTURY, type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
-/** `level` as of `time`. Changed in place. */
+/** The level at `time`. Changed in place. */
 export type GcraState = [time: number, level: number]
 
-/** The highest level that any quota writes: which one reads a state says nothing about which one wrote it. */
+/** The highest level that any quota writes. Not just the reading quota, because another quota of the same name may have written the state. */
 const HIGHEST_LEVEL = MAXIMUM_UNITS * CENTURY
 
 export const gcra: CompleteAlgorithm<GcraState> = {
@@ -73,7 +73,7 @@ export const gcra: CompleteAlgorithm<GcraState> = {
     return state[0]
   },
 
-  // A bucket has no windows: what was spent is in the level until it has drained.
+  // The mark is not needed, because a bucket has no windows: units stay in the level until they have drained.
   giveBack(state, quantity, _mark, now, quota) {
     return gcra.spend(state, -quantity, now, quota)
   },
@@ -84,7 +84,7 @@ export const gcra: CompleteAlgorithm<GcraState> = {
     return state
   },
 
-  // Where the clock has gone back and the key was cleared since, the earlier state may be as of a later time: that tells nothing.
+  // NaN if `earlier` has a later time than `state`, as after a clear by a clock that went back: then the two cannot be compared.
   spentSince(state, earlier, quota) {
     const [time, level] = catchUp(earlier, state, quota)
     return time === state[0] ? state[1] - level : Number.NaN
@@ -98,8 +98,8 @@ function catchUp([time, level]: GcraState, state: GcraState, quota: Quota): Gcra
 }
 
 /**
- * A debt grows until it takes 100 years to drain. A level that is higher already, because another quota of the same name wrote it,
- * stays where it is: nothing lowers a level but time and giving back.
+ * Adds to the level, up to the level that takes 100 years to drain. A level that is higher already, because another quota of the same name
+ * wrote it, stays as it is: only time and giving back lower a level.
  */
 function levelAfter(level: number, quantity: number, quota: Quota): number {
   const after = level + quantity * quota.periodMicroseconds

@@ -1,4 +1,4 @@
-/** The built-in algorithms, each under the name of its file in `lua/algorithms`: scripts and limiters are made from this table. */
+/** The table of built-in algorithms, by the names of their files in `lua/algorithms`. Scripts and limiters are made from it. */
 import { fixedWindow } from './fixed-window.ts'
 import { gcra } from './gcra.ts'
 import { movingWindow } from './moving-window.ts'

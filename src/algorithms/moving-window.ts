@@ -1,29 +1,29 @@
 /**
- * An exact log: at most `limit` units in any half-open span `(now - period, now]`. Entries are kept as (time, sum of all
- * units so far), so that what is left in any span is one subtraction and every question a binary search.
+ * An exact log: at most `limit` units in any half-open span `(now - period, now]`. An entry holds a time and the sum of all units so far,
+ * so that the units in a span are one subtraction, and every lookup is a binary search.
  * Lua implementation: `lua/algorithms/moving_window.lua`.
  */
 import { LimitData } from '../limit-data.ts'
 import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 
-/** A log of this many live entries merges its newest two, so that none grows beyond all bounds. */
+/** The most live entries of a log. A full log merges its newest two entries, so that its size stays bounded. */
 export const MAXIMUM_ENTRIES = 2 ** 20
 
-/** Sums count modulo 2^53: they only ever grow. */
+/** Sums wrap at 2^53, because they only grow. */
 const MODULUS = MAXIMUM_UNITS + 1
 
-/** Dropped entries that may lie in front before the arrays are cut. */
+/** Dropped entries that are kept at the front before the arrays are cut. */
 const SLACK = 32
 
 /** Changed in place by `spend`. Entry i was logged at `times[i]`; `sums[i]` counts all units up to and including it. */
 export interface MovingLog {
   times: number[]
   sums: number[]
-  /** The oldest entry that has not been dropped. */
+  /** The index of the oldest entry that has not been dropped. */
   head: number
-  /** The sum before that entry. */
+  /** The sum before the entry at `head`. */
   base: number
-  /** The oldest entry still in the span that ends at the time last rolled to. */
+  /** The index of the oldest entry in the span that ends at the time of the last `roll`. */
   live: number
 }
 
@@ -69,7 +69,7 @@ export const movingWindow: CompleteAlgorithm<MovingLog> = {
     const before = sumBefore(log)
     const leaving = used(log) - (quota.limit - quantity)
     const isEnough = (index: number): boolean => minus(at(log.sums, index), before) >= leaving
-    // Mostly the oldest entry, whose leaving makes room for one unit.
+    // Try the oldest entry first, because it mostly makes enough room.
     const enough = isEnough(log.live) ? log.live : firstWhere(log.live + 1, log.times.length - 1, isEnough)
     return at(log.times, enough) + quota.periodMicroseconds - now
   },
@@ -136,7 +136,7 @@ function sumBefore(log: MovingLog): number {
   return log.live > log.head ? at(log.sums, log.live - 1) : log.base
 }
 
-/** Drops what has left the span. */
+/** Drops the entries that have left the span. */
 function drop(log: MovingLog): void {
   log.base = sumBefore(log)
   log.head = log.live
@@ -147,7 +147,7 @@ function drop(log: MovingLog): void {
   log.live = 0
 }
 
-/** The oldest units leave as if their time had come, so no span can exceed the limit by what is given back. */
+/** Removes the oldest units, as if they had expired. Then no span can exceed the limit because of units given back. */
 function giveBackOldest(log: MovingLog, quantity: number): MovingLog {
   const given = Math.min(quantity, used(log))
   const before = sumBefore(log)
@@ -165,7 +165,7 @@ function minus(sum: number, earlier: number): number {
   return sum < earlier ? sum - earlier + MODULUS : sum - earlier
 }
 
-/** The first index from `low` on, below `high`, for which `holds`, where all after it hold too; else `high`. */
+/** Binary search: the first index in [`low`, `high`) for which `holds` is true, or `high`. `holds` must stay true from there on. */
 function firstWhere(low: number, high: number, holds: (index: number) => boolean): number {
   while (low < high) {
     const middle = Math.floor((low + high) / 2)

@@ -1,6 +1,6 @@
 /**
- * Two counters, of this window and the one before, which counts for the part of it that a window ending now still covers.
- * Windows as in Fixed. The approximation that Cloudflare described in 2017, in whole numbers and rounded against the caller.
+ * Two counters: this window, and the previous one, weighted by the share of it that a window ending now still covers. Windows start as in
+ * `fixed-window.ts`. The approximation that Cloudflare described in 2017, in whole numbers and rounded against the caller.
  * Lua implementation: `lua/algorithms/sliding_window_counter.lua`.
  */
 import { LimitData } from '../limit-data.ts'
@@ -8,7 +8,7 @@ import type { Quota } from '../quota.ts'
 import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
 import { startOf } from './fixed-window.ts'
 
-/** Units in the window that starts at `start`, and in the one before. Changed in place. */
+/** Units in the window that starts at `start` (`current`), and in the previous one. Changed in place. */
 export type SlidingWindowState = [start: number, previous: number, current: number]
 
 export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
@@ -36,7 +36,7 @@ export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
 
   spend(state, quantity) {
     const current = state[2] + quantity
-    // What is given back beyond this window's units comes from the window before.
+    // Units given back beyond those of this window are taken from the previous one.
     if (current < 0) state[1] = Math.max(state[1] + current, 0)
     state[2] = Math.min(Math.max(current, 0), MAXIMUM_UNITS)
     return state
@@ -80,7 +80,7 @@ export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
   },
 }
 
-/** Units of the window before that still count, rounded up. */
+/** Units of the previous window that still count, rounded up. */
 function weighted(state: SlidingWindowState, now: number, quota: Quota): number {
   const elapsed = now > state[0] ? now - state[0] : 0
   return Math.ceil((state[1] * (quota.periodMicroseconds - elapsed)) / quota.periodMicroseconds)

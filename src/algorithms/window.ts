@@ -1,4 +1,4 @@
-/** What the two plain windows share: so many units used in one window that has a start. They differ in where a window starts. */
+/** Shared by the two plain windows: units used in one window with a start. The algorithms differ in where a window starts. */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
 import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
@@ -19,7 +19,7 @@ export function windowAlgorithm(
       return [startOf(now, quota), 0]
     },
 
-    // Left only forwards: where time goes back, what is used stays used. A window with nothing used is no window.
+    // A clock that goes back does not open a new window, so used units stay used. A window without used units starts anew at any time.
     roll(state, now, quota) {
       if (now >= state[0] + quota.periodMicroseconds || state[1] === 0) {
         state[0] = startOf(now, quota)

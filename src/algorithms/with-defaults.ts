@@ -1,15 +1,15 @@
-/** What an algorithm of a user's own may leave out, for states that are tuples of numbers. */
+/** Defaults for members that a user's algorithm may omit if its state is a tuple of numbers. */
 import { LimitData } from '../limit-data.ts'
 import { Quota } from '../quota.ts'
 import type { Algorithm, CompleteAlgorithm } from './algorithm.ts'
 
-/** The most numbers of a state that Redis keeps packed. */
+/** The most numbers in a state that Redis keeps as packed doubles. */
 const MAXIMUM_SIZE = 4
 
 const ANY_QUOTA = Quota.perSecond(1)
 const completed = new WeakMap<Algorithm, CompleteAlgorithm>()
 
-/** The same object for the same algorithm. */
+/** Fills in the defaults. Returns the same object for the same algorithm. */
 export function withDefaults(algorithm: Algorithm): CompleteAlgorithm {
   const ready = completed.get(algorithm)
   if (ready !== undefined) return ready
@@ -25,7 +25,7 @@ export function withDefaults(algorithm: Algorithm): CompleteAlgorithm {
     valid: (state, quota) =>
       algorithm.valid?.(state, quota) ?? (!Array.isArray(state) || state.every((number) => Number.isFinite(number))),
     toData: (state, now, quota) => algorithm.toData?.(state, now, quota) ?? tupleData(algorithm, state, now, quota),
-    // A record cannot be changed, as states may be.
+    // A copy, because states may be changed in place and a record may not.
     fromData: (data, quota) =>
       algorithm.fromData === undefined ? data.history && [...data.history] : algorithm.fromData(data, quota),
     mark: (state, now, quota) => algorithm.mark?.(state, now, quota) ?? 0,
@@ -44,7 +44,7 @@ function sizeOf(state: unknown): number {
   return Array.isArray(state) && state.length <= MAXIMUM_SIZE ? state.length : 0
 }
 
-/** @throws TypeError for a state that is no tuple of numbers: its algorithm must say how it is kept. */
+/** @throws TypeError for a state that is not a tuple, because then the algorithm must define `toData` and `fromData`. */
 function tupleData(algorithm: Algorithm, state: unknown, now: number, quota: Quota): LimitData {
   if (!Array.isArray(state)) {
     throw new TypeError(`the algorithm '${algorithm.id}' needs toData and fromData to be kept on a store of one's own`)
