@@ -9,7 +9,7 @@ import type { Decider } from './stores/decider.ts'
 /** The largest random delay added to a wait, in ms, so that callers who were refused together do not retry together. */
 const LONGEST_JITTER = 50
 
-/** Resolves when the caller may start, with an unlimited result, or with a limited one. */
+/** Resolves with an unlimited result when the caller may start, or with a limited one as soon as `maxWait` cannot be kept. */
 export async function pollForTurn(
   decider: Decider,
   key: string,

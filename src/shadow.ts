@@ -1,13 +1,13 @@
-/** Shadow mode: decides as ever, and says what it would have done, but limits nobody. */
+/** Shadow mode: the throttle decides and counts, and reports its decisions, but limits no caller. */
 import type { Layer } from './algorithms/driver.ts'
 import type { Answer, AnyOperation, Operation } from './operations/operation.ts'
 import { marked, type RateLimitResult } from './result.ts'
 import { type Decider, isSync, type SyncDecider } from './stores/decider.ts'
 
-/** The decider of a throttle in shadow mode. Nobody waits for a turn there: all are told to start at once. */
+/** The decider of a throttle in shadow mode. `acquire` does not wait: every caller starts at once. */
 export class ShadowDecider implements Decider {
   readonly layers: readonly Layer[]
-  /** Decides what would be. */
+  /** Makes the real decisions. */
   readonly decider: Decider
 
   constructor(decider: Decider) {
@@ -58,7 +58,7 @@ export function shadowOf(decider: Decider): ShadowDecider {
   return isSync(decider) ? new SyncShadowDecider(decider) : new ShadowDecider(decider)
 }
 
-/** The same answer, by which nobody is limited. */
+/** The same result with `limited: false`; `wouldLimit` holds the decision. */
 export function unlimited(result: RateLimitResult): RateLimitResult {
   return marked(result, 'shadow')
 }

@@ -1,4 +1,4 @@
-/** What users call: a quota, how it is counted, and where that is kept, as one question. */
+/** The main class of the public API. It joins quotas, the algorithm that counts them, and the store that keeps the counts. */
 import type { Layer } from './algorithms/driver.ts'
 import { checkBoolean, checkKey, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
 import { MAXIMUM_LAYERS } from './bounds.ts'
@@ -21,73 +21,73 @@ import { BaseStore } from './stores/base.ts'
 import { type Asked, type Decider, isSync } from './stores/decider.ts'
 import { maxWaitOf, type WaitOptions, waitForTurn } from './waiting.ts'
 
-/** One layer of a throttle: quotas and the algorithm that counts them. All layers of a throttle are on one store. */
+/** One layer of a throttle: quotas and the algorithm that counts them. All layers of a throttle must be on one store. */
 export interface ThrottleLayer {
-  /** How the quotas are counted; its store is that of the other layers too. */
+  /** The algorithm that counts the quotas, on the same store as the other layers. */
   readonly limiter: AlgorithmLimiter
-  /** What is allowed: a quota, its text (`'100/minute'`), or several. */
+  /** The allowed rate: a quota, its text (`'100/minute'`), or an array of several. */
   readonly rate: Rate
 }
 
-/** What a throttle is made of: a store or a limiter, with a rate; or layers. */
+/** Options of `Throttle`: a `store` or a `limiter` with a `rate`, or `layers`. */
 export type ThrottleOptions = (
   | {
-      /** Where the key's quota is kept. The throttle counts by GCRA, which suits most limits; give a `limiter` instead for another algorithm. */
+      /** The store that keeps the counts. The throttle counts by GCRA, which suits most limits; for another algorithm give a `limiter` instead. */
       readonly store: BaseStore
-      /** What is allowed: a quota, its text (`'100/minute'`), or several, which are decided all or nothing. */
+      /** The allowed rate: a quota, its text (`'100/minute'`), or an array of several, which are decided all or nothing. */
       readonly rate: Rate
-      /** Not beside `store`: a limiter has its own. */
+      /** Not allowed with `store`, because a limiter has its own store. */
       readonly limiter?: never
-      /** Not beside `rate`: layers have their own. */
+      /** Not allowed with `rate`, because layers have their own rates. */
       readonly layers?: never
     }
   | {
-      /** How the quota is counted, and where it is kept: for another algorithm than GCRA, or a limiter of your own. */
+      /** The algorithm and its store, for another algorithm than GCRA or a custom limiter. */
       readonly limiter: BaseLimiter
-      /** What is allowed: a quota, its text (`'100/minute'`), or several, which are decided all or nothing. */
+      /** The allowed rate: a quota, its text (`'100/minute'`), or an array of several, which are decided all or nothing. */
       readonly rate: Rate
-      /** Not beside `limiter`, which has its own. */
+      /** Not allowed with `limiter`, because a limiter has its own store. */
       readonly store?: never
-      /** Not beside `rate`: layers have their own. */
+      /** Not allowed with `rate`, because layers have their own rates. */
       readonly layers?: never
     }
   | {
-      /** Quotas that are counted by different algorithms on one store, decided all or nothing; at most 16 quotas together. */
+      /** Quotas that are counted by different algorithms on one store, and decided all or nothing. At most 16 quotas in all. */
       readonly layers: readonly ThrottleLayer[]
-      /** Not beside `layers`, whose limiters have it. */
+      /** Not allowed with `layers`, because their limiters have the store. */
       readonly store?: never
-      /** Not beside `layers`, each of which has its own. */
+      /** Not allowed with `layers`, because each layer has its own limiter. */
       readonly limiter?: never
-      /** Not beside `layers`, each of which has its own. */
+      /** Not allowed with `layers`, because each layer has its own rate. */
       readonly rate?: never
     }
 ) & {
   /**
    * Shadow mode, to try a quota on real traffic: the throttle decides and counts, but never limits. `limited` is always
-   * false, and `wouldLimit` tells what the decision was. Default false.
+   * false, and `wouldLimit` is the decision. Default false.
    */
   readonly shadow?: boolean | undefined
-  /** Whether the events of decisions hold the keys. Default false, because a key may be a name or an address. */
+  /** Whether the events of decisions include the keys. Default false, because a key may be personal, such as a name or an address. */
   readonly publishKeys?: boolean | undefined
 }
 
-/** A throttle's part in a `checkAll`. */
+/** One throttle's subject of a `checkAll`. */
 export interface ThrottleAsked extends Asked {
   readonly store: BaseStore
   readonly shadow: boolean
   readonly publishKeys: boolean
 }
 
-/** What one call may have otherwise than its throttle. */
+/** Options of a single call. */
 export interface CheckOptions {
   /**
-   * This caller's own rate, such as a plan's, instead of the throttle's. Quotas of the same name and period share what is used,
+   * The rate of this call instead of the throttle's, for example that of the caller's plan. Quotas of the same name and period share one count,
    * so a caller who changes plans keeps what has been used. Default: the throttle's rate.
    */
   readonly rate?: Rate | undefined
   /**
-   * Ends the wait at once, on every store: the promise rejects with the signal's reason. A check that was already sent may have been
-   * counted; one that was not is never sent. Default: none.
+   * Cancels the call, on every store: the promise rejects at once with the signal's reason. A check that was already sent may have been
+   * counted; a check that was not is never sent. Default: none.
    */
   readonly signal?: AbortSignal | undefined
 }
@@ -106,8 +106,8 @@ const ACQUIRE_OPTIONS = optionNames<WaitOptions & CheckOptions>({ rate: true, si
 const SYNC_OPTIONS = optionNames<Pick<CheckOptions, 'rate'>>({ rate: true })
 
 /**
- * Decides whether a key may spend now: the class that most programs need. A throttle joins what is allowed (`rate`) with where
- * it is kept (`store`), or with how it is counted as well (`limiter`). Make one for each limit and keep it.
+ * Decides whether a key may spend now; the class that most programs need. A throttle joins a `rate` with a `store` that keeps the counts,
+ * or with a `limiter`, which is an algorithm on a store. Make one throttle per limit, and reuse it.
  * @example
  * const store = new RedisStore({ url: 'redis://localhost:6379' })
  * const throttle = new Throttle({ store, rate: '100/minute' })
@@ -125,7 +125,7 @@ export class Throttle {
 
   /**
    * Makes a throttle of `{ store, rate }`, `{ limiter, rate }` or `{ layers }`. Nothing is sent before the first check.
-   * @throws TypeError for options of a wrong type, RangeError for quotas that cannot be counted or decided together.
+   * @throws TypeError for options of a wrong type; RangeError for quotas that the algorithm cannot count, or that cannot be decided together.
    */
   constructor(options: ThrottleOptions) {
     checkOptionNames('options of Throttle', options, OPTIONS)
@@ -149,10 +149,10 @@ export class Throttle {
   }
 
   /**
-   * Spends `quantity` units of the key's quota in all layers, or refuses and spends nothing.
+   * Spends `quantity` units of the key's quota in all layers, or is limited and spends nothing.
    * @param key any non-empty string of up to 64 KiB of UTF-8
-   * @param quantity a non-negative safe integer; 0 only looks, and answers as a quantity of 1 would be answered
-   * @returns rejects with a TypeError or RangeError for wrong arguments, a `StoreError` when the store fails
+   * @param quantity a non-negative safe integer. Default 1. 0 spends nothing, and answers whether 1 unit could be spent
+   * @returns rejects with a TypeError or RangeError for wrong arguments, or with a `StoreError` if the store fails
    */
   check(key: string, quantity = 1, options?: CheckOptions): Promise<RateLimitResult> {
     try {
@@ -171,12 +171,15 @@ export class Throttle {
     }
   }
 
-  /** `check(key, 0)`: never writes; limited when not even 1 could be spent now. */
+  /** Same as `check(key, 0)`: spends and writes nothing. Limited if not even 1 unit could be spent now. */
   peek(key: string, options?: CheckOptions): Promise<RateLimitResult> {
     return this.check(key, 0, options)
   }
 
-  /** Forgets the key in all layers (of a caller's own rate: in those of `options.rate`); answers what a fresh key would. */
+  /**
+   * Resets the key in all layers (of `options.rate`, if given).
+   * @returns the result of a peek at a fresh key
+   */
   async clear(key: string, options?: CheckOptions): Promise<RateLimitResult> {
     checkKey(key)
     const decider = this.#deciderOf(options)
@@ -186,10 +189,10 @@ export class Throttle {
   }
 
   /**
-   * Gives back units that were spent and not used, in all layers: never beyond the full quota, never to a key that has
-   * nothing used. A unit held for a time and then given back lets any span admit that time's worth more.
-   * @param quantity a non-negative safe integer
-   * @returns what a peek would answer after it
+   * Gives back units that were spent and not used, in all layers, at most as many as the key has used. A refund after some time raises the
+   * number that a span of time can admit: units that are held for 10 s and then given back allow 10 s worth of the rate more.
+   * @param quantity a non-negative safe integer. Default 1
+   * @returns the result of a peek after the refund
    */
   async refund(key: string, quantity = 1, options?: CheckOptions): Promise<RateLimitResult> {
     checkKey(key)
@@ -201,9 +204,9 @@ export class Throttle {
   }
 
   /**
-   * Spends now what is guessed, to be put right by `settle(actual)` or given back by `cancel()`. One that is never settled
-   * stays spent.
-   * @param quantity a non-negative safe integer; 0 asks for room and charges at `settle`
+   * Spends an estimate now, for work whose actual cost is known only later, such as the tokens of a model's reply. `settle(actual)` then
+   * corrects the charge, and `cancel()` gives all of it back. A reservation that is never settled stays spent.
+   * @param quantity the estimate, a non-negative safe integer. Default 1. 0 only tests for room, and `settle` charges everything
    */
   async reserve(key: string, quantity = 1, options?: CheckOptions): Promise<Reservation> {
     checkKey(key)
@@ -219,12 +222,12 @@ export class Throttle {
   }
 
   /**
-   * Waits its turn, then resolves with an unlimited result; limited at once when that would take longer than `maxWait`, or
-   * more than the limit is asked for. On GCRA the turn is promised in one step, first come first served over all
-   * processes; who leaves lets those behind move forward. With any other algorithm among the layers, and with several layers on
-   * stores of one's own, it is asked for again until it passes.
-   * @param quantity a non-negative safe integer; 0 waits until 1 could be spent, and spends nothing
-   * @returns as it was when the turn was promised; rejects with the signal's reason when that ends the wait
+   * Waits for a turn, then resolves with an unlimited result. Resolves with a limited result at once if the wait would be longer than
+   * `maxWait`, or if `quantity` exceeds the limit. With GCRA, one call to the store promises a turn, first come first served over
+   * all processes; if a caller aborts, those behind move forward. With any other algorithm among the layers, or with several layers on a
+   * custom store, the check is repeated until it passes, in no order.
+   * @param quantity a non-negative safe integer. Default 1. 0 waits until 1 unit could be spent, and spends nothing
+   * @returns the result at the time the turn was promised; rejects with the signal's reason if the signal aborts
    */
   async acquire(key: string, quantity = 1, options: WaitOptions & CheckOptions = {}): Promise<RateLimitResult> {
     checkKey(key)
@@ -238,8 +241,8 @@ export class Throttle {
   }
 
   /**
-   * `check` without a promise, on stores in this process.
-   * @throws TypeError on other stores, and as `check` rejects.
+   * Same as `check` without a promise, for `DictionaryStore` and `TlruCacheStore`.
+   * @throws TypeError on other stores; otherwise the errors with which `check` rejects.
    */
   checkSync(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
     checkKey(key)
@@ -250,12 +253,12 @@ export class Throttle {
     return publishCheckSync(decider, key, quantity, this.#publishKeys)
   }
 
-  /** `peek` without a promise, on stores in this process. */
+  /** Same as `peek` without a promise, for `DictionaryStore` and `TlruCacheStore`. */
   peekSync(key: string, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
     return this.checkSync(key, 0, options)
   }
 
-  /** `clear` without a promise, on stores in this process. */
+  /** Same as `clear` without a promise, for `DictionaryStore` and `TlruCacheStore`. */
   clearSync(key: string, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
     checkKey(key)
     const decider = this.#deciderOf(options, SYNC_OPTIONS)
@@ -264,7 +267,7 @@ export class Throttle {
   }
 
   /**
-   * Whether other processes may spend from the same quotas.
+   * True if other processes may spend from the same quotas.
    * @internal
    */
   get isShared(): boolean {
@@ -272,7 +275,7 @@ export class Throttle {
   }
 
   /**
-   * What `checkAll` asks.
+   * The subject of this throttle in a `checkAll`.
    * @internal
    */
   ask(key: string, quantity: number, rate: Rate | undefined): ThrottleAsked {
@@ -314,7 +317,7 @@ export class Throttle {
   }
 }
 
-/** Most options of a check: what every plan comes by says only yes or no. */
+/** True for `{ rate }`, the most common options. A fast path that skips the check of names and allocates nothing. */
 function holdsRateAlone(options: unknown): boolean {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) return false
   for (const name in options) if (name !== 'rate') return false

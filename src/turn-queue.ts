@@ -8,7 +8,7 @@ import type { RateLimitResult } from './result.ts'
 import { heed, Signals } from './signals.ts'
 import { alarm, sleep } from './sleep.ts'
 
-/** A promised start that nobody has used yet. */
+/** A promised start that is not used yet. */
 interface Turn {
   /** When the turn comes, in ms of `performance.now`. */
   readonly due: number
@@ -16,9 +16,9 @@ interface Turn {
   cancel: () => void
 }
 
-/** Where the turns come from. */
+/** The source of turns: a store. */
 interface Turns {
-  /** @param mayTakeVacancy true where the start of somebody who has left will do */
+  /** @param mayTakeVacancy true if the start of a caller who has left is acceptable */
   take(longestMicroseconds: number, mayTakeVacancy: boolean): Promise<Promised>
   giveUp(promised: Promised): Promise<unknown>
 }

@@ -15,7 +15,7 @@ export interface WaitOptions {
    * limited at once and spends nothing. Default `Infinity`: wait however long it takes.
    */
   readonly maxWait?: Duration | undefined
-  /** Ends the wait at once. Those behind, who wait for as many units, move forward. */
+  /** Ends the wait at once: the promise rejects with the signal's reason. Later callers who wait for the same quantity move forward. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -29,7 +29,7 @@ export function maxWaitOf({ maxWait = Number.POSITIVE_INFINITY }: WaitOptions): 
 /** The waiting callers of this process, by decider, quantity and key. */
 const queues = new WeakMap<Decider, Map<string, TurnQueue>>()
 
-/** Resolves when the caller may start, with an unlimited result, or at once with a limited one. */
+/** Resolves with an unlimited result when the caller may start, or at once with a limited one. */
 export async function waitForTurn(
   decider: Decider,
   key: string,

@@ -1,8 +1,8 @@
--- ADJUST: spends even where there is no room, or gives back. A part of batch.lua. Lua implementation of src/operations/adjust.ts.
+-- ADJUST: spends, even beyond the limit, or gives back. A part of batch.lua. Lua implementation of src/operations/adjust.ts.
 --
--- numbers: the change; then for each layer a mark, where it was spent, or none: what is given back is then given back wherever it is
+-- Numbers: the change; then, to settle a reservation, a mark for each layer: where in the window the units were spent. A refund has no marks.
 
--- What was given back in full is as if it had never been.
+-- Stores a state. A state with nothing left in use becomes that of a fresh key.
 local function leave(algorithm, quota, key, new1, new2, new3, new4)
   changed[key] = changed[key] or GIVEN_BACK
   if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then

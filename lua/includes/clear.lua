@@ -1,4 +1,4 @@
--- CLEAR: forgets the keys. A part of batch.lua. Lua implementation of src/operations/clear.ts.
+-- CLEAR: makes the keys fresh. A part of batch.lua. Lua implementation of src/operations/clear.ts.
 
 local function clear(begin, last)
   for cell = begin, last, 4 do

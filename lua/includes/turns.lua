@@ -1,17 +1,18 @@
--- TAKE_TURN promises a start, GIVE_UP_TURN takes the promise back; what is kept beside the states are turns whose callers have left
--- while others stood behind: starts that are charged already, which later callers take without another charge. A part of batch.lua.
+-- TAKE_TURN promises a start; GIVE_UP_TURN gives the promise up. The additional data are vacancies: charged turns whose callers have left
+-- while later turns were promised. Later callers can take them without another charge. A part of batch.lua.
 -- Lua implementation of src/operations/take-turn.ts, give-up-turn.ts and vacancies.ts.
 --
--- A turn is numbers: its start, for each layer the state after it was charged and the state before, and the quantity. They are kept as
--- big-endian doubles in a sorted set by their starts, so that of equal starts the one that was charged last is last. The set is changed at once, before the states are
--- written: were the script to fail in between, a start would pass unused, and none would be given twice. Where the set cannot be
--- used, starts pass unused.
+-- A turn is a list of numbers: the start, for each layer the state just after and just before the charge, and the quantity. Vacancies are
+-- members of a sorted set by start, packed as big-endian doubles, so that of two equal starts the later charge is last. The set is changed
+-- before the states are written. If the script fails in between, a start passes unused, but no start is given twice. If the set
+-- cannot be used (a wrong type, for example), starts pass unused.
 
 local VACANCIES_LOOKED_AT, VACANCIES_GIVEN_BACK = 16, 32
--- µs for which a start that has passed is kept, since it may still be the last.
+-- µs for which a vacancy is kept after its start, because the vacancy may still be the last charge and so be given back.
 local VACANCIES_KEPT = 1000000
 
--- How much more a layer has used than it would have, had nobody spent since the turn was charged. `at`: where in the turn its states are.
+-- Units that a layer uses now, less the units that it would use if nothing had been spent or given back since the turn was charged. NaN: the
+-- algorithm cannot tell. `at`: index in the turn of the layer's first number.
 local function spentSince(turn, at, cell)
   local layer, key = argument[cell], argument[cell + 2]
   local algorithm = counted[layer]
@@ -22,7 +23,7 @@ local function spentSince(turn, at, cell)
   return algorithm.spentSince(quotas[layer], after, new1Of[key], new2Of[key], new3Of[key], new4Of[key])
 end
 
--- False where so much was given back or cleared since that the turn is charged no more.
+-- False if a later refund or clear has also returned the units of this turn, so that the turn is no longer charged.
 local function covers(turn, begin, last)
   local at = 2
   for cell = begin, last, 4 do
@@ -34,7 +35,7 @@ local function covers(turn, begin, last)
   return true
 end
 
--- True while nobody has spent since; once all has come back, nothing tells any more who was last.
+-- True if nothing was spent after the charge. False also if all units have come back, because the last charge is then unknown.
 local function isUntouched(turn, begin, last)
   local any, at = false, 2
   for cell = begin, last, 4 do
@@ -68,12 +69,12 @@ local function lengthOf(begin, last)
   return length
 end
 
--- A member that is none of ours reads as none.
+-- nil: the member has another length, so this script did not write it.
 local function readTurn(member, length)
   return #member == 8 * length and { structUnpack('>' .. string.rep('d', length), member) } or nil
 end
 
--- The earliest start for so many units that is not past, and comes before `wait` and within `longest` µs; nil where there is none.
+-- Takes the earliest vacancy of this quantity that is not past, and that starts before `wait` µs and within `longest` µs. nil: none.
 local function takeVacancy(begin, last, set, quantity, wait, longest)
   local length = lengthOf(begin, last)
   local members = redis.pcall('ZRANGE', set, now, '+inf', 'BYSCORE', 'LIMIT', 0, VACANCIES_LOOKED_AT)
@@ -97,7 +98,7 @@ local function takeVacancy(begin, last, set, quantity, wait, longest)
   return nil
 end
 
--- Takes a turn in; then the last are given back, as long as nobody has spent since they were charged.
+-- Adds a turn. Then gives back the latest vacancies, from the last one, for as long as nothing was spent after their charge.
 local function addVacancy(turn, begin, last, set)
   local length = lengthOf(begin, last)
   local added = redis.pcall('ZADD', set, turn[1], structPack('>' .. string.rep('d', length), unpack(turn)))
@@ -124,7 +125,7 @@ local function addVacancy(turn, begin, last, set)
   end
 end
 
--- How long until all layers have room, in µs; nil where they never have.
+-- µs until all layers have room. nil: the quantity exceeds a limit.
 local function waitFor(begin, last, quantity)
   local wait = 0
   for cell = begin, last, 4 do
@@ -138,7 +139,7 @@ local function waitFor(begin, last, quantity)
   return wait
 end
 
--- numbers: the quantity; the longest wait in µs; 1 where a vacancy may be taken. Says the vacancy that it has taken: all -1 for none.
+-- Numbers: the quantity; the longest wait in µs; 1 if a vacancy may be taken. Replies with the vacancy taken; -1 throughout for none.
 local function takeTurn(begin, last, numbers, _, set)
   local quantity, longest, mayTake = argument[numbers + 1], argument[numbers + 2], argument[numbers + 3] == 1
   local wait = waitFor(begin, last, quantity)
@@ -159,7 +160,7 @@ local function takeTurn(begin, last, numbers, _, set)
   end
 end
 
--- numbers: the turn. Says the states after it.
+-- Numbers: the turn. Replies with the final states.
 local function giveUpTurn(begin, last, numbers, amount, set)
   addVacancy({ unpack(argument, numbers + 1, numbers + amount) }, begin, last, set)
   for cell = begin, last, 4 do

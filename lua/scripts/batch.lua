@@ -1,33 +1,34 @@
--- Decides many requests in one atomic step, in order: all of a request's layers are spent in, or none. Lua implementation of src/algorithms/driver.ts.
--- The functions of algorithms are called here, not put in: a program for each mix of algorithms would be too many (`npm run lua:cost`).
+-- Decides many requests in one atomic step, in order. Each request spends in all of its layers or in none. Lua implementation of
+-- src/algorithms/driver.ts. The functions of algorithms are called here and not inlined, because inlining would need a script for each
+-- combination of algorithms (`npm run lua:cost`).
 --
--- KEYS     the states: first those that are a few packed numbers, then the logs
+-- KEYS     the states: first those of a few packed numbers, then the logs
 -- ARGV[1]  the call's echo: a text of 8 bytes
 -- ARGV[2]  JSON, a flat array of numbers:
---            clock      µs since the epoch; -1: the server's
+--            clock      µs since the epoch; -1: use the server's clock
 --            small      how many of KEYS are packed numbers
---            layers     how many follow, each: algorithm (place in `algorithms`), count, period in µs, limit,
---                       fixedQuota (1 where only these numbers write the state)
---            runs       until the end, each: kind, repeats, amount, cells, and for each cell: layer, quantity, key, detail
---                       ONE      `repeats` checks of one packed layer, each asked `amount` times, on keys that follow each
---                                other and are in no other run
---                       CHECK    `repeats` checks, each asked `amount` times; the keys of the next are `detail` places on
---                       the others are operations: `amount` numbers follow the cells, those that the operation of this code in
---                       src/operations tells. A last cell of layer 0 is the key of what the operation keeps beside the states
--- Reply    the echo, and little-endian doubles: now; each small state as it was read (NaN: a fresh key); then for each request, in
---          order, what its operation says, and for each of its logs what is answered of it (see `answerRemotely`)
+--            layers     how many layers follow, each: algorithm (index in `algorithms`), count, period in µs, limit,
+--                       fixedQuota (1 if only these numbers write the state)
+--            runs       up to the end, each: kind, repeats, amount, cells (their number), and for each cell: layer, quantity, key, detail
+--                       ONE      `repeats` checks of one packed layer, each for `amount` callers, on consecutive keys that are in no
+--                                other run
+--                       CHECK    `repeats` checks, each for `amount` callers; the key of the next check is `detail` further on
+--                       others    operations by their code. `amount` numbers follow the cells: the arguments of the operation, see
+--                                src/operations. A last cell of layer 0 is the key of the operation's additional data
+-- Reply    the echo, then little-endian doubles: now; each small state as it was read (NaN: a fresh key); then for each request, in
+--          order, the numbers replied by its operation, and the numbers about each of its logs (see `answerRemotely`)
 --
--- All is decided before anything is written: an error leaves nothing half-done. Every key is written with its TTL.
+-- Everything is decided before anything is written, so that an error leaves nothing half-done. Every key is written with a TTL.
 
 --#include common.lua
--- Only those that a call needs, each as a function's result: src/redis/call/scripts.ts puts them in.
+-- src/redis/call/scripts.ts inserts the algorithms that a call needs, each as the result of a function.
 local algorithms = {
 --#include <algorithms>
 }
 --#include decide_each.lua
 
 local ONE, CHECK = -1, 0
--- Codes of operations.
+-- The codes of operations, as in src/operations.
 local ADJUST, CLEAR, TAKE_TURN, GIVE_UP_TURN = 1, 2, 3, 4
 
 local argument = cjson.decode(ARGV[2])
@@ -49,12 +50,12 @@ for layer = 1, layers do
 end
 
 local values = small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}
--- The new value of a key, and until when it is kept.
+-- For a key of a run of kind ONE: the new value, and its expiry.
 local written, expiries = {}, {}
--- States of keys that more than one request may touch, number by number, as they stand after what has been decided.
+-- For all other keys: the current state, after the requests already decided, as up to four numbers.
 local new1Of, new2Of, new3Of, new4Of = {}, {}, {}, {}
--- The layer that such a key is counted by; until when it is kept now; whether it is there, counting what has been decided; and how
--- it is to be written: with a new TTL, or with the one it has.
+-- Also for these keys: the layer; the expiry that the key has in Redis; whether the state is present, after the requests already decided;
+-- and how to write the key: SPENT with a new TTL, GIVEN_BACK with the present TTL.
 local owner, kept, present, changed = {}, {}, {}, {}
 local SPENT, GIVEN_BACK = 1, 2
 
@@ -62,7 +63,7 @@ local function load(key, layer)
   local algorithm, quota = counted[layer], quotas[layer]
   owner[key] = layer
   if algorithm.size == 0 then
-    -- What is damaged may show only when it is rolled, and reads as fresh then.
+    -- Rolling may discover that a log is damaged. The log then counts as fresh.
     local log = algorithm.roll(now, quota, algorithm.read(KEYS[key]))
     present[key] = not log.fresh
     kept[key] = present[key] and quota.fixedQuota and expiryOf(algorithm, now, quota, log)
@@ -83,12 +84,12 @@ local function load(key, layer)
   new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.open(now, quota)
 end
 
--- Numbers of the reply that are no states.
+-- Numbers of the reply after the states.
 local said = {}
 
--- Of a log, which is too long to be sent back: the numbers that `answers` of its algorithm gives, or by default what is `available`
--- (before a check, after an operation), and as they are after it resetAfter, retryAfter for what was asked (0 where that would pass),
--- and nextAfter, until one unit more than is available could be spent.
+-- Replies about a log, which is too long to be sent back. If its algorithm has `answers`, these numbers; otherwise four: `available`
+-- (before a check, or after an operation); then, as of after the request, resetAfter; retryAfter for the requested quantity (0: it would
+-- pass); and nextAfter, the time until one unit more than now is available.
 local function answerRemotely(algorithm, quota, quantity, key, available)
   local log = new1Of[key]
   if algorithm.answers then
@@ -155,8 +156,8 @@ end
 --#include clear.lua
 --#include turns.lua
 
--- What each is given: its first and last cell; where its numbers start in `argument`, less one, and how many there are; and the key of
--- what it keeps beside the states.
+-- Parameters of each operation: its first and last cell; the index in `argument` just before its numbers; the count of these numbers; and the
+-- key of its additional data, if it has any.
 local operations = {
   [ADJUST] = adjust,
   [CLEAR] = clear,
@@ -185,7 +186,7 @@ local function operate(code, begin, last, amount)
   end
 end
 
--- Few instants are ever made texts of, for the keys of a call share most.
+-- Formatted expiries are cached, because most keys of a call share their expiry.
 local texts, newText = {}, textOf
 
 local function textOf(expiry)

@@ -12,7 +12,7 @@ export interface TurnAsked {
   readonly mayTakeVacancy: boolean
 }
 
-/** A promised start. */
+/** The answer to a request for a turn. */
 export interface Promised extends Answer {
   /** µs from the decision until the start. For a limited answer: until the start that would have come too late. */
   readonly wait: number

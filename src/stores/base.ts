@@ -1,6 +1,6 @@
 /**
- * What every store is. A store of one's own writes `get` and `set`, and every limiter works on it; stores that can decide
- * a whole check in one atomic step make deciders of their own.
+ * The base class of all stores. A custom store implements `get` and `set`, and all limiters work on it by compare-and-swap. The built-in
+ * stores decide a whole check in one atomic step instead, by deciders of their own.
  */
 import { LRUCache } from 'lru-cache'
 import type { Layer } from '../algorithms/driver.ts'
@@ -16,14 +16,14 @@ import { RecordAccess, type RecordStore } from './record-store.ts'
 
 export type { Awaitable } from './patience.ts'
 
-/** Deciders kept ready; one more costs only time. */
+/** Deciders cached per store. Any further decider is made again when it is needed, which costs only time. */
 const KEPT_DECIDERS = 1000
 
-/** Of a store of one's own: `super({ timeout: '500ms' })`. */
+/** Options that a custom store passes to `super`, for example `super({ timeout: '500ms' })`. */
 export interface BaseStoreOptions {
   /**
-   * Until a question of a limiter is given up with a `StoreTimeoutError`, and until a call that has not answered no longer keeps
-   * later ones on its record waiting: above 0, at most 2^31 - 1 ms. Default 1000 ms.
+   * How long one check or other request of a limiter may take in all. Then its promise rejects with a `StoreTimeoutError`, and a method
+   * call that has not returned no longer delays later calls on the same record. Above 0, at most 2^31 - 1 ms. Default 1000 ms.
    */
   readonly timeout?: Duration | undefined
 }
@@ -31,8 +31,8 @@ export interface BaseStoreOptions {
 const OPTIONS = optionNames<BaseStoreOptions>({ timeout: true })
 
 /**
- * What every store is. Extend this class to keep limits in a database of your own: write `get` and `set`, and every limiter works on it. A
- * store that several processes share writes an atomic `compareAndSwap` too.
+ * The base class of all stores. Extend this class to keep limits in your own database: implement `get` and `set`, and all limiters
+ * work. If several processes share the store, also implement `compareAndSwap` atomically.
  * @example
  * class MapStore extends BaseStore {
  *   readonly records = new Map<string, LimitData>()
@@ -53,8 +53,8 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   #madeAccess: RecordAccess | undefined
 
   /**
-   * Called by a store of your own: `super({ timeout: '500ms' })`.
-   * @throws TypeError or RangeError for a `timeout` that is none.
+   * Called by a custom store, for example `super({ timeout: '500ms' })`.
+   * @throws TypeError or RangeError for an invalid `timeout`.
    */
   constructor(options: BaseStoreOptions = {}) {
     checkOptionNames(`options of ${new.target.name}`, options, OPTIONS)
@@ -62,40 +62,43 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
     this.#timeout = timerMilliseconds('timeout', timeout)
   }
 
-  /** The record under `key`; `undefined` when there is none, or it has been forgotten. */
+  /** Returns the record under `key`. `undefined`: there is none, or it has expired. */
   abstract get(key: string): LimitData | undefined | Promise<LimitData | undefined>
 
-  /** Keeps `data`. `ttl`: milliseconds after which it may be forgotten: permission, not duty; without one it is kept. */
+  /**
+   * Stores `data` under `key`, and returns `data`.
+   * @param ttl milliseconds after which the store may delete the record, but need not. `undefined`: keep the record forever
+   */
   abstract set(key: string, data: LimitData, ttl?: number): LimitData | Promise<LimitData>
 
   /**
-   * Replaces `old` by `data`, all fields compared; `undefined`: nothing is there. This default is safe within one process:
-   * a store that many processes share overrides it with an atomic one.
-   * @throws MismatchedDataError when `old` is stale.
+   * Replaces the record `old` by `data` if the stored record equals `old` in all fields. `old` is `undefined`: if no record is stored. The
+   * default implementation is safe within one process; a store that several processes share must override it with an atomic one.
+   * @throws MismatchedDataError if the stored record differs from `old`.
    */
   async compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Promise<LimitData> {
     const since = performance.now()
     const actual = await this.get(key)
     if (actual === undefined ? old !== undefined : !actual.equals(old)) throw new MismatchedDataError(old, actual)
-    // Nobody waits for it any more, and what was read may have been replaced since.
+    // Do not write after the timeout: the caller has gone, and the record may have changed since it was read.
     if (performance.now() - since >= this.#timeout) throw new StoreTimeoutError(this.#timeout, false)
     return await this.set(key, data, ttl)
   }
 
-  /** Forgets the record. Default: an empty one, set for 1 ms; it reads as a fresh key in every algorithm. */
+  /** Deletes the record. The default sets an empty record with a ttl of 1 ms, which every algorithm reads as a fresh key. */
   async delete(key: string): Promise<void> {
     await this.set(key, new LimitData({ used: 0, remaining: 0, createdAt: 0 }), 1)
   }
 
   /**
-   * µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`.
-   * A store that many processes share tells its server's time, because their wall clocks differ.
+   * The current time, in µs since the epoch. Default: the wall clock when the store was made, plus steady time since then; a
+   * mocked `Date` is followed. A store that several processes share should return its server's time, because their wall clocks differ.
    */
   currentTime(): number | Promise<number> {
     return this.#clock()
   }
 
-  /** Whether the store can be reached: answers within the timeout, and never rejects. */
+  /** Resolves with true if the store answers within the timeout, otherwise with false. Never rejects. */
   async ping(): Promise<boolean> {
     try {
       await this.#access.ask((question) => this.#access.get(question, 'ping'))
@@ -105,21 +108,24 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
     }
   }
 
-  /** Forgets everything that this store keeps, and nothing else. A store of one's own writes it where it can. */
+  /**
+   * Deletes all records of this store, and nothing else. Optional in a custom store.
+   * @throws TypeError if the store does not implement `reset`.
+   */
   async reset(): Promise<void> {
     throw new TypeError(`${this.constructor.name} does not offer reset()`)
   }
 
-  /** Gives back what the store holds open. `await using store = …` calls it at the end of the block. */
+  /** Closes connections and timers of the store. `await using store = …` calls this method at the end of the block. */
   async close(): Promise<void> {}
 
-  /** As `close`. */
+  /** Same as `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
   /**
-   * Whether other processes may use what is kept here.
+   * True if other processes may use the same records.
    * @internal
    */
   get isShared(): boolean {
@@ -127,11 +133,11 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   }
 
   /**
-   * How this store decides by these layers, kept ready by their text.
+   * Returns the decider of this store for these layers. Cached by their text.
    * @internal
    */
   decider(layers: readonly Layer[]): Decider {
-    // Written so that no part can be taken for another, whatever stands in the text of a Lua implementation.
+    // JSON keeps the parts of the name apart, whatever characters the text of a Lua implementation has.
     const name = JSON.stringify(layers.map(({ algorithm, quota, lua }) => [algorithm.id, String(quota), lua]))
     const ready = this.#deciders.get(name)
     if (ready?.layers.every((layer, index) => layer.algorithm === layers[index]?.algorithm)) return ready
@@ -146,7 +152,7 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   }
 
   /**
-   * Several subjects, all or nothing; their deciders are this store's.
+   * Decides several subjects, all or nothing. All their deciders belong to this store.
    * @internal
    */
   decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
@@ -154,14 +160,14 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   }
 
   /**
-   * ms within which every decision has ended, well or not.
+   * ms within which every decision resolves or rejects.
    * @internal
    */
   get answersWithin(): number {
     return this.#timeout
   }
 
-  /** Made for those that need it: stores which decide by themselves do not. */
+  /** Made on first use, because stores with deciders of their own need none. */
   get #access(): RecordAccess {
     this.#madeAccess ??= new RecordAccess(this, this.#timeout)
     return this.#madeAccess

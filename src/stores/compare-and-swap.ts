@@ -1,6 +1,6 @@
 /**
- * Limiters on a store of one's own: read a record, decide, swap it, and again when another process was quicker.
- * What is given up by its caller before all is written is given back.
+ * Decides on custom stores: read a record, decide, compare-and-swap it, and retry if another process was quicker. If a caller gives up a
+ * check of several records halfway, the units already spent are given back.
  */
 import { LRUCache } from 'lru-cache'
 import { answer, combineLayers, combineSubjects, decideSubject, type Layer } from '../algorithms/driver.ts'
@@ -11,14 +11,14 @@ import type { Question, RecordAccess } from './record-store.ts'
 import { encodeKey, stateSuffix } from './state-key.ts'
 import { type Cell, type Step, swap } from './swap-record.ts'
 
-/** Keys beside whose states something is kept, in this process; what is kept of others is forgotten. */
+/** Maximum keys with additional data of an operation, in this process. The least recently used are forgotten. */
 const KEPT_BESIDE = 1000
 
 export class CompareAndSwapDecider implements Decider {
   readonly layers: readonly Layer[]
   readonly #access: RecordAccess
   readonly #suffixes: readonly string[]
-  /** What operations keep beside the states: known to this process alone. */
+  /** Additional data of operations, such as vacancies. Kept in this process only, because a custom store has no place for them. */
   readonly #beside = new LRUCache<string, Beside>({ max: KEPT_BESIDE })
 
   constructor(access: RecordAccess, layers: readonly Layer[]) {
@@ -36,7 +36,7 @@ export class CompareAndSwapDecider implements Decider {
     return combined(await decideCells(this.#access, this.cells(key, quantity), signal))
   }
 
-  /** One swap is one step, so what needs all layers in one step needs a single layer. */
+  /** Only a swap of one record is atomic, so operations that need all layers in one step are supported for a single layer only. */
   supports(operation: AnyOperation): boolean {
     if (operation.together && this.layers.length > 1) return false
     return operation.suits?.(this.layers) ?? true
@@ -68,14 +68,14 @@ export class CompareAndSwapDecider implements Decider {
     args: Args,
   ): Promise<Given> {
     const access = this.#access
-    // All take their places in the queues at once, so that a check asked later finds all of them cleared.
+    // Queue all deletions at once, so that a check asked later finds all layers cleared.
     await Promise.all(cells.map(({ name }) => access.inTurn(question, name, () => access.delete(question, name))))
     const now = await access.currentTime(question)
     const states = this.layers.map(({ algorithm, quota }) => algorithm.open(now, quota))
     return operation.apply({ layers: this.layers, states, present: states.map(() => false) }, args, now).answer
   }
 
-  /** One layer after another: another process may see some of them done and others not yet. */
+  /** Operates on one layer after another. Another process may see a state in between. */
   async #operateOnEach<Args, Given extends Answer>(
     question: Question,
     cells: readonly Cell[],
@@ -129,8 +129,8 @@ export async function decideAllBySwapping(
 }
 
 /**
- * Swapped one after another, and given back when a later one is short. All are looked at first, so that a refusal
- * usually spends nothing even for a moment.
+ * Spends in one cell after another, and gives the units back if a later cell refuses. All cells are read first, so that a refused check
+ * usually spends nothing, not even for a moment.
  */
 function decideCells(access: RecordAccess, cells: readonly Cell[], signal?: AbortSignal): Promise<Outcome[]> {
   const [only] = cells
@@ -156,7 +156,7 @@ async function spendAll(access: RecordAccess, question: Question, cells: readonl
       spent.push({ cell, outcome })
     }
   } catch (error) {
-    // Where this fails too, it stays spent: the caller is told of the first failure.
+    // If giving back fails too, the units stay spent, and the caller gets the first error.
     await giveBack(access, spent).catch(() => {})
     throw error
   }
@@ -170,7 +170,7 @@ interface Spent {
 
 interface Outcome {
   readonly quantity: number
-  /** Where it was spent, to give it back there. */
+  /** Where in the window the units were spent, so that they can be given back there. */
   readonly mark: number
   readonly result: RateLimitResult
 }
@@ -183,7 +183,7 @@ function refuses({ quantity, result }: Outcome): boolean {
   return quantity > 0 && result.limited
 }
 
-/** What each cell would answer, and where nothing is spent in any. */
+/** Peeks at all cells: the answer of each cell if nothing is spent. */
 function lookAt(access: RecordAccess, question: Question, cells: readonly Cell[]): Promise<Outcome[]> {
   return Promise.all(
     cells.map((cell) => {
@@ -203,7 +203,7 @@ function spend(access: RecordAccess, question: Question, cell: Cell): Promise<Ou
   return swap(access, question, cell, (state, now) => decideCell(cell, state, now))
 }
 
-/** A question of its own, for the caller may have left. */
+/** Gives units back. Uses a new question, because the caller's question may be over. */
 async function giveBack(access: RecordAccess, spent: readonly Spent[]): Promise<void> {
   const toGiveBack = spent.filter(({ cell }) => cell.quantity > 0)
   if (toGiveBack.length === 0) return

@@ -1,4 +1,4 @@
-/** What a store makes of a throttle's layers: the questions that can be asked of it. Limiters know stores by this alone. */
+/** The interface between limiters and stores. A store makes a decider for the layers of a throttle, and limiters use only the decider. */
 import type { Layer } from '../algorithms/driver.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -8,22 +8,25 @@ export interface Decider {
   /** Spends `quantity` in all layers, or nothing. */
   check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult>
   /**
-   * A refusal that is known without asking the store, which says nothing of how the store is; `check` and `reserve` answer
-   * by it themselves. Missing: the store remembers none.
+   * Returns a remembered refusal (of a deny cache), or `undefined` if there is none. `check` and `reserve` already answer from
+   * the deny cache. A FailoverStore calls `known` first, because a remembered refusal does not show that the store is reachable. Missing: the store has no deny cache.
    */
   readonly known?: ((key: string, quantity: number) => RateLimitResult | undefined) | undefined
-  /** Rejects with a TypeError for an operation that is not supported. */
+  /**
+   * Runs an operation, such as clear.
+   * @returns rejects with a TypeError if the operation is not supported
+   */
   operate<Args, Given extends Answer>(
     key: string,
     operation: Operation<Args, Given>,
     args: Args,
     signal?: AbortSignal,
   ): Promise<Given>
-  /** Whether the layers can do it, in this store. */
+  /** Whether this store supports the operation for these layers. */
   supports(operation: AnyOperation): boolean
 }
 
-/** On stores that decide in this process. */
+/** The decider of an in-process store. */
 export interface SyncDecider extends Decider {
   checkSync(key: string, quantity: number): RateLimitResult
   operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given
@@ -33,7 +36,7 @@ export function isSync(decider: Decider): decider is SyncDecider {
   return 'checkSync' in decider
 }
 
-/** One of several that are decided together. */
+/** One subject of a `checkAll`. */
 export interface Asked {
   readonly decider: Decider
   readonly key: string

@@ -1,9 +1,9 @@
-/** How long one waits for a store: until it answers, its timeout is over, or the caller's signal aborts. */
+/** Waits for a store until the store answers, the timeout is over, or the caller's signal aborts. */
 import { Deadline } from '../deadline.ts'
 import { Signals } from '../signals.ts'
 import { steadyNow } from '../unmocked.ts'
 
-/** A value, or a promise of it: a method of a store of your own may be sync or async. */
+/** A value or a promise of one, because a method of a custom store may be sync or async. */
 export type Awaitable<T> = T | Promise<T>
 
 interface Wait {
@@ -15,7 +15,7 @@ interface Wait {
 export class Patience {
   /** ms. */
   readonly timeout: number
-  /** The oldest first, for all wait equally long. */
+  /** In the order of their ends, because all have the same timeout. */
   readonly #waiting = new Set<Wait>()
   readonly #deadline: Deadline
   readonly #signals = new Signals()
@@ -26,13 +26,13 @@ export class Patience {
   }
 
   /**
-   * What `work` answers. Whoever has left by then is told nothing: `work` goes on, and what becomes of it is nobody's.
-   * @param late the reason to reject with when the timeout is over
-   * @returns rejects with the reason of `signal` as soon as that aborts
+   * Resolves with the answer of `work`. After a timeout or abort, `work` continues, and its result or error is ignored.
+   * @param late makes the error to reject with when the timeout is over
+   * @returns rejects with the reason of `signal` as soon as `signal` aborts
    */
   async within<T>(work: () => Awaitable<T>, late: () => Error, signal?: AbortSignal): Promise<T> {
     const answer = work()
-    // What has answered already needs no timer.
+    // A synchronous answer needs no timer.
     if (!isThenable(answer)) return answer
     let leave = (_reason: unknown): void => {}
     const left = new Promise<never>((_, reject) => {
@@ -62,7 +62,7 @@ export class Patience {
   }
 }
 
-/** Clients answer with promises of their own making too. */
+/** Any thenable, because some database clients have their own promise classes. */
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

@@ -1,9 +1,9 @@
 /**
- * How limiters ask a store of one's own: under its timeout and the caller's signal, and one after another on a record, so that a
- * store with only `get` and `set` loses no update inside this process.
+ * Calls the methods of a custom store under a timeout and the caller's signal. Work on one record is done in turns, one after another, so
+ * that a store with only `get` and `set` loses no update inside this process.
  *
- * A turn lasts until its call has answered, for a write that is still on its way could undo what is written after it; but no
- * longer than the timeout, so that a call which never answers does not block the record.
+ * A turn lasts until its call has returned, because a write in flight could overwrite a later one. A turn ends at the timeout at the
+ * latest, so that a call which never returns does not block the record.
  */
 import { named } from '../arguments.ts'
 import { checkedTime } from '../clock.ts'
@@ -11,7 +11,7 @@ import { MismatchedDataError, StoreTimeoutError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
 import { type Awaitable, Patience } from './patience.ts'
 
-/** The methods of a store that limiters ask. */
+/** The methods of a store that limiters call. */
 export interface RecordStore {
   get(key: string): Awaitable<LimitData | undefined>
   compareAndSwap(key: string, old: LimitData | undefined, data: LimitData, ttl?: number): Awaitable<LimitData>
@@ -20,17 +20,17 @@ export interface RecordStore {
 }
 
 export interface QuestionOptions {
-  /** Ends the wait. */
+  /** Ends the wait when aborted. */
   readonly signal?: AbortSignal | undefined
-  /** Once something is written, the rest is written too, though nobody waits any more. */
+  /** True: once the first write was sent, all others follow, even if the caller has gone. Default false. */
   readonly finishes?: boolean
 }
 
-/** What one caller waits for: as many calls of the store as the answer needs. */
+/** One request of a limiter: as many calls of the store as its answer needs. */
 export class Question {
-  /** True when a write has left, so that it may have been counted. */
+  /** True once a write was sent, so that units may have been counted. */
   sent = false
-  /** What has not answered yet, to be told when the time is over. */
+  /** Describes the call that has not returned yet, for the message of a timeout. */
   pending = ''
   #late: Error | undefined
   readonly #signal: AbortSignal | undefined
@@ -41,19 +41,19 @@ export class Question {
     this.#finishes = finishes
   }
 
-  /** What ends the wait for a read. */
+  /** The signal that ends the wait for a read. `undefined`: none does. */
   get signal(): AbortSignal | undefined {
     return this.#finishes ? undefined : this.#signal
   }
 
-  /** @throws when nobody waits any more: what has not left must never leave then. */
+  /** @throws if the caller has timed out or aborted, because no further call may be sent then. */
   proceed(): void {
     if (this.#finishes && this.sent) return
     if (this.#late !== undefined) throw this.#late
     this.#signal?.throwIfAborted()
   }
 
-  /** The time is over. */
+  /** Marks the question as timed out, and returns the error. */
   expire(timeout: number): Error {
     this.#late = new StoreTimeoutError(timeout, this.sent, new Error(this.pending))
     return this.#late
@@ -65,7 +65,7 @@ const READY = Promise.resolve()
 export class RecordAccess {
   readonly #store: RecordStore
   readonly #patience: Patience
-  /** The last turn on each record that has one. */
+  /** The last turn on each record. Records without waiting work have no entry. */
   readonly #turns = new Map<string, Promise<unknown>>()
 
   /** @param timeout ms */
@@ -74,7 +74,7 @@ export class RecordAccess {
     this.#patience = new Patience(timeout)
   }
 
-  /** What `work` finds out within the timeout. */
+  /** Runs `work` as one question, under the timeout. */
   ask<T>(work: (question: Question) => Promise<T>, options: QuestionOptions = {}): Promise<T> {
     const question = new Question(options)
     return this.#patience.within(
@@ -84,7 +84,7 @@ export class RecordAccess {
     )
   }
 
-  /** Does `work` after all that was asked before on this record in this process. */
+  /** Runs `work` after all earlier work of this process on the record. */
   async inTurn<T>(question: Question, name: string, work: () => Promise<T>): Promise<T> {
     const go = (): Promise<T> => {
       question.proceed()
@@ -111,7 +111,7 @@ export class RecordAccess {
     throw new TypeError(`get of ${this.#name} must return a LimitData or undefined, got ${named(data)}`)
   }
 
-  /** @throws MismatchedDataError when `old` is stale. */
+  /** @throws MismatchedDataError if the stored record differs from `old`. */
   async compareAndSwap(
     question: Question,
     name: string,
@@ -123,7 +123,7 @@ export class RecordAccess {
     try {
       await this.#write(question, 'compareAndSwap', () => this.#store.compareAndSwap(name, old, data, ttl))
     } catch (error) {
-      // It has written nothing.
+      // A failed swap has written nothing.
       if (error instanceof MismatchedDataError) question.sent = sent
       throw error
     }
@@ -142,7 +142,7 @@ export class RecordAccess {
     return this.#call(question, method, read, question.signal)
   }
 
-  /** Not even a signal ends the turn of a write that has left. */
+  /** Takes no signal, because a write in flight must keep its turn. */
   #write<T>(question: Question, method: string, write: () => Awaitable<T>): Promise<T> {
     question.proceed()
     question.sent = true

@@ -1,12 +1,12 @@
-/** Names under which stores keep states: no key can reach another's, whatever characters it holds. */
+/** Names under which stores keep states. Keys are escaped, so that no two keys share a name, whatever characters they contain. */
 import { type Layer, stateNameOf } from '../algorithms/driver.ts'
 
 const SPECIAL = /[%{}\uD800-\uDFFF]/
 
-/** `%`, `{`, `}` and lone surrogates as `%25`, `%7B`, `%7D`, `%uD800`; all else as it is. */
+/** Escapes `%`, `{`, `}` and lone surrogates as `%25`, `%7B`, `%7D` and `%uD800`. All other characters stay. */
 export function encodeKey(key: string): string {
   if (!SPECIAL.test(key)) return key
-  // One pass that calls nothing for a character: `replace` with a function takes seven times as long on a key of 64 KiB.
+  // A loop on purpose: `replace` with a function takes seven times as long on a key of 64 KiB.
   let encoded = ''
   let copied = 0
   for (let index = 0; index < key.length; index++) {
@@ -24,7 +24,7 @@ export function encodeKey(key: string): string {
   return encoded + key.slice(copied)
 }
 
-/** What stands for a UTF-16 unit that is no half of a pair; `undefined`: the unit itself. */
+/** The escape of a UTF-16 code unit outside of a surrogate pair. `undefined`: the unit is not escaped. */
 function escapeOf(unit: number): string | undefined {
   if (unit === 0x25) return '%25'
   if (unit === 0x7b) return '%7B'
@@ -36,7 +36,7 @@ function isPairAt(key: string, index: number, unit: number): boolean {
   return (unit & 0xfc00) === 0xd800 && (key.charCodeAt(index + 1) & 0xfc00) === 0xdc00
 }
 
-/** `}:<algorithm>:<state name>`: what follows the encoded key. */
+/** The end of a state's name, after the encoded key: `}:<algorithm>:<state name>`. */
 export function stateSuffix(layer: Layer): string {
   return `}:${stateNameOf(layer)}`
 }

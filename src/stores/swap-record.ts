@@ -1,4 +1,4 @@
-/** One record of a store of one's own: read, decided on and swapped, and again when another process was quicker. */
+/** The compare-and-swap loop on one record of a custom store. */
 import { setImmediate } from 'node:timers/promises'
 import { CENTURY } from '../algorithms/algorithm.ts'
 import type { Layer } from '../algorithms/driver.ts'
@@ -7,10 +7,10 @@ import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
 import type { LimitData } from '../limit-data.ts'
 import type { Question, RecordAccess } from './record-store.ts'
 
-/** After so many swaps lost to others, a check gives up. */
+/** A check fails after this many swaps lost to other processes. */
 const MAXIMUM_TRIES = 10_000
 
-/** What a step makes of a state: the state to write, if any, and what to answer. */
+/** The result of one step: the state to write and the answer. `write` is `undefined`: nothing is written. */
 export interface Step<T> {
   readonly write?: unknown
   readonly answer: T
@@ -23,7 +23,7 @@ export interface Cell {
   readonly quantity: number
 }
 
-/** Reads, decides and swaps, until no other process was quicker. */
+/** Reads, decides and swaps. Starts again if another process was quicker. */
 export function swap<T>(
   access: RecordAccess,
   question: Question,
@@ -50,12 +50,12 @@ export function swap<T>(
   })
 }
 
-/** ms. A debt may take longer to drain than a server's expiry can say. */
+/** In ms. At most a century, because a large debt can last longer than a server accepts as expiry. */
 function ttlOf(lifetime: number): number {
   return Math.max(Math.ceil(Math.min(lifetime, CENTURY) / 1000), 1)
 }
 
-/** The state in a record, rolled to now, and whether it is there: a record that is not what we write reads as a fresh key. */
+/** The state in a record, rolled to now, and whether the record is valid. A missing or invalid record reads as a fresh key. */
 function stateIn(data: LimitData | undefined, { algorithm, quota }: Layer, now: number): [unknown, number, boolean] {
   const state = data === undefined ? undefined : algorithm.fromData(data, quota)
   const present = state !== undefined && algorithm.valid(state, quota)

@@ -72,7 +72,7 @@ export class Batch {
     return this.#append(entry, operation.askedAt, weight, decider.layers.length)
   }
 
-  /** As `addCheck`, for several subjects that are decided together. */
+  /** As `addCheck`, for a `checkAll`. */
   addAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: CheckWaiter): boolean {
     let weight = 0
     let decisions = 0
@@ -118,7 +118,7 @@ export class Batch {
     for (const entry of this.entries) yield* entry.waiters()
   }
 
-  /** Lets go of those who were told something already, so that nothing is asked for them; true where there were some. */
+  /** Removes requests whose promises are already settled, so that they are never sent. True: some were removed. */
   prune(): boolean {
     if (![...this.waiters()].some(({ over }) => over)) return false
     for (const entry of this.entries) entry.prune()

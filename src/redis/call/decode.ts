@@ -9,7 +9,7 @@ import type { Call } from './encode.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked, RequestedOperation } from './request.ts'
 
-/** Settles all who asked. What cannot be told to some is told to the others of the call all the same: they have been counted. */
+/** Settles all requests of a call. If one entry cannot be decoded, only that entry fails, because all others have been counted. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
   const reader = new ReplyReader(call, reply)
   for (const entry of batch.entries) {

@@ -40,7 +40,7 @@ export interface SenderOptions {
   readonly remake: (batch: Batch) => Call
 }
 
-/** A reply, and the call that it answers. */
+/** A reply and its call, which may differ from the call first sent, because a retry can be smaller. */
 export interface Delivered {
   readonly call: Call
   readonly reply: Uint8Array

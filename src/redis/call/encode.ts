@@ -33,7 +33,7 @@ interface Run {
   repeats: number
 }
 
-/** @param now µs since the epoch, or -1 for the server's clock */
+/** @param now µs since the epoch; -1: use the server's clock */
 export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
   const decider = askedAlike(batch)
   const script = decider?.script

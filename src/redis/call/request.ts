@@ -111,7 +111,7 @@ export class Entry {
     for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) yield waiter
   }
 
-  /** Lets go of those who have been told something already. */
+  /** Removes waiters whose promises are already settled. */
   prune(): void {
     let waiter = this.first
     this.first = undefined

@@ -9,7 +9,7 @@ export class Waiter {
   readonly reject: (reason: unknown) => void
   /** When the request was made, in ms of the process's steady clock. */
   readonly askedAt: number
-  /** True when it has been told something already, such as that its time is over. */
+  /** True once the promise was rejected early, by a timeout or an abort. The request must then not be sent any more. */
   over = false
 
   constructor(reject: Waiter['reject'], askedAt: number) {

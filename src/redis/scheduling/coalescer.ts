@@ -225,7 +225,6 @@ export class Coalescer {
     if (this.#turn === undefined && !this.#opening && this.#commands.size === 0 && this.#isIdle()) this.#deadline.rest()
   }
 
-  /** True when no batch waits or is in flight. */
   #isIdle(): boolean {
     for (const { waiting, callsInFlight } of this.#router.nodes)
       if (waiting.length > 0 || callsInFlight > 0) return false

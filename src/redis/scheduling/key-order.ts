@@ -15,7 +15,7 @@ export interface OrderedRequest {
   readonly inOrder: boolean
 }
 
-/** The queue whose keys are kept in order. */
+/** A queue, as far as its fences need to know it. */
 export interface OrderedQueue {
   readonly open: Batch | undefined
   /** Batches not yet sent, oldest first; the open batch is the last. */

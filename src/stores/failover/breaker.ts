@@ -1,9 +1,9 @@
 /**
- * Whether a primary is asked at all: after several failures in a row not for a while, until it has decided a probe. Probes
- * run in the background, so none costs a caller its wait; while they fail, they come less and less often.
+ * The circuit breaker of a FailoverStore. After several failures in a row the primary is not asked any more, until it has decided a probe.
+ * Probes run in the background, so that no caller waits for one. Each failed probe doubles the pause.
  *
- * A state machine of our own, because circuit breakers of libraries (cockatiel, opossum) probe by a caller's own request,
- * which then waits, go by wall time, which may jump, and wrap every call in a policy.
+ * Not a library, because the circuit breakers of libraries (cockatiel, opossum) probe with a caller's own request, which then waits; they
+ * use wall time, which can jump; and they wrap every call in a policy.
  */
 import { AsyncResource } from 'node:async_hooks'
 import {
@@ -19,30 +19,30 @@ import type { Awaitable } from '../base.ts'
 import type { Patience } from '../patience.ts'
 
 export interface BreakerOptions {
-  /** Failures in a row after which the primary is left alone. */
+  /** Failures in a row after which the breaker opens. */
   readonly failures: number
   /** ms until the first probe. */
   readonly cooldown: number
-  /** ms between probes at most: each that fails doubles the cooldown. */
+  /** Maximum ms between probes. Each failed probe doubles the cooldown up to this maximum. */
   readonly maxCooldown: number
-  /** Has the primary decide; `key` is that of a question it has failed to answer, where one is known. */
+  /** Lets the primary decide a check. `key`: one that the primary has failed on. `undefined`: no such key is known. */
   readonly probe: (key: string | undefined) => Promise<unknown>
   readonly onChange: (change: FailoverChange) => void
-  /** How long the primary is waited for; missing where it keeps a timeout of its own that is no longer. */
+  /** The timeout for the primary. `undefined`: the primary's own timeout is as short or shorter. */
   readonly patience?: Patience | undefined
 }
 
 export class Breaker {
   readonly #options: BreakerOptions
-  /** The timer is armed in the context the store was made in, or it would hold that of the request that came last. */
+  /** Timers start in the async context in which the store was made. Otherwise a timer would keep the context of the last request alive. */
   readonly #context = new AsyncResource('OnrushBreaker')
   #state: FailoverState = 'closed'
-  /** Failures since the primary answered last. */
+  /** Failures since the last answer of the primary. */
   #failures = 0
-  /** ms, of the pause of now, or of the last one. */
+  /** The current pause, or the last one, in ms. */
   #cooldown: number
   #failedKey: string | undefined
-  /** False from when a probe has closed it until a caller is answered. */
+  /** False after a probe has closed the breaker, until the primary has answered a caller. */
   #proven = true
   #closedAt = Number.NEGATIVE_INFINITY
   #probeAt = 0
@@ -59,21 +59,21 @@ export class Breaker {
     return this.#state
   }
 
-  /** True while the primary is asked. */
+  /** True while calls go to the primary. */
   get asksPrimary(): boolean {
     return this.#state === 'closed' && !this.#ended
   }
 
-  /** ms until the primary may be asked again, at least 1. */
+  /** ms until the next probe, at least 1. */
   get nextProbe(): number {
     const wait = this.#state === 'open' ? this.#probeAt - steadyNow() : this.#cooldown
     return Math.max(Math.ceil(wait * 1000) / 1000, 1)
   }
 
   /**
-   * What the primary answers; where the primary fails, or is left alone, what the fallback does.
-   * @param signal one that has aborted is the caller's own reason to get no answer
-   * @param key what is asked about, where it is one
+   * Asks the primary; asks the fallback if the primary fails or the breaker is not closed.
+   * @param signal if aborted, the error is the caller's own abort and not a failure of the primary
+   * @param key the key that is asked about. `undefined`: none, or several
    */
   async answer<T>(
     primary: () => Awaitable<T>,
@@ -91,21 +91,21 @@ export class Breaker {
         return answer
       } catch (error) {
         if (!isOutage(error) || signal?.aborted) throw error
-        // What was asked before the last outage says nothing of now.
+        // Ignore a failure of a call that was made before the breaker last opened, because it says nothing about the primary now.
         if (openings === this.#openings) this.#fail(error, key)
       }
     }
     return fallback()
   }
 
-  /** Has both do it. What the fallback answers, or that it fails, counts only where the primary has no answer. */
+  /** Runs both. The fallback's answer or error counts only if the primary fails. */
   onBoth<T>(primary: () => Promise<T>, fallback: () => Promise<T>, signal?: AbortSignal, key?: string): Promise<T> {
     const spare = Promise.resolve().then(fallback)
     spare.catch(() => {})
     return this.answer(primary, () => spare, signal, key)
   }
 
-  /** Probes no more. */
+  /** Stops probing, because the store is closed. */
   end(): void {
     this.#ended = true
     clearTimeout(this.#timer)
@@ -120,7 +120,8 @@ export class Breaker {
     this.#failures++
     if (key !== undefined) this.#failedKey = key
     if (this.#failures < this.#options.failures) return
-    // A probe that was followed by nothing but failures, or soon by them, has told too little: the next one comes later.
+    // Double the pause if no caller was answered after the last successful probe, or if that probe was less than a cooldown ago, because probes
+    // then succeed too easily.
     const again = !this.#proven || steadyNow() - this.#closedAt < this.#cooldown
     this.#open(cause, again)
   }
@@ -143,7 +144,7 @@ export class Breaker {
     try {
       await this.#ask(() => this.#options.probe(this.#failedKey))
     } catch (error) {
-      // A wrong configuration is for the callers to see; whatever else it says, the primary has not decided.
+      // Close the breaker on a wrong configuration, so that callers see that error. Any other error means that the primary cannot decide.
       if (!isMisconfigured(error)) {
         if (!this.#ended) this.#open(error, true)
         return
@@ -162,12 +163,12 @@ export class Breaker {
   }
 }
 
-/** Whether the primary was sent anything is not known, so it may have counted. */
+/** The error for a timeout of the primary. Says that units may have been counted, because it is unknown whether a request was sent. */
 export function unanswered({ timeout }: Patience): StoreTimeoutError {
   return new StoreTimeoutError(timeout, true, new Error('the primary of a FailoverStore has not answered'))
 }
 
-/** A wrong configuration is no outage: a fallback would hide the mistake, and waiting does not mend it. */
+/** True for an error that the fallback should cover. False for a wrong configuration, because a fallback would hide the mistake. */
 function isOutage(error: unknown): error is StoreError {
   return error instanceof StoreError && !isMisconfigured(error)
 }

@@ -1,4 +1,4 @@
-/** A throttle's layers on two stores: the primary decides, or the fallback where it cannot. What one has charged is put right there. */
+/** Decides on the primary, or on the fallback if the primary cannot. A reservation or turn is settled on the store that charged it. */
 import type { Layer } from '../../algorithms/driver.ts'
 import { type Answer, type AnyOperation, CHECK, type Operation } from '../../operations/operation.ts'
 import { marked, type RateLimitResult } from '../../result.ts'
@@ -8,7 +8,7 @@ import type { Breaker } from './breaker.ts'
 export class FailoverDecider implements Decider {
   readonly layers: readonly Layer[]
   readonly primary: Decider
-  /** Its layers are the shares of this instance. */
+  /** Its quotas are the shares of this instance. */
   readonly fallback: Decider
   readonly known: Decider['known']
   readonly #breaker: Breaker
@@ -52,7 +52,7 @@ export class FailoverDecider implements Decider {
     const before = operation.follows?.(args)
     const onFallback = async (): Promise<Given> =>
       this.#ofFallback(await this.fallback.operate(key, operation, args, signal))
-    // What it has given is put right there, also when the primary is back.
+    // The fallback gave the earlier answer, so the fallback must handle the follow-up, even if the primary is back.
     if (before?.fallbacks?.includes(this.fallback) === true) return onFallback()
     const onPrimary = (): Promise<Given> => this.primary.operate(key, operation, args, signal)
     if (operation.forgets === true) return this.#breaker.onBoth(onPrimary, onFallback, signal, key)
@@ -74,13 +74,13 @@ export class FailoverDecider implements Decider {
     )
   }
 
-  /** Says so, to the caller and to this decider when the answer is followed up. */
+  /** Marks an answer as the fallback's: `degraded` for the caller, `fallbacks` for later follow-ups. */
   #ofFallback<Given extends Answer>(answer: Given): Given {
     const fallbacks = [...(answer.fallbacks ?? []), this.fallback]
     return { ...answer, result: degraded(answer.result), fallbacks }
   }
 
-  /** Answered past the breaker, which must not take a remembered refusal for a sign of life. */
+  /** A refusal remembered by the primary. Bypasses the breaker, because a remembered refusal does not show that the primary is reachable. */
   #knownToPrimary(key: string, quantity: number): RateLimitResult | undefined {
     return this.#breaker.asksPrimary ? this.primary.known?.(key, quantity) : undefined
   }
@@ -92,7 +92,7 @@ export class FailoverDecider implements Decider {
   }
 }
 
-/** A fallback's answer, as such. */
+/** Marks a result as the fallback's. */
 export function degraded(result: RateLimitResult): RateLimitResult {
   return marked(result, 'degraded')
 }

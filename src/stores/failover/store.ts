@@ -1,4 +1,4 @@
-/** A store for the time when another cannot be asked: every check is answered, and says by whom. */
+/** A store that answers from a fallback while its primary is unavailable, and marks such answers. */
 import { type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { gcra } from '../../algorithms/gcra.ts'
 import { checkFunction, checkInteger, named, notInstance } from '../../arguments.ts'
@@ -16,43 +16,46 @@ import { Breaker, type BreakerOptions, unanswered } from './breaker.ts'
 import { degraded, FailoverDecider } from './decider.ts'
 import { FailClosedStore, FailOpenStore } from './unconditional.ts'
 
-/** ms between probes at most, where nothing else is said. */
+/** Default of `maxCooldown`, in ms. */
 const MAXIMUM_COOLDOWN = 60_000
 
-/** What a probe spends: so much that none is ever refused, and so soon back that its record is gone at once. */
+/** The layer of a probe. The rate is so high that no probe is refused, and that the probe's record expires at once. */
 const PROBE: Layer = { algorithm: gcra, quota: Quota.perSecond(1_000_000, { name: 'onrush-probe' }), lua: undefined }
 
-/** What a probe asks about where no key is known that the primary has failed on. */
+/** The key of a probe if the primary has not failed on any particular key. */
 const PROBE_KEY = 'onrush-probe'
 
-/** Which store decides, which answers when the first cannot, and when to change between them. */
+/** The two stores of a `FailoverStore`, and when to change between them. */
 export interface FailoverStoreOptions {
-  /** Which store is asked as long as it answers. */
+  /** The store that decides while it is available. */
   readonly primary: BaseStore
   /**
-   * What answers instead: another store, `'allow'` (every key has its full quota) or `'deny'` (every key is limited, with
-   * the time to the next probe as `retryAfter`).
+   * Answers while the primary is unavailable: another store; `'allow'` to fail open (every key has its full quota); or `'deny'` to
+   * fail closed (every key is limited, with the time to the next probe as `retryAfter`).
    */
   readonly fallback: BaseStore | 'allow' | 'deny'
-  /** How many processes may fall back at the same time: each decides by `quota.share(instances)`, so that together they stay within the quota. Default 1. */
+  /**
+   * How many processes use the fallback at the same time, 1 or more. Each decides by `quota.share(instances)`, so that all of them together
+   * stay within the quota. Default 1.
+   */
   readonly instances?: number | undefined
   /**
-   * Until a primary that has not answered is given up, and the fallback answers: above 0, at most 2^31 - 1 ms. Default: the
-   * primary's own `timeout`, which is 1000 ms where nothing else is said.
+   * How long to wait for the primary before the fallback is asked: above 0, at most 2^31 - 1 ms. Default: the primary's own
+   * `timeout`, which is 1000 ms by default.
    */
   readonly timeout?: Duration | undefined
-  /** When the primary is left alone, and when it is asked again. */
+  /** The circuit breaker: when to stop asking the primary, and how often to probe it then. */
   readonly breaker?:
     | {
-        /** Failures of the primary in a row after which it is no longer asked: a positive integer. Default 5. */
+        /** Failures in a row after which the primary is no longer asked: an integer, 1 or more. Default 5. */
         readonly failures?: number | undefined
-        /** Until it is probed: above 0, at most 2^31 - 1 ms. A probe that fails doubles it. Default 1000 ms. */
+        /** Time until the first probe: above 0, at most 2^31 - 1 ms. Each failed probe doubles the time to the next. Default 1000 ms. */
         readonly cooldown?: Duration | undefined
-        /** Between probes at most: no less than `cooldown`, at most 2^31 - 1 ms. Default a minute, or `cooldown` where that is longer. */
+        /** Maximum time between probes: from `cooldown` to 2^31 - 1 ms. Default one minute, or `cooldown` if that is longer. */
         readonly maxCooldown?: Duration | undefined
       }
     | undefined
-  /** Told of each new state, after it has begun. What it throws becomes a warning of the process. */
+  /** Called after each change of state. If the function throws, the error becomes a process warning and fails no check. Default: none. */
   readonly onChange?: ((change: FailoverChange) => void) | undefined
 }
 
@@ -72,9 +75,9 @@ const BREAKER_OPTIONS = optionNames<NonNullable<FailoverStoreOptions['breaker']>
 })
 
 /**
- * Asks the primary, and where that throws a `StoreError` the fallback, in the same call; an answer of the fallback has
- * `degraded: true`, and so have its layers. After several failures in a row the fallback alone is asked, until the primary
- * has decided a probe in the background. A wrong configuration (`UnsupportedServerError`) is the caller's to know.
+ * Keeps limiting while the primary store is unavailable. If the primary fails with a `StoreError`, the same call is answered by the fallback,
+ * and the result and its layers have `degraded: true`. After several failures in a row only the fallback is asked, until the primary has decided
+ * a probe in the background. A wrong configuration (`UnsupportedServerError`) is not covered: the call rejects with that error.
  * @example
  * const primary = new RedisStore({ url: 'redis://localhost:6379' })
  * const store = new FailoverStore({ primary, fallback: new TlruCacheStore({ maxSize: 100_000, ttl: '1h' }), instances: 4 })
@@ -88,7 +91,7 @@ export class FailoverStore extends BaseStore {
   readonly #breaker: Breaker
 
   /**
-   * Joins the two stores; neither is asked before the first check.
+   * Makes the store. Nothing is sent to either store before the first check.
    * @throws TypeError or RangeError for wrong options.
    */
   constructor(options: FailoverStoreOptions) {
@@ -120,7 +123,7 @@ export class FailoverStore extends BaseStore {
     if (this.#fallback === primary) throw new RangeError('fallback must be another store than primary')
   }
 
-  /** Who is asked now. */
+  /** The state of the circuit breaker. 'closed': the primary is asked. 'open': the fallback. 'half-open': the fallback, while a probe runs. */
   get state(): FailoverState {
     return this.#breaker.state
   }
@@ -149,7 +152,7 @@ export class FailoverStore extends BaseStore {
     return this.#answer((store) => store.compareAndSwap(key, old, data, lifetime), key)
   }
 
-  /** Forgets the record on both. */
+  /** Deletes the record on both stores. */
   override delete(key: string): Promise<void> {
     return this.#breaker.onBoth(
       () => this.#fromPrimary((primary) => primary.delete(key)),
@@ -163,7 +166,7 @@ export class FailoverStore extends BaseStore {
     return this.#answer((store) => store.currentTime())
   }
 
-  /** Whether anyone answers: the primary, or else the fallback. */
+  /** Resolves with true if the primary or the fallback answers, otherwise with false. */
   override async ping(): Promise<boolean> {
     return (this.state === 'closed' && (await this.#primaryAnswersPing())) || this.#fallback.ping()
   }
@@ -176,12 +179,12 @@ export class FailoverStore extends BaseStore {
     }
   }
 
-  /** Forgets everything on both. Rejects when either cannot. */
+  /** Deletes all records on both stores. Rejects if either fails. */
   override async reset(): Promise<void> {
     await Promise.all([this.#primary.reset(), this.#fallback.reset()])
   }
 
-  /** Closes both, and probes no more. */
+  /** Closes both stores, and stops probing. */
   override async close(): Promise<void> {
     this.#breaker.end()
     await Promise.all([this.#primary.close(), this.#fallback.close()])
@@ -217,7 +220,7 @@ export class FailoverStore extends BaseStore {
   }
 
   /**
-   * A fallback is asked once the primary has been given up.
+   * The sum of both, because the fallback is asked after the primary has timed out.
    * @internal
    */
   override get answersWithin(): number {
@@ -233,7 +236,7 @@ export class FailoverStore extends BaseStore {
     )
   }
 
-  /** A store of one's own is asked for records past all that gives it a timeout. */
+  /** Applies the timeout here, because direct calls for records on a custom primary have none of their own. */
   #fromPrimary<T>(ask: (primary: BaseStore) => Awaitable<T>): Promise<T> {
     return this.#patience.within(
       () => ask(this.#primary),
@@ -264,7 +267,7 @@ function cooldownsOf(
   return { cooldown, maxCooldown }
 }
 
-/** In ms, because a store of one's own is given no texts. */
+/** In ms, because custom stores take the ttl as a number only. */
 function lifetimeOf(ttl: Duration | undefined): number | undefined {
   return ttl === undefined ? undefined : positiveMilliseconds('ttl', ttl)
 }
@@ -279,7 +282,7 @@ function fallbackOf(fallback: unknown, nextProbe: () => number): BaseStore {
 }
 
 /**
- * Refuses quotas whose shares are equal: the fallback would count them as one.
+ * Refuses quotas whose shares are equal, because the fallback would count them as one.
  * @throws RangeError
  */
 function checkApart(states: readonly string[]): void {
@@ -289,7 +292,7 @@ function checkApart(states: readonly string[]): void {
   }
 }
 
-/** The listener is not ours: its failure must not become that of a check. */
+/** Calls the user's listener. An error in the listener becomes a process warning, because it must not fail a check. */
 async function tell(listener: (change: FailoverChange) => unknown, change: FailoverChange): Promise<void> {
   try {
     await listener(change)

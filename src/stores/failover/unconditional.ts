@@ -1,4 +1,4 @@
-/** Fallbacks that count nothing: one allows whatever its quotas ever can, one denies everything. */
+/** Fallbacks that count nothing. FailOpenStore allows every check up to the limit, FailClosedStore denies all. */
 import { combineLayers, combineSubjects, type Layer } from '../../algorithms/driver.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import type { LimitData } from '../../limit-data.ts'
@@ -8,7 +8,7 @@ import { BaseStore } from '../base.ts'
 import type { Asked, Decider } from '../decider.ts'
 
 abstract class FixedAnswerStore extends BaseStore {
-  /** What every key answers, by each quota; `retryAfter` only where the quantity can pass at all. */
+  /** The answer for every key, by quota. `retryAfter` is `Infinity` if the quantity exceeds the limit. */
   protected abstract answer(quantity: number): (quota: Quota) => RateLimitResult
 
   protected override makeDecider(layers: readonly Layer[]): Decider {
@@ -30,7 +30,6 @@ abstract class FixedAnswerStore extends BaseStore {
 
   override async reset(): Promise<void> {}
 
-  /** At once. */
   override get answersWithin(): number {
     return 0
   }
@@ -41,7 +40,7 @@ abstract class FixedAnswerStore extends BaseStore {
   }
 }
 
-/** Every key has its full quota, always. Records are kept nowhere. */
+/** Fails open: every key always has its full quota. Records are not kept. */
 export class FailOpenStore extends FixedAnswerStore {
   override get(): undefined {}
 
@@ -59,11 +58,11 @@ export class FailOpenStore extends FixedAnswerStore {
   }
 }
 
-/** Nobody has anything left. A record cannot say so: reading or writing one fails. */
+/** Fails closed: every key is limited. Reading or writing a record throws, because a record cannot express that. */
 export class FailClosedStore extends FixedAnswerStore {
   readonly #wait: () => number
 
-  /** @param wait ms until it may be otherwise */
+  /** @param wait returns the ms until the primary is probed again */
   constructor(wait: () => number) {
     super()
     this.#wait = wait

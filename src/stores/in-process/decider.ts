@@ -1,4 +1,4 @@
-/** How the stores in this process decide: each question is one synchronous step. */
+/** The decider of in-process stores. Each check or operation is one synchronous step, and so atomic. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
 import { decideSubject, type Layer, type Subject } from '../../algorithms/driver.ts'
 import type { Clock } from '../../clock.ts'
@@ -7,14 +7,14 @@ import type { RateLimitResult } from '../../result.ts'
 import type { SyncDecider } from '../decider.ts'
 
 /**
- * The states of one policy, by key. Tuples are the table's own: algorithms change states in place, and what is refused must leave no trace.
- * `expires` is until when a state counts, in µs since the epoch.
+ * The states of one policy, by key. Tuples belong to the table. Decisions work on copies, because algorithms change states in place and a refused
+ * check must change nothing. `expires`: until when a state counts, in µs since the epoch.
  */
 export interface StateTable {
   get(key: string): unknown
   set(key: string, state: unknown, expires: number): void
   delete(key: string): void
-  /** Says that a state that is kept was changed in place. Missing where nothing is to be done then. */
+  /** Called after a stored state was changed in place. Missing: the table need not know. */
   renew?(key: string, expires: number): void
 }
 
@@ -24,7 +24,7 @@ export class InProcessDecider implements SyncDecider {
   readonly #tables: readonly StateTable[]
   readonly #beside: (name: string) => StateTable
 
-  /** @param beside where operations keep what they keep under this name beside the states, made when it is needed */
+  /** @param beside returns the table for an operation's additional data of this name; called only when needed */
   constructor(
     clock: Clock,
     layers: readonly Layer[],
@@ -37,7 +37,7 @@ export class InProcessDecider implements SyncDecider {
     this.#beside = beside
   }
 
-  /** The key's states as of now. */
+  /** Copies of the states of the key, rolled to now. */
   open(key: string, quantity: number, now: number): Subject {
     const states = this.layers.map(({ algorithm, quota }, index) => {
       const state = this.#tables[index]?.get(key)
@@ -93,7 +93,7 @@ export class InProcessDecider implements SyncDecider {
     return this.operateSync(key, operation, args)
   }
 
-  /** What was given back in full is as if it had never been. */
+  /** Writes changed states. A state with nothing left in use is deleted, because it equals that of a fresh key. */
   #writeChanges(key: string, found: Found, changes: readonly Change[], now: number): void {
     found.layers.forEach(({ algorithm, quota }, index) => {
       if (changes[index] === undefined) return
@@ -105,7 +105,7 @@ export class InProcessDecider implements SyncDecider {
   }
 }
 
-/** A tuple apart from the one that is given; what is no tuple is changed where it is kept. */
+/** Copies a tuple. Any other state, such as a log, is returned as is, because its algorithm changes it in place. */
 export function copied({ size }: CompleteAlgorithm, state: unknown): unknown {
   return size > 0 && Array.isArray(state) ? [...state] : state
 }

@@ -1,4 +1,4 @@
-/** A store in a `Map`: for tests and first steps. It never forgets by itself, so it grows with the number of keys. */
+/** A store in a `Map`, for tests and first steps. */
 import { checkFunction } from '../../arguments.ts'
 import type { Clock } from '../../clock.ts'
 import type { Duration } from '../../duration.ts'
@@ -8,17 +8,20 @@ import type { StateTable } from './decider.ts'
 import { InProcessStore } from './store.ts'
 import { TablesByName } from './tables-by-name.ts'
 
-/** What a `DictionaryStore` may be given: a clock, for tests. */
+/** Options of `DictionaryStore`. */
 export interface DictionaryStoreOptions {
-  /** Integer µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`. */
+  /**
+   * Returns the time in integer µs since the epoch, for tests. Default: the wall clock when the store was made, plus steady time since then; a
+   * mocked `Date` is followed.
+   */
   readonly clock?: Clock | undefined
 }
 
 const OPTIONS = optionNames<DictionaryStoreOptions>({ clock: true })
 
 /**
- * A store in a `Map` of this process, for tests, first steps and a known few keys. It never forgets by itself, so it grows with the number
- * of keys: for keys of users take a `TlruCacheStore`, and for several processes a `RedisStore`.
+ * A store in a `Map` of this process, for tests, first steps and a small fixed set of keys. Keys are never evicted, so the store grows with
+ * the number of keys. For one key per user choose `TlruCacheStore`; for several processes choose `RedisStore`.
  * @example
  * const throttle = new Throttle({ store: new DictionaryStore(), rate: '5/second' })
  * console.log(throttle.checkSync('job').remaining) // 4
@@ -30,7 +33,7 @@ export class DictionaryStore extends InProcessStore {
 
   /**
    * Makes an empty store.
-   * @throws TypeError for a `clock` that is no function.
+   * @throws TypeError if `clock` is not a function.
    */
   constructor(options: DictionaryStoreOptions = {}) {
     checkOptionNames('options of DictionaryStore', options, OPTIONS)
@@ -66,7 +69,7 @@ export class DictionaryStore extends InProcessStore {
 
 class DictionaryTable implements StateTable {
   readonly #states = new Map<string, unknown>()
-  /** The tables of the store that are not empty; what is in them must not be forgotten when nobody counts in them. */
+  /** The tables of the store that are not empty. A strong reference, so that states survive while no throttle uses them. */
   readonly #occupied: Set<DictionaryTable>
 
   constructor(occupied: Set<DictionaryTable>) {

@@ -1,17 +1,16 @@
-/** Which of many things is due first: a binary heap that knows where each thing lies, so that any can be moved or taken out. */
+/** A binary heap of items by due time. Each item knows its position, so that any item can be moved or removed in O(log n). */
 
 export interface Expiring {
-  /** When it is looked at, in µs since the epoch: no later than it ends. */
+  /** Sort key, in µs since the epoch. Never later than the end of the item's life. */
   due: number
-  /** Where it lies in its heap, kept by that; -1: in none. */
+  /** Index in the heap, maintained by the heap. -1: the item is in no heap. */
   position: number
 }
 
-/** Adding, removing and postponing one thing takes O(log n) steps, and nothing is ever copied. */
 export class ExpiryHeap<Item extends Expiring> {
   readonly #items: Item[] = []
 
-  /** What is due first. */
+  /** The item that is due first. `undefined`: the heap is empty. */
   get soonest(): Item | undefined {
     return this.#items[0]
   }

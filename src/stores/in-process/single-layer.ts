@@ -1,4 +1,4 @@
-/** The usual case of a store in this process: one layer, whose state is changed where it is kept, so that only the result is made. */
+/** Fast path of in-process stores for a single layer. Stored tuples are changed in place, so that a check allocates only its result. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
 import { decideOne, type Held, type Layer } from '../../algorithms/driver.ts'
 import type { Clock } from '../../clock.ts'
@@ -15,7 +15,10 @@ export class SingleDecider extends InProcessDecider {
   readonly #algorithm: CompleteAlgorithm
   readonly #quota: Quota
   readonly #table: StateTable
-  /** What is decided on, for a state that is refused stays as it was; missing while a decision is made, whose algorithm may ask too. */
+  /**
+   * A reusable copy of the state to decide on, because a refused check must not change the stored state. `undefined` while a decision is in
+   * progress, because a custom algorithm may check again inside it.
+   */
   #draft: Draft | undefined
 
   constructor(clock: Clock, layer: Layer, table: StateTable, beside: (name: string) => StateTable) {
@@ -49,7 +52,7 @@ export class SingleDecider extends InProcessDecider {
   }
 }
 
-/** False for whatever an algorithm keeps that has no size. */
+/** True for a tuple of `size` numbers. False for any other kind of state, such as a log. */
 function isTuple(state: unknown, size: number): state is number[] {
   return size > 0 && Array.isArray(state) && state.length === size
 }

@@ -1,4 +1,4 @@
-/** Stores in this process's memory: a check is one synchronous step, so it is atomic as it is. */
+/** Base class of the stores in the memory of this process. A check is one synchronous step, and so atomic. */
 import { combineSubjects, decide, type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { type Clock, readClock, storeClock } from '../../clock.ts'
 import type { Duration } from '../../duration.ts'
@@ -27,7 +27,7 @@ export abstract class InProcessStore extends BaseStore {
   }
 
   /**
-   * Where the states of this name are kept; the same for the same name.
+   * The table of states of this name. Returns the same table for the same name.
    * @internal
    */
   protected abstract table(name: string): StateTable
@@ -36,12 +36,12 @@ export abstract class InProcessStore extends BaseStore {
 
   abstract override set(key: string, data: LimitData, ttl?: Duration): LimitData
 
-  /** Forgets everything. */
+  /** Deletes all records and states. */
   override async reset(): Promise<void> {
     this.forgetAll()
   }
 
-  /** One synchronous step, so atomic. */
+  /** Atomic, because it is one synchronous step. */
   override async compareAndSwap(
     key: string,
     old: LimitData | undefined,
@@ -58,7 +58,7 @@ export abstract class InProcessStore extends BaseStore {
   }
 
   /**
-   * At once.
+   * 0, because decisions are synchronous.
    * @internal
    */
   override get answersWithin(): number {

@@ -1,14 +1,14 @@
-/** The tables of a store, one for each policy that it counts. */
+/** The tables of an in-process store, one per policy. */
 
 /**
- * One table for one name, for as long as anybody holds it: a throttle that counts in it, or the store while it is not empty.
- * Names are as many as quotas ever were, such as those of tenants, so what nobody holds is forgotten with its name.
+ * Holds tables by weak reference. A table lives while a throttle uses it, or while the store holds it because it is not empty. Programs may
+ * make many policies over time, for example one per tenant, so a table that is no longer referenced is collected, and its name removed.
  */
 export class TablesByName<Table extends object> {
   readonly #make: () => Table
   readonly #tables = new Map<string, WeakRef<Table>>()
   readonly #collected = new FinalizationRegistry<string>((name) => {
-    // Another may have been made since.
+    // A new table of the same name may have been made meanwhile.
     if (this.#tables.get(name)?.deref() === undefined) this.#tables.delete(name)
   })
 
@@ -16,7 +16,6 @@ export class TablesByName<Table extends object> {
     this.#make = make
   }
 
-  /** How many names are kept. */
   get size(): number {
     return this.#tables.size
   }

@@ -1,7 +1,4 @@
-/**
- * A store of bounded memory: the least recently used key is pushed out where a new one would be too many.
- * Pushing out a key that still counts gives it a fresh quota, so `maxSize` must exceed the keys that are busy at one time.
- */
+/** A store of bounded memory. Expired keys are evicted first, then the least recently used. */
 import { LRUCache } from 'lru-cache'
 import { checkFunction, checkSize } from '../../arguments.ts'
 import type { Clock } from '../../clock.ts'
@@ -14,28 +11,34 @@ import { InProcessStore } from './store.ts'
 import { TablesByName } from './tables-by-name.ts'
 import { TlruEntry } from './tlru-entry.ts'
 
-/** How much a `TlruCacheStore` may keep, and for how long. */
+/** Options of `TlruCacheStore`. */
 export interface TlruCacheStoreOptions {
-  /** The most keys kept, each with the states of all its policies, on average at most 16: from 1 to 2^24. */
+  /** Maximum number of keys: an integer from 1 to 2^24. Each key has one state per policy, on average at most 16. */
   readonly maxSize: number
-  /** How long a record lives that is set without a ttl: milliseconds or a text such as `'6h'`. What limiters write lives as long as it counts. */
+  /**
+   * Lifetime of a record that `set` writes without a ttl: milliseconds or a text such as `'6h'`, above 0. States written by limiters live as
+   * long as they count, whatever this option is.
+   */
   readonly ttl: Duration
-  /** Integer µs since the epoch. Default: steady time from the wall clock as it was when the store was made, following a mocked `Date`. */
+  /**
+   * Returns the time in integer µs since the epoch, for tests. Default: the wall clock when the store was made, plus steady time since then; a
+   * mocked `Date` is followed.
+   */
   readonly clock?: Clock | undefined
 }
 
 const OPTIONS = optionNames<TlruCacheStoreOptions>({ maxSize: true, ttl: true, clock: true })
 
-/** For each key so many states can be kept on average: as many as a throttle may have layers. */
+/** Maximum states per key on average: as many as a throttle may have layers. */
 const STATES_PER_KEY = 16
 
-/** One new key never waits longer than for so many keys that were to have ended and have been used since. */
+/** Maximum heap entries postponed for one new key, so that no single check takes long. */
 const MOST_POSTPONED = 1000
 
 /**
- * A store of bounded memory in this process: where a key is too many, the least recently used is pushed out. For one process, or
- * for a limit that each process keeps by itself. A key that is pushed out while it still counts starts afresh, so `maxSize` must
- * exceed the keys that count at one time.
+ * A store of bounded memory in this process, for one process or for limits that each process keeps by itself. If a new key exceeds `maxSize`,
+ * an expired key is evicted, or else the least recently used. A key that is evicted while it still counts starts with a fresh quota, so
+ * `maxSize` must exceed the number of keys that count at one time.
  * @example
  * const store = new TlruCacheStore({ maxSize: 100_000, ttl: '1h' })
  * const throttle = new Throttle({ store, rate: '100/minute' })
@@ -46,13 +49,13 @@ export class TlruCacheStore extends InProcessStore {
   readonly #tables = new TablesByName<StateTable>(() => this.#makeTable())
   readonly #ttl: number
   readonly #now = () => this.currentTime()
-  /** States beyond the first of their key, and how many there may be. */
+  /** Number of states beyond the first of each key, and its maximum. */
   #further = 0
   readonly #mostFurther: number
 
   /**
    * Makes an empty store.
-   * @throws TypeError or RangeError for a `maxSize` that is no whole number from 1 to 2^24, or a `ttl` that is not above 0.
+   * @throws TypeError or RangeError if `maxSize` is not an integer from 1 to 2^24, or `ttl` is not above 0.
    */
   constructor(options: TlruCacheStoreOptions) {
     checkOptionNames('options of TlruCacheStore', options, OPTIONS)
@@ -70,7 +73,7 @@ export class TlruCacheStore extends InProcessStore {
     return record !== undefined && record.expires > this.currentTime() ? record.data : undefined
   }
 
-  /** @throws RangeError for a ttl that is not above 0. */
+  /** @throws RangeError if `ttl` is not above 0. */
   set(key: string, data: LimitData, ttl?: Duration): LimitData {
     const lifetime = ttl === undefined ? this.#ttl : positive('ttl', ttl)
     const expires = this.currentTime() + lifetime
@@ -98,7 +101,7 @@ export class TlruCacheStore extends InProcessStore {
   }
 
   #makeTable(): StateTable {
-    // What is renewed is mostly what was got last.
+    // Remember the last entry read, because a state is mostly renewed just after it was read. This saves a lookup.
     let last = ''
     let found: TlruEntry | undefined
     const table: StateTable = {
@@ -130,7 +133,7 @@ export class TlruCacheStore extends InProcessStore {
     return table
   }
 
-  /** The key's entry, made where it is missing, that lives until `expires` at least. */
+  /** The entry of the key, made if missing. Extends its life to `expires`. */
   #entry(key: string, expires: number): TlruEntry {
     const kept = this.#entries.get(key)
     if (kept !== undefined) {
@@ -144,7 +147,7 @@ export class TlruCacheStore extends InProcessStore {
     return made
   }
 
-  /** Lets what no longer counts go before what does. */
+  /** Evicts an expired key, or else the least recently used. */
   #makeRoom(): void {
     const now = this.currentTime()
     for (let step = 0; step < MOST_POSTPONED; step++) {
@@ -174,7 +177,7 @@ export class TlruCacheStore extends InProcessStore {
     this.#further -= entry.further
   }
 
-  /** Keeps the number of states in bounds: other keys go first, then the oldest states of this one. */
+  /** Keeps the number of states in bounds: first evicts other keys, then the oldest states of this key. */
   #dropStates(entry: TlruEntry): void {
     while (this.#further > this.#mostFurther && this.#entries.size > 1) this.#dropLeastRecent()
     while (this.#further > this.#mostFurther && entry.further > 0) {

@@ -1,4 +1,4 @@
-/** What a `TlruCacheStore` keeps of one key: a state for each policy, a record set by hand, and until when the longest of them counts. */
+/** One key of a `TlruCacheStore`: one state per policy, the record written by `set`, and the latest expiry of these. */
 import type { LimitData } from '../../limit-data.ts'
 import type { StateTable } from './decider.ts'
 import type { Expiring } from './expiry-heap.ts'
@@ -8,17 +8,17 @@ interface Kept {
   expires: number
 }
 
-/** So many further states are kept before the first look for ones that have ended. */
+/** Number of further states at which expired ones are first searched for. */
 const FIRST_SWEEP = 16
 
 export class TlruEntry implements Expiring {
   readonly key: string
   expires: number
-  /** When it was to end as it was put down: what is used again and again is not moved each time. */
+  /** The expiry when the entry was last placed in the heap. May be earlier than `expires`, so that the heap does not change on every use. */
   due: number
   position = -1
   record: { readonly data: LimitData; readonly expires: number } | undefined
-  // Most keys have a single state, which costs no map.
+  // The first state is a field, because most keys have a single state and then need no map.
   #table: StateTable | undefined
   #state: unknown
   #more: Map<StateTable, Kept> | undefined
@@ -30,7 +30,7 @@ export class TlruEntry implements Expiring {
     this.due = expires
   }
 
-  /** How many states it has beyond the first. */
+  /** Number of states beyond the first. */
   get further(): number {
     return this.#more?.size ?? 0
   }
@@ -43,7 +43,7 @@ export class TlruEntry implements Expiring {
     return this.#table === table ? this.#state : this.#more?.get(table)?.state
   }
 
-  /** @param now to find the states that have ended, where there are many */
+  /** @param now called only if there are enough states to search for expired ones */
   set(table: StateTable, state: unknown, expires: number, now: () => number): void {
     if (this.#table === undefined && !this.#more?.has(table)) this.#table = table
     if (this.#table === table) {
@@ -61,7 +61,7 @@ export class TlruEntry implements Expiring {
     this.#more.set(table, { state, expires })
   }
 
-  /** Says until when a state counts that was changed in place. */
+  /** Updates the expiry of a state that was changed in place. */
   renew(table: StateTable, expires: number): void {
     if (expires > this.expires) this.expires = expires
     if (this.#table === table) return
@@ -76,13 +76,12 @@ export class TlruEntry implements Expiring {
     } else this.#more?.delete(table)
   }
 
-  /** Forgets the oldest state beyond the first. */
   deleteOldest(): void {
     const [oldest] = this.#more?.keys() ?? []
     if (oldest !== undefined) this.#more?.delete(oldest)
   }
 
-  /** Forgets what has ended; next when there are twice as many, so that a state's share of the work is constant. */
+  /** Deletes expired states. The next sweep comes when the number has doubled, so that the amortized cost per state is constant. */
   #sweep(more: Map<StateTable, Kept>, now: number): void {
     for (const [table, { expires }] of more) if (expires <= now) more.delete(table)
     this.#sweepAt = Math.max(2 * more.size, FIRST_SWEEP)
