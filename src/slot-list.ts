@@ -6,10 +6,6 @@ export class SlotList<Item> {
   readonly #items: (Item | undefined)[] = []
   readonly #free: number[] = []
 
-  get size(): number {
-    return this.#items.length - this.#free.length
-  }
-
   /** Adds the item and returns its index, which no other item has until `release`. */
   add(item: Item): number {
     const index = this.#free.pop() ?? this.#items.length

@@ -82,7 +82,7 @@ export class DenyCache implements RefusalLog {
     const { result, answered } = denial
     const elapsed = Math.max(now - answered, 0)
     // `layers` of a single result is computed by its getter, so none is built here.
-    if (decider.single !== undefined) return new RateLimitResult(aged(result, elapsed))
+    if (decider.onlyLayer !== undefined) return new RateLimitResult(aged(result, elapsed))
     const layers: RateLimitResult[] = []
     for (const layer of result.layers) layers.push(new RateLimitResult(aged(layer, elapsed)))
     return resultOfLayers(aged(result, elapsed), layers)

@@ -3,7 +3,7 @@ import { DECISIONS_IN_CALL, KEYS_IN_CALL } from '../limits.ts'
 import type { CompiledLayers } from './layers.ts'
 import { Entry, type RedisAsked, type RequestedOperation } from './request.ts'
 import type { Route } from './route.ts'
-import { type CheckWaiter, expire, type Waiter } from './waiter.ts'
+import { expire, type PendingCheck, type PendingRequest } from './waiter.ts'
 
 export class Batch {
   entries: Entry[] = []
@@ -48,8 +48,8 @@ export class Batch {
   }
 
   /** Adds a check. False: the check must go into a later call. */
-  addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: CheckWaiter): boolean {
-    const latest = this.#latestOf(key)
+  addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck): boolean {
+    const latest = this.#latest === undefined ? this.#latestOf(key) : this.#latest.get(key)
     if (latest !== undefined) {
       if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
         latest.add(waiter)
@@ -73,7 +73,7 @@ export class Batch {
   }
 
   /** As `addCheck`, for a `checkAll`. */
-  addAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: CheckWaiter): boolean {
+  addAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: PendingCheck): boolean {
     let weight = 0
     let decisions = 0
     for (const { decider, key } of subjects) {
@@ -114,13 +114,13 @@ export class Batch {
     }
   }
 
-  *waiters(): Iterable<Waiter> {
+  *waiters(): Iterable<PendingRequest> {
     for (const entry of this.entries) yield* entry.waiters()
   }
 
   /** Removes requests whose promises are already settled, so that they are never sent. True: some were removed. */
   prune(): boolean {
-    if (![...this.waiters()].some(({ over }) => over)) return false
+    if (![...this.waiters()].some(({ settled }) => settled)) return false
     for (const entry of this.entries) entry.prune()
     this.entries = this.entries.filter(({ count }) => count > 0)
     return true

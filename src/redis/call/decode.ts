@@ -1,6 +1,5 @@
 /** Decodes the reply of a call. The reply holds the states before the call; the same algorithms then compute each result from these. */
 import { combineSubjects, decide, decideOne, decideSubject, type Held, type Subject } from '../../algorithms/driver.ts'
-import { StoreUnavailableError } from '../../errors.ts'
 import { marksOf } from '../../operations/reserve.ts'
 import { unavailable } from '../errors.ts'
 import type { Batch } from './batch.ts'
@@ -11,36 +10,32 @@ import type { Entry, RedisAsked, RequestedOperation } from './request.ts'
 
 /** Settles all requests of a call. If one entry cannot be decoded, only that entry fails, because all others have been counted. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
-  const reader = new ReplyReader(call, reply)
+  const reader = new ReplyReader(call, reply, batch.overlaps)
   for (const entry of batch.entries) {
-    const start = reader.position
+    const { operation, subjects, decider } = entry
+    const { cell, next } = reader
     try {
-      settleEntry(entry, reader)
+      if (operation !== undefined) settleOperation(entry, operation, reader)
+      else if (subjects !== undefined) settleTogether(entry, subjects, reader)
+      else if (decider.onlyLayer !== undefined) settleOnlyLayer(entry, decider.onlyLayer, reader)
+      else settleLayers(entry, reader)
     } catch (error) {
       entry.fail(unavailable(error))
-      reader.skipFrom(start, entry)
+      reader.skip(entry, cell, next)
     }
   }
 }
 
-function settleEntry(entry: Entry, reader: ReplyReader): void {
-  const { operation, subjects, decider } = entry
-  if (operation !== undefined) settleOperation(entry, operation, reader)
-  else if (subjects !== undefined) settleTogether(entry, subjects, reader)
-  else if (decider.single !== undefined) settleSingle(entry, decider.single, reader)
-  else settleLayers(entry, reader)
-}
-
 /** The most common case: one layer of one key, for one or many callers. */
-function settleSingle(entry: Entry, prepared: CompiledLayer, reader: ReplyReader): void {
+function settleOnlyLayer(entry: Entry, prepared: CompiledLayer, reader: ReplyReader): void {
   const { now } = reader
   const { quantity } = entry
-  const place = reader.nextPlace()
-  const held: Held = { state: reader.state(place, prepared) }
+  const index = reader.indexes[reader.cell++] ?? 0
+  const held: Held = { state: reader.state(index, prepared) }
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
     const result = decideOne(prepared.reply, held, quantity, now)
     if (result.limited) entry.refused = result
-    else if (quantity > 0) reader.keep(place, held.state, true)
+    else if (reader.keeps && quantity > 0) reader.keep(index, held.state, true)
     if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
     else waiter.resolveWithMarks(result, marksOf({ layers: [prepared.reply], states: [held.state] }, now))
   }
@@ -87,60 +82,47 @@ function settleOperation({ decider }: Entry, operation: RequestedOperation, read
   reader.keepFound(begin, states, present)
 }
 
-interface Position {
-  readonly cell: number
-  readonly next: number
-}
-
 /** Reads the doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps the states as changed by the entries already decoded. */
 class ReplyReader {
   readonly now: number
+  /** `Call.stateIndexes`. */
+  readonly indexes: readonly number[]
+  /** True if several entries may have the same key, so that the state as changed by one must be kept for the next. */
+  readonly keeps: boolean
+  /** Number of cells read. */
+  cell = 0
+  /** Offset of the next number after the states: replies about logs and of operations. */
+  next: number
   readonly #numbers: DataView
-  readonly #places: readonly number[]
   readonly #offsets: number[] = []
   readonly #states: unknown[] = []
   readonly #present: boolean[] = []
-  #cell = 0
-  /** Offset of the next number after the states: replies about logs and of operations. */
-  #next: number
 
-  constructor(call: Call, reply: Uint8Array) {
+  /** @param reply as long as the call expects */
+  constructor(call: Call, reply: Uint8Array, keeps: boolean) {
     this.#numbers = new DataView(reply.buffer, reply.byteOffset + ECHO_LENGTH, reply.byteLength - ECHO_LENGTH)
-    this.#places = call.places
-    this.now = this.#at(0)
+    this.indexes = call.stateIndexes
+    this.keeps = keeps
+    this.now = this.#numbers.getFloat64(0, true)
     let offset = 1
-    for (const { size } of call.small) {
+    for (const { size } of call.packed) {
       this.#offsets.push(offset)
       offset += size
     }
-    this.#next = offset
+    this.next = offset
   }
 
-  /** Number of cells read. */
-  get cell(): number {
-    return this.#cell
-  }
-
-  get position(): Position {
-    return { cell: this.#cell, next: this.#next }
-  }
-
-  /** Skips the rest of an entry that started at `start` and could not be decoded. */
-  skipFrom(start: Position, entry: Entry): void {
+  /** Skips the rest of an entry that could not be decoded, and started at this cell and next number. */
+  skip(entry: Entry, cell: number, next: number): void {
     const prepared = entry.all().flatMap(({ decider }) => decider.prepared)
-    this.#cell = start.cell + prepared.length
-    this.#next = prepared.reduce((end, one) => end + saidOf(one), start.next + (entry.operation?.replies ?? 0))
-  }
-
-  /** The index of the next cell's state in `Call.small`. Below 0: a log, whose state is not in the reply. */
-  nextPlace(): number {
-    return this.#places[this.#cell++] ?? 0
+    this.cell = cell + prepared.length
+    this.next = prepared.reduce((end, layer) => end + saidOf(layer), next + (entry.operation?.replies ?? 0))
   }
 
   /** Reads the next cells as one subject. */
   subject({ decider, quantity }: RedisAsked): Subject {
     const states: unknown[] = []
-    for (const layer of decider.prepared) states.push(this.state(this.nextPlace(), layer))
+    for (const layer of decider.prepared) states.push(this.state(this.indexes[this.cell++] ?? 0, layer))
     return { layers: decider.replies, states, quantity }
   }
 
@@ -149,66 +131,64 @@ class ReplyReader {
     const states: unknown[] = []
     const present: boolean[] = []
     for (const layer of prepared) {
-      const place = this.nextPlace()
-      states.push(this.state(place, layer))
-      present.push(this.#present[place] === true)
+      const index = this.indexes[this.cell++] ?? 0
+      states.push(this.state(index, layer))
+      present.push(this.#present[index] === true)
     }
     return { states, present }
   }
 
   /** The state before this entry, rolled to now. For a log: the numbers that the script has replied about it. */
-  state(place: number, prepared: CompiledLayer): unknown {
-    if (place < 0) return this.said(saidOf(prepared))
+  state(index: number, prepared: CompiledLayer): unknown {
+    if (index < 0) return this.said(saidOf(prepared))
     const { layer, size } = prepared
     const { algorithm, quota } = layer
-    const changed = this.#states[place]
+    const changed = this.#states[index]
     if (changed !== undefined) {
       const rolled = algorithm.roll(changed, this.now, quota)
-      this.#states[place] = rolled
+      this.#states[index] = rolled
       return rolled
     }
-    const state = this.#read(this.#offsets[place] ?? 0, size)
+    const offset = this.#offsets[index] ?? 0
+    // The most common size is written out, because this runs for each check.
+    const state =
+      size === 2
+        ? [this.#numbers.getFloat64(offset * 8, true), this.#numbers.getFloat64(offset * 8 + 8, true)]
+        : this.#read(offset, size)
     if (!algorithm.valid(state, quota)) return algorithm.open(this.now, quota)
-    this.#present[place] = true
+    this.#present[index] = true
     return algorithm.roll(state, this.now, quota)
   }
 
   /** Reads the next numbers after the states. */
   said(count: number): number[] {
-    this.#next += count
-    return this.#read(this.#next - count, count)
+    this.next += count
+    return this.#read(this.next - count, count)
   }
 
-  keep(place: number, state: unknown, present: boolean): void {
-    if (place < 0) return
-    this.#states[place] = state
-    this.#present[place] = present
+  keep(index: number, state: unknown, present: boolean): void {
+    if (index < 0) return
+    this.#states[index] = state
+    this.#present[index] = present
   }
 
   /** Keeps the states of consecutive cells. */
   keepAll(begin: number, states: readonly unknown[]): void {
     let cell = begin
-    for (const state of states) this.keep(this.#places[cell++] ?? 0, state, true)
+    for (const state of states) this.keep(this.indexes[cell++] ?? 0, state, true)
   }
 
   /** As `keepAll`, for states that may be absent, as after a clear. */
   keepFound(begin: number, states: readonly unknown[], present: readonly boolean[]): void {
     states.forEach((state, index) => {
-      this.keep(this.#places[begin + index] ?? 0, state, present[index] === true)
+      this.keep(this.indexes[begin + index] ?? 0, state, present[index] === true)
     })
   }
 
   #read(offset: number, size: number): number[] {
-    if (size === 2) return [this.#at(offset), this.#at(offset + 1)]
     const numbers: number[] = []
-    for (let index = 0; index < size; index++) numbers.push(this.#at(offset + index))
+    for (let index = offset; index < offset + size; index++) numbers.push(this.#numbers.getFloat64(index * 8, true))
     return numbers
-  }
-
-  #at(index: number): number {
-    const offset = index * 8
-    if (offset + 8 <= this.#numbers.byteLength) return this.#numbers.getFloat64(offset, true)
-    throw new StoreUnavailableError(`Redis answered a check with only ${this.#numbers.byteLength} bytes`)
   }
 }
 

@@ -73,9 +73,10 @@ export class RetryingSender {
     let request = this.#resend ? this.#recorded(batch, call) : call
     while (true) {
       const { sent } = batch
-      if (this.#connection.isReady) batch.sent = true
       try {
-        const reply = await run(this.#connection, request.script, request.keys, request.args)
+        const replying = run(this.#connection, request.script, request.keys, request.args)
+        batch.sent = true
+        const reply = await replying
         if (startsWithEcho(reply, call.echo)) {
           this.#watch.loadingSince = undefined
           if (reply.byteLength === call.replyLength) return { call, reply }

@@ -15,10 +15,10 @@ export interface Call {
   readonly echo: string
   /** Expected length of the reply, in bytes. */
   readonly replyLength: number
-  /** Where to find the state of each cell, in the order of entries, subjects and layers: an index in `small`. Below 0: a log. */
-  readonly places: readonly number[]
+  /** Where to find the state of each cell, in the order of entries, subjects and layers: an index in `packed`. Below 0: a log. */
+  readonly stateIndexes: readonly number[]
   /** The layers whose states the reply holds, in order. */
-  readonly small: readonly CompiledLayer[]
+  readonly packed: readonly CompiledLayer[]
 }
 
 /** Kinds of runs. Others are the codes of operations. */
@@ -28,14 +28,14 @@ const ONE = -1
 /** Consecutive entries that differ only in their keys. Encoded once, with a count. */
 interface Run {
   readonly entry: Entry
-  /** Index in `places` of the first entry's first cell. */
+  /** Index in `stateIndexes` of the first entry's first cell. */
   readonly start: number
   repeats: number
 }
 
 /** @param now µs since the epoch; -1: use the server's clock */
 export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
-  const decider = askedAlike(batch)
+  const decider = soleThrottle(batch)
   const script = decider?.script
   if (decider !== undefined && script !== undefined) return callForEach(batch.entries, decider, script, names, now)
   const layout = new Layout(names, batch.overlaps)
@@ -44,7 +44,7 @@ export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
 }
 
 /** The only decider in the batch, if the batch holds nothing but its checks, each on a different key. Otherwise `undefined`. */
-function askedAlike({ entries, overlaps }: Batch): CompiledLayers | undefined {
+function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined {
   const decider = entries[0]?.decider
   if (overlaps) return undefined
   for (const entry of entries) if (entry.decider !== decider || entry.closed) return undefined
@@ -60,37 +60,39 @@ function callForEach(
   now: number,
 ): Call {
   const keys: string[] = []
-  const places: number[] = []
-  const small: CompiledLayer[] = []
+  const stateIndexes: number[] = []
+  const packed: CompiledLayer[] = []
   const echo = nextEcho()
   const args = [echo, now < 0 ? serverClock : String(now), ...texts]
   let numbers = 1
   let run = 0
-  entries.forEach(({ key, quantity, count }, place) => {
+  let next = entries[0]
+  for (let index = 1; next !== undefined; index++) {
+    const { key, quantity, count } = next
     const stem = names.stem(key)
     for (const layer of prepared) {
-      places.push(keys.push(stem + layer.suffix) - 1)
-      small.push(layer)
+      stateIndexes.push(keys.push(stem + layer.suffix) - 1)
+      packed.push(layer)
       numbers += layer.size
     }
     run++
-    const next = entries[place + 1]
-    if (next?.quantity === quantity && next.count === count) return
+    next = entries[index]
+    if (next?.quantity === quantity && next.count === count) continue
     // The scripts take a quantity of 1 for one caller each as the default, which saves three arguments.
     if (quantity !== 1 || count !== 1 || run < entries.length) args.push(String(run), String(quantity), String(count))
     run = 0
-  })
-  return { script, keys, args, echo, replyLength: ECHO_LENGTH + 8 * numbers, places, small }
+  }
+  return { script, keys, args, echo, replyLength: ECHO_LENGTH + 8 * numbers, stateIndexes, packed }
 }
 
 class Layout {
   readonly #names: KeyNames
-  readonly #small: CompiledLayer[] = []
-  readonly #smallKeys: string[] = []
+  readonly #packed: CompiledLayer[] = []
+  readonly #packedKeys: string[] = []
   readonly #logKeys: string[] = []
-  readonly #places: number[] = []
+  readonly #stateIndexes: number[] = []
   readonly #layers = new Map<CompiledLayer, number>()
-  /** Places by name of the key. `undefined`: no two entries share a state, so nothing need be looked up. */
+  /** Indexes by name of the key. `undefined`: no two entries share a state, so nothing need be looked up. */
   readonly #known: Map<string, number> | undefined
   readonly #runs: Run[] = []
   /** Count of the numbers in the reply; the first is the time. */
@@ -102,9 +104,9 @@ class Layout {
   }
 
   add(entry: Entry): void {
-    const start = this.#places.length
-    if (entry.subjects === undefined) this.#place(entry)
-    else for (const asked of entry.subjects) this.#place(asked)
+    const start = this.#stateIndexes.length
+    if (entry.subjects === undefined) this.#locate(entry)
+    else for (const asked of entry.subjects) this.#locate(asked)
     this.#replied += entry.operation?.replies ?? 0
     const run = this.#runs.at(-1)
     if (run !== undefined && this.#continues(run, entry, start)) run.repeats++
@@ -115,41 +117,41 @@ class Layout {
     const implementations = [...new Set(Array.from(this.#layers.keys(), ({ implementation }) => implementation))].sort(
       (a, b) => a.id - b.id,
     )
-    const numbers = [now, this.#small.length, this.#layers.size]
+    const numbers = [now, this.#packed.length, this.#layers.size]
     for (const { implementation, numbers: own } of this.#layers.keys())
       numbers.push(implementations.indexOf(implementation) + 1, ...own)
     for (const run of this.#runs) this.#pushRun(numbers, run)
     const echo = nextEcho()
     return {
       script: batchScriptOf(implementations),
-      keys: this.#smallKeys.concat(this.#logKeys),
+      keys: this.#packedKeys.concat(this.#logKeys),
       args: [echo, `[${numbers.join(',')}]`],
       echo,
       replyLength: ECHO_LENGTH + 8 * this.#replied,
-      places: this.#places,
-      small: this.#small,
+      stateIndexes: this.#stateIndexes,
+      packed: this.#packed,
     }
   }
 
-  #place({ decider, key }: RedisAsked): void {
+  #locate({ decider, key }: RedisAsked): void {
     const stem = this.#names.stem(key)
     for (const prepared of decider.prepared) {
       if (!this.#layers.has(prepared)) this.#layers.set(prepared, this.#layers.size + 1)
       const name = stem + prepared.suffix
       if (prepared.size === 0) this.#replied += prepared.reply.algorithm.size
-      this.#places.push(this.#known?.get(name) ?? this.#newPlace(name, prepared))
+      this.#stateIndexes.push(this.#known?.get(name) ?? this.#add(name, prepared))
     }
   }
 
-  #newPlace(name: string, prepared: CompiledLayer): number {
-    let place: number
+  #add(name: string, prepared: CompiledLayer): number {
+    let index: number
     if (prepared.size > 0) {
-      place = this.#small.push(prepared) - 1
+      index = this.#packed.push(prepared) - 1
       this.#replied += prepared.size
-      this.#smallKeys.push(name)
-    } else place = -this.#logKeys.push(name)
-    this.#known?.set(name, place)
-    return place
+      this.#packedKeys.push(name)
+    } else index = -this.#logKeys.push(name)
+    this.#known?.set(name, index)
+    return index
   }
 
   #continues({ entry: first, start, repeats }: Run, entry: Entry, from: number): boolean {
@@ -158,9 +160,9 @@ class Layout {
     if (first.closed || entry.closed) return false
     const { strides } = entry.decider
     for (let cell = 0; cell < strides.length; cell++) {
-      const place = this.#places[start + cell] ?? 0
+      const index = this.#stateIndexes[start + cell] ?? 0
       const step = (strides[cell] ?? 0) * repeats
-      if (this.#places[from + cell] !== (place < 0 ? place - step : place + step)) return false
+      if (this.#stateIndexes[from + cell] !== (index < 0 ? index - step : index + step)) return false
     }
     return true
   }
@@ -171,19 +173,19 @@ class Layout {
     let at = start
     for (const { decider: asked, quantity } of entry.all()) {
       asked.prepared.forEach((prepared, layer) => {
-        const place = this.#places[at++] ?? 0
-        const key = place < 0 ? this.#small.length - place : place + 1
+        const index = this.#stateIndexes[at++] ?? 0
+        const key = index < 0 ? this.#packed.length - index : index + 1
         cells.push(this.#layers.get(prepared) ?? 0, quantity, key, asked.strides[layer] ?? 0)
       })
     }
     if (operation === undefined) {
-      const kind = this.#known === undefined && !entry.closed && decider.one !== undefined ? ONE : CHECK
+      const kind = this.#known === undefined && !entry.closed && decider.onlyPackedLayer !== undefined ? ONE : CHECK
       numbers.push(kind, repeats, count, cells.length / 4, ...cells)
       return
     }
     if (operation.beside !== undefined) {
       const name = this.#names.stem(entry.key) + decider.besideSuffix(operation.beside.name)
-      cells.push(0, 0, this.#small.length + this.#logKeys.push(name), 0)
+      cells.push(0, 0, this.#packed.length + this.#logKeys.push(name), 0)
     }
     numbers.push(operation.code, 1, operation.numbers.length, cells.length / 4, ...cells, ...operation.numbers)
   }

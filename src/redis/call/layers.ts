@@ -26,12 +26,12 @@ export class CompiledLayers {
   /** Decode the reply to an operation, one per layer. That reply describes the states after the operation. */
   readonly repliesAfter: readonly Layer[]
   /** The only layer. `undefined`: there are several. */
-  readonly single: CompiledLayer | undefined
+  readonly onlyLayer: CompiledLayer | undefined
   /** The only layer, if its state is a few packed numbers. `undefined`: there are several layers, or the state is a log. */
-  readonly one: CompiledLayer | undefined
+  readonly onlyPackedLayer: CompiledLayer | undefined
   /** Fast script, for a call that holds only this throttle's checks, each on a different key. `undefined`: none exists, use `batch.lua`. */
   readonly script: Script | undefined
-  /** The layers as arguments of the fast script. */
+  /** The layers as arguments of the fast script: `100`, `60000000`, `100` for 100 a minute; of several layers their number first. */
   readonly texts: readonly string[]
   /** The clock argument of the fast script if the server's clock decides. -2: one layer of a fixed quota. -1: all others. */
   readonly serverClock: string
@@ -64,12 +64,12 @@ export class CompiledLayers {
     this.repliesAfter = this.prepared.map(({ size, reply }) =>
       size > 0 ? reply : { ...reply, algorithm: answersAfter(reply.algorithm) },
     )
-    this.single = this.prepared.length === 1 ? this.prepared[0] : undefined
-    this.one = this.single !== undefined && this.single.size > 0 ? this.single : undefined
-    const [implementation, other] = new Set(this.prepared.map((one) => one.implementation))
+    this.onlyLayer = this.prepared.length === 1 ? this.prepared[0] : undefined
+    this.onlyPackedLayer = this.onlyLayer !== undefined && this.onlyLayer.size > 0 ? this.onlyLayer : undefined
+    const [implementation, other] = new Set(this.prepared.map((layer) => layer.implementation))
     const several = this.prepared.length > 1
     this.script = other === undefined ? (several ? implementation?.layeredChecks : implementation?.checks) : undefined
-    const numbers = this.prepared.flatMap((one) => one.numbers)
+    const numbers = this.prepared.flatMap((layer) => layer.numbers)
     this.texts = (several ? [this.prepared.length, ...numbers] : numbers.slice(0, 3)).map(String)
     this.serverClock = !several && numbers[3] === 1 ? '-2' : '-1'
     const logs = this.prepared.filter(({ size }) => size === 0).length

@@ -2,7 +2,7 @@
 import type { Answer, BesideKind, Found, Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
 import type { CompiledLayers } from './layers.ts'
-import { type CheckWaiter, Waiter, withResolvers } from './waiter.ts'
+import { type PendingCheck, PendingRequest, withResolvers } from './waiter.ts'
 
 export interface RedisAsked {
   readonly decider: CompiledLayers
@@ -11,7 +11,7 @@ export interface RedisAsked {
 }
 
 /** A requested operation, of any arguments and answer. */
-export interface RequestedOperation extends RedisAsked, Waiter {
+export interface RequestedOperation extends RedisAsked, PendingRequest {
   /** The branch in `lua/scripts/batch.lua`. */
   readonly code: number
   /** The arguments as the script reads them. */
@@ -25,7 +25,7 @@ export interface RequestedOperation extends RedisAsked, Waiter {
 }
 
 /** An operation and the promise of its answer. */
-export class PendingOperation<Args, Given extends Answer> extends Waiter implements RequestedOperation {
+export class PendingOperation<Args, Given extends Answer> extends PendingRequest implements RequestedOperation {
   readonly decider: CompiledLayers
   readonly key: string
   readonly quantity = 0
@@ -78,8 +78,10 @@ export class Entry {
   /** The last limited result, for the deny cache. `undefined`: no caller was limited. */
   refused: RateLimitResult | undefined
   count = 0
-  first: CheckWaiter | undefined
-  #last: CheckWaiter | undefined
+  /** True if no other check can join this entry: a `checkAll` or an operation has a single caller. */
+  readonly closed: boolean
+  first: PendingCheck | undefined
+  #last: PendingCheck | undefined
 
   constructor(
     { decider, key, quantity }: RedisAsked,
@@ -91,22 +93,18 @@ export class Entry {
     this.quantity = quantity
     this.subjects = subjects
     this.operation = operation
+    this.closed = subjects !== undefined || operation !== undefined
     if (operation !== undefined) this.count = 1
   }
 
-  add(waiter: CheckWaiter): void {
+  add(waiter: PendingCheck): void {
     if (this.#last === undefined) this.first = waiter
     else this.#last.next = waiter
     this.#last = waiter
     this.count++
   }
 
-  /** True if no other check can join this entry: a `checkAll` or an operation has a single caller. */
-  get closed(): boolean {
-    return this.subjects !== undefined || this.operation !== undefined
-  }
-
-  *waiters(): Iterable<Waiter> {
+  *waiters(): Iterable<PendingRequest> {
     if (this.operation !== undefined) yield this.operation
     for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) yield waiter
   }
@@ -116,11 +114,11 @@ export class Entry {
     let waiter = this.first
     this.first = undefined
     this.#last = undefined
-    this.count = this.operation?.over === false ? 1 : 0
+    this.count = this.operation?.settled === false ? 1 : 0
     while (waiter !== undefined) {
       const { next } = waiter
       waiter.next = undefined
-      if (!waiter.over) this.add(waiter)
+      if (!waiter.settled) this.add(waiter)
       waiter = next
     }
   }

@@ -108,14 +108,12 @@ export function run(
   keys: readonly (string | Buffer)[],
   args: readonly (string | Buffer)[],
 ): Promise<unknown> {
-  const words = (first: string): (string | Buffer)[] => {
-    const start: (string | Buffer)[] = [first, String(keys.length)]
-    // `concat` instead of spread syntax, because spread iterates item by item.
-    return start.concat(keys, args)
-  }
-  return connection.send('EVALSHA', words(sha1)).then(undefined, (error: unknown) => {
+  const start: (string | Buffer)[] = [sha1, String(keys.length)]
+  // `concat` instead of spread syntax, because spread iterates item by item.
+  const words = start.concat(keys, args)
+  return connection.send('EVALSHA', words).then(undefined, (error: unknown) => {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
     if (scripts.hasSubscribers) scripts.publish({ sha1 })
-    return connection.send('EVAL', words(source))
+    return connection.send('EVAL', words.with(0, source))
   })
 }

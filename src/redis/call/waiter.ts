@@ -1,35 +1,35 @@
-/** A waiter holds the resolve and reject functions of one caller's promise. */
+/** A pending request holds the resolve and reject functions of one caller's promise. */
 import type { RateLimitResult } from '../../result.ts'
 
 /**
  * A promise settles once; later calls of `resolve` and `reject` have no effect. A class on purpose: V8 may pretenure object literals here,
  * so that each lives (with what it references) until a major GC.
  */
-export class Waiter {
+export class PendingRequest {
   readonly reject: (reason: unknown) => void
   /** When the request was made, in ms of the process's steady clock. */
   readonly askedAt: number
   /** True once the promise was rejected early, by a timeout or an abort. The request must then not be sent any more. */
-  over = false
+  settled = false
 
-  constructor(reject: Waiter['reject'], askedAt: number) {
+  constructor(reject: PendingRequest['reject'], askedAt: number) {
     this.reject = reject
     this.askedAt = askedAt
   }
 }
 
-/** The waiter of a check. */
-export class CheckWaiter extends Waiter {
+/** A check that waits for its reply. */
+export class PendingCheck extends PendingRequest {
   readonly resolve: (result: RateLimitResult) => void
   /** Called instead of `resolve` for a reservation, which also needs the mark of each layer. */
   readonly resolveWithMarks: ((result: RateLimitResult, marks: readonly number[]) => void) | undefined
-  next: CheckWaiter | undefined
+  next: PendingCheck | undefined
 
   constructor(
-    resolve: CheckWaiter['resolve'],
-    reject: Waiter['reject'],
+    resolve: PendingCheck['resolve'],
+    reject: PendingRequest['reject'],
     askedAt: number,
-    resolveWithMarks?: CheckWaiter['resolveWithMarks'],
+    resolveWithMarks?: PendingCheck['resolveWithMarks'],
   ) {
     super(reject, askedAt)
     this.resolve = resolve
@@ -39,15 +39,15 @@ export class CheckWaiter extends Waiter {
 }
 
 /**
- * Rejects waiters that asked at `latest` or before.
- * @returns when the oldest remaining waiter asked; `Infinity`: none remains
+ * Rejects pending requests that asked at `latest` or before.
+ * @returns when the oldest remaining one asked; `Infinity`: none remains
  */
-export function expire(waiters: Iterable<Waiter>, latest: number, error: Error): number {
+export function expire(waiters: Iterable<PendingRequest>, latest: number, error: Error): number {
   let oldest = Number.POSITIVE_INFINITY
   for (const waiter of waiters) {
-    if (waiter.over) continue
+    if (waiter.settled) continue
     if (waiter.askedAt <= latest) {
-      waiter.over = true
+      waiter.settled = true
       waiter.reject(error)
     } else if (waiter.askedAt < oldest) oldest = waiter.askedAt
   }
@@ -64,9 +64,9 @@ export function capture(resolve: (result: RateLimitResult) => void, reject: (rea
   capturedReject = reject
 }
 
-/** The waiter of the promise that was made last, by `new Promise(capture)`. */
-export function captured(askedAt: number): CheckWaiter {
-  const waiter = new CheckWaiter(capturedResolve, capturedReject, askedAt)
+/** The pending check of the promise that was made last, by `new Promise(capture)`. */
+export function captured(askedAt: number): PendingCheck {
+  const waiter = new PendingCheck(capturedResolve, capturedReject, askedAt)
   // Release the promise now. It references the async context of its caller, which must not live until the next check.
   capturedResolve = nobody
   capturedReject = nobody

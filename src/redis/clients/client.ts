@@ -1,7 +1,10 @@
 /** The interface between a store and its Redis client, with adapters for ioredis, iovalkey and node-redis. */
 
 export interface RedisConnection {
-  /** Sends one command; texts in the reply are Buffers. */
+  /**
+   * Sends one command; texts in the reply are Buffers.
+   * @throws at once if `isReady` is false. Nothing has been sent then.
+   */
   send(name: string, args: readonly (string | Buffer)[]): Promise<unknown>
   /** True if the server itself replied with an error. Nothing was counted then, because scripts write only after all decisions. */
   answered(error: unknown): boolean

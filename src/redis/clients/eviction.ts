@@ -9,9 +9,12 @@ const SAFE = /^(noeviction|allkeys-lfu|volatile-lfu)$/
 const warned = new Set<string>()
 
 /** Reads the policy. Call this only after a decision, because the owner of a client may not have connected it before. */
-export function warnOfEviction(connection: RedisConnection): void {
-  // A failure is ignored, because an ACL may forbid INFO.
-  connection.send('INFO', []).then(warnOf, () => {})
+export async function warnOfEviction(connection: RedisConnection): Promise<void> {
+  try {
+    warnOf(await connection.send('INFO', []))
+  } catch {
+    // A failure is ignored, because an ACL may forbid INFO.
+  }
 }
 
 function warnOf(reply: unknown): void {

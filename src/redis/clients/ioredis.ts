@@ -59,9 +59,7 @@ export class IoredisConnection implements RedisConnection {
   }
 
   send(name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
-    if (!this.isReady) {
-      return Promise.reject(this.#failure ?? new Error('the connection is closed'))
-    }
+    if (!this.isReady) throw this.#failure ?? new Error('the connection is closed')
     const closing = this.#reconnects.closing.size > 0 ? this.#closing(name, args) : undefined
     if (closing !== undefined) return closing.then(() => this.send(name, args))
     const reply = send(this.#client, name, args)

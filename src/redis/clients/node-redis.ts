@@ -54,12 +54,12 @@ export class NodeRedisConnection implements RedisConnection {
   }
 
   send(name: string, args: readonly Argument[]): Promise<unknown> {
+    if (this.#reconnects.underWay !== undefined) throw new Error('the connection is closed')
+    if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
     return this.#inTime(this.#send, name, args)
   }
 
   async #inTime(send: Send, name: string, args: readonly Argument[]): Promise<unknown> {
-    if (this.#reconnects.underWay !== undefined) throw new Error('the connection is closed')
-    if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
     if (this.#reconnects.closing.size > 0) await this.#closing(name, args)
     const abortSignal = AbortSignal.timeout(Math.min(Math.ceil(this.#timeout), LONGEST_TIMER))
     try {

@@ -13,7 +13,7 @@ import type { Batch } from '../call/batch.ts'
 import { Exchange, type ExchangeOptions } from '../call/exchange.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import { PendingOperation, type RedisAsked } from '../call/request.ts'
-import { CheckWaiter, capture, captured, type Waiter, withResolvers } from '../call/waiter.ts'
+import { capture, captured, PendingCheck, type PendingRequest, withResolvers } from '../call/waiter.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import type { DenyCache } from '../deny-cache.ts'
 import { LOOK_INTERVAL, SHORTEST_SILENCE, SILENCE } from '../limits.ts'
@@ -63,7 +63,7 @@ export class Coalescer {
     const denied = this.#denials?.find(decider, key, quantity)
     if (denied !== undefined) return Promise.resolve(denied)
     const promise = new Promise<RateLimitResult>(capture)
-    const waiter = captured(this.#askedAt())
+    const waiter = captured(this.#turn ?? this.#askedAt())
     const only = decider.customLua === '' ? this.#router.only : undefined
     const queue = only ?? this.#router.of(decider, key)
     queue.check(decider, key, quantity, waiter)
@@ -110,7 +110,7 @@ export class Coalescer {
     const { promise, resolve, reject } = withResolvers<Given>()
     const answer = (result: RateLimitResult, marks?: readonly number[]): void =>
       resolve(operation.answered(result, marks))
-    const waiter = new CheckWaiter(answer, reject, this.#askedAt(), answer)
+    const waiter = new PendingCheck(answer, reject, this.#askedAt(), answer)
     this.#router.of(decider, key).check(decider, key, quantity, waiter)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
@@ -160,8 +160,12 @@ export class Coalescer {
   }
 
   #pumpAll(): void {
-    for (const node of this.#router.nodes) this.#pump(node)
-    this.#restIfIdle()
+    let sent = false
+    for (const node of this.#router.nodes) {
+      this.#pump(node)
+      if (node.callsInFlight > 0) sent = true
+    }
+    if (!sent) this.#restIfIdle()
   }
 
   /** True while the client connects, so that nothing can be sent yet. */
@@ -179,11 +183,13 @@ export class Coalescer {
 
   #pump(node: Node): void {
     if (node.waiting.length === 0 || this.#isOpening()) return
-    for (let queue = node.next(); queue !== undefined; queue = node.next()) {
-      const batch = queue.shift()
-      if (batch === undefined) continue
+    while (node.waiting.length > 0) {
+      const queue = node.next()
+      const batch = queue?.shift()
+      if (queue === undefined || batch === undefined) return
       const now = steadyNow()
-      this.#giveUp(batch, now - this.#timeout)
+      const latest = now - this.#timeout
+      if (batch.askedAt <= latest) this.#giveUp(batch, latest)
       if (this.#someGaveUp) batch.prune()
       if (batch.entries.length > 0) {
         queue.send(batch)
@@ -207,9 +213,9 @@ export class Coalescer {
   }
 
   /** Lets a signal end the wait. A request that is not sent by then never will be. */
-  async #cancellable<Given>(promise: Promise<Given>, waiter: Waiter, signal: AbortSignal): Promise<Given> {
+  async #cancellable<Given>(promise: Promise<Given>, waiter: PendingRequest, signal: AbortSignal): Promise<Given> {
     const cancel = (): void => {
-      waiter.over = true
+      waiter.settled = true
       this.#someGaveUp = true
       waiter.reject(signal.reason)
     }
@@ -222,7 +228,8 @@ export class Coalescer {
   }
 
   #restIfIdle(): void {
-    if (this.#turn === undefined && !this.#opening && this.#commands.size === 0 && this.#isIdle()) this.#deadline.rest()
+    if (this.#turn === undefined && !this.#opening && this.#commands.inFlight === 0 && this.#isIdle())
+      this.#deadline.rest()
   }
 
   #isIdle(): boolean {

@@ -13,17 +13,14 @@ interface SingleCommand {
 
 export class SingleCommands {
   readonly #connection: RedisConnection
+  /** Number of commands that wait or are in flight. A field, because it is read for each call. */
+  inFlight = 0
   readonly #commands = new SlotList<SingleCommand>()
   readonly #watch: FailoverWatch
 
   constructor(connection: RedisConnection) {
     this.#connection = connection
     this.#watch = new FailoverWatch(connection)
-  }
-
-  /** Commands that wait or are in flight. */
-  get size(): number {
-    return this.#commands.size
   }
 
   /** Runs `work` as soon as the connection is open, unless the command times out first. */
@@ -33,6 +30,7 @@ export class SingleCommands {
       command.reject = reject
     })
     const index = this.#commands.add(command)
+    this.inFlight++
     try {
       await Promise.race([this.#opened(), late])
       command.sent = true
@@ -42,6 +40,7 @@ export class SingleCommands {
       throw unavailable(error)
     } finally {
       this.#commands.release(command, index)
+      this.inFlight--
     }
   }
 

@@ -1,6 +1,6 @@
 /** Per-key fences: an in-order operation never overtakes earlier calls on its key, and later calls never overtake the operation. */
 import type { Batch } from '../call/batch.ts'
-import { expire, type Waiter } from '../call/waiter.ts'
+import { expire, type PendingRequest } from '../call/waiter.ts'
 import { SEARCHED_BATCHES } from '../limits.ts'
 
 /** Adds a request to a batch. False: the batch is full or the request conflicts, so the request must go into a later batch. */
@@ -9,7 +9,7 @@ export type Join = (batch: Batch) => boolean
 /** A request that waits until the order of its keys allows it to join a batch. */
 export interface OrderedRequest {
   readonly keys: readonly string[]
-  readonly waiter: Waiter
+  readonly waiter: PendingRequest
   readonly join: Join
   /** True for an operation that must run after all earlier and before all later calls on its keys. */
   readonly inOrder: boolean
@@ -69,7 +69,7 @@ export class KeyOrder {
   get askedAt(): number {
     let oldest = Number.POSITIVE_INFINITY
     for (const { queue } of this.fences.values())
-      for (const { waiter } of queue) if (!waiter.over) oldest = Math.min(oldest, waiter.askedAt)
+      for (const { waiter } of queue) if (!waiter.settled) oldest = Math.min(oldest, waiter.askedAt)
     return oldest
   }
 

@@ -28,8 +28,8 @@ export class Node implements NodeState {
   /** Removes and returns the next queue with a batch to send. Skips queues that have their maximum of calls in flight. */
   next(): WaitingQueue | undefined {
     if (this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
+    if (this.waiting[0]?.hasRoom === true) return this.waiting.shift()
     const index = this.waiting.findIndex(({ hasRoom }) => hasRoom)
-    if (index === 0) return this.waiting.shift()
     return index < 0 ? undefined : this.waiting.splice(index, 1)[0]
   }
 }

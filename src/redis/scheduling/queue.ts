@@ -2,7 +2,7 @@
 import { Batch } from '../call/batch.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import type { Route } from '../call/route.ts'
-import type { CheckWaiter, Waiter } from '../call/waiter.ts'
+import type { PendingCheck, PendingRequest } from '../call/waiter.ts'
 import { CALLS_IN_FLIGHT } from '../limits.ts'
 import { type Join, KeyOrder, type OrderedQueue } from './key-order.ts'
 import type { Node, WaitingQueue } from './node.ts'
@@ -46,7 +46,7 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
   }
 
   /** Adds a check to the open batch, or behind the fence of its key. Hot path: allocates no closure if the key has no fence. */
-  check(decider: CompiledLayers, key: string, quantity: number, waiter: CheckWaiter): void {
+  check(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck): void {
     const { fences } = this.order
     if (fences.size > 0 && fences.has(key)) {
       this.join([key], waiter, (batch) => batch.addCheck(decider, key, quantity, waiter), false)
@@ -59,7 +59,7 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
    * Adds a request to a batch as soon as the order of its keys allows.
    * @param inOrder true for an operation that must be sent after earlier calls on the keys have returned, and before later ones
    */
-  join(keys: readonly string[], waiter: Waiter, join: Join, inOrder: boolean): void {
+  join(keys: readonly string[], waiter: PendingRequest, join: Join, inOrder: boolean): void {
     if (inOrder || keys.some((key) => this.order.fences.has(key))) this.order.queue({ keys, waiter, join, inOrder })
     else this.add(join)
   }
