@@ -1,4 +1,4 @@
-/** `npm run demo`: several processes hammer one quota, and exactly as many get through as it allows. */
+/** `npm run demo`: several processes hammer one quota, and exactly as many checks are admitted as the quota allows. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -13,13 +13,13 @@ const USAGE = `npm run demo -- [options]
   --seconds <n>     about how long: 1 to 12 (default 8)
   --redis <url>     a Redis of your own (default: one is started)`
 
-/** ms in which the processes get warm, and show how fast they are. */
+/** How long the processes warm up and show their speed, in ms. */
 const WARM_UP = 800
 
-/** The part of the time in which the quota is meant to last; then all are refused. */
+/** The share of the run that the quota should last. After that all checks are refused. */
 const LASTING = 0.7
 
-/** ms after which the run ends, however slow the machine has become. */
+/** The longest run, in ms, even on a slow machine. */
 const LONGEST = 20_000
 
 const { values } = parseArgs({
@@ -74,7 +74,7 @@ async function redisOrNothing(): Promise<RedisServer | undefined> {
   }
 }
 
-/** The limit that is reached at this machine's speed after most of the time. */
+/** A limit that this machine reaches after most of the run. */
 async function affordable(crew: Crew, seconds: number): Promise<number> {
   const start = performance.now()
   crew.start({ key: 'warm-up', limit: 10 ** 12 })

@@ -7,7 +7,7 @@ import { type Result, readResults } from './harness/results.ts'
 import { QUESTIONS } from './questions.ts'
 
 const ROOT = new URL('../', import.meta.url)
-/** Both paths are relative to the root. README.md shows one of the plots by its address. */
+/** Paths relative to the root. The plots must stay there, because README.md links one by its address. */
 const PLOTS = 'docs/plots'
 const DOCUMENT = 'docs/performance.md'
 

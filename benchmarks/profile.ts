@@ -1,6 +1,6 @@
 /**
- * Drives one contestant for a while and keeps a profile of it, to be opened in the developer tools of Chrome or VS Code:
- * `npx tsx benchmarks/profile.ts onrush --keys 10000 --in-flight 512`. Of onrush it takes `dist` as it is.
+ * Records a profile of one contestant, to be opened in the developer tools of Chrome or VS Code:
+ * `npx tsx benchmarks/profile.ts onrush --keys 10000 --in-flight 512`. Uses `dist` as it is, without a build.
  */
 import { writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
@@ -18,7 +18,7 @@ const { values, positionals } = parseArgs({
     keys: { type: 'string', default: '10000' },
     'in-flight': { type: 'string', default: '512' },
     limit: { type: 'string', default: '20000' },
-    /** Checks before the profile and again during it. */
+    /** Checks before the profile, and as many during it. */
     checks: { type: 'string', default: '500000' },
     output: { type: 'string', default: 'benchmark.cpuprofile' },
   },
@@ -48,7 +48,7 @@ const { profile } = await session.post('Profiler.stop')
 writeFileSync(values.output, JSON.stringify(profile))
 
 console.log({ ...measurementOf(summaryOf(result)), ...costPerDecision(cost, result.decisions) })
-// What scripts call is counted in their own time as well as here.
+// Commands called by scripts appear here on their own, and in the time of the scripts as well.
 console.log(String(await redis.command('INFO', 'commandstats')))
 
 function isContestant(text: string): text is ContestantName {

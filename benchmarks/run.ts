@@ -1,4 +1,4 @@
-/** `npm run bench -- [question …] [--quick] [--rounds n]`: asks the questions, prints the answers, keeps them in `results`. */
+/** `npm run bench -- [question …] [--quick] [--rounds n]`: measures the questions, prints the answers and stores them in `results`. */
 import { parseArgs } from 'node:util'
 import { startRedis } from '../test/support/servers/redis.ts'
 import { type Bench, FULL, type Pace, QUICK, type Question } from './harness/bench.ts'
@@ -38,7 +38,7 @@ async function run(): Promise<void> {
   }
   const questions = chosen(QUESTIONS, positionals)
   const pace = values.quick ? QUICK : FULL
-  // Before the build, which is a load too.
+  // Before the build, because the build loads the machine too.
   const machine = describeMachine()
   build()
   await askAll(questions, { ...pace, rounds: rounds(values.rounds) ?? pace.rounds }, machine)

@@ -1,7 +1,7 @@
 /**
- * Runs all tests that ask a Redis, against one server after another, and prints how each did:
- * `npm run test:servers -- /path/to/redis-server /path/to/valkey-server …`; without a path, against the one that tests find.
- * `--only test/redis` (any number of times) runs some of them.
+ * Runs all tests that need Redis against one server after another, and prints the outcome of each:
+ * `npm run test:servers -- /path/to/redis-server /path/to/valkey-server …`. Without a path, runs against the server that the tests find.
+ * `--only test/redis` (repeatable) runs only the tests under a path.
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,7 +19,7 @@ const SUITES = [
 
 const VITEST = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs')
 
-/** What vitest writes of a run. */
+/** The part of vitest's JSON report that is read. */
 interface Report {
   readonly success: boolean
   readonly numPassedTests: number
@@ -76,7 +76,7 @@ async function run(server: string, suites: readonly string[]): Promise<Report> {
       stdio: 'inherit',
     })
     await once(child, 'exit')
-    // Nothing but vitest writes it.
+    // The type holds, because only vitest writes the file.
     const report: Report = JSON.parse(readFileSync(file, 'utf8'))
     return report
   } finally {

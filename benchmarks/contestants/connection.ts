@@ -1,8 +1,8 @@
-/** The ioredis client that contestants share the use of, never the connection: each has its own, as it would in an application. */
+/** Makes ioredis clients for contestants. Each contestant has its own connection, as in an application. */
 import { Cluster, Redis } from 'ioredis'
 import type { Setting } from '../harness/contestant.ts'
 
-/** Ready when it resolves. */
+/** Resolves when the client is ready. */
 export async function connect(
   { ports, database }: Pick<Setting, 'ports' | 'database'>,
   { enableAutoPipelining = false } = {},

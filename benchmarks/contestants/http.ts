@@ -1,4 +1,4 @@
-/** Services that limit their requests, on Express and Fastify; also the program of each, as a process of its own. */
+/** Services on Express and Fastify that limit requests. This file is also the program that runs each service in its own process. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -15,9 +15,9 @@ import { ROOMY } from '../harness/field.ts'
 import { keysOf } from '../harness/keys.ts'
 
 const FILE = fileURLToPath(import.meta.url)
-/** Users. */
+/** The number of users, each with a key. */
 export const KEYS = 10_000
-/** Nothing limits it: what the framework takes by itself. */
+/** A service without a limit, which shows the cost of the framework itself. */
 export const BARE = 'no limit'
 
 export interface Framework {
@@ -93,13 +93,13 @@ export class Service {
   static async start(framework: Framework, name: string, redisPort: number): Promise<Service> {
     const env = { ...process.env, NODE_ENV: 'production' }
     const child = fork(FILE, [framework.name, name, String(redisPort)], { env })
-    // Whoever waits for its next message is told.
+    // Makes waits for the next message reject.
     child.once('exit', (code) => child.emit('error', new Error(`The service ${name} ended with code ${code}`)))
     const [port] = await once(child, 'message')
     return new Service(framework, name, port, child)
   }
 
-  /** Milliseconds of processor time that it has used. */
+  /** Processor time that the service has used, in ms. */
   async processorTime(): Promise<number> {
     this.#process.send('processor time?')
     const [time] = await once(this.#process, 'message')
@@ -114,7 +114,7 @@ export class Service {
 
 if (process.argv[1] === FILE) await serve(process.argv.slice(2))
 
-/** The program of a service: tells its port, then its processor time when asked, until its parent goes. */
+/** The program of a service: reports its port, then its processor time on request, until its parent exits. */
 async function serve([frameworkName, name = '', redisPort]: readonly string[]): Promise<void> {
   const start = FRAMEWORKS.find((framework) => framework.name === frameworkName)?.services[name]
   if (start === undefined) throw new RangeError(`There is no service ${frameworkName} ${name}`)
@@ -126,7 +126,7 @@ async function serve([frameworkName, name = '', redisPort]: readonly string[]): 
   process.send?.(await start(Number(redisPort)))
 }
 
-/** Every request is another user's: a function that hands out their keys. */
+/** A function that returns the keys of all users in turn, one per request. */
 function keyOfNext(): () => string {
   const keys = keysOf({ kind: 'uniform', count: KEYS })
   let next = 0

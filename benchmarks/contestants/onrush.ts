@@ -1,4 +1,4 @@
-/** onrush through its public face, as built. */
+/** onrush as built, through its public API. */
 import type { BaseStore, Throttle } from 'onrush'
 import { loadBuild } from '../harness/build.ts'
 import type { Contestant, Open, Setting } from '../harness/contestant.ts'
@@ -21,9 +21,9 @@ export interface OnrushOptions {
   readonly denied?: number
   /** Hash tags that keys are put under. Default: one a key. */
   readonly shards?: number
-  /** Whether calls are made so that they can be sent again. Default false. */
+  /** The store's option `resend`. Default false. */
   readonly resend?: boolean
-  /** Quotas in an array, checked together; the second is for two periods, and so on. Default: one quota by itself. */
+  /** The number of quotas, checked together; the second is for two periods, and so on. Default: one quota, without an array. */
   readonly layers?: number
   /** Units that a check spends. Default 1. */
   readonly quantity?: number
@@ -50,20 +50,20 @@ export function onrushOn(algorithm: AlgorithmName): Open {
   return (setting) => openOnrush(setting, { algorithm })
 }
 
-/** In the process, asked with promises. */
+/** An in-process store, through promises. */
 export async function openDictionary(setting: Setting): Promise<Contestant> {
   const { DictionaryStore } = await loadBuild()
   const store = new DictionaryStore()
   return contestant(store, setting, {}, () => store.close())
 }
 
-/** In the process, without promises. */
+/** An in-process store, synchronously. */
 export async function openDictionarySync(setting: Setting): Promise<Contestant> {
   const { DictionaryStore } = await loadBuild()
   return synchronous(new DictionaryStore(), setting)
 }
 
-/** In the process and bounded, without promises. */
+/** A bounded in-process store, synchronously. */
 export async function openTlruCacheSync(setting: Setting): Promise<Contestant> {
   const { TlruCacheStore } = await loadBuild()
   return synchronous(new TlruCacheStore({ maxSize: 1_000_000, ttl: setting.period }), setting)

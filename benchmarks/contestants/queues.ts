@@ -1,4 +1,4 @@
-/** Ways to wait until a rate that processes share allows the next start, each as its docs say, behind one method. */
+/** Libraries that let callers wait for a rate that processes share, each set up as its docs say, behind one method. */
 import Bottleneck from 'bottleneck'
 import { Redis } from 'ioredis'
 import { RateLimiterQueue, RateLimiterRedis } from 'rate-limiter-flexible'
@@ -25,7 +25,7 @@ export const QUEUES = {
     return { wait: () => throttle.acquire('queue'), [Symbol.asyncDispose]: close }
   },
 
-  // What one writes where there is no acquire.
+  // The loop that users write without `acquire`.
   'onrush check, polled': async (setting) => {
     const { throttle, close } = await openThrottle(setting)
     return {
@@ -56,7 +56,7 @@ export const QUEUES = {
     }
   },
 
-  // It knows windows only: so many points a second, however they fall into it.
+  // Has only windows: a number of points per second, however they are spread within it.
   'rate-limiter-flexible queue': async ({ port, database, rate }) => {
     const client = await connect({ ports: [port], database })
     const limiter = new RateLimiterRedis({ storeClient: client, points: rate, duration: 1 })

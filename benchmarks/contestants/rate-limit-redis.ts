@@ -1,6 +1,6 @@
 /**
- * rate-limit-redis, by its README: the store of express-rate-limit, on node-redis. The middleware prepares the store and refuses
- * above its `limit`; it is the store alone that is asked.
+ * rate-limit-redis, set up as its README says: a store of express-rate-limit, on node-redis. The middleware initializes the store, and would
+ * refuse above its `limit`; only the store is measured.
  */
 import { rateLimit } from 'express-rate-limit'
 import { RedisStore } from 'rate-limit-redis'

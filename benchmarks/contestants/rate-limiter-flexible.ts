@@ -1,10 +1,10 @@
-/** rate-limiter-flexible, by its README: on ioredis, on ioredis with its memory of blocked keys, and in the process. */
+/** rate-limiter-flexible, set up as its README says: on ioredis, on ioredis with `inMemoryBlockOnConsumed`, and in the process. */
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible'
 import type { Contestant, Setting } from '../harness/contestant.ts'
 import { connect, disconnect } from './connection.ts'
 
 export interface FlexibleOptions {
-  /** Answers from the process who is known to have used up its points. Default false. */
+  /** Refuse keys that are known to have used up their points in the process. Default false. */
   readonly blocks?: boolean
 }
 
@@ -34,7 +34,7 @@ function contestant(limiter: RateLimiterAbstract, close: () => Promise<void>): C
   }
 }
 
-/** It refuses by rejecting with a result, and fails by rejecting with an Error. */
+/** True for a refusal, which rejects with a result. A failure rejects with an Error. */
 function isRefused(reason: unknown): boolean {
   if (reason instanceof Error) throw reason
   return false

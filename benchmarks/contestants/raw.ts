@@ -1,9 +1,9 @@
-/** What Redis and its client cost by themselves: bounds to measure limiters by, not limiters that anyone should use. */
+/** The cost of Redis and its client alone: baselines, not limiters that anyone should use. */
 import { createHash } from 'node:crypto'
 import type { Contestant, Setting } from '../harness/contestant.ts'
 import { connect, disconnect } from './connection.ts'
 
-/** GCRA by one double, the theoretical arrival time in µs, in one key. ARGV: the interval between units in µs, the limit, the quantity. */
+/** GCRA with one double per key, the theoretical arrival time in µs. ARGV: the interval between units in µs, the limit, the quantity. */
 const GCRA = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -17,7 +17,7 @@ redis.call('SET', KEYS[1], string.format('%.0f', arrival), 'PX', math.ceil((arri
 return { 0, math.floor(-wait / interval), 0, arrival - now }
 `
 
-/** The least that a counter can cost: it never expires and refuses nobody. */
+/** The cheapest possible counter, which never expires and never refuses. */
 export async function openIncrement(setting: Setting, enableAutoPipelining = false): Promise<Contestant> {
   const client = await connect(setting, { enableAutoPipelining })
   return {
@@ -27,7 +27,7 @@ export async function openIncrement(setting: Setting, enableAutoPipelining = fal
   }
 }
 
-/** One EVALSHA a check. */
+/** One EVALSHA per check. */
 export async function openScript(setting: Setting): Promise<Contestant> {
   const client = await connect(setting)
   await client.script('LOAD', GCRA)
@@ -44,7 +44,7 @@ export async function openScript(setting: Setting): Promise<Contestant> {
   }
 }
 
-/** Nothing at all: what the harness itself costs. */
+/** Does nothing, which shows the cost of the harness. */
 export async function openNothing(): Promise<Contestant> {
   return {
     check: () => Promise.resolve(),

@@ -1,4 +1,4 @@
-/** redis-gcra, by its README. */
+/** redis-gcra, set up as its README says. */
 import redisGcra from 'redis-gcra'
 import type { Contestant, Setting } from '../harness/contestant.ts'
 import { connect, disconnect } from './connection.ts'

@@ -1,4 +1,4 @@
-/** The part of redis-gcra that is asked here; the package has no types of its own. */
+/** Types for the used part of redis-gcra, because the package has none. */
 declare module 'redis-gcra' {
   import type { Cluster, Redis } from 'ioredis'
 

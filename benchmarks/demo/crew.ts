@@ -1,4 +1,4 @@
-/** Who hammers the quota: several processes on one Redis or, where there is none, as many callers of this process. */
+/** The processes that hammer the quota on one Redis; without a Redis, as many callers in this process. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -9,13 +9,13 @@ import { NOTHING, type Order, type Place, type Report, type Tally, type Target }
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
 
 export interface Crew extends AsyncDisposable {
-  /** What one of them is, and what they are: `process`, `processes`. */
+  /** The words for one member and for several: `process`, `processes`. */
   readonly member: string
   readonly members: string
   start(target: Target): void
-  /** How far each is, by the latest that is known. */
+  /** The latest known count of each member. */
   readonly tallies: readonly Tally[]
-  /** How far each got, when every question has its answer. */
+  /** Stops all members. Resolves to their final counts once every check is answered. */
   stop(): Promise<readonly Tally[]>
 }
 
@@ -58,7 +58,7 @@ export class ProcessCrew implements Crew {
   }
 }
 
-/** One process, as it is seen from here. */
+/** The parent's view of one process. */
 class Member {
   tally = NOTHING
   readonly #child: ChildProcess
@@ -77,7 +77,7 @@ class Member {
     this.#child.send(order)
   }
 
-  /** Resolves when it reports that the order is carried out; rejects when it ends instead, having said why. */
+  /** Resolves when the process reports its order done; rejects if the process exits instead. */
   done(): Promise<void> {
     return new Promise((resolve, reject) => {
       const fail = (code: number | null): void => reject(new Error(`A process of the demo ended with code ${code}`))

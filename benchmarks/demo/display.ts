@@ -1,4 +1,4 @@
-/** How far the run is: bars on a terminal, a line each second elsewhere. */
+/** Shows progress: bars on a terminal, else a line per second. */
 import { MultiBar } from 'cli-progress'
 import { NOTHING, type Tally } from './orders.ts'
 import { number, together } from './outcome.ts'

@@ -1,12 +1,12 @@
-/** Callers that ask for one unit of one key, each again as soon as it has its answer, until they are told to stop. */
+/** Callers that each check one unit of one key again and again, until stopped. */
 import { setImmediate } from 'node:timers/promises'
 import type { BaseStore, Throttle } from 'onrush'
 import { type Tally, type Target, throttleOf } from './orders.ts'
 
-/** Enough to fill the calls to Redis. */
+/** Concurrent callers, enough to fill the calls to Redis. */
 const CALLERS = 512
 
-/** Answers after which a caller lets others have their turn: the in-process store makes nobody wait. */
+/** Checks after which a caller yields to others, because checks of the in-process store never wait. */
 const ROW = 64
 
 export class Hammer {
@@ -25,7 +25,7 @@ export class Hammer {
     return { asked: this.#asked, admitted: this.#admitted, latest: this.#latest }
   }
 
-  /** Resolves when every question has its answer; rejects with what went wrong with one. */
+  /** Resolves when every check is answered; rejects if one failed. */
   async stop(): Promise<Tally> {
     this.#stopped = true
     await this.#done

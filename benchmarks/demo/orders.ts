@@ -1,23 +1,23 @@
-/** What the processes of the demo are told, and what they report. All of it travels as JSON. */
+/** Messages between the demo and its processes, as JSON. */
 import { type BaseStore, PeriodicLimiter, Quota, Throttle } from 'onrush'
 
-/** Where the quota is kept. */
+/** The place of the quota's state. */
 export interface Place {
   readonly url: string
   readonly prefix: string
 }
 
-/** What is hammered: one key of one quota. */
+/** The hammered key and its quota. */
 export interface Target {
   readonly key: string
-  /** Units an hour: so long a time that nothing comes back during the run. */
+  /** Units per hour, a period so long that no window ends during the run. */
   readonly limit: number
 }
 
 export type Order = Target | 'stop'
 
 export interface Tally {
-  /** Questions that were answered. */
+  /** Checks answered. */
   readonly asked: number
   readonly admitted: number
   /** When the last unit was admitted, in ms since the epoch. */
@@ -28,7 +28,7 @@ export const NOTHING: Tally = { asked: 0, admitted: 0, latest: 0 }
 
 export interface Report {
   readonly tally: Tally
-  /** True when the order is carried out: after the last answer of a run. */
+  /** True once the order is done; for a run, after the last answer. */
   readonly done: boolean
 }
 

@@ -1,4 +1,4 @@
-/** What came out: who got how many, and whether that is exactly what the quota allows. */
+/** Prints the outcome: how many checks of each process were admitted, and if the sum is exactly what the quota allows. */
 import Table from 'cli-table3'
 import type { Tally } from './orders.ts'
 
@@ -6,11 +6,11 @@ export interface Outcome {
   readonly tallies: readonly Tally[]
   /** Units that the quota allows. */
   readonly limit: number
-  /** ms from the first question to the last admission. */
+  /** Time from the first check to the last admission, in ms. */
   readonly time: number
 }
 
-/** All had to be admitted until the limit was reached, and none after it. */
+/** The exact number to admit: all checks up to the limit, and none beyond. */
 export function boundOf({ tallies, limit }: Outcome): number {
   return Math.min(together(tallies).asked, limit)
 }
@@ -26,7 +26,7 @@ export function tableOf(member: string, outcome: Outcome): string {
   const table = new Table({
     head: [member, 'asked', 'admitted', 'exact bound', 'admitted/s', 'bound held'],
     colAligns: ['left', 'right', 'right', 'right', 'right', 'left'],
-    // Without the library's own colours, so that a file or a pipe gets no control codes.
+    // No colours, so that files and pipes get no control codes.
     style: { head: [], border: [], compact: true },
   })
   table.push(

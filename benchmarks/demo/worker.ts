@@ -1,9 +1,9 @@
-/** One process of the demo: hammers what it is told to, and reports how far it is. Started by `crew.ts`, never by hand. */
+/** One process of the demo: hammers its target and reports its counts. Started by `crew.ts`, never by hand. */
 import { RedisStore } from 'onrush'
 import { Hammer } from './hammer.ts'
 import { NOTHING, type Order, type Place, type Report } from './orders.ts'
 
-/** Between two reports, in ms. */
+/** The time between two reports, in ms. */
 const PAUSE = 50
 
 const { url, prefix }: Place = JSON.parse(process.argv[2] ?? '')

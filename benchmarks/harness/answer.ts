@@ -1,21 +1,21 @@
-/** What a question finds out, in the shape in which results are kept. */
+/** The answer to a question, in the form in which results are stored. */
 import type { MetricName, Samples } from './metrics.ts'
 
 export interface Row {
   readonly contestant: string
-  /** What was varied, such as a number of keys. */
+  /** The value of the varied setting, such as a number of keys. */
   readonly at?: number | undefined
   readonly samples: Samples
-  /** Against whom the section compares, one number a round. */
+  /** The ratio to the contestant that the section compares with, one number per round. */
   readonly ratios?: readonly number[] | undefined
 }
 
 export interface Section {
   readonly name: string
   readonly title: string
-  /** What `at` is, where rows have it. */
+  /** The name of the setting in `at`, if rows have it. */
   readonly varied?: string
-  /** What `ratios` are, such as `× rate-limiter-flexible`. */
+  /** The heading of `ratios`, such as `× rate-limiter-flexible`. */
   readonly ratio?: string
   readonly plot?: { readonly kind: 'bars' | 'lines'; readonly metric: MetricName }
   readonly rows: readonly Row[]
@@ -23,17 +23,17 @@ export interface Section {
 
 export interface Goal {
   readonly text: string
-  /** One number a round. */
+  /** One number per round. */
   readonly samples: readonly number[]
   readonly bound: { readonly atLeast: number } | { readonly atMost: number }
 }
 
 export interface Answer {
-  /** What was asked with, such as `{ keys: 10000, inFlight: 512 }`. */
+  /** The settings of the question, such as `{ keys: 10000, inFlight: 512 }`. */
   readonly settings: Readonly<Record<string, number | string>>
   readonly sections: readonly Section[]
   readonly goals?: readonly Goal[]
-  /** What a reader has to know to read the numbers. */
+  /** Remarks that a reader needs to understand the numbers. */
   readonly remarks?: readonly string[]
 }
 

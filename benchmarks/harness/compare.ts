@@ -1,4 +1,4 @@
-/** Asks all contestants in turn, round by round, so that whatever the machine does meanwhile hits all alike. */
+/** Measures all contestants in turn, round by round, so that changes of the machine's speed affect all alike. */
 import { type Row, rowOf } from './answer.ts'
 import type { Bench } from './bench.ts'
 import type { Entrant } from './field.ts'
@@ -8,15 +8,15 @@ import { type Measurement, type MetricName, samplesOf } from './metrics.ts'
 import type { ServerCost, ServerMeter } from './server-meter.ts'
 
 export interface CompareOptions {
-  /** Callers that ask at the same time. */
+  /** Concurrent callers. */
   readonly inFlight: number
   /** Default: see `Load`. */
   readonly sampling?: number
-  /** Whose costs are measured. Default: none, for contestants that ask no server. */
+  /** Measures the server's cost. Default: none, for contestants without a server. */
   readonly meter?: ServerMeter
 }
 
-/** A row for each entrant. */
+/** Measures each entrant, and returns a row for each. */
 export async function compare(bench: Bench, entrants: readonly Entrant[], options: CompareOptions): Promise<Row[]> {
   bench.progress.expect(entrants.length * (bench.rounds + 1))
   const contests: Contest[] = []
@@ -25,7 +25,7 @@ export async function compare(bench: Bench, entrants: readonly Entrant[], option
     bench.progress.step(entrant.name)
   }
   for (let round = 0; round < bench.rounds; round++) {
-    // Who goes first changes, so that nobody always follows the same neighbour.
+    // The order rotates, so that no contestant always runs after the same one.
     for (const contest of rotated(contests, round)) {
       contest.measurements.push(await measure(bench, contest, options))
       bench.progress.step(contest.entrant.name)
@@ -36,24 +36,24 @@ export async function compare(bench: Bench, entrants: readonly Entrant[], option
   })
 }
 
-/** The rows with `ratios` of a metric against one contestant of the same `at`. */
+/** Adds to each row the `ratios` of a metric to a peer's row of the same `at`. */
 export function against(rows: readonly Row[], peer: string, metric: MetricName = 'rate'): Row[] {
   return rows.map((row) => ({ ...row, ratios: ratio(row, rowOf(rows, peer, row.at), metric) }))
 }
 
-/** Round by round. */
+/** The ratio in each round. */
 export function ratio(row: Row, other: Row, metric: MetricName): number[] {
   return ratios(row.samples[metric] ?? [], other.samples[metric] ?? [])
 }
 
 interface Contest {
   readonly entrant: Entrant
-  /** Checks of a round. */
+  /** Checks per round. */
   readonly count: number
   readonly measurements: Measurement[]
 }
 
-/** Doubles the load until it fills a round, which also lets the compiler do its work. */
+/** Doubles the load until it fills a round, which also warms up the compiler. */
 async function warmUp(bench: Bench, entrant: Entrant, options: CompareOptions): Promise<Contest> {
   let total = 0
   for (let count = options.inFlight * 8; ; count *= 2) {
@@ -65,11 +65,11 @@ async function warmUp(bench: Bench, entrant: Entrant, options: CompareOptions): 
   }
 }
 
-/** Of a turn, goes before the clock runs: while the others had theirs, caches have forgotten this one. */
+/** The share of a turn that runs before the measurement, because the other contestants' turns have evicted this one from the caches. */
 const LEAD_IN = 1 / 3
 
 async function measure(bench: Bench, { entrant, count }: Contest, options: CompareOptions): Promise<Measurement> {
-  // In a process of its own it pays for its own garbage, and would find the young generation at its smallest after a collection.
+  // No collection in a contestant's own process: its garbage is its own cost, and a collection would shrink the young generation.
   await entrant.drive({ ...loadOf(options), count: Math.ceil(count * LEAD_IN), collects: bench.quick })
   const work = (): Promise<Summary> => entrant.drive({ ...loadOf(options), count })
   if (options.meter === undefined) return measurementOf(await work())

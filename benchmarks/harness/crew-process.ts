@@ -1,4 +1,4 @@
-/** One process of a crew: does what it is told until its parent goes. */
+/** One process of a crew: performs tasks until its parent exits. */
 import { perform, type Task } from './tasks.ts'
 
 process.on('disconnect', () => process.exit())

@@ -1,4 +1,4 @@
-/** Several processes that do the same at the same time, as a service that runs more than once. */
+/** Several processes that do the same tasks at the same time, as the instances of a service do. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +24,7 @@ export class Crew implements AsyncDisposable {
     await this.perform<'open'>(this.#processes.length, () => ({ name: 'open', recruit }))
   }
 
-  /** Has the first `count` processes do a task at the same time. `taskOf` makes the task of each, by its place. */
+  /** Has the first `count` processes do a task at the same time. `taskOf` makes the task for each process by its index. */
   async perform<Name extends TaskName>(
     count: number,
     taskOf: (place: number) => Tasks[Name]['task'],
@@ -53,7 +53,7 @@ export class Crew implements AsyncDisposable {
   }
 }
 
-/** The next message of a process. @throws Error when it ends instead, having said why on stderr. */
+/** The next message of a process. @throws Error if the process exits instead; stderr says why. */
 async function message(child: ChildProcess): Promise<string> {
   const ended = new AbortController()
   const end = (code: number | null): void => ended.abort(new Error(`A process of the crew ended with code ${code}`))

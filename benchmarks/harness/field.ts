@@ -1,4 +1,4 @@
-/** The contestants of a question, each in a process of its own, as it would run in a service: what one leaves behind is not the others'. */
+/** The contestants of a question, each in its own process as in a service, so that no contestant pays for another's garbage. */
 import type { ContestantName } from '../contestants.ts'
 import type { Bench } from './bench.ts'
 import type { Setting } from './contestant.ts'
@@ -8,13 +8,13 @@ import type { Summary } from './load.ts'
 import type { Measurement } from './metrics.ts'
 import type { DriveTask, OfferTask, Recruit } from './tasks.ts'
 
-/** Refuses nobody here, and a key that was asked for once lives on for four seconds, through the turns of the others. */
+/** A quota that never refuses in these benchmarks. A key checked once lives for four seconds, so it survives the turns of the others. */
 export const ROOMY = { limit: 20_000, period: 86_400_000 } as const
 
 /** One row of a table. */
 export interface Variant {
   readonly name: string
-  /** What was varied. */
+  /** The value of the varied setting. */
   readonly at?: number | undefined
   readonly recruit: Recruit
   readonly keys: KeyOrder
@@ -33,12 +33,12 @@ export class Entrant {
     this.#crew = crew
   }
 
-  /** The same contestant, under what else is varied. */
+  /** The same contestant with another value of the varied setting. */
   varied(at: number): Entrant {
     return new Entrant({ ...this.#variant, at }, this.#crew)
   }
 
-  /** `keys`: others than its own. */
+  /** @param keys keys to use instead of the contestant's own */
   drive({ keys, ...load }: Omit<DriveTask, 'name' | 'recruit' | 'keys'> & { keys?: KeyOrder }): Promise<Summary> {
     const { recruit } = this.#variant
     return this.#crew.ask<'drive'>({ name: 'drive', recruit, keys: keys ?? this.#variant.keys, ...load })
@@ -62,7 +62,7 @@ export class Field implements AsyncDisposable {
     this.#shared = shared
   }
 
-  /** Each contestant has a database of its own, since some write the user's key as it is; a cluster has but one. */
+  /** Gives each contestant its own database, because some write the user's key unchanged. A cluster has only one. */
   static open(bench: Bench, names: readonly ContestantName[], setting: Setting, keys: KeyOrder): Promise<Field> {
     const single = setting.ports.length <= 1
     return Field.of(
@@ -74,7 +74,7 @@ export class Field implements AsyncDisposable {
     )
   }
 
-  /** Variants of one contestant share its process; in a quick run all share one, since each takes a second to start. */
+  /** Variants of one contestant share a process. In a quick run all share one, because each takes a second to start. */
   static async of({ shared }: Bench, variants: readonly Variant[]): Promise<Field> {
     const processOf = ({ recruit }: Variant): string => (shared === undefined ? recruit.contestant : 'all')
     const names = [...new Set(variants.map(processOf))]

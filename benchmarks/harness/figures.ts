@@ -1,4 +1,4 @@
-/** Many rounds in three numbers. */
+/** Summarizes rounds by median and quartiles. */
 
 export interface Figure {
   readonly median: number
@@ -13,12 +13,12 @@ export function figure(samples: readonly number[]): Figure {
   return { median: quantile(sorted, 0.5), low: quantile(sorted, 0.25), high: quantile(sorted, 0.75) }
 }
 
-/** Of one round each: two contestants are compared within a round, where the machine was the same for both. */
+/** The ratio in each round. Contestants are compared within a round, because the machine was in the same state for both. */
 export function ratios(samples: readonly number[], others: readonly number[]): number[] {
   return samples.slice(0, others.length).map((sample, round) => sample / (others[round] ?? Number.NaN))
 }
 
-/** How far apart the middle half of the rounds lies, as a share of their median. */
+/** The interquartile range as a share of the median. */
 export function spread(samples: readonly number[]): number {
   const { median, low, high } = figure(samples)
   return (high - low) / median

@@ -1,9 +1,9 @@
-/** Garbage is collected when we say so: what one contestant leaves behind must not be charged to the next. */
+/** Collects garbage on demand, so that no contestant pays for the garbage of the one before. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 setFlagsFromString('--expose-gc')
-// Else what was compiled for a contestant is thrown away while the others have their turns.
+// Otherwise V8 would flush a contestant's compiled code during the turns of the others.
 setFlagsFromString('--no-flush-bytecode')
 
 export const collectGarbage: () => void = runInNewContext('gc')

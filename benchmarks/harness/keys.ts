@@ -1,21 +1,21 @@
-/** Which keys are asked for, in which order: made before the clock runs, and the same for all contestants of a question. */
+/** The order in which keys are checked. Made before the measurement, and the same for all contestants of a question. */
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 
-/** The key of the check of this number. */
+/** The key of the check at `index`. */
 export type Keys = (index: number) => string
 
-/** Keys as a process is told of them. */
+/** A description of keys that can be sent to a process. */
 export type KeyOrder =
-  /** Each key as likely as any other. */
+  /** All keys equally likely. */
   | { readonly kind: 'uniform'; readonly count: number }
-  /** The key of rank r is asked for in proportion to 1 / r, as users and pages are. */
+  /** The key of rank r has a probability proportional to 1 / r, as visits of users and pages do. */
   | { readonly kind: 'zipf'; readonly count: number }
   | { readonly kind: 'one' }
-  /** Every key so many times, in order, made anew so that whoever keeps it pays for it. */
+  /** Every key `times` times, in order. Each is a new string, so that a contestant that keeps keys pays for them. */
   | { readonly kind: 'fresh'; readonly times: number }
 
-/** As many checks as a round may hold before the order repeats. */
+/** The number of checks after which the order repeats. */
 const LENGTH = 1 << 18
 const SEED = 1
 const RANGE = 2 ** 31
@@ -79,7 +79,7 @@ function pick(names: readonly string[], index: number): string {
   return name
 }
 
-/** The first index whose value is above `bound`, in a rising array. */
+/** The first index whose value is above `bound`, in a sorted array. */
 function firstAbove(rising: readonly number[], bound: number): number {
   let low = 0
   let high = rising.length - 1

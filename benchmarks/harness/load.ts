@@ -1,4 +1,4 @@
-/** The one way in which all contestants are asked: so many callers, each asking again as soon as it has its answer. */
+/** A closed loop: concurrent callers that each check again as soon as they are answered. The same for all contestants. */
 import { build, type Histogram } from 'hdr-histogram-js'
 import type { Contestant } from './contestant.ts'
 import type { Keys } from './keys.ts'
@@ -6,34 +6,34 @@ import type { Keys } from './keys.ts'
 export interface Load {
   readonly contestant: Contestant
   readonly keys: Keys
-  /** Callers that ask at the same time. */
+  /** Concurrent callers. */
   readonly inFlight: number
   /** Checks to make. Default: as many as fit in `duration`. */
   readonly count?: number
-  /** Milliseconds. Default: until `count` is reached. For contestants that answer from within the process only `count` ends a run, since their callers never leave a timer a turn. */
+  /** Milliseconds. Default: until `count` is reached. Contestants in the process need `count`, because their callers never let a timer run. */
   readonly duration?: number
-  /** One check of so many has its latency taken, since reading the clock costs as much as some local checks. Default 64. */
+  /** The latency of one in `sampling` checks is measured, because reading the clock costs as much as some local checks. Default 64. */
   readonly sampling?: number
 }
 
 export interface Run {
   readonly decisions: number
-  /** Milliseconds from the first question to the last answer. */
+  /** Milliseconds from the first check to the last answer. */
   readonly time: number
-  /** Milliseconds of processor time that this process used meanwhile. */
+  /** Processor time that this process used meanwhile, in ms. */
   readonly processorTime: number
   /** Nanoseconds. */
   readonly latencies: Histogram
 }
 
-/** A run as another process is told of it. */
+/** A run in a form that can be sent to another process. */
 export interface Summary {
   readonly decisions: number
   /** Milliseconds. */
   readonly time: number
   /** Milliseconds. */
   readonly processorTime: number
-  /** Microseconds; `undefined` where none was taken. */
+  /** Microseconds. `undefined`: none was measured. */
   readonly latencies?: { readonly p50: number; readonly p99: number; readonly p999: number }
 }
 

@@ -1,4 +1,4 @@
-/** On what a result was measured. */
+/** Describes the machine on which a result was measured. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os'
@@ -17,7 +17,7 @@ export interface Machine {
   readonly cores: number
   readonly memoryGigabytes: number
   readonly system: string
-  /** Of one minute, when the run started. */
+  /** The one-minute average at the start of the run. */
   readonly loadAverage: number
 }
 
@@ -46,7 +46,7 @@ export async function describeVersions(redis: RedisServer): Promise<Versions> {
   }
 }
 
-/** The share of the processor that others take while this process rests; NaN where the system does not tell. */
+/** The share of the processor that other processes use while this one sleeps. NaN: the system does not report it. */
 export async function othersShare(milliseconds: number): Promise<number> {
   const before = ticks()
   await sleep(milliseconds)

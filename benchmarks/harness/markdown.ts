@@ -1,15 +1,15 @@
-/** Results as documents show them, each between two comments that name it. */
+/** Writes results into documents, each between two comments that name the result. */
 import type { Result } from './results.ts'
 import { goalTable, sectionTable, type Table } from './tables.ts'
 
 const BLOCK = /(<!-- results: (\S+) -->\n)[\s\S]*?(<!-- end of results -->)/g
 
-/** The document with each block `<!-- results: name --> … <!-- end of results -->` filled anew by what `textOf` its name. */
+/** Replaces the content of each block `<!-- results: name --> … <!-- end of results -->` by `textOf(name)`. */
 export function filled(document: string, textOf: (name: string) => string): string {
   return document.replace(BLOCK, (_, begin: string, name: string, end: string) => `${begin}\n${textOf(name)}\n\n${end}`)
 }
 
-/** `plots`: where the picture of a section lies, seen from the document, if it has one. */
+/** @param plots for each section with a plot, the plot's path relative to the document */
 export function resultText(result: Result, plots: ReadonlyMap<string, string>): string {
   const parts = [`${result.about} ${measuredWith(result)}`]
   for (const section of result.sections) {

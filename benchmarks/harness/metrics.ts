@@ -1,8 +1,8 @@
-/** Everything that is measured, once: what it is called on the terminal, in the documents and in the results. */
+/** The metrics, with their names on the terminal, in documents and in results. */
 
 export interface Metric {
   readonly heading: string
-  /** Shows how far the rounds lay apart too. Default false. */
+  /** Shows the spread of the rounds too. Default false. */
   readonly withSpread?: boolean
 }
 
@@ -36,13 +36,13 @@ export const METRICS = {
 
 export type MetricName = keyof typeof METRICS
 
-/** One number a round. */
+/** One number per round. */
 export type Samples = { readonly [Name in MetricName]?: readonly number[] }
 
 /** One round of one contestant. */
 export type Measurement = { readonly [Name in MetricName]?: number }
 
-/** Rounds, in their order, by metric. A metric that one round lacks is left out. */
+/** Groups rounds by metric, in order. A metric that a round lacks is left out. */
 export function samplesOf(rounds: readonly Measurement[]): Samples {
   const names = Object.keys(rounds[0] ?? {}).filter(isMetric)
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-/** Asks at a fixed rate, whatever the answers take: what a service feels of its limiter. */
+/** An open loop: checks at a fixed rate, however long answers take, as requests reach a service. */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import type { Contestant } from './contestant.ts'
 import { collectGarbage } from './garbage.ts'
@@ -8,7 +8,7 @@ import type { Measurement } from './metrics.ts'
 export interface Offer {
   readonly contestant: Contestant
   readonly keys: Keys
-  /** Checks a second. */
+  /** Checks per second. */
   readonly rate: number
   /** Milliseconds. */
   readonly duration: number

@@ -1,4 +1,4 @@
-/** Sections as pictures. */
+/** Draws sections as plots. */
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
 import type { ContestantName } from '../contestants.ts'
@@ -6,12 +6,12 @@ import type { Section } from './answer.ts'
 import { type Figure, figure } from './figures.ts'
 import { METRICS } from './metrics.ts'
 
-/** What the harness costs by itself: beyond all others, so it would only hide how they differ. */
+/** Not plotted, because the harness alone is so much faster that differences between contestants would vanish. */
 const HARNESS: ContestantName = 'nothing'
 
 const FRAME = { width: 480, background: 'white', config: { font: 'sans-serif' } } as const
 
-/** As SVG; undefined where a section has no picture. */
+/** The plot as SVG. `undefined`: the section has none. */
 export async function plotOf(section: Section): Promise<string | undefined> {
   if (section.plot === undefined) return undefined
   const { kind, metric } = section.plot

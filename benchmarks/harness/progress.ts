@@ -1,4 +1,4 @@
-/** How far the run is; silent where there is no terminal. */
+/** Shows progress on a terminal, and nothing elsewhere. */
 import { SingleBar } from 'cli-progress'
 
 export class Progress {
@@ -9,13 +9,13 @@ export class Progress {
   })
   #running = false
 
-  /** A new question: how far it goes is told by `expect`. */
+  /** Begins a question; `expect` then adds its steps. */
   start(question: string): void {
     this.#bar.start(0, 0, { question, now: '' })
     this.#running = true
   }
 
-  /** So many more steps are to come. */
+  /** Adds to the number of expected steps. */
   expect(steps: number): void {
     if (this.#running) this.#bar.setTotal(this.#bar.getTotal() + steps)
   }

@@ -1,4 +1,4 @@
-/** Results as they are kept in `benchmarks/results`, one file a question. Only a run writes them. */
+/** Stores results in `benchmarks/results`, one file per question. Only a run writes them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Answer } from './answer.ts'
 import type { Pace } from './bench.ts'
@@ -13,7 +13,7 @@ export interface Result extends Answer {
   readonly about: string
   /** ISO 8601. */
   readonly date: string
-  /** That the question took. */
+  /** How long the question took. */
   readonly seconds: number
   readonly pace: Pace
   readonly machine: Machine
@@ -22,14 +22,14 @@ export interface Result extends Answer {
   readonly goals: readonly JudgedGoal[]
 }
 
-/** A quick run is kept apart, as `<question>.quick.json`: documents are made of full runs only. */
+/** A quick run is stored as `<question>.quick.json`, because documents show only full runs. */
 export function writeResult(result: Result): void {
   mkdirSync(DIRECTORY, { recursive: true })
   const file = `${result.question}${result.pace.quick ? '.quick' : ''}.json`
   writeFileSync(new URL(file, DIRECTORY), `${JSON.stringify(result, roundedNumber, 2)}\n`)
 }
 
-/** Those of full runs, by question; none before the first. */
+/** The results of full runs, by question. Empty before the first run. */
 export function readResults(): Map<string, Result> {
   const files = (existsSync(DIRECTORY) ? readdirSync(DIRECTORY) : []).filter(
     (name) => name.endsWith('.json') && !name.endsWith('.quick.json'),
@@ -38,7 +38,7 @@ export function readResults(): Map<string, Result> {
   return new Map(results.map((result) => [result.question, result]))
 }
 
-/** Six digits are more than any clock here tells. */
+/** Rounds to six digits, which is more than any clock here resolves. */
 function roundedNumber(_key: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
 }

@@ -1,18 +1,17 @@
 /**
- * What the contestants cost the server.
+ * Measures what contestants cost the server.
  *
- * `INFO commandstats` counts a command that a script calls twice: as itself and within the script, whose time holds that of all
- * it calls (seen on Redis 7.0). So where scripts or transactions ran, they alone are counted; every contestant sends either
- * these or plain commands, never both.
+ * `INFO commandstats` counts a command called by a script twice: as itself, and in the time of the script (seen on Redis 7.0). So if
+ * scripts or transactions ran, only they are counted. Every contestant sends either these or plain commands, never both.
  */
 import { Redis } from 'ioredis'
 
 export interface ServerCost {
-  /** Commands that came in by the network. */
+  /** Commands received over the network. */
   readonly calls: number
   /** Milliseconds spent in these commands. */
   readonly commandTime: number
-  /** Milliseconds of processor time of the main thread: the commands, and the network and protocol around them. */
+  /** Processor time of the main thread in ms: commands, network and protocol. */
   readonly processorTime: number
 }
 
@@ -35,12 +34,12 @@ const PROCESSOR = /^used_cpu_(?:user|sys)_main_thread:([\d.]+)/gm
 export class ServerMeter implements AsyncDisposable {
   readonly #clients: readonly Redis[]
 
-  /** `ports` of 127.0.0.1: what they cost is added up. */
+  /** @param ports ports of 127.0.0.1, whose costs are summed */
   constructor(ports: readonly number[]) {
     this.#clients = ports.map((port) => new Redis({ host: '127.0.0.1', port }))
   }
 
-  /** What `work` costs the servers, nothing else being asked of them meanwhile. */
+  /** Measures what `work` costs the servers. Nothing else may use them meanwhile. */
   async measure<Result>(work: () => Promise<Result>): Promise<{ result: Result; cost: ServerCost }> {
     const before = await this.#read()
     const result = await work()

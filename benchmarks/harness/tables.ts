@@ -1,4 +1,4 @@
-/** A section as a table of texts: the same on the terminal and in the documents. */
+/** Makes a table of texts from a section, for the terminal and for documents. */
 import type { Section } from './answer.ts'
 import { figure } from './figures.ts'
 import { isMetric, METRICS, type Metric, type MetricName } from './metrics.ts'
@@ -11,7 +11,7 @@ export interface Table {
 
 const format = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
 
-/** Contestant, what was varied, ratio, then each metric that any row has. */
+/** Columns: contestant, varied setting, ratio, then each metric that any row has. */
 export function sectionTable({ rows, varied, ratio }: Section): Table {
   const names = Object.keys(METRICS)
     .filter(isMetric)
@@ -39,7 +39,7 @@ export function goalTable(goals: readonly JudgedGoal[]): Table {
   }
 }
 
-/** The median; with the quartiles when there are rounds enough and the metric shows them. */
+/** The median, with the quartiles if there are enough rounds and the metric shows them. */
 function figureText(samples: readonly number[], withSpread: boolean): string {
   if (samples.length === 0) return '–'
   const { median, low, high } = figure(samples)

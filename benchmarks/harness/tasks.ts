@@ -1,4 +1,4 @@
-/** What a process of a crew can be told to do, and what it answers. */
+/** The tasks that a process of a crew can perform, and their answers. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type OnrushOptions, openOnrush } from '../contestants/onrush.ts'
 import { CONTESTANTS, type ContestantName } from '../contestants.ts'
@@ -21,15 +21,15 @@ export interface Tasks {
 export type TaskName = keyof Tasks
 export type Task = Tasks[TaskName]['task']
 
-/** Which contestant, set up how: the same is the same one in all tasks of a process. */
+/** A contestant and its setup. Equal recruits in the tasks of a process share one instance. */
 export interface Recruit {
   readonly contestant: ContestantName
   readonly setting: Setting
-  /** Of onrush, where it is set up in another way than contestants are. */
+  /** Options of onrush that differ from the contestant's usual setup. */
   readonly options?: OnrushOptions
 }
 
-/** Only sets the contestant up, so that the next task need not. */
+/** Only sets up the contestant, so that the next task starts at once. */
 export interface OpenTask {
   readonly name: 'open'
   readonly recruit: Recruit
@@ -40,37 +40,37 @@ export interface CloseTask {
   readonly name: 'close'
 }
 
-/** Asks as a load says. */
+/** Runs a load. */
 export interface DriveTask extends Omit<Load, 'contestant' | 'keys'> {
   readonly name: 'drive'
   readonly recruit: Recruit
   readonly keys: KeyOrder
-  /** Whether garbage is collected first: what was there before must not be charged to what comes now. Default false. */
+  /** Collect garbage first, so that earlier garbage is not counted. Default false. */
   readonly collects?: boolean
 }
 
-/** Asks at a fixed rate. */
+/** Checks at a fixed rate. */
 export interface OfferTask {
   readonly name: 'offer'
   readonly recruit: Recruit
   readonly keys: KeyOrder
-  /** Checks a second. */
+  /** Checks per second. */
   readonly rate: number
   /** Milliseconds. */
   readonly duration: number
 }
 
-/** Asks for one key: a single time, then after a pause as fast as it can. */
+/** Checks one key: once, then after a pause as fast as possible. */
 export interface SaturateTask {
   readonly name: 'saturate'
   readonly recruit: Recruit
   readonly key: string
-  /** Milliseconds since the epoch: when the single check is made, by the process that is `first`. */
+  /** When the process with `first` makes its single check, in ms since the epoch. */
   readonly start: number
   readonly first: boolean
-  /** Milliseconds from `start` until all ask. */
+  /** Milliseconds from `start` until all processes check. */
   readonly pause: number
-  /** Milliseconds that all ask. */
+  /** How long all processes check, in ms. */
   readonly duration: number
   readonly inFlight: number
 }
@@ -80,27 +80,27 @@ export interface SaturateAnswer {
   readonly admissions: readonly Admission[]
 }
 
-/** Milliseconds of a clock that all processes of the machine share; the decision fell somewhere between. */
+/** Times before and after a check, in ms of a clock that all processes of the machine share. The decision was made between them. */
 export interface Admission {
   readonly asked: number
   readonly answered: number
 }
 
-/** Asks twice for each of so many keys. */
+/** Checks each of `keys` keys twice. */
 export interface FillTask {
   readonly name: 'fill'
   readonly recruit: Recruit
   readonly keys: number
   readonly inFlight: number
-  /** Milliseconds after which it is enough, where the contestant leaves timers a turn. */
+  /** The longest run in ms, for contestants that let timers run. */
   readonly duration: number
 }
 
 export interface FillAnswer {
   readonly keys: number
-  /** Bytes by which the heap has grown, garbage collected. */
+  /** Growth of the heap in bytes, after garbage collection. */
   readonly heap: number
-  /** Bytes by which the process has grown. */
+  /** Growth of the process's memory in bytes. */
   readonly residentSet: number
 }
 
@@ -170,7 +170,7 @@ async function saturate(contestant: Contestant, task: SaturateTask): Promise<Sat
 async function fill(contestant: Contestant, { keys, inFlight, duration }: FillTask): Promise<FillAnswer> {
   collectGarbage()
   const before = process.memoryUsage()
-  // Names are made anew, so that whoever keeps one pays for it.
+  // Each key is a new string, so that a contestant that keeps keys pays for them.
   const load = { contestant, keys: keysOf({ kind: 'fresh', times: 2 }), inFlight, count: keys * 2, duration }
   const { decisions } = await drive(load)
   collectGarbage()

@@ -1,4 +1,4 @@
-/** A result as it is read on a terminal. */
+/** Prints a result on a terminal. */
 import Table from 'cli-table3'
 import type { Result } from './results.ts'
 import { goalTable, sectionTable, type Table as Texts } from './tables.ts'
@@ -13,7 +13,7 @@ export function print(result: Result): void {
   console.log(lines.join('\n'))
 }
 
-/** All goals of a run, and how they fared. */
+/** Prints all goals of a run, and if each was met. */
 export function printGoals(results: readonly Result[]): void {
   const goals = results.flatMap((result) => result.goals)
   if (goals.length > 0 && results.length > 1) console.log(`\nGoals\n${render(goalTable(goals))}`)

@@ -1,4 +1,4 @@
-/** What may be concluded from the numbers: which goals are met, and whether the machine let one tell. */
+/** Judges which goals are met, and if the machine was quiet enough to tell. */
 import type { Goal, Row, Section } from './answer.ts'
 import { type Figure, figure, spread } from './figures.ts'
 
@@ -14,13 +14,13 @@ export interface Noise {
   readonly signs: readonly string[]
 }
 
-/** Half of the rounds of one contestant lie further apart than this share of their median. */
+/** The largest interquartile range, as a share of the median, of a quiet machine. */
 const MOST_SPREAD = 0.2
 
-/** Others have more than this share of the processor. */
+/** The largest share of the processor that other processes may use on a quiet machine. */
 const MOST_FOR_OTHERS = 0.1
 
-/** `othersShare`: before the question was asked. */
+/** @param othersShare the share that other processes used before the question */
 export function judgeNoise(sections: readonly Section[], othersShare: number): Noise {
   const signs = sections.flatMap(({ title, rows }) => {
     const restless = rows.filter(({ samples }) => spread(samples.rate ?? []) > MOST_SPREAD).map(restlessness)
@@ -39,7 +39,7 @@ function restlessness({ contestant, at, samples }: Row): string {
   return `${contestant}${at === undefined ? '' : ` at ${at}`} (${percent(spread(samples.rate ?? []))})`
 }
 
-/** Where the rounds lie on both sides of the bound, the median decides, unless there was noise. */
+/** If rounds are on both sides of the bound, the median decides, unless there was noise. */
 export function judgeGoal(goal: Goal, { noisy }: Noise): JudgedGoal {
   const { median, low, high } = figure(goal.samples)
   const holds = (value: number): boolean =>

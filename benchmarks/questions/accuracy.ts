@@ -1,6 +1,6 @@
 /**
- * How much is admitted beyond what was asked for, beside how fast. Four processes ask for one key: one check first, which opens a
- * window where there are windows; then all at once, late in that window and on through several more.
+ * Measures how much is admitted beyond the limit, and how fast. Four processes check one key: one check first, which opens a window if the
+ * limiter has windows; then all at once, from late in that window through several more.
  */
 import { CONTESTANTS, type ContestantName } from '../contestants.ts'
 import type { Row } from '../harness/answer.ts'
@@ -56,7 +56,7 @@ async function measure(bench: Bench, crew: Crew, name: ContestantName, periods: 
   await bench.meter.flush()
   const recruit = { contestant: name, setting: { ports: [bench.redis.port], limit: LIMIT, period: PERIOD } }
   await crew.open(recruit)
-  // Soon after a whole second, where windows aligned to the clock begin too.
+  // Soon after a whole second, because windows aligned to the clock begin there too.
   const start = (Math.ceil((Date.now() + 100) / PERIOD) + FIRST) * PERIOD
   const { result, cost } = await bench.meter.measure(() =>
     crew.perform<'saturate'>(PROCESSES, (place) => ({
@@ -78,7 +78,7 @@ async function measure(bench: Bench, crew: Crew, name: ContestantName, periods: 
   return { contestant: name, samples }
 }
 
-/** The most admissions of which one can be sure that they lie within a span of this length. */
+/** The most admissions that certainly lie within one span of this length. */
 function mostWithin(admissions: readonly Admission[], length: number): number {
   const counts = admissions.map(({ asked: start }) => {
     return admissions.filter(({ asked, answered }) => asked >= start && answered < start + length).length
@@ -86,7 +86,7 @@ function mostWithin(admissions: readonly Admission[], length: number): number {
   return Math.max(0, ...counts)
 }
 
-/** Undefined where the library knows no quantities. */
+/** The units lost by a refused larger check. `undefined`: the library has no quantities. */
 async function unitsLost(bench: Bench, name: ContestantName): Promise<number | undefined> {
   const setting = { ports: [bench.redis.port], limit: LIMIT, period: 3_600_000 }
   await using contestant = await CONTESTANTS[name](setting)

@@ -1,4 +1,4 @@
-/** A cluster: the keys of a batch lie on several nodes, and each slot is a call of its own. */
+/** Measures a cluster, where the keys of a batch are on several nodes and each slot needs its own call. */
 import { startCluster } from '../../test/support/servers/cluster.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare } from '../harness/compare.ts'

@@ -1,4 +1,4 @@
-/** What the rest of a service feels: how busy its event loop is, and how late its timers are. */
+/** Measures the effect on the rest of a service: how busy its event loop is, and how late its timers are. */
 import type { Question } from '../harness/bench.ts'
 import { against } from '../harness/compare.ts'
 import { Field, ROOMY } from '../harness/field.ts'
@@ -24,7 +24,7 @@ export const eventLoop: Question = {
     for (let round = -1; round < bench.rounds; round++) {
       for (const { entrant, measurements } of contests) {
         const measurement = await entrant.offer(RATE, bench.roundTime * 2)
-        // The first is for the compiler.
+        // The first round warms up the compiler.
         if (round >= 0) measurements.push(measurement)
         bench.progress.step(entrant.name)
       }

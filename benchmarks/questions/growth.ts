@@ -1,4 +1,4 @@
-/** Whether a decision costs more when there is more of something: keys, units in a limit, layers, units in a request. */
+/** Measures how the cost of a decision grows with the number of keys, units in a limit, layers and units in a request. */
 import type { OnrushOptions } from '../contestants/onrush.ts'
 import { type Row, rowOf, type Section } from '../harness/answer.ts'
 import type { Bench, Question } from '../harness/bench.ts'
@@ -52,12 +52,12 @@ export const growth: Question = {
   },
 }
 
-/** A key lives on for the 43 s that one unit takes to come back. */
+/** Variants by number of keys. A key lives for 43 s, the time that one unit takes to come back. */
 function keysVariant(keys: number): Kind {
   return { name: 'onrush', at: keys, ...ROOMY, limit: 2000, keys }
 }
 
-/** Keys that ask for more than the smaller limits allow. */
+/** Variants by limit. The smaller limits refuse some checks. */
 function limitVariant(name: 'onrush' | 'onrush moving window', limit: number): Kind {
   const options: OnrushOptions = name === 'onrush' ? {} : { algorithm: 'moving window' }
   return { name, at: limit, options, limit, period: 10_000, keys: 100 }
@@ -71,7 +71,7 @@ function quantityVariant(quantity: number): Kind {
   return { name: 'onrush', at: quantity, options: { quantity }, ...ROOMY, limit: quantity * ROOMY.limit, keys: 1000 }
 }
 
-/** `filled`: all keys are there before the clock runs. */
+/** With `filled`, all keys exist before the measurement. */
 async function section(
   bench: Bench,
   name: string,
@@ -113,7 +113,7 @@ function firstOf(rows: readonly Row[], contestant: string): Row {
   return rowOf(rows, contestant, rows.find((row) => row.contestant === contestant)?.at)
 }
 
-/** Powers of ten, or each second one. */
+/** Powers of ten, with `step` between exponents. */
 function sizes(from: number, to: number, step: number): number[] {
   return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, index) => 10 ** (from + index * step))
 }

@@ -1,4 +1,4 @@
-/** Many callers, one key: a tenant under attack, or a limit on the whole service. */
+/** Measures many callers on one key, such as a tenant under attack or a limit on a whole service. */
 import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'

@@ -1,4 +1,4 @@
-/** What a limiter adds to a request over HTTP, on Express and Fastify: autocannon asks services in turn. */
+/** Measures what a limiter adds to an HTTP request on Express and Fastify. autocannon loads the services in turn. */
 import autocannon from 'autocannon'
 import { build } from 'hdr-histogram-js'
 import { BARE, FRAMEWORKS, type Framework, KEYS, Service } from '../contestants/http.ts'
@@ -55,12 +55,12 @@ interface Contest {
   readonly measurements: Measurement[]
 }
 
-/** Round by round, there and back, so that nobody always follows the same neighbour. */
+/** Runs round by round, in alternating order, so that no contestant always runs after the same one. */
 async function compete(bench: Bench, contests: readonly Contest[]): Promise<void> {
   bench.progress.expect(contests.length * (bench.rounds + 1))
   for (let round = -1; round < bench.rounds; round++) {
     for (const { service, connections, measurements } of round % 2 === 0 ? contests : contests.toReversed()) {
-      // The first is for the compiler.
+      // The first round warms up the compiler.
       const duration = round < 0 ? bench.warmUpTime * 4 : bench.roundTime * 2
       const measurement = await measure(service, connections, duration)
       if (round >= 0) measurements.push(measurement)
@@ -80,11 +80,11 @@ async function measure(service: Service, connections: number, duration: number):
   const { errors, non2xx } = await new Promise<autocannon.Result>((resolve, reject) => {
     const options = { url: service.url, connections, duration: duration / 1000, sampleInt: 10 }
     const load = autocannon(options, (error, result) => (error ? reject(error) : resolve(result)))
-    // autocannon's own histogram knows whole milliseconds only.
+    // Recorded here, because autocannon's own histogram has only whole milliseconds.
     load.on('response', (client, _status, _bytes, milliseconds) => {
       decisions++
       last = performance.now()
-      // The first of a connection has waited for all the others to be opened.
+      // The first response of a connection is skipped, because it waited until all connections were open.
       if (connected.has(client)) latencies.recordValue(Math.round(milliseconds * 1e6))
       else connected.add(client)
     })
@@ -99,7 +99,7 @@ function rowOfContest({ service, connections, measurements }: Contest): Row {
   return { contestant: service.name, at: connections, samples: samplesOf(measurements) }
 }
 
-/** The limiters' rows, less the bare framework's. */
+/** The limiters' rows minus the bare framework's row. */
 function addedTo(rows: readonly Row[]): Row[] {
   return rows
     .filter(({ contestant }) => contestant !== BARE)
@@ -110,7 +110,7 @@ function addedTo(rows: readonly Row[]): Row[] {
     })
 }
 
-/** Round by round. */
+/** The difference in each round. */
 function differences(row: Row, other: Row, metric: MetricName): number[] {
   const others = other.samples[metric] ?? []
   return (row.samples[metric] ?? []).map((sample, round) => sample - (others[round] ?? Number.NaN))

@@ -1,4 +1,4 @@
-/** In the process, without a server: where the algorithm and what is made for each check are all that there is. */
+/** Measures in-process stores, where the algorithm and the allocations of a check are the only costs. */
 import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'

@@ -1,4 +1,4 @@
-/** One check at a time: whether batching makes a caller wait who has no company. */
+/** Measures one check at a time, to see if batching delays a lone caller. */
 import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'

@@ -1,4 +1,4 @@
-/** What a process still holds when it has asked for very many keys. */
+/** Measures the memory that a process still holds after checks of very many keys. */
 import type { ContestantName } from '../contestants.ts'
 import type { Row } from '../harness/answer.ts'
 import type { Bench, Question } from '../harness/bench.ts'

@@ -1,4 +1,4 @@
-/** Several processes on one Redis: whether they add up, and what of the server each decision takes. */
+/** Measures several processes on one Redis: how throughput adds up, and what each decision costs the server. */
 import type { Bench, Question } from '../harness/bench.ts'
 import { against, costPerDecision } from '../harness/compare.ts'
 import { Crew } from '../harness/crew.ts'
@@ -30,7 +30,7 @@ export const processes: Question = {
     for (let round = -1; round < bench.rounds; round++) {
       for (const { recruit, size, measurements } of contests) {
         const measurement = await measure(bench, crew, recruit, size)
-        // The first is for the compiler.
+        // The first round warms up the compiler.
         if (round >= 0) measurements.push(measurement)
         bench.progress.step(recruit.contestant)
       }

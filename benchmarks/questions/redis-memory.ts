@@ -1,4 +1,4 @@
-/** What a live key costs in Redis. */
+/** Measures the memory of a live key in Redis. */
 import { Redis } from 'ioredis'
 import { CONTESTANTS, type ContestantName } from '../contestants.ts'
 import { type Row, rowOf } from '../harness/answer.ts'
@@ -8,7 +8,7 @@ import { drive } from '../harness/load.ts'
 
 const KEYS = 10_000
 const SAMPLE = 1000
-/** Bytes of a whole name in Redis: the user's key is filled up to it. */
+/** The length of a key name in Redis, in bytes; users' keys are padded to reach it. */
 const NAME = 48
 const PEER = 'rate-limiter-flexible'
 const NAMES: readonly ContestantName[] = [

@@ -1,4 +1,4 @@
-/** Keys that have nothing left: who is refused keeps asking, and each answer should cost as little as can be. */
+/** Measures keys with nothing left. Refused callers keep asking, so each refusal should be cheap. */
 import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare, ratio } from '../harness/compare.ts'

@@ -1,11 +1,11 @@
-/** What it costs that a call can be sent again and is counted once: a record a call, by the number of checks in it. */
+/** Measures the cost of `resend`, which writes one record per call, by the number of checks in a call. */
 import type { Row } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
 import { against, compare } from '../harness/compare.ts'
 import { Field, ROOMY } from '../harness/field.ts'
 
 const KEYS = 10_000
-/** As many callers are answered together, and ask together again: so they make one call. */
+/** Numbers of callers. All are answered together and check again together, so they share one call. */
 const CHECKS = [1, 8, 128]
 const PEER = 'onrush'
 

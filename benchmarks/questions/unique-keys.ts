@@ -1,4 +1,4 @@
-/** Many callers, many keys: the usual load of a service. */
+/** Measures many callers on many keys, which is the usual load of a service. */
 
 import { rowOf, type Section } from '../harness/answer.ts'
 import type { Bench, Question } from '../harness/bench.ts'
@@ -8,7 +8,7 @@ import type { KeyOrder } from '../harness/keys.ts'
 
 const KEYS = 10_000
 const IN_FLIGHT = 512
-/** As roomy as a key needs that has a tenth of all checks; the rarest live on for half a second. */
+/** A quota large enough for a key with a tenth of all checks. The rarest keys live for half a second. */
 const HOT = { limit: 100_000, period: 43_200_000 }
 const PEER = 'rate-limiter-flexible'
 

@@ -1,4 +1,4 @@
-/** Many who wait for one rate: how many can be given their turn, and how near to it they start. */
+/** Measures many callers that wait for one rate: how many get a turn, and how close to their turn they start. */
 import { QUEUES, type Queue, type QueueName } from '../contestants/queues.ts'
 import type { Row } from '../harness/answer.ts'
 import type { Bench, Question } from '../harness/bench.ts'
@@ -13,7 +13,7 @@ const NAMES: readonly QueueName[] = [
   'rate-limiter-flexible queue',
 ]
 const PEER: QueueName = 'bottleneck'
-/** Starts a second: more than anybody reaches, and as many as an API might allow. */
+/** Starts per second: a rate that no contestant reaches, and a rate that an API might allow. */
 const AMPLE = 1_000_000
 const MODEST = 500
 
@@ -52,13 +52,13 @@ export const waiters: Question = {
   },
 }
 
-/** A row for each way to wait, asked in turn, round by round. */
+/** Measures all libraries in turn, round by round, and returns a row for each. */
 async function compare(bench: Bench, rate: number, count: number): Promise<Row[]> {
   const contests = NAMES.map((name) => ({ name, measurements: [] as Measurement[] }))
   for (let round = -1; round < bench.rounds; round++) {
     for (const { name, measurements } of contests) {
       const measurement = await measure(bench, name, rate, count)
-      // The first is for the compiler.
+      // The first round warms up the compiler.
       if (round >= 0) measurements.push(measurement)
       bench.progress.step(name)
     }
@@ -82,7 +82,7 @@ async function measure(bench: Bench, name: QueueName, rate: number, count: numbe
   }
 }
 
-/** When each of so many who ask at once may start, in ms. */
+/** The start times of `count` callers that ask at once, in ms. */
 async function startsOf(queue: Queue, count: number): Promise<number[]> {
   const starts: number[] = []
   await Promise.all(

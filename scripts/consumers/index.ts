@@ -1,6 +1,6 @@
 /**
- * `npm run test:consumers -- [NAME …]`: packs the package, and builds projects from the tarball, as users do. It asks the registry for
- * all else. The quick ones are in test/consumers.
+ * `npm run test:consumers -- [NAME …]`: packs the package, and installs the tarball into projects, as users do. All other packages come
+ * from the registry. The quick tests of consumers are in test/consumers.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { next } from './next.ts'
 import { nodes } from './nodes.ts'
 import { types } from './types.ts'
 
-/** Each throws when something is not as users need it. */
+/** Each throws if the package does not work for its kind of user. */
 const CONSUMERS = { nodes, neighbours, jest, jestOfNest, types, next }
 
 const asked = process.argv.slice(2)

@@ -1,4 +1,4 @@
-/** jest 30 as each of its usual transforms sets it up, with nothing said of onrush. */
+/** jest 30 with each of its usual transforms, without any configuration for onrush. */
 import { Project } from './project.ts'
 
 const SERVICE = `
@@ -63,7 +63,7 @@ test('a check spends one', async () => {
 })
 `
 
-/** What `nest new` writes into package.json and tsconfig.json. */
+/** The configuration that `nest new` writes into package.json and tsconfig.json. */
 const NEST_JEST = {
   moduleFileExtensions: ['js', 'json', 'ts'],
   rootDir: 'src',

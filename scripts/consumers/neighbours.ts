@@ -1,4 +1,4 @@
-/** Beside majors that no entry supports, and none of which blocks the installation; what is used of onrush works. */
+/** Installs onrush beside unsupported major versions of its peers: the installation must succeed, and the entries in use must work. */
 import { expectEqual, Project } from './project.ts'
 
 const OLD = [

@@ -1,4 +1,4 @@
-/** Next 16, built by Turbopack and by webpack: a route that is limited, and one that makes a RedisStore. */
+/** Next 16, built by Turbopack and by webpack, with a limited route and a route that makes a RedisStore. */
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expectEqual, Project } from './project.ts'

@@ -1,4 +1,4 @@
-/** Every entry by `require` and `import`, without ioredis and frameworks, on each Node that is supported. */
+/** Loads every entry by `require` and `import`, without ioredis and frameworks, on each supported version of Node. */
 import { entries } from '../package/manifest.ts'
 import { expectEqual, Project } from './project.ts'
 

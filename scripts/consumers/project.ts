@@ -1,4 +1,4 @@
-/** An empty project in a folder of its own, into which the packed tarball is installed, as its users do it. */
+/** An empty project in its own folder, into which the packed tarball is installed. */
 import { execFile, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ const ENVIRONMENT = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', CI: '1' }
 export class Project implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'onrush-project-'))
 
-  /** @param files by their paths; package.json is `{}` where there is none */
+  /** @param files texts by their paths; package.json defaults to `{}` */
   constructor(files: Readonly<Record<string, string>>) {
     for (const [path, text] of Object.entries({ 'package.json': '{}', ...files })) this.write(path, text)
   }
@@ -23,18 +23,18 @@ export class Project implements Disposable {
     writeFileSync(target, text)
   }
 
-  /** @throws Error when npm refuses, or warns of an engine or of packages that do not fit together */
+  /** @throws Error if npm fails, or warns of onrush's `engines` or of incompatible packages */
   async install(...packages: readonly string[]): Promise<void> {
     const { stderr } = await run(NPM, ['install', '--no-audit', '--no-fund', ...packages], this.#options())
-    // Packages of others may want another Node; ours must not.
+    // Only onrush's own `engines` matters; other packages may require another Node.
     const complaint = /.*ERESOLVE.*|.*EBADENGINE.*'onrush@.*/.exec(stderr)
     if (complaint !== null) throw new Error(complaint[0])
   }
 
   /**
    * Runs a program with Node, and returns what it prints.
-   * @param program a path from the project
-   * @throws Error when it fails, with what it said
+   * @param program a path relative to the project
+   * @throws Error with the output, if the program fails
    */
   async run(program: string, args: readonly string[] = [], node = process.execPath): Promise<string> {
     const binary = node.startsWith('node_modules') ? join(this.#directory, node) : node
@@ -47,7 +47,7 @@ export class Project implements Disposable {
     }
   }
 
-  /** Runs a program that serves, while `use` does. */
+  /** Runs a server program for as long as `use` runs. */
   async serve<T>(program: string, args: readonly string[], use: () => Promise<T>): Promise<T> {
     const server = spawn(process.execPath, [program, ...args], { ...this.#options(), stdio: 'ignore' })
     try {
@@ -66,7 +66,7 @@ export class Project implements Disposable {
   }
 }
 
-/** @throws Error that tells both */
+/** @throws Error that shows both values, if they differ */
 export function expectEqual(found: unknown, expected: unknown): void {
   const [left, right] = [JSON.stringify(found), JSON.stringify(expected)]
   if (left !== right) throw new Error(`expected ${right}, found ${left}`)

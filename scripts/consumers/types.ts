@@ -1,4 +1,4 @@
-/** The declarations under each TypeScript from 5.2, each way of finding modules, and without `skipLibCheck`. */
+/** Compiles against the declarations with each TypeScript from 5.2, with each module resolution, without `skipLibCheck`. */
 import { entries } from '../package/manifest.ts'
 import { expectEqual, Project } from './project.ts'
 
@@ -37,7 +37,7 @@ export async function types(tarball: string): Promise<void> {
   const failures: string[] = []
   for (const version of COMPILERS) {
     for (const resolution of RESOLUTIONS) {
-      // TypeScript 7 has no node10 any more.
+      // TypeScript 7 has removed node10.
       if (version === '7' && resolution.includes('node10')) continue
       const said = await compiled(project, version, resolution)
       if (said !== '') failures.push(`TypeScript ${version} ${resolution.join(' ')}:\n${said}`)
@@ -46,7 +46,7 @@ export async function types(tarball: string): Promise<void> {
   expectEqual(failures.join('\n'), '')
 }
 
-/** What a compiler says of onrush; declarations of others may have errors of their own. */
+/** The compiler's errors about onrush. Errors in other packages' declarations are ignored. */
 async function compiled(project: Project, version: string, resolution: readonly string[]): Promise<string> {
   const settings = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--types', 'node']
   if (version === '6') settings.push('--ignoreDeprecations', '6.0')

@@ -1,8 +1,8 @@
 /**
- * What a call of the scripts for checks costs Redis, with the functions of its algorithm put in where they are called and without: µs a
- * call by Redis's own count (`INFO commandstats`), the fastest of many turns that the two take one after the other.
+ * Measures what a call of the scripts for checks costs Redis, with the algorithm's functions inlined and not inlined. In µs per call by
+ * Redis's own count (`INFO commandstats`); the variants take turns, and the fastest of many turns counts.
  *
- * `npm run lua:cost -- [FILE …]`: also with other texts of the scripts, such as an earlier `lua.generated.ts`.
+ * `npm run lua:cost -- [FILE …]`: also measures the scripts in other files, such as an earlier `lua.generated.ts`.
  */
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
@@ -13,18 +13,18 @@ import { algorithms, generatedText, sizeOf } from './programs.ts'
 
 const TURNS = 40
 const CALLS = 100
-/** A lone caller's call, and a full one. */
+/** Checks in a lone caller's call, and in a full call. */
 const CHECKS = [1, 128]
 
 const QUOTA = ['1000000', '60000000', '1000000']
 
 interface Variant {
   readonly name: string
-  /** The script for one layer, and that for several. */
+  /** The script for one layer (`checks`) or for several. */
   text(algorithm: string, script: 'checks' | 'layered_checks'): string
 }
 
-/** The arguments of two scripts, and the layers of a check. */
+/** The two scripts, with their arguments and the layers of a check. */
 const SCRIPTS = [
   { script: 'checks', layers: 1, args: ['12345678', '-2', ...QUOTA] },
   { script: 'layered_checks', layers: 2, args: ['12345678', '-1', '2', ...QUOTA, '1', ...QUOTA, '1'] },
@@ -54,7 +54,7 @@ for (const algorithm of algorithms.filter((name) => sizeOf(name) > 0)) {
 }
 client.disconnect()
 
-/** µs a call of each program. */
+/** The µs per call of each program. */
 async function measure(programs: readonly string[], keys: string[], args: readonly string[]): Promise<number[]> {
   const fastest = programs.map(() => Number.POSITIVE_INFINITY)
   const hashes = programs.map((program) => createHash('sha1').update(program).digest('hex'))

@@ -1,6 +1,6 @@
 /**
- * Puts the Lua programs into `src/redis/call/lua.generated.ts`, so that a published bundle reads no files at run time.
- * `--check`: writes nothing, and fails where that file is not up to date, or Lua does not parse or names a global that Redis has not.
+ * Writes the Lua programs into `src/redis/call/lua.generated.ts`, so that a published bundle reads no files at run time.
+ * `--check`: writes nothing, and fails if that file is stale, if Lua does not parse, or if Lua uses a global that Redis lacks.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import {
@@ -17,7 +17,7 @@ import {
 
 const TARGET = new URL('../../src/redis/call/lua.generated.ts', import.meta.url)
 
-/** What Redis gives a script. */
+/** The globals that Redis gives a script. */
 const GIVEN = new Set('KEYS ARGV redis struct cjson math string table unpack type tonumber select'.split(' '))
 
 const text = [
@@ -35,10 +35,10 @@ const text = [
 if (!process.argv.includes('--check')) writeFileSync(TARGET, text)
 else if (readFileSync(TARGET, 'utf8') !== text) throw new Error('src/redis/call/lua.generated.ts is stale: npm run lua')
 
-/** An algorithm's Lua implementation, and the scripts that are made for it. */
+/** The generated fields of an algorithm: its Lua implementation, and the scripts made for it. */
 function fieldsOf(name: string): string[] {
   const path = `lua/algorithms/${name}.lua`
-  // It stands after common.lua wherever it is put in.
+  // Checked together with common.lua, because every script includes that file first.
   const fields = [`implementation: ${literal(path, algorithmText(name), includeText('common'))},`]
   if (sizeOf(name) === 0) return fields
   return fields.concat(

@@ -1,18 +1,18 @@
-/** Puts Lua functions in where they are called, since in Redis's Lua a call costs as much as most of our functions do. */
+/** Inlines Lua functions, because in Redis's Lua a call costs as much as the body of most of our functions. */
 import { type CallExpression, type FunctionDeclaration, type Node, parse, type Statement } from 'luaparse'
 import { namesIn, sourceOf } from './syntax.ts'
 
 interface Inlined {
   readonly parameters: readonly string[]
   readonly body: readonly Statement[]
-  /** Parameters and locals. */
+  /** Names of parameters and locals. */
   readonly own: ReadonlySet<string>
   readonly assigned: ReadonlySet<string>
 }
 
 /**
- * The program with the functions that it defines at its top in the place of their calls, where a statement is nothing but such a
- * call: `local a, b = f(x)`, `a, b = f(x)`, and `return f(x)` in such functions.
+ * Inlines the program's top-level functions into statements that consist of just a call: `local a, b = f(x)`, `a, b = f(x)`, and, within
+ * such functions, `return f(x)`.
  */
 export function inlined(program: string): string {
   return new Inliner(program).text()
@@ -21,7 +21,7 @@ export function inlined(program: string): string {
 class Inliner {
   readonly #program: string
   readonly #functions = new Map<string, Inlined>()
-  /** Names that stand for something else in some place than at the top. */
+  /** Names declared anywhere below the top level. */
   readonly #inner = new Set<string>()
   #results = 0
 
@@ -49,7 +49,7 @@ class Inliner {
     this.#functions.set(identifier.name, { parameters: names, body, own, assigned: new Set(assignedIn(body)) })
   }
 
-  /** @param targets where what is returned goes; `undefined` outside of functions */
+  /** @param targets the variables that receive the returned values. `undefined`: outside of functions. */
   #render(statement: Statement, targets?: readonly string[], isLast = false): string {
     if (statement.type === 'LocalStatement' || statement.type === 'AssignmentStatement') {
       const [init, second] = statement.init
@@ -111,7 +111,7 @@ class Inliner {
     return lines.join('\n')
   }
 
-  /** What a function names and does not define must be the same thing where it is put in. */
+  /** Throws if a free variable of the function could mean another variable at the call. */
   #checkFree(name: string, { body, own }: Inlined): void {
     for (const free of namesIn(body)) {
       if (!own.has(free) && this.#inner.has(free))

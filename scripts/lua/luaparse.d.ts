@@ -1,13 +1,13 @@
-/** What luaparse notes on its nodes, and its types do not tell. */
+/** Fields of luaparse's nodes that its types lack. */
 import 'luaparse/lib/ast.js'
 
 declare module 'luaparse/lib/ast.js' {
   interface Base<TType extends string> {
-    /** Where it stands in the text; with `ranges`. */
+    /** The node's position in the text; only with the option `ranges`. */
     readonly range?: readonly [start: number, end: number]
   }
   interface Chunk {
-    /** With `scope`. */
+    /** Only with the option `scope`. */
     readonly globals?: readonly { readonly name: string }[]
   }
 }

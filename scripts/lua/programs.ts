@@ -1,4 +1,4 @@
-/** The Lua programs that Redis runs, put together from the files of the folder lua. */
+/** Assembles the Lua programs that Redis runs from the files of the folder lua. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { parse } from 'luaparse'
@@ -7,13 +7,13 @@ import { functionsOf, withFieldsAsLocals, withoutUnused } from './straight.ts'
 
 const SOURCES = new URL('../../lua/', import.meta.url)
 
-/** A line that stands for a file of lua/includes or, in angle brackets, for what is put in later. */
+/** A line that includes a file of lua/includes, or names in angle brackets a text that is inserted later. */
 const INCLUDE = /^[ \t]*--#include (\S+)$/gm
 
-/** Stands in a script for the functions of one algorithm: such a script is made once for each algorithm whose state is a few numbers. */
+/** The placeholder for an algorithm's functions. A script with it is generated once for each algorithm whose state is a few numbers. */
 const ALGORITHM = '<algorithm>'
 
-/** The sources by their paths in lua. */
+/** The source texts, by path in the folder lua. */
 const files = new Map(
   readdirSync(SOURCES, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.lua'))
@@ -24,7 +24,7 @@ const files = new Map(
 /** The names of the files in lua/algorithms. */
 export const algorithms = namesIn('algorithms')
 
-/** The names of the scripts that are made once for each algorithm. */
+/** The names of the scripts that are generated once for each algorithm. */
 export const generated = namesIn('scripts').filter((name) => isGenerated(name))
 
 /** The names of the other scripts. */
@@ -34,19 +34,19 @@ export function sizeOf(algorithm: string): number {
   return functionsOf(algorithmText(algorithm)).size
 }
 
-/** An algorithm's functions, with what else its file defines. */
+/** The text of an algorithm's file with its includes. */
 export function algorithmText(name: string): string {
   return textOf(`algorithms/${name}.lua`)
 }
 
-/** What a script's includes leave open stands there as it stood, for src/redis/call/scripts.ts. */
+/** The text of a script with its includes. Placeholders stay, because src/redis/call/scripts.ts fills them. */
 export function scriptText(name: string): string {
   return textOf(`scripts/${name}.lua`)
 }
 
 /**
- * A script that is made for one algorithm.
- * @param inlines whether the algorithm's functions stand where they are called, as what Redis is sent has them
+ * The script generated for one algorithm.
+ * @param inlines false leaves the functions as calls, for comparison; Redis is sent the inlined script
  */
 export function generatedText(script: string, algorithm: string, inlines = true): string {
   const { size, text } = functionsOf(algorithmText(algorithm))
@@ -55,12 +55,12 @@ export function generatedText(script: string, algorithm: string, inlines = true)
   return inlines ? withFieldsAsLocals(withoutUnused(inlined(withoutUnused(program)))) : withoutUnused(program)
 }
 
-/** The globals that a program names. */
+/** The globals that a program uses. */
 export function globalsIn(text: string): string[] {
   return (parse(text, { scope: true, luaVersion: '5.1' }).globals ?? []).map(({ name }) => name)
 }
 
-/** The text of an include, for what is checked together with it. */
+/** The text of an include. */
 export function includeText(name: string): string {
   return textOf(`includes/${name}.lua`)
 }
@@ -79,7 +79,7 @@ function sourceOf(path: string): string {
   return text
 }
 
-/** A file with all that it includes. Whole-line comments and indentation are for readers of the sources. */
+/** A file with its includes, without indentation and whole-line comments. */
 function textOf(path: string, algorithm?: string): string {
   return withoutComments(sourceOf(path)).replace(INCLUDE, (line, name: string) => {
     if (name === ALGORITHM && algorithm !== undefined) return algorithm

@@ -1,8 +1,8 @@
-/** Programs with only what they use: what a script defines is defined anew by each call. */
+/** Removes unused definitions from programs, because every run of a script defines its functions anew. */
 import { type Node, parse, type Statement } from 'luaparse'
 import { namesIn, nodesIn, sourceOf } from './syntax.ts'
 
-/** @param text defines locals, and then does something with them */
+/** @param text definitions of locals, followed by the statements that use them */
 export function withoutUnused(text: string): string {
   const { body } = parse(text, { ranges: true, luaVersion: '5.1' })
   const needed = new Set<string>()
@@ -17,7 +17,7 @@ export function withoutUnused(text: string): string {
   return kept.toReversed().join('\n')
 }
 
-/** The numbers a state, and the text of an algorithm's Lua implementation up to its last statement, which hands its functions over by the names they have. */
+/** The size of an algorithm's state, and the text of its Lua implementation without the last statement, which returns the functions by name. */
 export function functionsOf(implementation: string): { readonly size: number; readonly text: string } {
   const { body } = parse(implementation, { ranges: true, luaVersion: '5.1' })
   const last = body.at(-1)
@@ -57,7 +57,7 @@ function onlyNeeded(text: string, statement: Node, needed: ReadonlySet<string>):
   return `local ${pairs.map(({ name }) => name).join(', ')} = ${pairs.map(({ value }) => value).join(', ')}`
 }
 
-/** A program with locals for the fields of a table that is used for nothing but these: each reading of a field looks it up. */
+/** Replaces a table that is used only by its fields with one local per field, because every read of a field is a lookup. */
 export function withFieldsAsLocals(text: string): string {
   const { body } = parse(text, { ranges: true, luaVersion: '5.1' })
   const edits = body.flatMap((statement) => editsFor(statement, text, body))
@@ -88,7 +88,7 @@ function editsFor(statement: Statement, text: string, body: readonly Statement[]
       ? [edit(node, `${variable.name}_${node.identifier.name}`)]
       : [],
   )
-  // Named once more where it is defined.
+  // More names than reads and the definition: the table is used as a whole somewhere, so it must stay.
   if ([...namesIn(body)].filter((name) => name === variable.name).length > reads.length + 1) return []
   return [edit(statement, `local ${names.join(', ')} = ${values.join(', ')}`), ...reads]
 }

@@ -1,25 +1,25 @@
-/** What the tools for Lua have in common. */
+/** Shared by the tools for Lua. */
 import type { Node } from 'luaparse'
 
-/** The text of a node that was parsed with its ranges. */
+/** The source text of a node that was parsed with `ranges`. */
 export function sourceOf(text: string, { range, type }: Node): string {
   if (range === undefined) throw new Error(`a ${type} was parsed without its range`)
   return text.slice(...range)
 }
 
-/** Every name that stands for a variable. */
+/** Every name of a variable within a node. */
 export function* namesIn(node: unknown): Iterable<string> {
   if (Array.isArray(node)) for (const child of node) yield* namesIn(child)
   if (typeof node !== 'object' || node === null || Array.isArray(node)) return
   if ('type' in node && node.type === 'Identifier' && 'name' in node) yield String(node.name)
   for (const [field, child] of Object.entries(node)) {
-    // The name of a field is none of a variable.
+    // The name of a field is not a variable.
     const isField = 'type' in node && (field === 'key' || (node.type === 'MemberExpression' && field === 'identifier'))
     if (!isField) yield* namesIn(child)
   }
 }
 
-/** Every node there, with all that it consists of. */
+/** Every node in a value, recursively. */
 export function* nodesIn(value: unknown): Iterable<Node> {
   if (typeof value !== 'object' || value === null) return
   if (isNode(value)) yield value

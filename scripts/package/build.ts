@@ -1,10 +1,10 @@
 /**
  * Builds the package:
  *
- * - `dist/esm`: modules as in `src`, for bundlers, which leave out what is not used.
- * - `dist/cjs`: the one implementation that Node runs, and all declarations. Dependencies that are ESM only are put in.
- * - `dist/node`: what `import` finds in Node: names for what `dist/cjs` exports, so that a process in which some files use
- *   `import` and others `require` has one of each class.
+ * - `dist/esm`: modules as in `src`, for bundlers, which can then drop unused code.
+ * - `dist/cjs`: the one implementation that Node runs, and all declarations. Dependencies that are ESM only are bundled.
+ * - `dist/node`: modules for `import` in Node, which re-export `dist/cjs`. So a process that uses both `import` and `require` has each class
+ *   only once.
  */
 import { execFile } from 'node:child_process'
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -15,13 +15,13 @@ import { entries, peers, ROOT } from './manifest.ts'
 
 const run = promisify(execFile)
 
-/** Dependencies that are ESM only: `require` does not load them on every Node, nor does jest. */
+/** Dependencies that are ESM only, which neither jest nor `require` of every supported Node can load. */
 const ESM_ONLY = [{ name: 'parse-duration', license: 'License' }]
 
-/** TypeScript itself, as `tsc` of the project. */
+/** The project's own `tsc`. */
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 
-/** @param dist the folder that package.json calls `dist`; what is in it goes */
+/** @param dist the folder that package.json calls `dist`; its contents are replaced */
 export async function buildPackage(dist: string): Promise<void> {
   await rm(dist, { recursive: true, force: true })
   const esm = join(dist, 'esm')
@@ -80,10 +80,10 @@ async function licenses(): Promise<string> {
   return (await Promise.all(texts)).join('\n---\n\n')
 }
 
-/** An import of a package that need not be installed, in a declaration. */
+/** An import of an optional package in a declaration file. */
 const OPTIONAL_IMPORT = new RegExp(`^(?:import|export) [^\\n]*from '(?:${peers.join('|')})';$`, 'gm')
 
-/** Makes the declarations fit for users without the optional packages, and for each TypeScript. */
+/** Adapts the declarations to users without the optional packages, and to every supported TypeScript. */
 async function adaptDeclarations(folder: string): Promise<void> {
   for (const name of await readdir(folder, { recursive: true })) {
     if (!name.endsWith('.d.ts')) continue
@@ -97,8 +97,8 @@ async function adaptDeclarations(folder: string): Promise<void> {
 }
 
 /**
- * The target of `tsc` before version 6 is ES5, where `#private` is an error even in a declaration. A private property named by its
- * class makes a class just as distinct.
+ * Replaces `#private`, which is an error even in a declaration if the target is ES5, the default of `tsc` before version 6. A private
+ * property that is named after its class keeps the class nominal.
  */
 function withoutPrivateNames(declarations: string): string {
   let className = ''

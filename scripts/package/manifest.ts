@@ -1,17 +1,17 @@
-/** What package.json says of the package: its entries, and the packages that may be missing beside it. */
+/** Entries, dependencies and peer dependencies of the package, from package.json. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 export const ROOT = resolve(import.meta.dirname, '../..')
 
-/** The files of an entry, from the root. */
+/** The files of an entry, relative to the root. */
 export interface EntryFiles {
   readonly types: { readonly require: string; readonly default: string }
   /** For bundlers. */
   readonly module: string
   readonly node: { readonly require: string; readonly default: string }
   readonly require: string
-  /** For what is neither Node nor a bundler. */
+  /** For runtimes that are neither Node nor a bundler. */
   readonly default: string
 }
 
@@ -23,15 +23,15 @@ interface Manifest {
 
 const manifest: Manifest = JSON.parse(readFileSync(resolve(ROOT, 'package.json'), 'utf8'))
 
-/** By what users import: `onrush`, `onrush/http` … */
+/** Entries by the name that users import: `onrush`, `onrush/http` … */
 export const entries: ReadonlyMap<string, EntryFiles> = new Map(
   Object.entries(manifest.exports).flatMap(([path, files]) =>
     typeof files === 'string' ? [] : [[path.replace('.', 'onrush'), files] as const],
   ),
 )
 
-/** What installing the package brings. */
+/** Packages that are installed with onrush. */
 export const dependencies: readonly string[] = Object.keys(manifest.dependencies)
 
-/** What may be missing beside it. */
+/** Optional packages. */
 export const peers: readonly string[] = Object.keys(manifest.peerDependencies)

@@ -1,4 +1,4 @@
-/** What a soak does to Redis and to itself, and what may come of it. */
+/** The faults of a soak, and the consequences that each may have. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { blockFor } from '../../test/support/faults/blocking.ts'
 import type { FaultProxy } from '../../test/support/servers/proxy.ts'
@@ -6,24 +6,24 @@ import type { RedisServer } from '../../test/support/servers/redis.ts'
 
 export interface Target {
   readonly server: RedisServer
-  /** Before the clients, one each. */
+  /** The proxies between clients and server, one for each client. */
   readonly proxies: readonly FaultProxy[]
 }
 
 export interface SoakFault {
   readonly name: string
   strike(target: Target): Promise<unknown>
-  /** How often it makes the server forget all: each time the limit is there once more. */
+  /** How often the fault makes the server lose its data. Each loss allows the full limit once more. */
   readonly losses: number
-  /** True where a store with `resend` answers every check in spite of it. */
+  /** True if a store with `resend` answers every check despite the fault. */
   readonly bridged: boolean
 }
 
-/** ms: shorter than the timeout, and longer. */
+/** Durations of faults in ms, one shorter and one longer than the timeout. */
 const SHORT = 200
 const LONG = 1500
 
-/** A fault of the network's, on all lines at once, that lasts for so long. */
+/** A fault of the network on all connections at once, for `milliseconds`. */
 async function lasting({ proxies }: Target, begin: (proxy: FaultProxy) => void, milliseconds: number): Promise<void> {
   for (const proxy of proxies) begin(proxy)
   await sleep(milliseconds)

@@ -1,6 +1,6 @@
 /**
- * `npm run soak [-- --minutes n]`: faults at random under load, on keys that come and go. Ends with a report, and with code 1
- * where a check was settled too late or not at all, more was admitted than the bound, or heap or handles have grown.
+ * `npm run soak [-- --minutes n]`: random faults under load, on changing keys. Ends with a report, and with exit code 1 if a check settled
+ * too late or never, if more was admitted than the bound, or if heap or handles have grown.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -13,14 +13,14 @@ import { type RedisServer, startRedis } from '../../test/support/servers/redis.t
 import { FAULTS, type SoakFault, type Target } from './faults.ts'
 import { type Holdings, Tally } from './report.ts'
 
-/** ms. */
+/** The timeout of the stores, in ms. */
 const TIMEOUT = 1000
 const LIMIT = 300
-/** Bytes by which the heap may have grown, and handles of one kind: what a connection more or less makes. */
+/** The most by which the heap (bytes) and the handles of one kind may grow: about what one connection more takes. */
 const MOST_HEAP = 8_000_000
 const MOST_HANDLES = 2
 
-/** A store that is soaked, with the proxy before its client. */
+/** A store under test, with the proxy before its client. */
 interface Subject {
   readonly name: 'once' | 'resend' | 'provided'
   readonly proxy: FaultProxy
@@ -44,7 +44,7 @@ async function soak(end: number): Promise<void> {
   const subjects = await Promise.all([openOnce(server), openResend(server), openProvided(server)])
   const target = { server, proxies: subjects.map(({ proxy }) => proxy) }
   try {
-    // What is made once is made in the first rounds.
+    // Every fault once before the first measurement, so that one-time allocations are not taken for leaks.
     for (const fault of FAULTS) await round(subjects, target, fault)
     const start = await holdings()
     while (performance.now() < end) await round(subjects, target, anyOf(FAULTS))
@@ -71,7 +71,7 @@ async function openResend(server: RedisServer): Promise<Subject> {
   return subject('resend', proxy, new RedisStore({ url, prefix: 'resend', timeout: TIMEOUT }))
 }
 
-/** With ioredis's defaults, but that it gives up a connection that has gone silent. */
+/** A provided client with ioredis's defaults, except that it gives up silent connections. */
 async function openProvided(server: RedisServer): Promise<Subject> {
   const proxy = await startProxy(server)
   const client = new Redis({ port: proxy.port, socketTimeout: TIMEOUT })
@@ -94,7 +94,7 @@ function subject(name: Subject['name'], proxy: FaultProxy, store: RedisStore, en
   }
 }
 
-/** Load on all, a fault, and recovery, until a key of this round's has used its limit on each. */
+/** One round: load on all stores, a fault, and recovery until the round's key has used its limit on each store. */
 async function round(subjects: readonly Subject[], target: Target, fault: SoakFault): Promise<void> {
   const hotKey = `round ${rounds++}`
   tally.struck(fault.name)
@@ -126,7 +126,7 @@ function judge(
   const most = LIMIT * (1 + losses)
   const violations: string[] = []
   if (admitted > most) violations.push(`${admitted} were admitted, at most ${most} may be`)
-  // With ioredis's defaults a check may be counted twice, so that fewer are admitted.
+  // A provided client may admit fewer, because with ioredis's defaults a check may be counted twice.
   if (name !== 'provided' && admitted + doubtful < LIMIT)
     violations.push(`${admitted} were admitted, ${doubtful} in doubt`)
   if (name === 'resend' && bridged && failures.size > 0) {

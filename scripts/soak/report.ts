@@ -1,7 +1,7 @@
-/** What a soak has seen, and how it is told at the end. */
+/** Collects the results of a soak, and prints the report. */
 import type { Report } from '../../test/support/faults/load.ts'
 
-/** What a process holds. */
+/** Memory and handles that a process holds. */
 export interface Holdings {
   /** Bytes. */
   readonly heap: number
@@ -15,7 +15,7 @@ export class Tally {
   readonly #failures = new Map<string, number>()
   #checks = 0
 
-  /** @param where for the reader of a violation */
+  /** @param where the round and store, which the report names with each violation */
   add(where: string, { asked, failures, violations }: Report): void {
     this.#checks += asked
     for (const [name, count] of failures) this.#failures.set(name, (this.#failures.get(name) ?? 0) + count)
