@@ -189,8 +189,8 @@ export class Throttle {
   }
 
   /**
-   * Gives back units that were spent and not used, in all layers, at most as many as the key has used. A refund after some time raises the
-   * number that a span of time can admit: units that are held for 10 s and then given back allow 10 s worth of the rate more.
+   * Gives back units that were spent and not used, in all layers, at most as many as the key has used. Units that are held when a span of
+   * time begins and given back in it can be spent in it again, so the span may admit as many more as were held then.
    * @param quantity a non-negative safe integer. Default 1
    * @returns the result of a peek after the refund
    */
