@@ -38,8 +38,14 @@ test('every link and picture of README.md works on the page of a registry, which
   expect(targets.filter((path) => path !== '')).toEqual([])
 })
 
+test('no link of docs leads out of it, because the package holds the pages without the rest of the repository', () => {
+  const targets = pages().flatMap((page) => [...proseOf(page).matchAll(LINK)].map(([, path = '']) => path))
+  expect(targets.filter((path) => path.startsWith('..'))).toEqual([])
+})
+
 test.each([...pages(), ...OTHER_PAGES])('every link in %s leads somewhere', (page) => {
-  const links = [...proseOf(page).replaceAll(OWN_FILE, '](').matchAll(LINK)].map(({ groups = {} }) => groups)
+  const toRoot = page.includes('/') ? '../' : ''
+  const links = [...proseOf(page).replaceAll(OWN_FILE, `](${toRoot}`).matchAll(LINK)].map(({ groups = {} }) => groups)
   const broken = links.filter(({ path = '', anchor }) => leadsNowhere(page, path, anchor))
   expect(broken.map(({ path, anchor }) => `${path}${anchor === undefined ? '' : `#${anchor}`}`)).toEqual([])
 })

@@ -26,7 +26,7 @@ test.each([
   { before: 60, behind: 1000, excess: 40 },
   { before: 0, behind: 1000, excess: LIMIT },
 ])(
-  'of $before checks before the replica fell behind and $behind after, $excess are admitted in excess',
+  '$before checks, then $behind, $excess in excess: what the master admitted after the replica fell behind is admitted once more',
   async ({ before, behind, excess }) => {
     await using master = await startRedis()
     await using link = await startProxy(master)

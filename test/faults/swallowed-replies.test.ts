@@ -68,7 +68,7 @@ async function unlessFailed(outcome: Promise<unknown>): Promise<void> {
 
 const ALL = ['the store’s own client', ...NAMES].flatMap((name) => [false, true].map((resend) => ({ name, resend })))
 
-test.concurrent.each(ALL)('no check is told what another was: $name, resend $resend', async ({ name, resend }) => {
+test.concurrent.each(ALL)('$name, resend $resend: no check is told what another was', async ({ name, resend }) => {
   await using proxy = await startProxy(server)
   await using opened = await through(name, proxy, resend)
   const { store } = opened
