@@ -337,9 +337,13 @@ function limiterIn({ store, limiter }: { readonly store?: unknown; readonly limi
   throw notInstance('store must be a store', BaseStore, store)
 }
 
-function layersIn(options: { readonly layers: readonly ThrottleLayer[] }): { layers: Layer[]; store: BaseStore } {
+function layersIn(options: Extract<ThrottleOptions, { readonly layers: unknown }>): {
+  layers: Layer[]
+  store: BaseStore
+} {
   const given = itemsOf('layers', options.layers, MAXIMUM_LAYERS)
-  if ('store' in options || 'limiter' in options || 'rate' in options) {
+  const { store: ownStore, limiter: ownLimiter, rate }: Partial<Record<keyof ThrottleOptions, unknown>> = options
+  if (ownStore !== undefined || ownLimiter !== undefined || rate !== undefined) {
     throw new TypeError('give either layers or a rate with its store or limiter, not both')
   }
   const stores = new Set<BaseStore>()

@@ -49,7 +49,7 @@ export function rateLimit(options: FastifyRateLimitOptions): FastifyPluginCallba
     const ready = ofRoutes.get(own)
     if (ready !== undefined) return ready
     checkOptionNames('config.onrush', own, REQUEST_LIMIT_OPTIONS)
-    const made = answerBy({ ...options, ...own })
+    const made = answerBy(overlaid(options, own))
     ofRoutes.set(own, made)
     return made
   }
@@ -66,6 +66,24 @@ export function rateLimit(options: FastifyRateLimitOptions): FastifyPluginCallba
     done()
   }
   return fastifyPlugin(plugin, { fastify: '5.x', name: 'onrush' })
+}
+
+/** A route's options over those of the plugin, by their names: a spread would leave out what either inherits. */
+function overlaid(
+  options: FastifyRouteRateLimitOptions,
+  own: Partial<FastifyRouteRateLimitOptions>,
+): FastifyRouteRateLimitOptions {
+  return {
+    throttle: own.throttle ?? options.throttle,
+    key: own.key ?? options.key,
+    quantity: ('quantity' in own ? own : options).quantity,
+    skip: ('skip' in own ? own : options).skip,
+    counted: ('counted' in own ? own : options).counted,
+    countLeavers: ('countLeavers' in own ? own : options).countLeavers,
+    headers: ('headers' in own ? own : options).headers,
+    onLimited: ('onLimited' in own ? own : options).onLimited,
+    onError: ('onError' in own ? own : options).onError,
+  }
 }
 
 /** Shared by all requests that are not limited. */

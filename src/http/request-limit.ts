@@ -82,8 +82,14 @@ export interface Decision {
   left(): Promise<void>
 }
 
+/** What is asked of the options with each request. */
+type AskedOptions<Context extends readonly unknown[]> = Pick<
+  RequestLimitOptions<Context>,
+  'throttle' | 'key' | 'quantity' | 'skip' | 'onError'
+>
+
 export class RequestLimit<Context extends readonly unknown[]> {
-  readonly #options: RequestLimitOptions<Context>
+  readonly #options: AskedOptions<Context>
   readonly #standard: HeaderStandard | false
   readonly #counts: Counts<Context> | undefined
   readonly #countLeavers: boolean
@@ -103,7 +109,8 @@ export class RequestLimit<Context extends readonly unknown[]> {
     checkBoolean('countLeavers', countLeavers)
     if (onLimited !== undefined) checkFunction('onLimited', onLimited)
     if (onError !== undefined && onError !== 'allow') checkFunction('onError', onError)
-    this.#options = { ...options }
+    // Named one by one: a spread would leave out what the options inherit.
+    this.#options = { throttle, key, quantity, skip, onError }
     this.#standard = headers === false ? false : checkedStandard(headers, 'headers', ', or false')
     this.#counts = countsBy(counted, countLeavers)
     this.#countLeavers = countLeavers

@@ -172,7 +172,8 @@ export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
 function checkedOptions(name: string, options: LimiterOptions): LimiterOptions {
   checkLimiterOptions(name, options)
   checkOptionNames(`options of ${name}`, options, LIMITER_OPTIONS)
-  return options
+  // Named, because a spread of the options would leave out a store that they inherit.
+  return { store: options.store }
 }
 
 /**

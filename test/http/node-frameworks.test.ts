@@ -95,6 +95,18 @@ describe('Fastify', () => {
     expect(statuses).toEqual([200, 429, 200, 200, 429, 200, 200, 200])
   })
 
+  test('options that a plugin or a route inherits hold for the route', async () => {
+    const app = Fastify()
+    const options: Parameters<typeof fastifyRateLimit>[0] = Object.create({ throttle, key })
+    await app.register(fastifyRateLimit(options))
+    const own: { quantity: number } = Object.create({ quantity: 0 })
+    app.get('/looks', { config: { onrush: own } }, async () => 'handled')
+    app.get('/spends', async () => 'handled')
+    const statuses = []
+    for (const url of ['/looks', '/looks', '/spends', '/spends']) statuses.push((await app.inject(url)).statusCode)
+    expect(statuses).toEqual([200, 200, 200, 429])
+  })
+
   test("wrong options of a route are told when it is added, its plugin's when it is made", async () => {
     const app = Fastify()
     await app.register(fastifyRateLimit({ throttle, key }))

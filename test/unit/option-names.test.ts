@@ -341,6 +341,27 @@ test('names that are inherited are not looked at', () => {
   expect(make(Quota, options)).toMatchObject({ count: 5 })
 })
 
+test('options may be inherited, as those of a class with getters are', async () => {
+  for (const { what, options, take } of CASES) {
+    expect(await errorOf(() => take(Object.create(options))), what).toBeUndefined()
+  }
+})
+
+test('a middleware asks inherited options with each request', async () => {
+  const three = new Throttle({ store, rate: '3/day' })
+  const options: fetch.FetchRateLimitOptions<[]> = Object.create({ ...middleware, throttle: three, quantity: 2 })
+  const response = await fetch.rateLimit(options)(async () => new Response('handled'))(new Request('http://localhost'))
+  expect(response.status).toBe(200)
+  expect(response.headers.get('ratelimit')).toContain(';r=1;')
+})
+
+test('options of layers take undefined for what a limiter has', () => {
+  const layers = [{ limiter, rate }]
+  const options = { layers, store: undefined, limiter: undefined, rate: undefined }
+  expect(make(Throttle, options)).toBeInstanceOf(Throttle)
+  expect(() => make(Throttle, { layers, rate: null })).toThrow('give either layers or a rate')
+})
+
 test('every type of options in the source is in this table', () => {
   const sources = readdirSync(new URL('../../src', import.meta.url), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.ts'))
