@@ -12,11 +12,11 @@ import { heed } from './signals.ts'
 import type { BaseStore } from './stores/base.ts'
 import { Throttle, type ThrottleAsked } from './throttle.ts'
 
-/** Whose quota a `checkAll` spends, and of which throttle. */
+/** One of the keys that a `checkAll` decides together, with its throttle. */
 export interface CheckAllSubject {
-  /** Whose rate and store decide; the throttles of all subjects are on one store. */
+  /** The throttle that decides, by its rate. The throttles of all subjects must be on one store. */
   readonly throttle: Throttle
-  /** Whose quota is spent: a non-empty text of up to 64 KiB of UTF-8. */
+  /** The key whose quota is spent: a non-empty text of up to 64 KiB of UTF-8. */
   readonly key: string
   /** Default 1; 0 only looks, and refuses nobody. */
   readonly quantity?: number | undefined
@@ -24,7 +24,7 @@ export interface CheckAllSubject {
   readonly rate?: Rate | undefined
 }
 
-/** What holds for a whole `checkAll`. */
+/** Options of a whole `checkAll`. */
 export interface CheckAllOptions {
   /** Ends the wait at once: the promise rejects with its reason. What has left may have been counted; what has not never leaves. */
   readonly signal?: AbortSignal | undefined

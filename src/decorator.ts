@@ -6,10 +6,10 @@ import { checkOptionNames, optionNames } from './option-names.ts'
 import { sleep } from './sleep.ts'
 import { Throttle } from './throttle.ts'
 
-/** Whose quota the calls of a wrapped function spend, and how much each spends. */
+/** The key whose quota the calls of a wrapped function spend, and the units that each call spends. */
 export interface ThrottledOptions<KeyArgs extends unknown[] = unknown[]> {
   /**
-   * Whose quota a call spends: a text, or a function of the call's arguments, called with its `this`.
+   * The key whose quota a call spends: a text, or a function of the call's arguments, called with its `this`.
    * Default, on stores in this process: the function's name; of a method `'Api.call'`, after the class that declares it.
    * On stores that other processes may share, names that a minifier chose would meet those of other programs: there it
    * must be given, or the class of the method must state a `static name`.

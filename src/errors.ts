@@ -56,9 +56,9 @@ export class AtomicOperationError extends OnrushError {
 export class MismatchedDataError extends AtomicOperationError {
   override readonly code = 'ONRUSH_MISMATCHED_DATA'
   override readonly help = helpOf(this.code)
-  /** What the caller believed to be stored; `undefined`: nothing. */
+  /** The record that the caller expected. `undefined`: none. */
   readonly expected: LimitData | undefined
-  /** What is stored; `undefined`: nothing. */
+  /** The record that is stored. `undefined`: none. */
   readonly actual: LimitData | undefined
 
   /** Says in its message what was expected and what is stored; `undefined` is no record. */
@@ -158,7 +158,7 @@ export class StoreTimeoutError extends StoreError {
    * Says in its message how long was waited, and whether the check may have been counted.
    * @param timeout ms
    * @param sent whether the check had been sent, so that it may have been counted
-   * @param failure what kept it waiting, where that is known: the message ends with it
+   * @param failure the reason for the wait, if known; the message ends with it
    */
   constructor(timeout: number, sent: boolean, failure?: unknown) {
     const reason = failure instanceof Error ? `: ${failure.message}` : ''
@@ -222,7 +222,7 @@ export class ReservationSettledError extends OnrushError {
 export class ThrottleExceededError extends OnrushError {
   override readonly code = 'ONRUSH_THROTTLE_EXCEEDED'
   override readonly help = helpOf(this.code)
-  /** What the limiter said. */
+  /** The result of the check that was limited. */
   readonly result: RateLimitResult
 
   /**

@@ -26,7 +26,7 @@ const OPTIONS = optionNames<QuotaOptions>({ count: true, period: true, maximumBu
 const EVERY_OPTIONS = optionNames<Pick<QuotaOptions, 'maximumBurst' | 'name'>>({ maximumBurst: true, name: true })
 
 /**
- * What is allowed: `count` units in each `period`, and `maximumBurst` more at once. A frozen value, to be made once and shared.
+ * A quota: `count` units in each `period`, and `maximumBurst` more at once. A frozen value, to be made once and shared.
  * Where a rate is taken, a text that `Quota.parse` reads may stand instead.
  * @example
  * const rate = Quota.perMinute(100, { maximumBurst: 20 })

@@ -4,7 +4,7 @@ import { MAXIMUM_LAYERS } from './bounds.ts'
 import { Quota } from './quota.ts'
 
 /**
- * What a throttle allows: a `Quota`, its text (`'100/minute'`, as `Quota.parse` reads it), or several. Several quotas, as an
+ * The rate of a throttle: a `Quota`, its text (`'100/minute'`, as `Quota.parse` reads it), or several. Several quotas, as an
  * array or in one text (`'10/second; 1000/day'`, as `Quota.parseAll` reads it), are decided all or nothing; at most 16.
  */
 export type Rate = Quota | string | readonly (Quota | string)[]

@@ -15,7 +15,7 @@ import type { Decider } from './stores/decider.ts'
  * if (!reservation.result.limited) await reservation.settle(640)
  */
 export class Reservation implements AsyncDisposable {
-  /** What the check answered; limited: nothing is held. */
+  /** The result of the check. If limited, the reservation holds nothing. */
   readonly result: RateLimitResult
   readonly #decider: Decider
   readonly #key: string
@@ -40,8 +40,8 @@ export class Reservation implements AsyncDisposable {
   }
 
   /**
-   * Puts right what was guessed: gives back what was too much, or spends what was too little, even beyond the limit, since
-   * the work is done; such a debt is waited off. Nothing is given back to a window that has ended.
+   * Corrects the estimate: gives back the excess, or spends the shortfall, even beyond the limit because the work is done. Later callers
+   * then wait until such a debt has drained. Nothing is given back to a window that has ended.
    * @param actual units really used: a non-negative safe integer
    * @returns what a peek would answer after it; rejects with a `ReservationSettledError` the second time, or when limited
    */

@@ -3,7 +3,7 @@ import { checkBoolean, checkOptions, itemsOf, named } from './arguments.ts'
 import { MAXIMUM_STATES } from './bounds.ts'
 import { Quota } from './quota.ts'
 
-/** What a result is made of, by a limiter of your own. */
+/** The fields of a result, for a limiter of your own. */
 export interface RateLimitResultFields {
   /** True when the request must be refused; it has then spent nothing. */
   readonly limited: boolean
@@ -23,7 +23,7 @@ export interface RateLimitResultFields {
   readonly layers?: readonly RateLimitResult[] | undefined
   /** Whether a fallback answered. Default false. */
   readonly degraded?: boolean | undefined
-  /** What `limited` would be without shadow mode. Default: `limited`. */
+  /** The value that `limited` would have without shadow mode. Default: `limited`. */
   readonly wouldLimit?: boolean | undefined
 }
 
@@ -54,7 +54,7 @@ export class RateLimitResult {
   declare readonly degraded: boolean
   /** A result for each quota, in their order; of a single quota the result itself. */
   declare readonly layers: readonly RateLimitResult[]
-  /** What `limited` would be without shadow mode; without it the same as `limited`. */
+  /** The value that `limited` would have without shadow mode; equal to `limited` if shadow mode is off. */
   declare readonly wouldLimit: boolean
 
   static {

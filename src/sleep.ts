@@ -22,7 +22,7 @@ export function alarm(delay: number, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-/** What ends a `sleep` early. */
+/** Options of `sleep`. */
 export interface SleepOptions {
   /** Ends the sleep: the promise rejects with its reason, and no timer is left. */
   readonly signal?: AbortSignal | undefined
@@ -32,8 +32,8 @@ const OPTIONS = optionNames<SleepOptions>({ signal: true })
 const signals = new Signals()
 
 /**
- * Resolves when at least `duration` has passed, never earlier: who sleeps a result's `retryAfter` is not refused again for having come
- * early, as by a timer that fires up to 1 ms before its time.
+ * Resolves when at least `duration` has passed, never earlier. A caller who sleeps a result's `retryAfter` is therefore not refused again
+ * for coming early, as could happen with a plain timer, which may fire up to 1 ms early.
  * @param duration milliseconds (0 or more, however long), or a text such as `'5 minutes'`; `Infinity` sleeps until the signal
  * @returns rejects with a TypeError or RangeError for a wrong duration, and with the reason of `signal` when that is aborted
  */

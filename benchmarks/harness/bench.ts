@@ -1,4 +1,4 @@
-/** What a question is asked with: how long it may take, the server, and where it tells how far it is. */
+/** A question of the benchmarks, and the setup that it runs with: times, server and progress display. */
 import type { RedisServer } from '../../test/support/servers/redis.ts'
 import type { Answer } from './answer.ts'
 import type { Crew } from './crew.ts'
@@ -6,10 +6,10 @@ import type { Progress } from './progress.ts'
 import type { ServerMeter } from './server-meter.ts'
 
 export interface Question {
-  /** By which it is asked for on the command line, and under which its result is kept. */
+  /** The name on the command line, and of the file with the result. */
   readonly name: string
   readonly title: string
-  /** What it asks, in a sentence or two for who reads the table. */
+  /** An explanation of the question for readers of the table, in a sentence or two. */
   readonly about: string
   ask(bench: Bench): Promise<Answer>
 }
@@ -18,17 +18,17 @@ export interface Pace {
   /** Under a minute for all questions. */
   readonly quick: boolean
   readonly rounds: number
-  /** Milliseconds that each contestant has in a round. */
+  /** The length of a contestant's turn in a round, in ms. */
   readonly roundTime: number
-  /** Milliseconds that each contestant has at least before the rounds. */
+  /** The shortest warm-up of a contestant before the rounds, in ms. */
   readonly warmUpTime: number
 }
 
 export interface Bench extends Pace {
-  /** Empty when the question is asked. */
+  /** The server, empty at the start of the question. */
   readonly redis: RedisServer
   readonly meter: ServerMeter
-  /** In a quick run, the process of all contestants. */
+  /** The process that all contestants share in a quick run. `undefined`: a full run. */
   readonly shared: Crew | undefined
   readonly progress: Progress
 }

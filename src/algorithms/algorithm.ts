@@ -12,9 +12,9 @@ export const MAXIMUM_UNITS = Number.MAX_SAFE_INTEGER
 export const CENTURY = 36_525 * 86_400_000_000
 
 /**
- * `State` is a tuple of `size` numbers, or whatever an algorithm without `size` keeps and its Lua implementation reads and writes itself.
- * Functions may reuse the state they are given: it must not be used afterwards. But a state that is no tuple is kept where a check is
- * refused, so `roll` must leave one that it can roll again, also to an earlier time.
+ * `State` is a tuple of `size` numbers, or with `size` 0 any value, which the Lua implementation reads and writes itself. Functions may
+ * change the state that they are given and return it; callers must not use the old one afterwards. After a refused check the rolled state
+ * is kept if it is not a tuple, so `roll` must return a state that can be rolled again, also to an earlier time.
  */
 export interface Algorithm<State = unknown> {
   /** The part of every key that tells algorithms apart: `[a-z][a-z0-9_-]*`. */
@@ -29,43 +29,42 @@ export interface Algorithm<State = unknown> {
    * @throws RangeError
    */
   accept?(quota: Quota): void
-  /** The state of a key never seen. */
+  /** The state of a fresh key. */
   open(now: number, quota: Quota): State
-  /** A stored state brought up to `now`: a window that ended has ended. */
+  /** A stored state brought up to `now`, so that windows that have ended no longer count. */
   roll(state: State, now: number, quota: Quota): State
   /** Whole units that could be spent now, from 0 to `quota.limit`. */
   available(state: State, now: number, quota: Quota): number
   /** The state after spending; a negative quantity gives back, never beyond the full quota. */
   spend(state: State, quantity: number, now: number, quota: Quota): State
-  /** µs until all of the limit is available again, rounded up; as long as that the state means something. */
+  /** µs until all of the limit is available again, rounded up. The state is kept for this long. */
   resetAfter(state: State, now: number, quota: Quota): number
-  /** µs until a quantity of at most `quota.limit` that is too much now will pass, rounded up. Also of one unit more than is available, which tells `nextAfter`. */
+  /** µs until `quantity` will pass, rounded up. The quantity is above the available units and at most `quota.limit`. Also used for `nextAfter`. */
   retryAfter(state: State, quantity: number, now: number, quota: Quota): number
   /**
-   * False for numbers that this algorithm never writes, by any quota of the same name and period: one that is lowered must not take
-   * what another has written for nothing. Such a state reads as a fresh key. Default: true for finite ones.
+   * False for numbers that this algorithm never writes; such a state counts as a fresh key. Must accept states written by any quota of the
+   * same name and period, because a quota that is lowered reads the states of the earlier one. Default: true for finite numbers.
    */
   valid?(state: State, quota: Quota): boolean
-  /** The record for a store of one's own. Default: a tuple goes into `history`. */
+  /** The record that holds the state in a user's store. Default: a tuple is stored in `history`. */
   toData?(state: State, now: number, quota: Quota): LimitData
-  /** The state in a record; `undefined` where there is none. Default: the `history`. */
+  /** The state in a record. `undefined`: the record holds none. Default: the `history`. */
   fromData?(data: LimitData, quota: Quota): State | undefined
-  /** Where what was just spent stands (the start of a window, the time of an entry), for `giveBack`. Default 0. */
+  /** A mark of the units just spent, for `giveBack`: the start of their window, or the time of their entry. Default 0. */
   mark?(state: State, now: number, quota: Quota): number
-  /** Gives back a part of what was spent at `mark`, wherever that stands now; nothing where it has ended. Default: `spend` of less than 0. */
+  /** Gives back units that were spent at `mark`; nothing if their window has ended. Default: `spend` of a negative quantity. */
   giveBack?(state: State, quantity: number, mark: number, now: number, quota: Quota): State
   /**
-   * The state after a caller has been promised a start in `wait` µs: spent as of then. Only where waiting callers
-   * can be given their turn at once; `retryAfter` then says how long the wait is.
+   * The state after promising a caller a turn in `wait` µs: the units are spent at that time. Only for algorithms that can promise turns;
+   * `retryAfter` then tells the wait.
    */
   spendLater?(state: State, quantity: number, wait: number, now: number, quota: Quota): State
   /**
-   * What is used more in `state` than there would be, had nobody spent since `earlier`: 0 when nobody has, below 0 when something was
-   * given back, NaN where that cannot be told. Changes neither. With `spendLater` only: without it, the starts of callers who have
-   * left pass unused.
+   * How much more `state` has used than `earlier` would have now if nobody had spent since: 0 if nobody has, below 0 if units were given
+   * back, NaN if unknown. Changes neither state. Only with `spendLater`. Without it, turns of callers who left pass unused.
    */
   spentSince?(state: State, earlier: State, quota: Quota): number
-  /** `earlier` as it would be at the time of `state`, had nobody spent since; changes neither. With `spentSince` only. */
+  /** The state that `earlier` would be at the time of `state` if nobody had spent since. Changes neither state. Only with `spentSince`. */
   catchUp?(earlier: State, state: State, quota: Quota): State
 }
 

@@ -24,11 +24,11 @@ export interface NodeRequestOrigin {
   readonly headers: { readonly [name: string]: string | readonly string[] | undefined }
 }
 
-/** Whom to believe about a client's address, and how much of it makes a client. */
+/** The proxies to trust, and the part of an IPv6 address that identifies a client. */
 export interface ClientIpOptions {
   /**
-   * Whose word on the address before them is taken: the number of proxies of one's own that every request passes, or
-   * their addresses and CIDR blocks; a block of IPv4 may be written as IPv6 (`::ffff:10.0.0.0/104`). Default 0:
+   * The proxies that are trusted to report the address before them: the number of your proxies that every request passes, or
+   * their addresses and CIDR blocks. A block of IPv4 may be written as IPv6 (`::ffff:10.0.0.0/104`). Default 0:
    * `X-Forwarded-For` is not read.
    */
   readonly trustedProxies?: number | readonly string[] | undefined

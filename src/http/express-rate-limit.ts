@@ -78,7 +78,7 @@ export class OnrushStore {
     this.#prefix = this.#throttles.name
   }
 
-  /** By this the middleware knows whether a request is counted twice: it is the same where the state is. */
+  /** Equal for stores that share their state. The middleware uses this to detect that a request is counted twice. */
   get prefix(): string {
     return this.#prefix
   }
@@ -121,7 +121,7 @@ export class OnrushStore {
     }
   }
 
-  /** What a key has used; `undefined`: nothing. */
+  /** The units that a key has used. `undefined`: none. */
   async get(key: string): Promise<HitInformation | undefined> {
     const hits = await this.#initialised().ask(this.#throttles.keyOf(key), 0)
     return hits.hits === 0 ? undefined : informationOf(hits)

@@ -11,7 +11,7 @@ import { REQUEST_LIMIT_NAMES, REQUEST_LIMIT_OPTIONS, RequestLimit, type RequestL
 
 checkPeerDependency('onrush/fastify', 'fastify', '5.0')
 
-/** What a route may say otherwise than its plugin. */
+/** Options that a route can override. */
 export interface FastifyRouteRateLimitOptions
   extends RequestLimitOptions<[request: FastifyRequest, reply: FastifyReply]> {
   /** Answers a refused request; the header fields are set. Default: status 429 and problem details. */

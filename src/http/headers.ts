@@ -15,11 +15,11 @@ import type { RateLimitResult } from '../result.ts'
  */
 export type HeaderStandard = 'ietf' | 'draft-7' | 'draft-6' | 'legacy'
 
-/** In which form a result is told to a client. */
+/** The form in which header fields report a result. */
 export interface RateLimitHeadersOptions {
   /** The form of the header fields. Default `'ietf'`, the newest draft; an older one for clients that read it. */
   readonly standard?: HeaderStandard | undefined
-  /** What the quotas are divided by, sent as `pk` in the `ietf` form: bytes, or a text sent as UTF-8. Clients read it: nothing secret. */
+  /** The partition of the quotas, sent as `pk` in the `ietf` form: bytes, or a text sent as UTF-8. Not secret, because clients read it. */
   readonly partitionKey?: string | Uint8Array | undefined
 }
 

@@ -18,11 +18,11 @@ export type Counted<Context extends readonly unknown[]> =
 
 /** The options of every middleware. `Context` is what its framework hands to a middleware. */
 export interface RequestLimitOptions<Context extends readonly unknown[]> {
-  /** Who decides; a function chooses for each request, by its caller's plan. */
+  /** The throttle that decides, or a function that chooses one for each request, such as by the caller's plan. */
   readonly throttle: Throttle | ((...context: Context) => Throttle | Promise<Throttle>)
-  /** Whose quota the request spends: a non-empty text. */
+  /** The key whose quota the request spends: a non-empty text. */
   readonly key: (...context: Context) => string | Promise<string>
-  /** How much it spends. Default 1. */
+  /** The units that a request spends. Default 1. */
   readonly quantity?: number | ((...context: Context) => number | Promise<number>) | undefined
   /** True for requests that are not limited at all. Default: none. */
   readonly skip?: ((...context: Context) => boolean | Promise<boolean>) | undefined
@@ -32,10 +32,10 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
    */
   readonly counted?: Counted<Context> | undefined
   /**
-   * Whether a request counts whose client leaves before the response has begun. Default true: in Hono and fetch handlers it
-   * counts by the status that its handler answers nevertheless; elsewhere that status is not known, and it counts. `false`
-   * gives the quantity back as soon as the client leaves, while its handler works on. That opens the limit to whoever hangs
-   * up on purpose: choose it only where an unfinished request costs nothing, and tells nobody anything.
+   * Whether a request counts if its client leaves before the response has begun. Default true. In Hono and fetch handlers the request
+   * then counts by the status that its handler still returns; elsewhere that status is not known, and the request counts. `false`
+   * gives the quantity back as soon as the client leaves, while the handler goes on. Then clients who hang up on purpose escape the
+   * limit, so choose `false` only if an unfinished request costs nothing and reveals nothing.
    */
   readonly countLeavers?: boolean | undefined
   /** The form of the header fields, or `false` for none but `Retry-After`. Default `'ietf'`. */
@@ -43,7 +43,7 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
   /** Answers a refused request; each framework has its own type for it. */
   readonly onLimited?: unknown
   /**
-   * What happens when the store fails. Default: the error goes to the framework's error handler, and the request is not
+   * The reaction to a failed store. Default: the error goes to the framework's error handler, and the request is not
    * handled. `'allow'` lets it pass without a limit; a function is told the error and may answer `'allow'`. Wrong
    * arguments, such as an empty key, are never let pass.
    */

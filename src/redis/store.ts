@@ -1,4 +1,4 @@
-/** Quotas that many processes share, in Redis: a whole check is one atomic step there, on the server's clock. */
+/** The store in Redis, which many processes share. Each check is decided in one atomic step, on the server's clock. */
 import type { Layer } from '../algorithms/driver.ts'
 import { checkFunction, checkInteger, checkOptions, checkText, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
@@ -37,7 +37,7 @@ export type RedisStoreOptions = (
       readonly client: BorrowedClient
     }
 ) & {
-  /** What all keys in Redis start with: any text without braces. Stores of equal prefixes share their limits. Default `onrush`. */
+  /** The start of all keys in Redis: a non-empty text without braces. Stores with the same prefix share their limits. Default `onrush`. */
   readonly prefix?: string | undefined
   /** The time to decide by, for tests: integer µs since the epoch. Default: the server's own time, the same for all processes. */
   readonly clock?: Clock | undefined
