@@ -1,4 +1,4 @@
-/** Forgets a key in all layers. */
+/** Forgets a key in all layers. Lua: `lua/includes/clear.lua`. */
 import { peek } from '../algorithms/driver.ts'
 import type { Answer, Operation } from './operation.ts'
 

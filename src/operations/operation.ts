@@ -1,7 +1,7 @@
 /**
  * The interface of operations (clear, refund, reserve, turns). The core of an operation is a pure function `apply`, from the states found
  * to changes and an answer. In-process stores run `apply` directly. Redis runs a branch of `lua/scripts/batch.lua`, and the client then
- * runs `apply` on the reply. Throttles and stores depend on this interface, not on single operations.
+ * runs `apply` on the reply. Stores, failover and shadow mode run an operation without knowing which one it is.
  */
 import type { Layer } from '../algorithms/driver.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -10,7 +10,10 @@ import type { RateLimitResult } from '../result.ts'
 export interface Answer {
   /** The state of the key after the operation. */
   readonly result: RateLimitResult
-  /** The fallbacks that gave this answer (several with nested FailoverStores). A follow-up, such as `settle`, goes to the same fallbacks. */
+  /**
+   * The fallbacks that gave this answer, innermost first: nested FailoverStores each add theirs. Follow-ups, such as `settle`, go to the
+   * same fallbacks.
+   */
   readonly fallbacks?: readonly object[] | undefined
 }
 
@@ -32,14 +35,21 @@ export interface Applied<Given extends Answer> {
   readonly answer: Given
 }
 
-/** Data that an operation keeps per key in addition to the states of the layers, such as the vacancies of turns. */
+/**
+ * Data that an operation keeps per key in addition to the states of the layers, such as the vacancies of turns. Redis and the in-process stores
+ * keep the data where they keep the states. On a custom store only the process has the data, of 1,000 keys at most.
+ */
 export interface Beside {
   /** Expiry of the data, in µs since the epoch. `undefined`: the data are empty and can be deleted. */
   readonly expires: number | undefined
 }
 
+/** How the data of one kind are found and copied. Operations that share data, as `takeTurn` and `giveUpTurn` do, share the kind. */
 export interface BesideKind {
-  /** Part of the key under which the data are stored: `<key>:<name>:<the layers>`. No algorithm has this id. */
+  /**
+   * Part of the key under which the data are stored: `<key>:<name>:<the layers>`. Even an algorithm with the id `name` cannot have a state of this
+   * key, because each layer holds a colon and the names of quotas hold none.
+   */
   readonly name: string
   /** Copies data kept in this process. `undefined`: nothing is kept, start empty. */
   open(kept: unknown): Beside
@@ -50,7 +60,10 @@ export interface BesideKind {
 export interface Operation<Args, Given extends Answer> {
   /** The method of Throttle that uses this operation, for error messages. */
   readonly method: string
-  /** The branch in `lua/scripts/batch.lua`, 1 or more. 0: the operation is decided as a check. */
+  /**
+   * The code by which `lua/scripts/batch.lua` calls the operation's function in `lua/includes`, 1 or more. 0: the operation is decided as
+   * a check.
+   */
   readonly code: number
   /**
    * True: the operation waits for earlier calls on the key, and later calls wait for the operation, because they may spend the units that it
@@ -61,7 +74,7 @@ export interface Operation<Args, Given extends Answer> {
   readonly together: boolean
   /** True: the key is deleted without reading its state, and a FailoverStore does so on both stores. Default false. */
   readonly forgets?: boolean
-  /** True: the answer may tell the caller to wait. Shadow mode does not support such operations, because nobody waits there. Default false. */
+  /** True: the answer may be a start in the future. Shadow mode does not support such operations, because nobody waits there. Default false. */
   readonly waits?: boolean
   readonly beside?: BesideKind
   /** Whether the algorithms of these layers support the operation. Default: true. */
@@ -70,10 +83,10 @@ export interface Operation<Args, Given extends Answer> {
   quantity?(args: Args): number
   /** True if the operation would change nothing, for example a refund of 0 units. A peek can then answer it. Default: false. */
   looks?(args: Args): boolean
-  /** The earlier answer that this operation follows up, such as the reservation to settle. The same store must handle both. Default: none. */
+  /** The earlier answer that this operation follows up, such as a reservation. The same store must handle both. Default: none. */
   follows?(args: Args): Answer | undefined
   /**
-   * The arguments for the fallback if the primary gave the earlier answer and is now unavailable. `undefined`: the fallback only peeks.
+   * What the fallback is asked if the primary gave the earlier answer and is now unavailable. `undefined`: the fallback only peeks.
    * Default: `undefined`.
    */
   insteadOf?(args: Args): Args | undefined
@@ -84,8 +97,8 @@ export interface Operation<Args, Given extends Answer> {
   /** How many numbers the script replies in addition to the states. Default 0. */
   replies?(layers: readonly Layer[]): number
   /**
-   * Converts the result of a check of `quantity` units into an answer. Used by operations that are decided as checks, for peeks, and by
-   * stores that keep nothing.
+   * Makes the answer from the result of a check of `quantity` units, where `apply` is not run: for operations that are decided as checks, for
+   * peeks, and on stores that keep nothing.
    * @param marks one per layer: where in the window the units were spent
    */
   answered(result: RateLimitResult, marks?: readonly number[]): Given

@@ -1,6 +1,7 @@
 /**
  * Remembers refusals in this process. Until its `retryAfter` a refusal stays true whatever others spend, so the same check, or one for
- * more, is answered without Redis. Only a clear, refund or settlement by another process can make a refusal stale, for `maxAge` at most.
+ * more, is answered without Redis. Only a clear, refund, settlement or turn given up by another process can make a refusal stale, for
+ * `maxAge` at most.
  */
 import { LRUCache } from 'lru-cache'
 import { checkSize } from '../arguments.ts'
@@ -43,7 +44,7 @@ interface Refusal {
 
 export class DenyCache implements RefusalLog {
   readonly #denials: LRUCache<string, Refusal>
-  /** Keys with a clear, refund or settlement in flight, with how many. Refusals of these keys are not remembered meanwhile. */
+  /** Keys with a clear, refund, settlement or turn given up in flight, with how many. Refusals of these keys are not remembered meanwhile. */
   readonly #changing = new Map<string, number>()
   /** In µs. */
   readonly #maxAge: number

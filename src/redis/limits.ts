@@ -13,7 +13,7 @@ export const LOG_WEIGHT = 16
 /** Calls in flight per queue. Measured: with one, throughput falls by a third; with eight, by a tenth. */
 export const CALLS_IN_FLIGHT = 3
 
-/** Keys in flight at one node: three full calls. Above this, new requests wait and are batched. */
+/** Keys in flight at one node: three full calls. From this number on, new requests wait and are batched. */
 export const KEYS_IN_FLIGHT = CALLS_IN_FLIGHT * KEYS_IN_CALL
 
 /** The number of closed batches from which a queue indexes them by key, because searching each batch would take too long. */

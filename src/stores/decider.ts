@@ -8,8 +8,9 @@ export interface Decider {
   /** Spends `quantity` in all layers, or nothing. */
   check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult>
   /**
-   * Returns a remembered refusal (of a deny cache), or `undefined` if there is none. `check` and `reserve` already answer from
-   * the deny cache. A FailoverStore calls `known` first, because a remembered refusal does not show that the store is reachable. Missing: the store has no deny cache.
+   * Returns a remembered refusal (of a deny cache), or `undefined` if there is none. `check`, and `operate` with an operation that is decided
+   * as a check, already answer from the deny cache. A FailoverStore calls `known` first, because a remembered refusal does not show that the
+   * store is reachable. Missing: the store has no deny cache.
    */
   readonly known?: ((key: string, quantity: number) => RateLimitResult | undefined) | undefined
   /**

@@ -7,7 +7,10 @@ import { expire, type PendingCheck, type PendingRequest } from './waiter.ts'
 
 export class Batch {
   entries: Entry[] = []
-  /** The last entry of each key, which identical checks join. `undefined`: the batch has at most one entry, of one key. */
+  /**
+   * The last entry of each key, which identical checks join. `undefined`: the batch has at most one entry, of one key, or it is a part made by
+   * `split`. A part may have several entries; without the index `holdsManyKeys` is false, so that no part is split again.
+   */
   #latest: Map<string, Entry> | undefined
   /** True if a key is in more than one entry, so that entries may share a state. */
   overlaps = false
@@ -18,7 +21,7 @@ export class Batch {
   sent = false
   /** The error of the last attempt. `undefined`: this is the first attempt. */
   failure: unknown
-  /** Upper bound of the keys in the call; a log counts as several. */
+  /** Sum over the entries of what their keys weigh: `LOG_WEIGHT` for a log, 1 for any other. A key in several entries counts once for each. */
   weight = 0
   /** Index among the calls in flight on the route. -1: not sent yet. */
   index = -1
@@ -118,7 +121,7 @@ export class Batch {
     for (const entry of this.entries) yield* entry.waiters()
   }
 
-  /** Removes requests whose promises are already settled, so that they are never sent. True: some were removed. */
+  /** Removes requests that were cancelled or timed out, and entries without requests, so that they are never sent. True: some were removed. */
   prune(): boolean {
     if (![...this.waiters()].some(({ settled }) => settled)) return false
     for (const entry of this.entries) entry.prune()
@@ -179,7 +182,7 @@ export class Batch {
     if (callbacks !== undefined) for (const callback of callbacks) callback()
   }
 
-  /** Two quotas with the same name but different numbers cannot share a call: the first must be written before the second reads the state. */
+  /** False if a state of the key is in this call under a quota with other numbers, because a call reads each state by the numbers of one quota. */
   #mayFollow(decider: CompiledLayers, key: string): boolean {
     return this.entries.every((entry) =>
       entry.all().every((asked) => asked.key !== key || asked.decider === decider || !asked.decider.conflicts(decider)),

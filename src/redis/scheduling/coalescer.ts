@@ -1,6 +1,7 @@
 /**
- * The entry of all requests to Redis. Checks made in the same tick share one call. A lone check is sent at once. While the maximum of
- * calls is in flight, new checks gather, so that calls grow under load.
+ * The entry of all requests to Redis. Checks made in one tick share a call, as far as the limits of a call, their hash slots and their order
+ * allow. A call is sent when the tick is over. While a queue has its maximum of calls in flight, later checks gather, so that calls grow
+ * under load.
  */
 
 import { Deadline } from '../../deadline.ts'
@@ -41,7 +42,7 @@ export class Coalescer {
   readonly #deadline: Deadline
   /** True while the client connects. Waiting batches are sent when the attempt has ended. */
   #opening = false
-  /** Set once any request was cancelled or timed out before being sent: batches must then be pruned before sending. */
+  /** Set once any request was cancelled or timed out, sent or not. From then on each batch is pruned before it is sent. */
   #someGaveUp = false
   /** When the first request of this tick was made. `undefined`: no flush is scheduled. */
   #turn: number | undefined
@@ -84,7 +85,7 @@ export class Coalescer {
 
   /**
    * Operations that are decided as checks (code CHECK) merge with identical checks. In-order operations are sent when earlier calls on the
-   * key have returned.
+   * key have returned. Any other operation joins the open batch.
    */
   operate<Args, Given extends Answer>(
     decider: CompiledLayers,
@@ -130,7 +131,7 @@ export class Coalescer {
     return signal === undefined ? done : this.#cancellable(done, request, signal)
   }
 
-  /** Runs a single command under the timeout. */
+  /** Runs `work`, which sends a command outside any batch, under the timeout. */
   async within<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await this.#commands.run(this.#askedAt(), work)

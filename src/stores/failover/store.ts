@@ -41,7 +41,7 @@ export interface FailoverStoreOptions {
   readonly instances?: number | undefined
   /**
    * How long to wait for the primary before the fallback is asked: above 0, at most 2^31 - 1 ms. Default: the primary's own
-   * `timeout`, which is 1000 ms by default.
+   * `timeout`, which is 1000 ms by default. A longer time than the primary's own changes no decision.
    */
   readonly timeout?: Duration | undefined
   /** The circuit breaker: when to stop asking the primary, and how often to probe it then. */
@@ -77,7 +77,8 @@ const BREAKER_OPTIONS = optionNames<NonNullable<FailoverStoreOptions['breaker']>
 /**
  * Keeps limiting while the primary store is unavailable. If the primary fails with a `StoreError`, the same call is answered by the fallback,
  * and the result and its layers have `degraded: true`. After several failures in a row only the fallback is asked, until the primary has decided
- * a probe in the background. A wrong configuration (`UnsupportedServerError`) is not covered: the call rejects with that error.
+ * a probe in the background. A wrong configuration (`UnsupportedServerError`, `InvalidStoreUrlError`) is not covered: the call rejects with
+ * that error.
  * @example
  * const primary = new RedisStore({ url: 'redis://localhost:6379' })
  * const store = new FailoverStore({ primary, fallback: new TlruCacheStore({ maxSize: 100_000, ttl: '1h' }), instances: 4 })
