@@ -28,8 +28,6 @@ local algorithms = {
 --#include decide_each.lua
 
 local ONE, CHECK = -1, 0
--- The codes of operations, as in src/operations.
-local ADJUST, CLEAR, TAKE_TURN, GIVE_UP_TURN = 1, 2, 3, 4
 
 local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
@@ -152,18 +150,21 @@ local function check(begin, last, repeats, count)
   end
 end
 
---#include adjust.lua
---#include clear.lua
---#include turns.lua
+-- Stores a state. A state with nothing left in use becomes that of a fresh key.
+local function leave(algorithm, quota, key, new1, new2, new3, new4)
+  changed[key] = changed[key] or GIVEN_BACK
+  if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then
+    new1, new2, new3, new4 = algorithm.open(now, quota)
+    present[key] = false
+  end
+  new1Of[key], new2Of[key], new3Of[key], new4Of[key] = new1, new2, new3, new4
+end
 
+-- By their codes, as in src/operations.
 -- Parameters of each operation: its first and last cell; the index in `argument` just before its numbers; the count of these numbers; and the
 -- key of its additional data, if it has any.
-local operations = {
-  [ADJUST] = adjust,
-  [CLEAR] = clear,
-  [TAKE_TURN] = takeTurn,
-  [GIVE_UP_TURN] = giveUpTurn,
-}
+local operations = {}
+--#include <operations>
 
 local function operate(code, begin, last, amount)
   local numbers, beside = last + 3, nil

@@ -7,11 +7,14 @@ import { functionsOf, withFieldsAsLocals, withoutUnused } from './straight.ts'
 
 const SOURCES = new URL('../../lua/', import.meta.url)
 
-/** A line that includes a file of lua/includes, or names in angle brackets a text that is inserted later. */
+/** A line that includes a file of lua/includes, or names in angle brackets all of lua/operations, or a text that is inserted later. */
 const INCLUDE = /^[ \t]*--#include (\S+)$/gm
 
 /** The placeholder for an algorithm's functions. A script with it is generated once for each algorithm whose state is a few numbers. */
 const ALGORITHM = '<algorithm>'
+
+/** The placeholder for all files of lua/operations. */
+const OPERATIONS = '<operations>'
 
 /** The source texts, by path in the folder lua. */
 const files = new Map(
@@ -23,6 +26,8 @@ const files = new Map(
 
 /** The names of the files in lua/algorithms. */
 export const algorithms = namesIn('algorithms')
+
+const operations = namesIn('operations')
 
 /** The names of the scripts that are generated once for each algorithm. */
 export const generated = namesIn('scripts').filter((name) => isGenerated(name))
@@ -83,6 +88,7 @@ function sourceOf(path: string): string {
 function textOf(path: string, algorithm?: string): string {
   return withoutComments(sourceOf(path)).replace(INCLUDE, (line, name: string) => {
     if (name === ALGORITHM && algorithm !== undefined) return algorithm
+    if (name === OPERATIONS) return operations.map((file) => textOf(`operations/${file}.lua`)).join('\n')
     return name.startsWith('<') ? line : textOf(`includes/${name}`)
   })
 }

@@ -1,4 +1,4 @@
-/** Refunds units, or settles a reservation at the actual quantity. Lua: `lua/includes/adjust.lua`. */
+/** Refunds units, or settles a reservation at the actual quantity. Lua: `lua/operations/adjust.lua`. */
 import { peek } from '../algorithms/driver.ts'
 import type { Answer, Change, Found, Operation } from './operation.ts'
 import type { Spent } from './reserve.ts'

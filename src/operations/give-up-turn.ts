@@ -1,6 +1,6 @@
 /**
  * Gives up a promised turn. If nothing was spent after the turn was charged, its units are given back; otherwise the turn becomes
- * a vacancy, which a later caller may take. Lua: `lua/includes/turns.lua`.
+ * a vacancy, which a later caller may take. Lua: `lua/operations/turns.lua`.
  */
 import { peek } from '../algorithms/driver.ts'
 import type { Answer, Operation } from './operation.ts'

@@ -1,6 +1,6 @@
 /**
  * The interface of operations (clear, refund, reserve, turns). The core of an operation is a pure function `apply`, from the states found
- * to changes and an answer. In-process stores run `apply` directly. Redis runs a branch of `lua/scripts/batch.lua`, and the client then
+ * to changes and an answer. In-process stores run `apply` directly. Redis runs a function of `lua/operations`, and the client then
  * runs `apply` on the reply. Stores, failover and shadow mode run an operation without knowing which one it is.
  */
 import type { Layer } from '../algorithms/driver.ts'
@@ -61,7 +61,7 @@ export interface Operation<Args, Given extends Answer> {
   /** The method of Throttle that uses this operation, for error messages. */
   readonly method: string
   /**
-   * The code by which `lua/scripts/batch.lua` calls the operation's function in `lua/includes`, 1 or more. 0: the operation is decided as
+   * The code by which `lua/scripts/batch.lua` calls the operation's function in `lua/operations`, 1 or more. 0: the operation is decided as
    * a check.
    */
   readonly code: number

@@ -1,4 +1,4 @@
-/** Promises a start in one step, for `acquire`. The units are charged now, as if spent at the start. Lua: `lua/includes/turns.lua`. */
+/** Promises a start in one step, for `acquire`. The units are charged now, as if spent at the start. Lua: `lua/operations/turns.lua`. */
 import { CENTURY } from '../algorithms/algorithm.ts'
 import { decideSubject, type Layer, peek } from '../algorithms/driver.ts'
 import type { Answer, Found, Operation } from './operation.ts'

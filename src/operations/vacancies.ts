@@ -1,6 +1,6 @@
 /**
  * A vacancy is a charged turn whose caller has left while later turns were promised. A later caller can take the vacancy
- * without another charge. The quotas stay exact, because every start was charged once. Lua: `lua/includes/turns.lua`.
+ * without another charge. The quotas stay exact, because every start was charged once. Lua: `lua/operations/turns.lua`.
  */
 import type { Layer } from '../algorithms/driver.ts'
 import { leave } from './adjust.ts'

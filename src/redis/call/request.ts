@@ -12,7 +12,7 @@ export interface RedisAsked {
 
 /** A requested operation, of any arguments and answer. */
 export interface RequestedOperation extends RedisAsked, PendingRequest {
-  /** The branch in `lua/scripts/batch.lua`. */
+  /** The function in `lua/operations`. */
   readonly code: number
   /** The arguments as the script reads them. */
   readonly numbers: readonly number[]

@@ -8,3 +8,5 @@ local function clear(begin, last)
     changed[key] = GIVEN_BACK
   end
 end
+
+operations[2] = clear

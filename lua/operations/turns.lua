@@ -171,3 +171,6 @@ local function giveUpTurn(begin, last, numbers, amount, set)
     end
   end
 end
+
+operations[3] = takeTurn
+operations[4] = giveUpTurn

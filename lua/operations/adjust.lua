@@ -2,16 +2,6 @@
 --
 -- Numbers: the change; then, to settle a reservation, a mark for each layer: where in the window the units were spent. A refund has no marks.
 
--- Stores a state. A state with nothing left in use becomes that of a fresh key.
-local function leave(algorithm, quota, key, new1, new2, new3, new4)
-  changed[key] = changed[key] or GIVEN_BACK
-  if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then
-    new1, new2, new3, new4 = algorithm.open(now, quota)
-    present[key] = false
-  end
-  new1Of[key], new2Of[key], new3Of[key], new4Of[key] = new1, new2, new3, new4
-end
-
 local function adjust(begin, last, numbers, amount)
   local change = argument[numbers + 1]
   for cell = begin, last, 4 do
@@ -32,3 +22,5 @@ local function adjust(begin, last, numbers, amount)
     end
   end
 end
+
+operations[1] = adjust
