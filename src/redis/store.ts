@@ -8,6 +8,7 @@ import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
+import { setImmediate } from '../unmocked.ts'
 import type { RedisConnection } from './clients/client.ts'
 import { type BorrowedClient, checkClient, connectionOf, isClient, isCluster } from './clients/detect.ts'
 import { IoredisConnection } from './clients/ioredis.ts'
@@ -246,6 +247,10 @@ function sourceOf(options: RedisStoreOptions): Source {
 /** Quits gracefully; if the server does not answer within the timeout, disconnects. */
 async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void> {
   own.waitNoMore()
+  // Requests of this turn leave first, because the server answers nothing after QUIT.
+  await new Promise<void>((resolve) => {
+    setImmediate(resolve)
+  })
   try {
     await coalescer.within(() => own.quit())
   } catch {

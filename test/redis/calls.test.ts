@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { gcra } from '../../src/algorithms/gcra.ts'
 import { Batch } from '../../src/redis/call/batch.ts'
 import * as lua from '../../src/redis/call/lua.generated.ts'
+import { PollPhase } from '../support/poll-phase.ts'
 import { startProxy } from '../support/servers/proxy.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
@@ -121,6 +122,34 @@ describe('checks of one turn', () => {
       await Promise.all([first, second, throttle.check('c')])
     }
     expect(await steadyCallsFor(work)).toBe(1)
+  })
+
+  test('share a call when the continuation of an awaited check asks them', async () => {
+    const throttle = gcraOn(store())
+    const work = async () => {
+      await throttle.check('awaited')
+      const first = throttle.check('first')
+      await Promise.resolve()
+      await Promise.all([first, ...keys(6).map((key) => throttle.check(key))])
+    }
+    expect(await steadyCallsFor(work)).toBe(2)
+  })
+
+  test('share a call when sockets that are read in one poll phase ask them', async () => {
+    await using poll = await PollPhase.open(7)
+    const throttle = gcraOn(store())
+    expect(await steadyCallsFor(() => poll.ask((index) => throttle.check(`key ${index}`)))).toBe(1)
+  })
+
+  test('leave where the runtime had no setImmediate when onrush was loaded', async () => {
+    vi.resetModules()
+    vi.stubGlobal('setImmediate', undefined)
+    const onrush = await import('onrush')
+    vi.unstubAllGlobals()
+    const own = new onrush.RedisStore({ client, prefix: uniquePrefix(), timeout: 20_000 })
+    const throttle = new onrush.Throttle({ store: own, rate: '5/day' })
+    const results = await Promise.all(['key', 'key'].map((key) => throttle.check(key)))
+    expect(results.map(({ remaining }) => remaining)).toEqual([4, 3])
   })
 
   test('are never shared by two stores', async () => {

@@ -262,3 +262,17 @@ describe('a database that the server does not have', () => {
     expect(await server.command('DBSIZE')).toBe(0)
   })
 })
+
+it('answers what was asked in the turn in which the store is closed', async () => {
+  const redis = await startRedis()
+  try {
+    const store = new RedisStore({ url: redis.url })
+    const throttle = throttleOn(store)
+    await throttle.check('ada')
+    const last = throttle.check('ada')
+    await store.close()
+    expect((await last).remaining).toBe(98)
+  } finally {
+    await redis.stop()
+  }
+})

@@ -45,6 +45,34 @@ test('the timer does not hold the context of the request that came first', async
   })
 })
 
+test('who asks again and again does not hold the context of a request that shared a call with the first check', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const context = new AsyncLocalStorage<object>()
+  const throttle = throttleOn(suite.store())
+  await throttle.check('key')
+  // The continuation of this check would open the next turn otherwise.
+  await sleep(1)
+  let over = false
+  const ask = async (): Promise<void> => {
+    while (!over) await throttle.check('loop')
+  }
+  const { held, asking } = (() => {
+    const request = { body: 'large' }
+    context.run(request, () => throttle.check('key').catch(() => {}))
+    return { held: new WeakRef(request), asking: ask() }
+  })()
+  try {
+    await until('the request to be collected', async () => {
+      collect()
+      return held.deref() === undefined
+    })
+  } finally {
+    over = true
+    await asking
+  }
+})
+
 test.each([2 ** 31, 1e300])('a timeout of %d ms is as good as any', async (timeout) => {
   const warnings: Error[] = []
   const warn = (warning: Error) => warnings.push(warning)

@@ -37,10 +37,13 @@ export class Exchange {
   readonly #denials: RefusalLog | undefined
   readonly #sender: RetryingSender
   readonly #connection: RedisConnection
+  readonly #beforeAnswers: () => void
   /** True once the eviction policy of the server was checked. */
   #knowsEviction = false
 
-  constructor({ connection, names, clock, timeout, resend, denials }: ExchangeOptions) {
+  /** @param beforeAnswers called when a reply has come, before those who asked are told */
+  constructor({ connection, names, clock, timeout, resend, denials }: ExchangeOptions, beforeAnswers: () => void) {
+    this.#beforeAnswers = beforeAnswers
     this.#names = names
     this.#clock = clock
     this.#denials = denials
@@ -61,6 +64,7 @@ export class Exchange {
       return this.#failed(batch, error)
     }
     published?.()
+    this.#beforeAnswers()
     settle(batch, delivered.call, delivered.reply)
     this.#denials?.note(batch, sentAt)
     if (this.#knowsEviction) return
