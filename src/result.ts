@@ -88,12 +88,16 @@ export class RateLimitResult {
       typeof degraded === 'boolean' &&
       fields.quota instanceof Quota &&
       typeof fields.limit === 'number' &&
+      fields.limit >= 0 &&
       typeof fields.remaining === 'number' &&
+      fields.remaining >= 0 &&
       typeof fields.resetAfter === 'number' &&
+      fields.resetAfter >= 0 &&
       typeof nextAfter === 'number' &&
+      nextAfter >= 0 &&
       typeof fields.retryAfter === 'number' &&
       // `>= 0` is false for NaN too.
-      Math.min(fields.limit, fields.remaining, fields.resetAfter, nextAfter, fields.retryAfter) >= 0
+      fields.retryAfter >= 0
     if (!areFields) refuse(fields)
     this.limited = fields.limited
     this.limit = fields.limit
