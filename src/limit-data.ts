@@ -56,7 +56,7 @@ export class LimitData {
 
   /** The same record with some fields replaced; `undefined` removes `time` or `history`. */
   copyWith(changes: Partial<LimitDataFields>): LimitData {
-    checkOptions('changes', changes)
+    checkOptionNames('changes', changes, FIELDS)
     return new LimitData({ ...this.toJSON(), ...changes })
   }
 

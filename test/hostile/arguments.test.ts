@@ -50,6 +50,13 @@ test('nothing that is refused is sent or stored', async () => {
   expect(await suite.keys(prefix)).toEqual([])
 })
 
+test('an object that holds a name nobody knows is taken, or refused by an error that says whose name it is', async () => {
+  for (const entrance of PLACES.flatMap(([, some]) => some)) {
+    const error = await failureOf(entrance, { '': [] })
+    if (error !== undefined) expectRefusal(entrance, error)
+  }
+})
+
 test('anything at all is taken, or refused by an error that says what it was', { timeout: FUZZ_TIMEOUT }, async () => {
   const entrances = PLACES.flatMap(([, some]) => some)
   await fc.assert(
