@@ -52,7 +52,7 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
       name: `the quantity of ${name}`,
       says: /^quantity must/,
       takes: optional(isQuantity),
-      call: (value: unknown) => method(name, 'key', value, AT_ONCE),
+      call: (value: unknown) => method(name, 'key', value, ...(name === 'acquire' ? [AT_ONCE] : [])),
       promises,
     })),
     ...(['check', 'refund', 'reserve', 'acquire'] as const).map((name) => ({
@@ -123,7 +123,7 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
       says: /^quantity must/,
       takes: isQuantity,
       call: async (value) => {
-        const reservation = await throttle.reserve('reserved', 0)
+        const reservation = await throttle.reserve(newKey(), 0)
         return Reflect.apply(reservation.settle, reservation, [value])
       },
       promises,
