@@ -94,7 +94,8 @@ export const STORE_MAKERS: readonly Entrance[] = [
         (typeof value === 'boolean' && name === 'resend') ||
         (typeof value === 'function' && (name === 'clock' || name === 'hashTag')) ||
         (typeof value === 'string' && !/^$|[{}]/.test(value) && name === 'prefix') ||
-        (isMilliseconds(value) && name === 'timeout'),
+        (isMilliseconds(value) && name === 'timeout') ||
+        (isQuantity(value) && Number(value) > 0 && name === 'shards'),
     ),
     call: (value: unknown) => made(RedisStore, { client, [name]: value }),
   })),
