@@ -5,7 +5,7 @@ local MAXIMUM_UNITS = 9007199254740991
 local call, structPack, structUnpack = redis.call, struct.pack, struct.unpack
 local ceil, floor, frexp, max, min = math.ceil, math.floor, math.frexp, math.max, math.min
 
--- False for NaN. Lua implementation of isWhole in src/algorithms/algorithm.ts.
+-- True for a whole number from 0 to `most`. False for NaN.
 local function isWhole(value, most)
   return value >= 0 and value <= most and value % 1 == 0
 end

@@ -83,8 +83,3 @@ export type CompleteAlgorithm<State = unknown> = Omit<Algorithm<State>, Defaulte
      */
     readonly remote?: CompleteAlgorithm | undefined
   }
-
-/** True for a whole number from 0 to `most`; false for NaN. */
-export function isWhole(value: number, most: number): boolean {
-  return value >= 0 && value <= most && value % 1 === 0
-}

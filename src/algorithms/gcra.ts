@@ -4,7 +4,7 @@
  */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
-import { CENTURY, type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { CENTURY, type CompleteAlgorithm, MAXIMUM_UNITS } from './algorithm.ts'
 
 /** The level at `time`. Changed in place. */
 export type GcraState = [time: number, level: number]
@@ -54,8 +54,8 @@ export const gcra: CompleteAlgorithm<GcraState> = {
     return over > 0 ? state[0] - now + Math.ceil(over / quota.count) : 0
   },
 
-  valid(state) {
-    return isWhole(state[0], MAXIMUM_UNITS) && isWhole(state[1], HIGHEST_LEVEL)
+  valid([time, level]) {
+    return Number.isSafeInteger(time) && time >= 0 && Number.isInteger(level) && level >= 0 && level <= HIGHEST_LEVEL
   },
 
   toData(state, now, quota) {

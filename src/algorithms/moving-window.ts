@@ -4,7 +4,7 @@
  * Lua implementation: `lua/algorithms/moving_window.lua`.
  */
 import { LimitData } from '../limit-data.ts'
-import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { type CompleteAlgorithm, MAXIMUM_UNITS } from './algorithm.ts'
 
 /** The most live entries of a log. A full log merges its newest two entries, so that its size stays bounded. */
 export const MAXIMUM_ENTRIES = 2 ** 20
@@ -79,7 +79,7 @@ export const movingWindow: CompleteAlgorithm<MovingLog> = {
     let sum = 0
     for (const [index, time] of log.times.entries()) {
       const units = at(log.sums, index) - sum
-      if (!isWhole(time, MAXIMUM_UNITS) || time < newest || !isWhole(units, MAXIMUM_UNITS)) return false
+      if (!Number.isSafeInteger(time) || time < newest || !Number.isSafeInteger(units) || units < 0) return false
       newest = time
       sum += units
       if (sum > MAXIMUM_UNITS) return false

@@ -5,7 +5,7 @@
  */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
-import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { type CompleteAlgorithm, MAXIMUM_UNITS } from './algorithm.ts'
 import { startOf } from './fixed-window.ts'
 
 /** Units in the window that starts at `start` (`current`), and in the previous one. Changed in place. */
@@ -55,7 +55,7 @@ export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
   },
 
   valid(state) {
-    return isWhole(state[0], MAXIMUM_UNITS) && isWhole(state[1], MAXIMUM_UNITS) && isWhole(state[2], MAXIMUM_UNITS)
+    return state.every((number) => Number.isSafeInteger(number) && number >= 0)
   },
 
   toData(state, now, quota) {

@@ -1,7 +1,7 @@
 /** Shared by the two plain windows: units used in one window with a start. The algorithms differ in where a window starts. */
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
-import { type CompleteAlgorithm, isWhole, MAXIMUM_UNITS } from './algorithm.ts'
+import { type CompleteAlgorithm, MAXIMUM_UNITS } from './algorithm.ts'
 
 /** Units `used` in the window that starts at `start`. Changed in place. */
 export type WindowState = [start: number, used: number]
@@ -46,8 +46,8 @@ export function windowAlgorithm(
       return state[0] + quota.periodMicroseconds - now
     },
 
-    valid(state) {
-      return isWhole(state[0], MAXIMUM_UNITS) && isWhole(state[1], MAXIMUM_UNITS)
+    valid([start, used]) {
+      return Number.isSafeInteger(start) && start >= 0 && Number.isSafeInteger(used) && used >= 0
     },
 
     toData(state, _now, quota) {

@@ -14,7 +14,7 @@ export interface DeciderContext {
   readonly coalescer: Coalescer
   readonly connection: RedisConnection
   readonly names: KeyNames
-  readonly denials: DenyCache | undefined
+  readonly denyCache: DenyCache | undefined
 }
 
 export class RedisDecider extends CompiledLayers implements Decider {
@@ -22,10 +22,10 @@ export class RedisDecider extends CompiledLayers implements Decider {
   readonly #coalescer: Coalescer
 
   /** @throws TypeError for an algorithm without a Lua implementation. */
-  constructor({ coalescer, denials }: DeciderContext, layers: readonly Layer[]) {
+  constructor({ coalescer, denyCache }: DeciderContext, layers: readonly Layer[]) {
     super(layers)
     this.#coalescer = coalescer
-    this.known = denials && ((key, quantity) => denials.find(this, key, quantity))
+    this.known = denyCache && ((key, quantity) => denyCache.find(this, key, quantity))
   }
 
   check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {

@@ -43,7 +43,7 @@ interface Refusal {
 }
 
 export class DenyCache implements RefusalLog {
-  readonly #denials: LRUCache<string, Refusal>
+  readonly #refusals: LRUCache<string, Refusal>
   /** Keys with a clear, refund, settlement or turn given up in flight, with how many. Refusals of these keys are not remembered meanwhile. */
   readonly #changing = new Map<string, number>()
   /** In µs. */
@@ -55,7 +55,7 @@ export class DenyCache implements RefusalLog {
     checkOptionNames('denyCache', options, OPTIONS)
     const { maxSize, maxAge = 60_000 } = options
     checkSize('maxSize of denyCache', maxSize)
-    this.#denials = new LRUCache({ max: maxSize })
+    this.#refusals = new LRUCache({ max: maxSize })
     this.#maxAge = positiveMilliseconds('maxAge of denyCache', maxAge) * 1000
     this.#now = now
   }
@@ -66,21 +66,21 @@ export class DenyCache implements RefusalLog {
 
   /** A remembered refusal of this quantity or a smaller one. `undefined`: none is known, ask Redis. */
   find(decider: CompiledLayers, key: string, quantity: number): RateLimitResult | undefined {
-    let denial = this.#denials.get(key)
-    while (denial !== undefined && denial.decider !== decider) denial = denial.next
-    if (denial === undefined || quantity < denial.quantity) return undefined
+    let refusal = this.#refusals.get(key)
+    while (refusal !== undefined && refusal.decider !== decider) refusal = refusal.next
+    if (refusal === undefined || quantity < refusal.quantity) return undefined
     // A quantity above the limit can never pass, so its `retryAfter` is infinite: not the remembered answer.
-    if (quantity > denial.quantity && decider.layers.some(({ quota }) => quantity > quota.limit)) return undefined
+    if (quantity > refusal.quantity && decider.layers.some(({ quota }) => quantity > quota.limit)) return undefined
     const now = this.#now()
-    if (now >= denial.until) {
+    if (now >= refusal.until) {
       // Dropped now, because a user's clock may go back to before `until`.
-      this.#replace(key, without(this.#denials.peek(key), decider, now))
+      this.#replace(key, without(this.#refusals.peek(key), decider, now))
       return undefined
     }
-    if (now < denial.since) return undefined
+    if (now < refusal.since) return undefined
     // Redis decided at some time between `since` and `answered`. Expiry counts from `since`, so that Redis is asked again early enough;
     // the waits count from `answered`, so that no caller is told too short a wait.
-    const { result, answered } = denial
+    const { result, answered } = refusal
     const elapsed = Math.max(now - answered, 0)
     // `layers` of a single result is computed by its getter, so none is built here.
     if (decider.onlyLayer !== undefined) return new RateLimitResult(aged(result, elapsed))
@@ -96,21 +96,21 @@ export class DenyCache implements RefusalLog {
       if (refused.retryAfter === Number.POSITIVE_INFINITY) continue
       const answered = this.#now()
       const until = sentAt + Math.min(microseconds(refused.retryAfter), this.#maxAge)
-      const others = without(this.#denials.peek(key), decider, answered)
-      this.#denials.set(key, { decider, quantity, result: refused, since: sentAt, answered, until, next: others })
+      const others = without(this.#refusals.peek(key), decider, answered)
+      this.#refusals.set(key, { decider, quantity, result: refused, since: sentAt, answered, until, next: others })
     }
   }
 
-  #replace(key: string, denial: Refusal | undefined): void {
-    if (denial === undefined) this.#denials.delete(key)
-    else this.#denials.set(key, denial)
+  #replace(key: string, refusal: Refusal | undefined): void {
+    if (refusal === undefined) this.#refusals.delete(key)
+    else this.#refusals.set(key, refusal)
   }
 
   /** Forgets the key's refusals, and remembers none until `change` has settled, because `change` may give permits back. */
   async whileChanging<T>(key: string, change: Promise<T>): Promise<T> {
     const before = this.#changing.get(key) ?? 0
     this.#changing.set(key, before + 1)
-    this.#denials.delete(key)
+    this.#refusals.delete(key)
     try {
       return await change
     } finally {
@@ -121,21 +121,21 @@ export class DenyCache implements RefusalLog {
   }
 
   clear(): void {
-    this.#denials.clear()
+    this.#refusals.clear()
   }
 }
 
 /** The unexpired refusals by other throttles, at most `room` of them so that one more fits. */
 function without(
-  denial: Refusal | undefined,
+  refusal: Refusal | undefined,
   decider: CompiledLayers,
   now: number,
   room = MOST_OF_A_KEY - 1,
 ): Refusal | undefined {
-  if (denial === undefined || room === 0) return undefined
-  if (denial.decider === decider || denial.until <= now) return without(denial.next, decider, now, room)
-  const next = without(denial.next, decider, now, room - 1)
-  return denial.next === next ? denial : { ...denial, next }
+  if (refusal === undefined || room === 0) return undefined
+  if (refusal.decider === decider || refusal.until <= now) return without(refusal.next, decider, now, room)
+  const next = without(refusal.next, decider, now, room - 1)
+  return refusal.next === next ? refusal : { ...refusal, next }
 }
 
 /** The refusal with its times reduced by `elapsed` µs. Field by field, because spreading the objects costs twenty times as much. */

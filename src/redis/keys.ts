@@ -12,6 +12,8 @@ const LONGEST_START = 100
 /** Keys that need no encoding, which are most keys: short printable ASCII without `%`, `{` and `}`. */
 const PLAIN = /^[ -$&-z|~]{1,200}$/
 
+const NONE = /^(?!)/
+
 /** Chooses the hash tag of a key, which alone decides the key's slot in a cluster. */
 export type HashTag = (key: string) => string
 
@@ -29,10 +31,13 @@ export function checkPrefix(prefix: unknown): asserts prefix is string {
 export class KeyNames {
   /** The start of every key name: `<prefix>:{`. */
   readonly start: string
+  /** Keys whose stem is `start` and the key as it is. They need no call of `stem`. */
+  readonly plain: RegExp
   readonly #tag: HashTag | undefined
 
   constructor(prefix: string, tag: HashTag | undefined) {
     this.start = `${prefix}:{`
+    this.plain = tag === undefined ? PLAIN : NONE
     this.#tag = tag
   }
 
@@ -43,7 +48,7 @@ export class KeyNames {
 
   /** A state's key name up to its suffix: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` where tags are chosen. */
   stem(key: string): string {
-    if (this.#tag === undefined && PLAIN.test(key)) return this.start + key
+    if (this.plain.test(key)) return this.start + key
     const encoded = encodeForRedis(key)
     return this.#tag === undefined ? this.start + encoded : `${this.start}${this.#tagOf(this.#tag, key)}}${encoded}`
   }

@@ -1,7 +1,7 @@
 /** Deletes all keys of a prefix, on every server. In batches, so that Redis is never blocked for long and checks go on meanwhile. */
 import calculateSlot from 'cluster-key-slot'
 import { StoreUnavailableError } from '../errors.ts'
-import { command, ping } from './call/echo.ts'
+import { command, ping } from './call/run-script.ts'
 import type { RedisConnection } from './clients/client.ts'
 import type { DeciderContext } from './decider.ts'
 

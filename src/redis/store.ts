@@ -88,7 +88,7 @@ interface Opened {
 export class RedisStore extends BaseStore {
   readonly #context: DeciderContext
   readonly #records: Records
-  readonly #denials: DenyCache | undefined
+  readonly #denyCache: DenyCache | undefined
   readonly #timeout: number
   readonly #quit: (() => Promise<void>) | undefined
 
@@ -115,11 +115,11 @@ export class RedisStore extends BaseStore {
     if (resend && cluster && shards === undefined) {
       throw new TypeError('resend needs shards in a cluster, for the record of a call must lie in its slot; got none')
     }
-    this.#denials = denyCache === undefined ? undefined : new DenyCache(denyCache, steadyClock(clock))
+    this.#denyCache = denyCache === undefined ? undefined : new DenyCache(denyCache, steadyClock(clock))
     const { connection, own } = open(timeout, resend)
-    const coalescer = new Coalescer({ connection, names, clock, timeout, resend, denials: this.#denials })
+    const coalescer = new Coalescer({ connection, names, clock, timeout, resend, denyCache: this.#denyCache })
     if (own !== undefined) this.#quit = () => quit(own, coalescer)
-    this.#context = { connection, names, coalescer, denials: this.#denials }
+    this.#context = { connection, names, coalescer, denyCache: this.#denyCache }
     this.#records = new Records(this.#context, clock)
   }
 
@@ -156,7 +156,7 @@ export class RedisStore extends BaseStore {
   /** Forgets all keys of the prefix, on every node, and nothing else; what is checked meanwhile may be kept. */
   override async reset(): Promise<void> {
     await reset(this.#context)
-    this.#denials?.clear()
+    this.#denyCache?.clear()
   }
 
   /** Quits a client that the store made; a provided one stays open. */

@@ -1,9 +1,15 @@
 /** The requests of one call to Redis. */
 import { DECISIONS_IN_CALL, KEYS_IN_CALL } from '../limits.ts'
 import type { CompiledLayers } from './layers.ts'
-import { Entry, type RedisAsked, type RequestedOperation } from './request.ts'
+import {
+  Entry,
+  expire,
+  type PendingCheck,
+  type PendingRequest,
+  type RedisAsked,
+  type RequestedOperation,
+} from './request.ts'
 import type { Route } from './route.ts'
-import { expire, type PendingCheck, type PendingRequest } from './waiter.ts'
 
 export class Batch {
   entries: Entry[] = []

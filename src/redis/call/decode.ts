@@ -3,10 +3,10 @@ import { combineSubjects, decide, decideOne, decideSubject, type Held, type Subj
 import { marksOf } from '../../operations/reserve.ts'
 import { unavailable } from '../errors.ts'
 import type { Batch } from './batch.ts'
-import { ECHO_LENGTH } from './echo.ts'
 import type { Call } from './encode.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked, RequestedOperation } from './request.ts'
+import { ECHO_LENGTH } from './run-script.ts'
 
 /** Settles all requests of a call. If one entry cannot be decoded, only that entry fails, because all others have been counted. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {

@@ -2,9 +2,9 @@
 
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
-import { ECHO_LENGTH, nextEcho } from './echo.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked } from './request.ts'
+import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { batchScriptOf, type Script } from './scripts.ts'
 
 export interface Call {
@@ -69,7 +69,7 @@ function callForEach(
   let next = entries[0]
   for (let index = 1; next !== undefined; index++) {
     const { key, quantity, count } = next
-    const stem = names.stem(key)
+    const stem = names.plain.test(key) ? names.start + key : names.stem(key)
     for (const layer of prepared) {
       stateIndexes.push(keys.push(stem + layer.suffix) - 1)
       packed.push(layer)

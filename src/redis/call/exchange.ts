@@ -1,14 +1,36 @@
-/** One call: sends a batch, publishes the outcome to diagnostics channels, and settles the promises of all callers. */
+/**
+ * One call: sends a batch, again if that cannot count it twice, publishes the outcome to diagnostics channels, and settles the promises of
+ * all callers.
+ */
+import { setTimeout } from 'node:timers/promises'
 import { type Clock, readClock } from '../../clock.ts'
+import { StoreUnavailableError } from '../../errors.ts'
 import { batches } from '../../events.ts'
-import type { RedisConnection } from '../clients/client.ts'
+import { type RedisConnection, withoutCommand } from '../clients/client.ts'
 import { warnOfEviction } from '../clients/eviction.ts'
+import { FailoverWatch } from '../clients/failover-watch.ts'
 import { faultOfLua, unavailable } from '../errors.ts'
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
 import { settle } from './decode.ts'
-import { type Delivered, KeysApartError, RetryingSender } from './delivery.ts'
 import { type Call, makeCall } from './encode.ts'
+import { type Evaluation, ResendRecords } from './resend-records.ts'
+import { leaveOutOfStep, run, startsWithEcho } from './run-script.ts'
+
+/** Between two attempts at a call, in ms. */
+const PAUSE = 10
+
+/** Errors of a server that did nothing but is likely to accept a retry soon: it is loading, busy, moving a slot or being replaced. */
+const NOT_YET = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/
+
+/** Errors while a slot moves between nodes of a cluster: of a node, or of a client after too many redirections or one to an unknown node. */
+const ON_THE_MOVE = /^(TRYAGAIN|ASK|MOVED|Too many Cluster redirections|Cannot find node)\b/
+
+/** A reply that a retry would not mend. */
+class WrongReplyError extends StoreUnavailableError {}
+
+/** A slot is being moved, and the keys of a call are on both of its nodes. Nothing was decided; each key can be decided by itself. */
+class KeysApartError extends StoreUnavailableError {}
 
 export interface ExchangeOptions {
   readonly connection: RedisConnection
@@ -20,7 +42,7 @@ export interface ExchangeOptions {
   /** Whether to resend a call whose reply was lost. */
   readonly resend: boolean
   /** Learns the refusals of each call. `undefined`: the deny cache is off. */
-  readonly denials: RefusalLog | undefined
+  readonly denyCache: RefusalLog | undefined
 }
 
 /** Remembers refusals. */
@@ -34,7 +56,7 @@ export interface RefusalLog {
 export class Exchange {
   readonly #names: KeyNames
   readonly #clock: Clock | undefined
-  readonly #denials: RefusalLog | undefined
+  readonly #denyCache: RefusalLog | undefined
   readonly #sender: RetryingSender
   readonly #connection: RedisConnection
   readonly #beforeAnswers: () => void
@@ -42,19 +64,20 @@ export class Exchange {
   #knowsEviction = false
 
   /** @param beforeAnswers called when a reply has come, before those who asked are told */
-  constructor({ connection, names, clock, timeout, resend, denials }: ExchangeOptions, beforeAnswers: () => void) {
+  constructor(options: ExchangeOptions, beforeAnswers: () => void) {
+    const { connection, names, clock, denyCache } = options
     this.#beforeAnswers = beforeAnswers
     this.#names = names
     this.#clock = clock
-    this.#denials = denials
+    this.#denyCache = denyCache
     this.#connection = connection
-    this.#sender = new RetryingSender({ connection, names, timeout, resend, remake: (batch) => this.#callOf(batch) })
+    this.#sender = new RetryingSender(options, (batch) => this.#callOf(batch))
   }
 
   /** Sends a batch and settles all its requests. Rejects if the batch cannot be encoded, for example because the user's clock throws. */
   async decide(batch: Batch): Promise<void> {
     const call = this.#callOf(batch)
-    const sentAt = this.#denials?.now() ?? 0
+    const sentAt = this.#denyCache?.now() ?? 0
     const published = batches.hasSubscribers ? publisherOf(batch, call) : undefined
     let delivered: Delivered
     try {
@@ -66,7 +89,7 @@ export class Exchange {
     published?.()
     this.#beforeAnswers()
     settle(batch, delivered.call, delivered.reply)
-    this.#denials?.note(batch, sentAt)
+    this.#denyCache?.note(batch, sentAt)
     if (this.#knowsEviction) return
     this.#knowsEviction = true
     warnOfEviction(this.#connection)
@@ -97,5 +120,96 @@ function publisherOf({ entries }: Batch, { keys }: Call): (error?: unknown) => v
   return (error) => {
     const event = { checks, keys: keys.length, duration: performance.now() - sentAt }
     batches.publish(error === undefined ? event : { ...event, error })
+  }
+}
+
+/** A reply and its call, which may differ from the call first sent, because a retry can be smaller. */
+interface Delivered {
+  readonly call: Call
+  readonly reply: Uint8Array
+}
+
+/** Sends calls to Redis, and retries them if a retry cannot count them twice. */
+class RetryingSender {
+  readonly #connection: RedisConnection
+  /** Prevent counting a resent call twice. `undefined`: a call whose reply was lost is not resent. */
+  readonly #records: ResendRecords | undefined
+  readonly #remake: (batch: Batch) => Call
+  readonly #watch: FailoverWatch
+
+  /** @param remake encodes a batch again, after requests without callers were removed */
+  constructor({ connection, names, timeout, resend }: ExchangeOptions, remake: (batch: Batch) => Call) {
+    this.#connection = connection
+    this.#records = resend ? new ResendRecords(names, connection.cluster, timeout) : undefined
+    this.#remake = remake
+    this.#watch = new FailoverWatch(connection)
+  }
+
+  /** Sends the call of a batch until there is a reply, or until it must not be sent again. */
+  async deliver(batch: Batch, first: Call): Promise<Delivered> {
+    let call = first
+    let request: Evaluation = this.#records?.recorded(batch, call) ?? call
+    while (true) {
+      const { sent } = batch
+      try {
+        const replying = run(this.#connection, request.script, request.keys, request.args)
+        batch.sent = true
+        const reply = await replying
+        if (startsWithEcho(reply, call.echo)) {
+          this.#watch.loadingSince = undefined
+          if (reply.byteLength === call.replyLength) return { call, reply }
+          // The length is wrong, so the bytes that follow on this connection may belong to no command.
+          this.#connection.leave(batch.route.node.address)
+          throw new WrongReplyError(
+            `Redis answered a check with ${reply.byteLength} bytes, not ${call.replyLength}, so the connection is given up; it may have been counted`,
+          )
+        }
+        const error = leaveOutOfStep(this.#connection, batch.route.node.address)
+        if (reply !== null || this.#records === undefined) throw error
+        this.#records.startAfresh()
+        throw new WrongReplyError(error.message)
+      } catch (error) {
+        if (error instanceof WrongReplyError) throw error
+        const answered = this.#connection.answered(error)
+        if (answered) {
+          batch.sent = sent
+          batch.route.node.silentSince = undefined
+          this.#watch.refused(error, batch.route.node.address)
+        }
+        const reason = answered || this.#connection.isReady ? error : (this.#connection.failure ?? error)
+        if (answered && this.#liesApart(reason, batch))
+          throw new KeysApartError('the keys lie apart', { cause: reason })
+        if (batch.isFinished || !this.#mayTryAgain(error, batch)) throw reason
+        // Keep an earlier error of the server, because it says more than a later loss of the connection.
+        if (answered || batch.failure === undefined) batch.failure = withoutCommand(reason)
+      }
+      await (this.#connection.opening() ?? setTimeout(PAUSE))
+      // Callers who gave up before the first send were told that nothing was counted, so remove their requests. After a send the
+      // call must stay the same, because it may have been counted.
+      if (!batch.sent && batch.prune() && batch.entries.length > 0) {
+        call = this.#remake(batch)
+        request = this.#records?.recorded(batch, call) ?? call
+      }
+      if (batch.isFinished || batch.entries.length === 0) throw batch.failure
+    }
+  }
+
+  /**
+   * True if the call must be split by key because its slot is being moved. Never with `resend`: even the call of a single key has the record
+   * as a second key, which may be on the other node.
+   */
+  #liesApart(error: unknown, batch: Batch): boolean {
+    return this.#records === undefined && batch.holdsManyKeys && this.#isOnTheMove(error)
+  }
+
+  #isOnTheMove(error: unknown): boolean {
+    return this.#connection.cluster && error instanceof Error && ON_THE_MOVE.test(error.message)
+  }
+
+  /** With `resend`, a lost call can be retried, because the record prevents counting it twice. Without, only a call that was not counted. */
+  #mayTryAgain(error: unknown, { failure, sent }: Batch): boolean {
+    if (!(error instanceof Error) || this.#connection.isClosed) return false
+    if (this.#connection.answered(error)) return NOT_YET.test(error.message) || this.#isOnTheMove(error)
+    return this.#records !== undefined || (failure !== undefined && !sent)
   }
 }

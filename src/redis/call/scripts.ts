@@ -1,9 +1,7 @@
-/** Composes the batch script from only those algorithms that a call needs, and runs scripts by EVALSHA. */
+/** The scripts that Redis runs. The batch script is composed of only those algorithms that a call needs. */
 import { createHash } from 'node:crypto'
 import type { Layer } from '../../algorithms/driver.ts'
 import { BUILT_IN } from '../../algorithms/index.ts'
-import { scripts } from '../../events.ts'
-import type { RedisConnection } from '../clients/client.ts'
 import * as lua from './lua.generated.ts'
 
 export interface Script {
@@ -96,24 +94,4 @@ function filled(source: string, open: string, text: string): string {
 
 export function script(source: string): Script {
   return { source, sha1: createHash('sha1').update(source).digest('hex') }
-}
-
-/**
- * Runs a script by its hash. A node without the script (restart, flush, failover, a new node) replies NOSCRIPT before doing anything.
- * EVAL then loads and runs the script in one step, so nothing is lost or counted twice.
- */
-export function run(
-  connection: RedisConnection,
-  { source, sha1 }: Script,
-  keys: readonly (string | Buffer)[],
-  args: readonly (string | Buffer)[],
-): Promise<unknown> {
-  const start: (string | Buffer)[] = [sha1, String(keys.length)]
-  // `concat` instead of spread syntax, because spread iterates item by item.
-  const words = start.concat(keys, args)
-  return connection.send('EVALSHA', words).then(undefined, (error: unknown) => {
-    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-    if (scripts.hasSubscribers) scripts.publish({ sha1 })
-    return connection.send('EVAL', words.with(0, source))
-  })
 }

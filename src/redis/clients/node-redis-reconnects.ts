@@ -9,7 +9,7 @@ export class NodeRedisReconnects {
   readonly #client: AnyNodeRedis
   /** When each client's connection was last replaced, in ms of `performance.now`. */
   readonly #left = new WeakMap<object, number>()
-  #underWay: Promise<void> | undefined
+  #reconnecting: Promise<void> | undefined
   /** Nodes of a cluster whose connections are being replaced; each promise resolves when that has ended. */
   readonly closing = new Map<string, Promise<void>>()
 
@@ -25,8 +25,8 @@ export class NodeRedisReconnects {
   }
 
   /** Resolves when the connection of a single client has been replaced, or could not be. `undefined` for pools and clusters, always. */
-  get underWay(): Promise<void> | undefined {
-    return this.#underWay
+  get reconnecting(): Promise<void> | undefined {
+    return this.#reconnecting
   }
 
   leave(node: string): void {
@@ -45,9 +45,9 @@ export class NodeRedisReconnects {
         .catch(() => {})
         .finally(() => this.closing.delete(node))
       this.closing.set(node, replaced)
-    } else if (this.#underWay === undefined) {
-      this.#underWay = this.#replace(client).finally(() => {
-        this.#underWay = undefined
+    } else if (this.#reconnecting === undefined) {
+      this.#reconnecting = this.#replace(client).finally(() => {
+        this.#reconnecting = undefined
       })
     }
   }

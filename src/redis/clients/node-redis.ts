@@ -54,7 +54,7 @@ export class NodeRedisConnection implements RedisConnection {
   }
 
   send(name: string, args: readonly Argument[]): Promise<unknown> {
-    if (this.#reconnects.underWay !== undefined) throw new Error('the connection is closed')
+    if (this.#reconnects.reconnecting !== undefined) throw new Error('the connection is closed')
     if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
     return this.#inTime(this.#send, name, args)
   }
@@ -81,11 +81,11 @@ export class NodeRedisConnection implements RedisConnection {
 
   /** Only a replacement is waited for: the client queues commands while it connects, but would lose those sent on a closing connection. */
   opening(): Promise<void> | undefined {
-    return this.#reconnects.underWay
+    return this.#reconnects.reconnecting
   }
 
   get isReady(): boolean {
-    if (this.#reconnects.underWay !== undefined) return false
+    if (this.#reconnects.reconnecting !== undefined) return false
     return this.#client.isOpen && this.#nodes?.masters.length !== 0
   }
 

@@ -13,18 +13,25 @@ import { nextTick, setImmediate, steadyNow } from '../../unmocked.ts'
 import type { Batch } from '../call/batch.ts'
 import { Exchange, type ExchangeOptions } from '../call/exchange.ts'
 import type { CompiledLayers } from '../call/layers.ts'
-import { PendingOperation, type RedisAsked } from '../call/request.ts'
-import { capture, captured, PendingCheck, type PendingRequest, withResolvers } from '../call/waiter.ts'
+import {
+  capture,
+  captured,
+  PendingCheck,
+  PendingOperation,
+  type PendingRequest,
+  type RedisAsked,
+  withResolvers,
+} from '../call/request.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import type { DenyCache } from '../deny-cache.ts'
 import { LOOK_INTERVAL, SHORTEST_SILENCE, SILENCE } from '../limits.ts'
 import { SingleCommands } from './commands.ts'
-import type { Node } from './node.ts'
+import type { Node } from './queue.ts'
 import { Router } from './router.ts'
 
 export interface CoalescerOptions extends ExchangeOptions {
   /** Answers keys that Redis has just refused, without a call. `undefined`: the deny cache is off. */
-  readonly denials: DenyCache | undefined
+  readonly denyCache: DenyCache | undefined
 }
 
 export class Coalescer {
@@ -36,7 +43,7 @@ export class Coalescer {
   readonly #silence: number
   readonly #router: Router
   readonly #exchange: Exchange
-  readonly #denials: DenyCache | undefined
+  readonly #denyCache: DenyCache | undefined
   readonly #commands: SingleCommands
   readonly #signals = new Signals()
   readonly #deadline: Deadline
@@ -49,12 +56,12 @@ export class Coalescer {
   /** True while the callers whom a reply has answered continue, in microtasks. */
   #answering = false
 
-  constructor({ connection, names, clock, timeout, resend, denials }: CoalescerOptions) {
-    this.#denials = denials
+  constructor({ connection, names, clock, timeout, resend, denyCache }: CoalescerOptions) {
+    this.#denyCache = denyCache
     this.#connection = connection
     this.#timeout = timeout
     this.#router = new Router(connection, names)
-    this.#exchange = new Exchange({ connection, names, clock, timeout, resend, denials }, this.#beforeAnswers)
+    this.#exchange = new Exchange({ connection, names, clock, timeout, resend, denyCache }, this.#beforeAnswers)
     this.#commands = new SingleCommands(connection)
     const mode = resend ? 'resend' : 'once'
     this.#interval = timeout * LOOK_INTERVAL[mode]
@@ -63,7 +70,7 @@ export class Coalescer {
   }
 
   check(decider: CompiledLayers, key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    const denied = this.#denials?.find(decider, key, quantity)
+    const denied = this.#denyCache?.find(decider, key, quantity)
     if (denied !== undefined) return Promise.resolve(denied)
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#turn ?? this.#askedAt())
@@ -108,7 +115,7 @@ export class Coalescer {
     quantity: number,
     signal: AbortSignal | undefined,
   ): Promise<Given> {
-    const denied = this.#denials?.find(decider, key, quantity)
+    const denied = this.#denyCache?.find(decider, key, quantity)
     if (denied !== undefined) return Promise.resolve(operation.answered(denied))
     const { promise, resolve, reject } = withResolvers<Given>()
     const answer = (result: RateLimitResult, marks?: readonly number[]): void =>
@@ -129,7 +136,7 @@ export class Coalescer {
     const request = new PendingOperation(decider, key, operation, args, this.#askedAt())
     const { promise } = request
     this.#router.of(decider, key).join([key], request, (batch) => batch.addOperation(request), inOrder)
-    const done = inOrder && this.#denials !== undefined ? this.#denials.whileChanging(key, promise) : promise
+    const done = inOrder && this.#denyCache !== undefined ? this.#denyCache.whileChanging(key, promise) : promise
     return signal === undefined ? done : this.#cancellable(done, request, signal)
   }
 

@@ -1,6 +1,6 @@
 /** Per-key fences: an in-order operation never overtakes earlier calls on its key, and later calls never overtake the operation. */
 import type { Batch } from '../call/batch.ts'
-import { expire, type PendingRequest } from '../call/waiter.ts'
+import { expire, type PendingRequest } from '../call/request.ts'
 import { SEARCHED_BATCHES } from '../limits.ts'
 
 /** Adds a request to a batch. False: the batch is full or the request conflicts, so the request must go into a later batch. */

@@ -1,14 +1,35 @@
-/** The queue of one hash slot: the open batch, which still takes requests, closed batches that wait, and batches in flight. */
+/** The queue of one hash slot (the open batch, which still takes requests, batches that wait, and batches in flight), and its node. */
 import { Batch } from '../call/batch.ts'
 import type { CompiledLayers } from '../call/layers.ts'
-import type { Route } from '../call/route.ts'
-import type { PendingCheck, PendingRequest } from '../call/waiter.ts'
-import { CALLS_IN_FLIGHT } from '../limits.ts'
+import type { PendingCheck, PendingRequest } from '../call/request.ts'
+import type { NodeState, Route } from '../call/route.ts'
+import { CALLS_IN_FLIGHT, KEYS_IN_FLIGHT } from '../limits.ts'
 import { type Join, KeyOrder, type OrderedQueue } from './key-order.ts'
-import type { Node, WaitingQueue } from './node.ts'
+
+/** Calls in flight at one node, and the queues that wait for one to return. */
+export class Node implements NodeState {
+  readonly address: string
+  silentSince: number | undefined
+  /** One element per unsent batch (its queue), in the order in which the batches were opened. */
+  readonly waiting: BatchQueue[] = []
+  callsInFlight = 0
+  keysInFlight = 0
+
+  constructor(address: string) {
+    this.address = address
+  }
+
+  /** Removes and returns the next queue with a batch to send. Skips queues that have their maximum of calls in flight. */
+  next(): BatchQueue | undefined {
+    if (this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
+    if (this.waiting[0]?.hasRoom === true) return this.waiting.shift()
+    const index = this.waiting.findIndex(({ hasRoom }) => hasRoom)
+    return index < 0 ? undefined : this.waiting.splice(index, 1)[0]
+  }
+}
 
 /** Requests of one slot, which can share calls. Requests with custom Lua have separate queues, so that an error in that Lua fails no others. */
-export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
+export class BatchQueue implements OrderedQueue, Route {
   readonly node: Node
   readonly id: number
   readonly tag: string
@@ -32,6 +53,7 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
     this.#inFlight = replaced === undefined ? [] : replaced.#inFlight
   }
 
+  /** False while the queue has its maximum number of calls in flight. */
   get hasRoom(): boolean {
     return this.#calls < CALLS_IN_FLIGHT
   }
@@ -80,12 +102,14 @@ export class BatchQueue implements OrderedQueue, Route, WaitingQueue {
     return batch
   }
 
+  /** Removes and returns the batch to send next. */
   shift(): Batch | undefined {
     const batch = this.waiting.shift()
     if (batch === this.open) this.open = undefined
     return batch
   }
 
+  /** Counts the batch as in flight until the batch is finished. */
   send(batch: Batch): void {
     const { node } = this
     node.callsInFlight++

@@ -5,8 +5,7 @@ import type { CompiledLayers } from '../call/layers.ts'
 import type { RedisAsked } from '../call/request.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import type { KeyNames } from '../keys.ts'
-import { Node } from './node.ts'
-import { BatchQueue } from './queue.ts'
+import { BatchQueue, Node } from './queue.ts'
 
 export class Router {
   readonly #connection: RedisConnection

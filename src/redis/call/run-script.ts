@@ -1,11 +1,13 @@
 /**
- * Each call carries a unique text, its echo, and its reply starts with the same text. The echo detects lost replies: clients match replies
- * to commands by order alone, so after one lost reply every later command on the connection gets the reply to another.
+ * Runs scripts by EVALSHA, and checks that a reply belongs to its call. Each call carries a unique text, its echo, and its reply starts with
+ * the same text. The echo detects lost replies: clients match replies to commands by order alone, so after one lost reply every later
+ * command on the connection gets the reply to another.
  */
 import { StoreUnavailableError } from '../../errors.ts'
+import { scripts } from '../../events.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import * as lua from './lua.generated.ts'
-import { run, type Script, script } from './scripts.ts'
+import { type Script, script } from './scripts.ts'
 
 /** In bytes. */
 export const ECHO_LENGTH = 8
@@ -42,6 +44,26 @@ export function leaveOutOfStep(connection: RedisConnection, node: string): Store
   return new StoreUnavailableError(
     'Redis answered a check or command with the reply to another: a reply was lost on its way, so the connection is given up; it may have been counted',
   )
+}
+
+/**
+ * Runs a script by its hash. A node without the script (restart, flush, failover, a new node) replies NOSCRIPT before doing anything.
+ * EVAL then loads and runs the script in one step, so nothing is lost or counted twice.
+ */
+export function run(
+  connection: RedisConnection,
+  { source, sha1 }: Script,
+  keys: readonly (string | Buffer)[],
+  args: readonly (string | Buffer)[],
+): Promise<unknown> {
+  const start: (string | Buffer)[] = [sha1, String(keys.length)]
+  // `concat` instead of spread syntax, because spread iterates item by item.
+  const words = start.concat(keys, args)
+  return connection.send('EVALSHA', words).then(undefined, (error: unknown) => {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+    if (scripts.hasSubscribers) scripts.publish({ sha1 })
+    return connection.send('EVAL', words.with(0, source))
+  })
 }
 
 /** Runs a script that replies with its echo and a value; resolves with the value. */
