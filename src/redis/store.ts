@@ -1,81 +1,21 @@
 /** The store in Redis, which many processes share. Each check is decided in one atomic step, on the server's clock. */
 import type { Layer } from '../algorithms/driver.ts'
-import { checkFunction, checkInteger, checkOptions, checkText, named } from '../arguments.ts'
+import { checkFunction, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
 import type { LimitData } from '../limit-data.ts'
-import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
 import { setImmediate } from '../unmocked.ts'
-import type { RedisConnection } from './clients/client.ts'
-import { type BorrowedClient, checkClient, connectionOf, isClient, isCluster } from './clients/detect.ts'
-import { IoredisConnection } from './clients/ioredis.ts'
-import { makeClient, type RedisClientOptions } from './clients/ioredis-create.ts'
+import type { IoredisConnection } from './clients/ioredis.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
-import { DenyCache, type DenyCacheOptions } from './deny-cache.ts'
-import { checkPrefix, type HashTag, KeyNames, shardTag } from './keys.ts'
+import { DenyCache } from './deny-cache.ts'
+import { checkPrefix, KeyNames } from './keys.ts'
+import { checkRedisStoreOptions, type RedisStoreOptions, sourceOf, tagOf } from './options.ts'
 import { Records } from './records.ts'
 import { reset } from './reset.ts'
 import { Coalescer } from './scheduling/coalescer.ts'
-import { type RedisUrlOptions, readRedisUrl } from './url.ts'
-
-/** Where Redis is, as a URL or a client of yours, and how the store asks it. */
-export type RedisStoreOptions = (
-  | {
-      /**
-       * Where Redis is: `redis://user:password@host:port/db`, `rediss:`, `redis+unix:///path?db=0`, `redis+cluster://h1:1,h2:2` or
-       * `redis+sentinel://h1:1,h2:2/name/db`. The store makes a client of ioredis, and `close()` quits it. Options such as
-       * `?prefix=app` may stand in the URL; those given beside it win.
-       */
-      readonly url: string
-      /** More options of ioredis for that client, such as `tls`. Default: none. */
-      readonly options?: RedisClientOptions | undefined
-    }
-  | {
-      /** A client of yours, of ioredis, iovalkey or node-redis; `close()` leaves it open. For a program that has a client already. */
-      readonly client: BorrowedClient
-    }
-) & {
-  /** The start of all keys in Redis: a non-empty text without braces. Stores with the same prefix share their limits. Default `onrush`. */
-  readonly prefix?: string | undefined
-  /** The time to decide by, for tests: integer µs since the epoch. Default: the server's own time, the same for all processes. */
-  readonly clock?: Clock | undefined
-  /** How long a check waits for Redis before it is given up with a `StoreTimeoutError`: milliseconds above 0, or a text such as `'2s'`. Default 1000 ms. */
-  readonly timeout?: Duration | undefined
-  /**
-   * Remembers refusals in this process and answers them without asking Redis, which makes a flood of refused requests cheap. A `clear` or
-   * refund by another process is then seen late, by `maxAge` at most. Default: none.
-   */
-  readonly denyCache?: DenyCacheOptions | undefined
-  /**
-   * Sends a call again whose reply was lost, until the deadline. The check is never counted twice, because a small record in Redis
-   * tells what was answered. In a cluster this needs `shards`. Default false: the checks of a lost call reject.
-   */
-  readonly resend?: boolean | undefined
-  /**
-   * Cluster only: spread keys over this many hash tags, a positive integer, so that checks of different keys can share a call. Changing
-   * the number resets every limit. Default: each key has its own tag.
-   */
-  readonly shards?: number | undefined
-  /** The hash tag of a key, so that keys which `checkAll` decides together lie in one slot of a cluster. Default: the key itself. */
-  readonly hashTag?: HashTag | undefined
-}
-
-/** Where the store's client comes from. `open` is called only after all options were checked. */
-interface Source {
-  readonly cluster: boolean
-  /** Options of the store that its URL carries. */
-  readonly inUrl: RedisUrlOptions
-  readonly open: (timeout: number, resend: boolean) => Opened
-}
-
-interface Opened {
-  readonly connection: RedisConnection
-  /** The connection again if the store made the client and must close it. `undefined`: the client is the user's. */
-  readonly own?: IoredisConnection
-}
 
 /**
  * Limits that many processes share, in Redis or Valkey. Each check is decided atomically in Redis, in exact integer arithmetic, on the
@@ -181,66 +121,6 @@ export class RedisStore extends BaseStore {
       return { decider, key, quantity }
     })
     return this.#context.coalescer.checkAll(subjects, signal)
-  }
-}
-
-const OPTIONS = optionNames<RedisStoreOptions>({
-  url: true,
-  options: true,
-  client: true,
-  prefix: true,
-  clock: true,
-  timeout: true,
-  denyCache: true,
-  resend: true,
-  shards: true,
-  hashTag: true,
-})
-
-/** @throws TypeError for a value that is no options object, such as a bare URL or client, and for unknown option names. */
-function checkRedisStoreOptions(options: unknown): asserts options is object {
-  if (typeof options === 'string') {
-    throw new TypeError(`options of RedisStore must be an object, got ${named(options)}: write new RedisStore({ url })`)
-  }
-  checkOptions('options of RedisStore', options)
-  if (isClient(options)) {
-    throw new TypeError('options of RedisStore must be an object, got a client: write new RedisStore({ client })')
-  }
-  checkOptionNames('options of RedisStore', options, OPTIONS)
-  if (!('url' in options) && !('client' in options)) {
-    throw new TypeError(`options of RedisStore must hold a url or a client, got ${named(options)}`)
-  }
-}
-
-function tagOf(shards: number | undefined, hashTag: HashTag | undefined): HashTag | undefined {
-  if (shards !== undefined && hashTag !== undefined) throw new TypeError('give either shards or hashTag, not both')
-  if (hashTag !== undefined) checkFunction('hashTag', hashTag)
-  if (shards === undefined) return hashTag
-  checkInteger('shards', shards, 1)
-  return shardTag(shards)
-}
-
-function sourceOf(options: RedisStoreOptions): Source {
-  if ('client' in options) {
-    const { client } = options
-    checkClient(client)
-    if ('url' in options || 'options' in options) throw new TypeError('give either a url or a client, not both')
-    return {
-      cluster: isCluster(client),
-      inUrl: {},
-      open: (timeout, resend) => ({ connection: connectionOf(client, timeout, resend) }),
-    }
-  }
-  checkText('url', options.url)
-  if (options.options !== undefined) checkOptions('options of the client', options.options)
-  const url = readRedisUrl(options.url)
-  return {
-    cluster: url.servers.kind === 'cluster',
-    inUrl: url.options,
-    open: (_timeout, resend) => {
-      const own = new IoredisConnection(makeClient(url, options.options), true, resend)
-      return { connection: own, own }
-    },
   }
 }
 

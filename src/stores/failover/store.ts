@@ -5,74 +5,22 @@ import { checkFunction, checkInteger, named, notInstance } from '../../arguments
 import { type Duration, positiveMilliseconds, timerMilliseconds } from '../../duration.ts'
 import { type FailoverChange, type FailoverState, failovers } from '../../events.ts'
 import type { LimitData } from '../../limit-data.ts'
-import { checkOptionNames, optionNames } from '../../option-names.ts'
+import { checkOptionNames } from '../../option-names.ts'
 import { warnProcess } from '../../process-warning.ts'
 import { Quota } from '../../quota.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { type Awaitable, BaseStore } from '../base.ts'
 import type { Asked } from '../decider.ts'
 import { Patience } from '../patience.ts'
-import { Breaker, type BreakerOptions, unanswered } from './breaker.ts'
+import { Breaker, unanswered } from './breaker.ts'
 import { degraded, FailoverDecider } from './decider.ts'
-import { FailClosedStore, FailOpenStore } from './unconditional.ts'
-
-/** Default of `maxCooldown`, in ms. */
-const MAXIMUM_COOLDOWN = 60_000
+import { BREAKER_OPTIONS, cooldownsOf, type FailoverStoreOptions, fallbackOf, OPTIONS } from './options.ts'
 
 /** The layer of a probe. The rate is so high that no probe is refused, and that the probe's record expires at once. */
 const PROBE: Layer = { algorithm: gcra, quota: Quota.perSecond(1_000_000, { name: 'onrush-probe' }), lua: undefined }
 
 /** The key of a probe if the primary has not failed on any particular key. */
 const PROBE_KEY = 'onrush-probe'
-
-/** The two stores of a `FailoverStore`, and when to change between them. */
-export interface FailoverStoreOptions {
-  /** The store that decides while it is available. */
-  readonly primary: BaseStore
-  /**
-   * Answers while the primary is unavailable: another store; `'allow'` to fail open (every key has its full quota); or `'deny'` to
-   * fail closed (every key is limited, with the time to the next probe as `retryAfter`).
-   */
-  readonly fallback: BaseStore | 'allow' | 'deny'
-  /**
-   * How many processes use the fallback at the same time, 1 or more. Each decides by `quota.share(instances)`, so that all of them together
-   * stay within the quota. Default 1.
-   */
-  readonly instances?: number | undefined
-  /**
-   * How long to wait for the primary before the fallback is asked: above 0, at most 2^31 - 1 ms. Default: the primary's own
-   * `timeout`, which is 1000 ms by default. A longer time than the primary's own changes no decision.
-   */
-  readonly timeout?: Duration | undefined
-  /** The circuit breaker: when to stop asking the primary, and how often to probe it then. */
-  readonly breaker?:
-    | {
-        /** Failures in a row after which the primary is no longer asked: an integer, 1 or more. Default 5. */
-        readonly failures?: number | undefined
-        /** Time until the first probe: above 0, at most 2^31 - 1 ms. Each failed probe doubles the time to the next. Default 1000 ms. */
-        readonly cooldown?: Duration | undefined
-        /** Maximum time between probes: from `cooldown` to 2^31 - 1 ms. Default one minute, or `cooldown` if that is longer. */
-        readonly maxCooldown?: Duration | undefined
-      }
-    | undefined
-  /** Called after each change of state. If the function throws, the error becomes a process warning and fails no check. Default: none. */
-  readonly onChange?: ((change: FailoverChange) => void) | undefined
-}
-
-const OPTIONS = optionNames<FailoverStoreOptions>({
-  primary: true,
-  fallback: true,
-  instances: true,
-  timeout: true,
-  breaker: true,
-  onChange: true,
-})
-
-const BREAKER_OPTIONS = optionNames<NonNullable<FailoverStoreOptions['breaker']>>({
-  failures: true,
-  cooldown: true,
-  maxCooldown: true,
-})
 
 /**
  * Keeps limiting while the primary store is unavailable. If the primary fails with a `StoreError`, the same call is answered by the fallback,
@@ -253,33 +201,9 @@ export class FailoverStore extends BaseStore {
   }
 }
 
-/** @throws TypeError or RangeError */
-function cooldownsOf(
-  breaker: NonNullable<FailoverStoreOptions['breaker']>,
-): Pick<BreakerOptions, 'cooldown' | 'maxCooldown'> {
-  const cooldown = timerMilliseconds('cooldown', breaker.cooldown === undefined ? 1000 : breaker.cooldown)
-  if (breaker.maxCooldown === undefined) return { cooldown, maxCooldown: Math.max(cooldown, MAXIMUM_COOLDOWN) }
-  const maxCooldown = timerMilliseconds('maxCooldown', breaker.maxCooldown)
-  if (maxCooldown < cooldown) {
-    throw new RangeError(
-      `maxCooldown must be at least the cooldown of ${cooldown} ms, got ${named(breaker.maxCooldown)}`,
-    )
-  }
-  return { cooldown, maxCooldown }
-}
-
 /** In ms, because custom stores take the ttl as a number only. */
 function lifetimeOf(ttl: Duration | undefined): number | undefined {
   return ttl === undefined ? undefined : positiveMilliseconds('ttl', ttl)
-}
-
-function fallbackOf(fallback: unknown, nextProbe: () => number): BaseStore {
-  if (fallback === 'allow') return new FailOpenStore()
-  if (fallback === 'deny') return new FailClosedStore(nextProbe)
-  if (fallback instanceof BaseStore) return fallback
-  const expected = "fallback must be a store, 'allow' or 'deny'"
-  if (typeof fallback === 'string') throw new RangeError(`${expected}, got ${named(fallback)}`)
-  throw notInstance(expected, BaseStore, fallback)
 }
 
 /**
