@@ -1,7 +1,8 @@
 /** Functions and methods that run only when a throttle lets them. */
 import { checkFunction, checkKey, checkQuantity, named, notInstance } from './arguments.ts'
 import { ThrottleExceededError } from './errors.ts'
-import { methodKey } from './method-key.ts'
+import { copyMetadata, isMethodName, type LegacyMethod, legacyMethodOf } from './legacy-method.ts'
+import { legacyMethodKey, methodKey } from './method-key.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import { sleep } from './sleep.ts'
 import { Throttle } from './throttle.ts'
@@ -45,6 +46,21 @@ export interface Throttling<KeyArgs extends unknown[]> {
         : never),
     context: ClassMethodDecoratorContext,
   ): Method
+  /**
+   * As a decorator of a method under TypeScript's `experimentalDecorators`, as in NestJS. Metadata that decorators below have put on the
+   * method stays.
+   */
+  <Method extends (this: never, ...args: never[]) => unknown>(
+    target: object,
+    name: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method> &
+      ([Parameters<Method>, () => Promise<Awaited<ReturnType<Method>>>] extends [
+        [...KeyArgs, ...unknown[]],
+        () => ReturnType<Method>,
+      ]
+        ? unknown
+        : never),
+  ): TypedPropertyDescriptor<Method>
   /** As a wrapper of a function. */
   <This, Args extends [...KeyArgs, ...unknown[]], Result>(
     fn: (this: This, ...args: Args) => Result,
@@ -54,7 +70,8 @@ export interface Throttling<KeyArgs extends unknown[]> {
 type AnyMethod = (this: never, ...args: never[]) => unknown
 
 /**
- * Makes a wrapper of functions that is also a standard (TC39) decorator of methods: each call first spends from a quota.
+ * Makes a wrapper of functions that is also a decorator of methods, standard (TC39) or legacy (`experimentalDecorators`): each call first
+ * spends from a quota.
  * @returns throws a TypeError for what is no function or method, and where no key is given for a function without a name or
  * on a store that other processes may share
  * @throws TypeError or RangeError for wrong options
@@ -70,14 +87,28 @@ export function throttled<KeyArgs extends unknown[] = unknown[]>(
   checkQuantity(quantity)
 
   function wrap<Method extends AnyMethod>(method: Method, context: ClassMethodDecoratorContext): Method
+  function wrap<Method extends AnyMethod>(
+    target: object,
+    name: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): TypedPropertyDescriptor<Method>
   function wrap<This, Args extends [...KeyArgs, ...unknown[]], Result>(
     fn: (this: This, ...args: Args) => Result,
   ): ThrottledFunction<This, Args, Result>
-  function wrap(fn: AnyFunction, context?: unknown): unknown {
-    const decorates = isDecoratorContext(context)
-    checkFunction('what is throttled', fn)
-    const keyOf =
-      key ?? (decorates ? methodKey(context, throttledFunction, throttle.isShared) : nameOf(fn, throttle.isShared))
+  function wrap(fn: unknown, context?: unknown, descriptor?: unknown): unknown {
+    if (isMethodName(context)) {
+      const method = legacyMethodOf(fn, context, descriptor)
+      const value = wrapped(method.value, method)
+      copyMetadata(method.value, value)
+      return { ...method.descriptor, value }
+    }
+    checkIsFunction(fn)
+    return wrapped(fn, isDecoratorContext(context) ? context : undefined)
+  }
+
+  function wrapped(fn: AnyFunction, context: ClassMethodDecoratorContext | LegacyMethod | undefined): AnyFunction {
+    const decorates = context !== undefined
+    const keyOf = key ?? defaultKey(fn, context, throttledFunction, throttle.isShared)
 
     async function run(receiver: unknown, args: unknown[], patient: boolean): Promise<unknown> {
       const whose: string = typeof keyOf === 'function' ? Reflect.apply(keyOf, receiver, args) : keyOf
@@ -112,16 +143,30 @@ type AnyFunction = (this: unknown, ...args: unknown[]) => unknown
 
 /** @throws TypeError for a decorator's context that is not a method's. */
 function isDecoratorContext(context: unknown): context is ClassMethodDecoratorContext {
-  if (typeof context === 'string' || typeof context === 'symbol') {
-    throw new TypeError('throttled is a standard decorator: switch experimentalDecorators off')
-  }
   // Any other second argument comes from a caller of the wrapper, such as `Array.prototype.map`.
   if (typeof context !== 'object' || context === null || !('kind' in context)) return false
   if (context.kind !== 'method') throw new TypeError(`throttled decorates methods, got a ${String(context.kind)}`)
   return true
 }
 
-/** @param shared true if other processes may spend from the same key */
+function checkIsFunction(fn: unknown): asserts fn is AnyFunction {
+  checkFunction('what is throttled', fn)
+}
+
+/**
+ * @param context of a decorated method; `undefined` for a function
+ * @param shared true if other processes may spend from the same key
+ */
+function defaultKey(
+  fn: AnyFunction,
+  context: ClassMethodDecoratorContext | LegacyMethod | undefined,
+  decorated: AnyFunction,
+  shared: boolean,
+): string | (() => string) {
+  if (context === undefined) return nameOf(fn, shared)
+  return 'kind' in context ? methodKey(context, decorated, shared) : legacyMethodKey(context, shared)
+}
+
 function nameOf(fn: AnyFunction, shared: boolean): string {
   if (shared) {
     throw new TypeError(

@@ -211,7 +211,8 @@ export class ReservationSettledError extends OnrushError {
 }
 
 /**
- * A wrapped function was called beyond its quota, and did not run. Thrown by `throttled` wrappers only.
+ * A wrapped function was called beyond its quota, and did not run. Thrown by `throttled` wrappers, and by the guard of `onrush/nestjs`.
+ * Express, Fastify, Koa and NestJS answer the error as it is: status 429, in Express, Fastify and Koa with `Retry-After`.
  * @example
  * const throttle = new Throttle({ store: new DictionaryStore(), rate: '5/minute' })
  * const send = throttled(throttle, { key: 'mail' })(async (text: string) => console.log(text))
@@ -224,6 +225,12 @@ export class ThrottleExceededError extends OnrushError {
   override readonly help = helpOf(this.code)
   /** The result of the check that was limited. */
   readonly result: RateLimitResult
+  /** The status of an HTTP response to the error: 429, Too Many Requests. */
+  readonly status = 429
+  /** Same as `status`, for frameworks that read this name. */
+  readonly statusCode = 429
+  /** Header fields of an HTTP response to the error: `Retry-After`, in whole seconds, rounded up; empty if waiting does not help. */
+  readonly headers: Readonly<Record<string, string>>
 
   /**
    * Says in its message when the call may come again.
@@ -236,6 +243,9 @@ export class ThrottleExceededError extends OnrushError {
         : `Limited by ${result.quota}: more was asked for than its limit of ${result.limit} can ever allow`,
     )
     this.result = result
+    this.headers = Number.isFinite(result.retryAfter)
+      ? { 'Retry-After': String(Math.ceil(result.retryAfter / 1000)) }
+      : {}
   }
 }
 

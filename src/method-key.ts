@@ -1,5 +1,9 @@
-/** The default key of a decorated method: `'Api.call'`, named after the class that declares the method, also for instances of subclasses. */
+/**
+ * The default key of a decorated method: `'Api.call'`, named after the class that declares the method, also for instances of subclasses.
+ * Standard (TC39) decorators and TypeScript's legacy ones get different arguments.
+ */
 import { named } from './arguments.ts'
+import type { LegacyMethod } from './legacy-method.ts'
 
 /**
  * A function that returns the key. For instance methods the key is known only once an instance exists.
@@ -19,7 +23,23 @@ export function methodKey(context: ClassMethodDecoratorContext, decorated: unkno
   return () => `${className(declaring, method, shared)}.${method}`
 }
 
-function methodName({ name, private: isPrivate, static: isStatic }: ClassMethodDecoratorContext): string {
+/**
+ * As `methodKey`. The class is known from the start, because a legacy decorator gets its prototype.
+ * @returns throws a TypeError where the class has no name
+ * @throws TypeError for a symbol without a description
+ */
+export function legacyMethodKey({ target, name }: LegacyMethod, shared: boolean): () => string {
+  const method = methodName({ name, private: false, static: false })
+  const declaring: unknown = typeof target === 'function' ? target : target.constructor
+  // Computed on each call, because older targets set static fields, such as the class's name, after methods are decorated.
+  return () => `${className(declaring, method, shared)}.${method}`
+}
+
+function methodName({
+  name,
+  private: isPrivate,
+  static: isStatic,
+}: Pick<ClassMethodDecoratorContext, 'name' | 'private' | 'static'>): string {
   // The class that declares a private method cannot be found from an instance.
   if (isPrivate && !isStatic) throw keyless(`the private method ${String(name)}`)
   if (typeof name === 'string') return name

@@ -87,6 +87,7 @@ test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
         'arguments.ts',
         'option-names.ts',
         'sleep.ts',
+        'legacy-method.ts',
         'method-key.ts',
         'peer-dependency.ts',
         'process-warning.ts',

@@ -1,7 +1,10 @@
 /** `throttled` as a wrapper of functions and as a decorator of methods. */
 import { DictionaryStore, GcraLimiter, Quota, Throttle, ThrottleExceededError, throttled } from 'onrush'
+import 'reflect-metadata'
+import { SetMetadata } from '@nestjs/common'
 import { tsImport } from 'tsx/esm/api'
 import { describe, expect, test } from 'vitest'
+import { MapStore } from '../support/stores/map-store.ts'
 
 const PERIOD = 40_000
 
@@ -251,7 +254,109 @@ describe('a throttled method', async () => {
     const fn = async () => {}
     // @ts-expect-error the decorator of a getter
     expect(() => decorate(fn, { kind: 'getter', name: 'value' })).toThrow('throttled decorates methods, got a getter')
-    // @ts-expect-error what experimentalDecorators passes
-    expect(() => decorate(fn, 'call')).toThrow('switch experimentalDecorators off')
   })
 })
+
+describe('a method that a legacy decorator throttles', () => {
+  /** Decorates as TypeScript's `experimentalDecorators` does. */
+  function decorate(target: object, name: string | symbol, decorators: readonly LegacyDecorator[]): void {
+    let descriptor = Object.getOwnPropertyDescriptor(target, name)
+    if (descriptor === undefined) throw new Error(`there is no ${String(name)}`)
+    for (const decorator of decorators.toReversed()) {
+      const replaced = decorator(target, name, descriptor)
+      if (typeof replaced === 'object' && replaced !== null) descriptor = replaced
+    }
+    Object.defineProperty(target, name, descriptor)
+  }
+
+  function makeApi() {
+    class Api {
+      readonly tenant: string
+
+      constructor(tenant = 'acme') {
+        this.tenant = tenant
+      }
+
+      async greet(greeting: string): Promise<string> {
+        return `${greeting}, from ${this.tenant}`
+      }
+
+      static async ping(): Promise<string> {
+        return 'pong'
+      }
+    }
+    return Api
+  }
+
+  test('spends the quota of its class and name, with this and its arguments', async () => {
+    const [Api, throttle] = [makeApi(), allowing(10)]
+    decorate(Api.prototype, 'greet', [throttled(throttle)])
+    class Special extends Api {}
+    expect(await new Api('wile').greet('hello')).toBe('hello, from wile')
+    expect(await new Special().greet('hello')).toBe('hello, from acme')
+    expect(throttle.peekSync('Api.greet').remaining).toBe(8)
+    expect([Api.prototype.greet.name, Api.prototype.greet.length]).toEqual(['greet', 1])
+    expect(Object.keys(Api.prototype)).toEqual([])
+  })
+
+  test('may be static, or have a key made of its object and arguments', async () => {
+    const [Api, throttle] = [makeApi(), allowing(10)]
+    decorate(Api, 'ping', [throttled(throttle)])
+    const key = function (this: { tenant: string }, greeting: unknown) {
+      return `${this.tenant}/${greeting}`
+    }
+    decorate(Api.prototype, 'greet', [throttled<unknown[]>(throttle, { key })])
+    expect(await Api.ping()).toBe('pong')
+    await new Api().greet('hello')
+    expect(['Api.ping', 'acme/hello'].map((name) => throttle.peekSync(name).remaining)).toEqual([9, 9])
+  })
+
+  test('rejects when limited, and has sleepAndRetry', async () => {
+    const [Api, throttle] = [makeApi(), allowing(1)]
+    decorate(Api.prototype, 'greet', [throttled(throttle)])
+    await new Api().greet('hello')
+    await expect(new Api().greet('hello')).rejects.toThrow(ThrottleExceededError)
+    await expect(new Api().greet('hello')).rejects.toThrow('Limited by 1/1d')
+    const { greet } = Api.prototype
+    if (!('sleepAndRetry' in greet) || typeof greet.sleepAndRetry !== 'function') throw new Error('no sleepAndRetry')
+    await expect(greet.sleepAndRetry('hello')).rejects.toThrow('needs its object')
+  })
+
+  test('keeps metadata that decorators below have stored', () => {
+    const Api = makeApi()
+    decorate(Api.prototype, 'greet', [throttled(allowing(1)), SetMetadata('path', '/greet')])
+    expect(Reflect.getMetadata('path', Api.prototype.greet)).toBe('/greet')
+  })
+
+  test('needs a key, or a class that states its name, on a store that other processes may share', async () => {
+    const throttle = new Throttle({ store: new MapStore(), rate: '10/day' })
+    const Unstated = makeApi()
+    decorate(Unstated.prototype, 'greet', [throttled(throttle)])
+    await expect(new Unstated().greet('hello')).rejects.toThrow('give throttled a key, or the class a static name')
+    class Stated extends makeApi() {
+      static override readonly name = 'mailer'
+
+      override async greet(): Promise<string> {
+        return 'hello'
+      }
+    }
+    decorate(Stated.prototype, 'greet', [throttled(throttle)])
+    await new Stated().greet()
+    expect((await throttle.peek('mailer.greet')).remaining).toBe(9)
+  })
+
+  test('must be a method', () => {
+    const decorator = throttled(allowing(1))
+    const getter = { get: () => 1, configurable: true }
+    // @ts-expect-error a getter has no function as its value
+    expect(() => decorator({}, 'count', getter)).toThrow(
+      "throttled decorates methods, got something else that is named 'count'",
+    )
+    // @ts-expect-error the field of an object
+    expect(() => decorator({}, 'count')).toThrow(TypeError)
+    // @ts-expect-error the parameter of a method
+    expect(() => decorator({}, 'call', 0)).toThrow(TypeError)
+  })
+})
+
+type LegacyDecorator = (target: object, name: string | symbol, descriptor: PropertyDescriptor) => unknown
