@@ -12,11 +12,11 @@ const TEXT =
 
 /** The numbers and the name of a quota. */
 export interface QuotaOptions {
-  /** Units allowed in each period: a positive safe integer. */
+  /** Units allowed in each period: a safe integer, 0 or more. 0 refuses everything, as for a plan without access. */
   readonly count: number
   /** Milliseconds, or a text such as `'1 minute'`; from 1 µs to 10 years. */
   readonly period: Duration
-  /** Units that may come at once on top of `count`: a non-negative safe integer. Default 0. */
+  /** Units that may come at once on top of `count`: a safe integer, 0 or more, and 0 if `count` is 0. Default 0. */
   readonly maximumBurst?: number | undefined
   /** The name of the policy: `[A-Za-z][A-Za-z0-9_.-]*`. Default: its numbers, such as `100-1m`. A given name lets the numbers change without losing what is used. */
   readonly name?: string | undefined
@@ -34,7 +34,7 @@ const EVERY_OPTIONS = optionNames<Pick<QuotaOptions, 'maximumBurst' | 'name'>>({
  * console.log(Quota.parse('100/minute burst 20').equals(rate)) // true
  */
 export class Quota {
-  /** Units allowed in each period. */
+  /** Units allowed in each period. 0: everything is refused. */
   readonly count: number
   /** The period in milliseconds, a whole number of µs. */
   readonly period: number
@@ -56,8 +56,13 @@ export class Quota {
   constructor(options: QuotaOptions) {
     checkOptionNames('options of Quota', options, OPTIONS)
     const { count, period, maximumBurst = 0, name } = options
-    checkInteger('count', count, 1)
+    checkInteger('count', count, 0)
     checkInteger('maximumBurst', maximumBurst, 0)
+    if (count === 0 && maximumBurst > 0) {
+      throw new RangeError(
+        `maximumBurst must be 0 with a count of 0, because no unit would ever come back; got ${maximumBurst}`,
+      )
+    }
     if (!Number.isSafeInteger(count + maximumBurst)) {
       throw new RangeError(`count + maximumBurst must be a safe integer, got ${count} + ${maximumBurst}`)
     }
@@ -143,11 +148,12 @@ export class Quota {
 
   /**
    * This quota divided among `instances` that count separately; together they never allow more than the whole quota.
+   * A share of a count of 0 has a count of 0.
    * @throws RangeError when there are more instances than `count`.
    */
   share(instances: number): Quota {
     checkInteger('instances', instances, 1)
-    if (instances > this.count) {
+    if (this.count > 0 && instances > this.count) {
       throw new RangeError(`instances must be at most the quota's count of ${this.count}, got ${instances}`)
     }
     return new Quota({

@@ -75,6 +75,8 @@ type Defaulted = 'size' | 'valid' | 'toData' | 'fromData' | 'mark' | 'giveBack'
 export type CompleteAlgorithm<State = unknown> = Omit<Algorithm<State>, Defaulted> &
   Required<Pick<Algorithm<State>, Defaulted>> & {
     readonly size: number
+    /** µs for which a state is kept. Default: `resetAfter`. Only for algorithms in which a fresh key has less than all of the limit. */
+    keptFor?(state: State, now: number, quota: Quota): number
     /** µs until one unit more than is available could be spent. Only for states that cannot answer `retryAfter` of any quantity. */
     nextAfter?(state: State): number
     /**

@@ -43,14 +43,18 @@ function resultOf(
   now: number,
 ): RateLimitResult {
   const { algorithm, quota } = layer
+  let resetAfter = 0
   let nextAfter = 0
-  if (remaining < quota.limit)
+  // Also false for a limit of 0, of which nothing is missing even if units of an earlier quota of this name are still in use.
+  if (remaining < quota.limit) {
+    resetAfter = algorithm.resetAfter(state, now, quota)
     nextAfter = algorithm.nextAfter?.(state) ?? algorithm.retryAfter(state, remaining + 1, now, quota)
+  }
   return new RateLimitResult({
     limited,
     limit: quota.limit,
     remaining,
-    resetAfter: algorithm.resetAfter(state, now, quota) / 1000,
+    resetAfter: resetAfter / 1000,
     nextAfter: nextAfter / 1000,
     retryAfter: limited ? retryAfter(layer, state, quantity, now) / 1000 : 0,
     quota,
@@ -58,8 +62,13 @@ function resultOf(
 }
 
 function retryAfter({ algorithm, quota }: Layer, state: unknown, quantity: number, now: number): number {
-  if (quantity > quota.limit) return Number.POSITIVE_INFINITY
-  return algorithm.retryAfter(state, quantity === 0 ? 1 : quantity, now, quota)
+  const asked = quantity === 0 ? 1 : quantity
+  return asked > quota.limit ? Number.POSITIVE_INFINITY : algorithm.retryAfter(state, asked, now, quota)
+}
+
+/** How long a store keeps a state, in µs. 0: the state is that of a fresh key, so it need not be kept. */
+export function lifetimeOf({ algorithm, quota }: Layer, state: unknown, now: number): number {
+  return algorithm.keptFor?.(state, now, quota) ?? algorithm.resetAfter(state, now, quota)
 }
 
 /** A state that a decision may replace. */

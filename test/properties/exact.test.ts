@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { checkAll } from 'onrush'
 import { describe, test } from 'vitest'
-import { changingQuotas, command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
+import { changingQuotas, command, quotas, sequence, starts, withoutAccess } from '../support/exact/arbitraries.ts'
 import { checkAll as checkAllExactly } from '../support/exact/layers.ts'
 import { COUNTINGS, expectExact, type Layer, Pair, runs, Timeline } from '../support/exact/pair.ts'
 
@@ -14,6 +14,25 @@ describe.each(COUNTINGS)('$name', (counting) => {
         for (const each of commands) pair.follow(each)
       }),
       runs(500),
+    )
+  })
+
+  test('answers exactly where a policy loses its access and gets it again', () => {
+    const changes = sequence(fc.record({ version: fc.nat({ max: 1 }), next: command() }))
+    fc.assert(
+      fc.property(
+        starts,
+        changingQuotas({ name: 'policy', headroom: 4 }).map(withoutAccess),
+        changes,
+        (start, versions, list) => {
+          const pair = new Pair(new Timeline(start), [{ counting, quota: versions[0] }])
+          for (const { version, next } of list) {
+            pair.changeQuotas([versions[version] ?? versions[0]])
+            pair.follow(next)
+          }
+        },
+      ),
+      runs(200),
     )
   })
 

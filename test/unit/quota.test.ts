@@ -108,7 +108,7 @@ describe('a text', () => {
       '/minute',
       '-1/s',
       '1.5/s',
-      '0/s',
+      '0/s burst 1',
       '1/0s',
       '1/fortnight',
       '1/s burst',
@@ -198,8 +198,9 @@ describe('a share', () => {
 
 describe('a wrong argument', () => {
   test.each([
-    [{ count: 0, period: 1 }, 'count must be a safe integer of at least 1, got 0'],
-    [{ count: 1.5, period: 1 }, 'count must be a safe integer of at least 1, got 1.5'],
+    [{ count: -1, period: 1 }, 'count must be a non-negative safe integer, got -1'],
+    [{ count: 0, period: 1, maximumBurst: 5 }, 'maximumBurst must be 0 with a count of 0'],
+    [{ count: 1.5, period: 1 }, 'count must be a non-negative safe integer, got 1.5'],
     [{ count: Number.NaN, period: 1 }, 'got NaN'],
     [{ count: 2 ** 53, period: 1 }, 'got 9007199254740992'],
     [{ count: 1, period: 1, maximumBurst: -1 }, 'maximumBurst must be a non-negative safe integer, got -1'],
@@ -220,7 +221,7 @@ describe('a wrong argument', () => {
   test.each([
     [undefined, 'options of Quota must be an object, got undefined'],
     [[1, 1000], 'options of Quota must be an object'],
-    [{ period: 1 }, 'count must be a safe integer of at least 1, got undefined'],
+    [{ period: 1 }, 'count must be a non-negative safe integer, got undefined'],
     [{ count: '5', period: 1 }, "got '5'"],
     [{ count: 5n, period: 1 }, 'got 5n'],
     [{ count: 1 }, 'got undefined'],
@@ -239,7 +240,7 @@ describe('a wrong argument', () => {
     expect(() => Quota.perMinute('5')).toThrow(TypeError)
     // @ts-expect-error
     expect(() => Quota.perMinute(5, null)).toThrow(TypeError)
-    expect(() => Quota.perMinute(0)).toThrow(RangeError)
+    expect(() => Quota.perMinute(-1)).toThrow(RangeError)
   })
 
   test('may not be beyond the bounds, which are allowed themselves', () => {

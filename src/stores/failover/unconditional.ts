@@ -51,7 +51,7 @@ export class FailOpenStore extends FixedAnswerStore {
   protected override answer(quantity: number): (quota: Quota) => RateLimitResult {
     return (quota) => {
       const { limit } = quota
-      const limited = quantity > limit
+      const limited = Math.max(quantity, 1) > limit
       const retryAfter = limited ? Number.POSITIVE_INFINITY : 0
       return new RateLimitResult({ limited, limit, remaining: limit, resetAfter: 0, retryAfter, quota })
     }
@@ -80,8 +80,9 @@ export class FailClosedStore extends FixedAnswerStore {
     const wait = this.#wait()
     return (quota) => {
       const { limit } = quota
-      const retryAfter = quantity > limit ? Number.POSITIVE_INFINITY : wait
-      return new RateLimitResult({ limited: true, limit, remaining: 0, resetAfter: wait, retryAfter, quota })
+      const retryAfter = Math.max(quantity, 1) > limit ? Number.POSITIVE_INFINITY : wait
+      const resetAfter = limit > 0 ? wait : 0
+      return new RateLimitResult({ limited: true, limit, remaining: 0, resetAfter, retryAfter, quota })
     }
   }
 }

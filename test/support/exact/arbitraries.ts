@@ -64,6 +64,12 @@ export function changingQuotas(choice: QuotaChoice & { name: string }): fc.Arbit
   })
 }
 
+/** The same policy, of which the last version refuses everything. */
+export function withoutAccess([first]: readonly [Quota, ...Quota[]]): [Quota, ...Quota[]] {
+  const { period, name } = first
+  return [first, new Quota({ count: 0, period, name })]
+}
+
 function numbers(microseconds: number, limit: number): fc.Arbitrary<Numbers> {
   return fc
     .tuple(magnitude(limit), fc.oneof(fc.constant(0), magnitude(limit)))
@@ -174,7 +180,7 @@ export function instant(step: Step, now: bigint, layers: ExactLayers, last: Exac
   const wait = last?.retryAfter === 'never' ? 0n : (last?.retryAfter ?? 0n)
   const moved = {
     same: 0n,
-    emission: (by * period) / count,
+    emission: count > 0n ? (by * period) / count : 0n,
     window: by * period - (now % period),
     period: by * period,
     retry: wait,
