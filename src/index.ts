@@ -36,6 +36,7 @@ export {
   type AlgorithmLimiterOptions,
   FixedWindowLimiter,
   GcraLimiter,
+  type GcraLimiterOptions,
   MovingWindowLimiter,
   PeriodicLimiter,
   SlidingWindowCounterLimiter,

@@ -150,10 +150,10 @@ local function check(begin, last, repeats, count)
   end
 end
 
--- Stores a state. A state with nothing left in use becomes that of a fresh key.
+-- Stores a state. A state that need not be kept becomes that of a fresh key.
 local function leave(algorithm, quota, key, new1, new2, new3, new4)
   changed[key] = changed[key] or GIVEN_BACK
-  if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then
+  if (algorithm.keptFor or algorithm.resetAfter)(now, quota, new1, new2, new3, new4) <= 0 then
     new1, new2, new3, new4 = algorithm.open(now, quota)
     present[key] = false
   end
@@ -227,7 +227,7 @@ for key = 1, #KEYS do
   elseif changed[key] then
     local algorithm, quota = counted[owner[key]], quotas[owner[key]]
     local new1, new2, new3, new4 = new1Of[key], new2Of[key], new3Of[key], new4Of[key]
-    if algorithm.resetAfter(now, quota, new1, new2, new3, new4) <= 0 then
+    if not present[key] then
       call('DEL', KEYS[key])
     else
       local expiry = changed[key] == SPENT and expiryOf(algorithm, now, quota, new1, new2, new3, new4)

@@ -93,6 +93,30 @@ export const gcra: CompleteAlgorithm<GcraState> = {
   catchUp,
 }
 
+/**
+ * GCRA in which a fresh key has one unit instead of all of the limit. A state is kept for longer than with `gcra`, because a full bucket
+ * differs from a fresh key: until the bucket has been full for as long as a fresh one takes to fill.
+ * Lua implementation: `lua/algorithms/gcra_start_empty.lua`.
+ */
+export const gcraStartEmpty: CompleteAlgorithm<GcraState> = {
+  ...gcra,
+
+  id: 'gcra-empty',
+
+  open(now, quota) {
+    return [now, startLevel(quota)]
+  },
+
+  keptFor(state, now, quota) {
+    const level = state[1] + startLevel(quota)
+    return level > 0 ? state[0] - now + Math.ceil(level / quota.count) : 0
+  },
+}
+
+function startLevel(quota: Quota): number {
+  return Math.max(quota.limit - 1, 0) * quota.periodMicroseconds
+}
+
 function catchUp([time, level]: GcraState, state: GcraState, quota: Quota): GcraState {
   return gcra.roll([time, level], state[0], quota)
 }

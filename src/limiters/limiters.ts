@@ -3,7 +3,7 @@ import type { Algorithm, CompleteAlgorithm } from '../algorithms/algorithm.ts'
 import { type Layer, stateNameOf } from '../algorithms/driver.ts'
 import { BUILT_IN } from '../algorithms/index.ts'
 import { withDefaults } from '../algorithms/with-defaults.ts'
-import { checkFunction, checkKey, checkOptions, checkQuantity, checkText, named } from '../arguments.ts'
+import { checkBoolean, checkFunction, checkKey, checkOptions, checkQuantity, checkText, named } from '../arguments.ts'
 import { MAXIMUM_LAYERS } from '../bounds.ts'
 import { clear } from '../operations/clear.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
@@ -25,7 +25,18 @@ export interface AlgorithmLimiterOptions<State = unknown> extends LimiterOptions
   readonly lua?: string | undefined
 }
 
+/** Options of `GcraLimiter`. */
+export interface GcraLimiterOptions extends LimiterOptions {
+  /**
+   * Whether a key without a state has one unit instead of all of the limit, so that a new caller gets its burst only in time. Also a key
+   * whose state has expired has one unit: a state is kept until the key has had all of its limit for as long as a new key takes to get
+   * there. Limiters with and without this option count a key apart. Default false.
+   */
+  readonly startEmpty?: boolean | undefined
+}
+
 const LIMITER_OPTIONS = optionNames<LimiterOptions>({ store: true })
+const GCRA_LIMITER_OPTIONS = optionNames<GcraLimiterOptions>({ store: true, startEmpty: true })
 const ALGORITHM_LIMITER_OPTIONS = optionNames<AlgorithmLimiterOptions>({ store: true, algorithm: true, lua: true })
 
 const NEEDED = ['open', 'roll', 'available', 'spend', 'resetAfter', 'retryAfter'] as const
@@ -94,10 +105,13 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
 export class GcraLimiter extends AlgorithmLimiter {
   /**
    * Makes the limiter on a store.
-   * @throws TypeError for options that hold no store.
+   * @throws TypeError for options that hold no store, or of a wrong type.
    */
-  constructor(options: LimiterOptions) {
-    super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.gcra })
+  constructor(options: GcraLimiterOptions) {
+    const { store } = checkedOptions(new.target.name, options, GCRA_LIMITER_OPTIONS)
+    const { startEmpty = false } = options
+    checkBoolean('startEmpty', startEmpty)
+    super({ store, algorithm: startEmpty ? BUILT_IN.gcra_start_empty : BUILT_IN.gcra })
   }
 }
 
@@ -169,9 +183,9 @@ export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
   }
 }
 
-function checkedOptions(name: string, options: LimiterOptions): LimiterOptions {
+function checkedOptions(name: string, options: LimiterOptions, names = LIMITER_OPTIONS): LimiterOptions {
   checkLimiterOptions(name, options)
-  checkOptionNames(`options of ${name}`, options, LIMITER_OPTIONS)
+  checkOptionNames(`options of ${name}`, options, names)
   // Named, because a spread of the options would leave out a store that they inherit.
   return { store: options.store }
 }

@@ -1,5 +1,5 @@
 /** Refunds units, or settles a reservation at the actual quantity. Lua: `lua/operations/adjust.lua`. */
-import { peek } from '../algorithms/driver.ts'
+import { lifetimeOf, peek } from '../algorithms/driver.ts'
 import type { Answer, Change, Found, Operation } from './operation.ts'
 import type { Spent } from './reserve.ts'
 
@@ -59,12 +59,12 @@ function adjustLayers(found: Found, { change, spent }: Adjustment, now: number):
   })
 }
 
-/** Stores `left` as the state of a layer. A state with nothing left in use becomes that of a fresh key. */
+/** Stores `left` as the state of a layer. A state that need not be kept becomes that of a fresh key. */
 export function leave({ layers, states, present }: Found, index: number, left: unknown, now: number): Change {
   const layer = layers[index]
   if (layer === undefined) return undefined
-  const any = layer.algorithm.resetAfter(left, now, layer.quota) > 0
-  states[index] = any ? left : layer.algorithm.open(now, layer.quota)
-  present[index] = any
+  const isKept = lifetimeOf(layer, left, now) > 0
+  states[index] = isKept ? left : layer.algorithm.open(now, layer.quota)
+  present[index] = isKept
   return 'given back'
 }

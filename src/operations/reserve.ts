@@ -20,10 +20,12 @@ export const reserve: Operation<number, Spent> = {
 
   answered: (result, marks) => ({ result, marks: result.limited ? undefined : marks }),
 
-  apply({ layers, states }, quantity, now) {
+  apply({ layers, states, present }, quantity, now) {
     const subject = { layers, states, quantity }
     const result = decideSubject(subject, now)
-    const changes = layers.map(() => (result.limited || quantity === 0 ? undefined : 'spent'))
+    const spends = !result.limited && quantity > 0
+    if (spends) present.fill(true)
+    const changes = layers.map(() => (spends ? 'spent' : undefined))
     return { changes, answer: reserve.answered(result, marksOf(subject, now)) }
   },
 }

@@ -1,7 +1,7 @@
 /** The compare-and-swap loop on one record of a custom store. */
 import { setImmediate } from 'node:timers/promises'
 import { CENTURY } from '../algorithms/algorithm.ts'
-import type { Layer } from '../algorithms/driver.ts'
+import { type Layer, lifetimeOf } from '../algorithms/driver.ts'
 import { quoted } from '../arguments.ts'
 import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
 import type { LimitData } from '../limit-data.ts'
@@ -37,7 +37,7 @@ export function swap<T>(
       const old = await access.get(question, name)
       const { write, answer } = step(...stateIn(old, layer, now))
       if (write === undefined) return answer
-      const ttl = ttlOf(algorithm.resetAfter(write, now, quota))
+      const ttl = ttlOf(lifetimeOf(layer, write, now))
       try {
         await access.compareAndSwap(question, name, old, algorithm.toData(write, now, quota), ttl)
         return answer

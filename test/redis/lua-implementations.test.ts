@@ -2,33 +2,39 @@
 import fc from 'fast-check'
 import { MovingWindowLimiter, Quota } from 'onrush'
 import { describe, test } from 'vitest'
-import { changingQuotas, command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
+import { changingQuotas, command, quotas, sequence, starts, withoutAccess } from '../support/exact/arbitraries.ts'
 import { Guide } from '../support/exact/guide.ts'
 import { runs } from '../support/exact/pair.ts'
-import { type Counting, LIMITERS } from '../support/limiters.ts'
+import { type Counting, GCRA_START_EMPTY, LIMITERS } from '../support/limiters.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 
+const COUNTINGS = [...LIMITERS, GCRA_START_EMPTY]
+
 /** Of every size, also where counts no longer are exact. */
-const anyQuota = fc.oneof(quotas(), quotas({ headroom: 0 }))
+const anyQuota = fc.oneof(quotas(), quotas({ headroom: 0 }), fc.constant(Quota.perMinute(0)))
 
 /** A policy of one name and period whose numbers change. */
-const versions = fc.oneof(changingQuotas({ name: 'policy' }), changingQuotas({ name: 'policy', headroom: 0 }))
+const versions = fc.oneof(
+  changingQuotas({ name: 'policy' }),
+  changingQuotas({ name: 'policy', headroom: 0 }),
+  changingQuotas({ name: 'policy' }).map(withoutAccess),
+)
 
 interface Layer {
   readonly counting: Counting
   readonly quota: Quota
 }
 
-const layer: fc.Arbitrary<Layer> = fc.record({ counting: fc.constantFrom(...LIMITERS), quota: anyQuota })
+const layer: fc.Arbitrary<Layer> = fc.record({ counting: fc.constantFrom(...COUNTINGS), quota: anyQuota })
 
 function severalLayers(most: number): fc.Arbitrary<Layer[]> {
   const selector = ({ counting, quota }: Layer) => `${counting.name} ${quota.stateName}`
   return fc.uniqueArray(layer, { minLength: 2, maxLength: most, selector })
 }
 
-describe.each(LIMITERS)('$name', (counting) => {
+describe.each(COUNTINGS)('$name', (counting) => {
   test('answers and keeps in Lua what it does in TypeScript', async () => {
     await fc.assert(
       fc.asyncProperty(starts, anyQuota, sequence(command()), async (start, quota, commands) => {

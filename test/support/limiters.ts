@@ -14,6 +14,15 @@ export const LIMITERS: readonly Counting[] = Object.values<unknown>(onrush)
   .filter(isBuiltIn)
   .map((Limiter) => ({ name: Limiter.name, Limiter }))
 
+class StartEmptyLimiter extends onrush.GcraLimiter {
+  constructor({ store }: { readonly store: onrush.BaseStore }) {
+    super({ store, startEmpty: true })
+  }
+}
+
+/** GCRA from an empty bucket, for tests that compare implementations. */
+export const GCRA_START_EMPTY: Counting = { name: 'GcraLimiter with startEmpty', Limiter: StartEmptyLimiter }
+
 /** The limiter of this class name. */
 export function limiterNamed(name: string): Counting['Limiter'] {
   const found = LIMITERS.find((counting) => counting.name === name)

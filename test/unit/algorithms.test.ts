@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { BUILT_IN } from '../../src/algorithms/index.ts'
 import * as lua from '../../src/redis/call/lua.generated.ts'
 import { LIMITERS as ASKED } from '../../src/testing/limiters.ts'
-import { LIMITERS } from '../support/limiters.ts'
+import { GCRA_START_EMPTY, LIMITERS } from '../support/limiters.ts'
 
 const FILES = readdirSync(new URL('../../lua/algorithms', import.meta.url)).map((file) => basename(file, '.lua'))
 
@@ -17,7 +17,7 @@ test('every algorithm of the table has a file in lua/algorithms under its name, 
 
 test('every algorithm of the table has a limiter that the package exports', () => {
   const store = new DictionaryStore()
-  const counted = LIMITERS.map(({ Limiter }) => new Limiter({ store }).algorithm)
+  const counted = [...LIMITERS, GCRA_START_EMPTY].map(({ Limiter }) => new Limiter({ store }).algorithm)
   expect(new Set(counted)).toEqual(new Set(Object.values(BUILT_IN)))
 })
 

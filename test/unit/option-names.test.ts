@@ -81,6 +81,13 @@ const CASES: readonly Case[] = [
     take: (options: object) => make(Limiter, options),
     typo: ['stores', 'store'] as const,
   })),
+  {
+    types: ['GcraLimiterOptions'],
+    what: 'GcraLimiter with startEmpty',
+    options: { store, startEmpty: true },
+    take: (options) => make(GcraLimiter, options),
+    typo: ['startempty', 'startEmpty'],
+  },
   ...[onrush.AlgorithmLimiter].map((Limiter) => ({
     types: ['AlgorithmLimiterOptions'],
     what: Limiter.name,

@@ -41,7 +41,7 @@ const TYPES = [
     'SleepOptions',
   ],
   ...['QuotaOptions', 'Duration', 'Clock', 'RateLimitResultFields', 'LimitDataFields', 'Awaitable'],
-  ...['Algorithm', 'LimiterOptions', 'AlgorithmLimiterOptions'],
+  ...['Algorithm', 'LimiterOptions', 'GcraLimiterOptions', 'AlgorithmLimiterOptions'],
   ...[
     'DictionaryStoreOptions',
     'TlruCacheStoreOptions',

@@ -1,6 +1,6 @@
 /** The decider of in-process stores. Each check or operation is one synchronous step, and so atomic. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
-import { decideSubject, type Layer, type Subject } from '../../algorithms/driver.ts'
+import { decideSubject, type Layer, lifetimeOf, type Subject } from '../../algorithms/driver.ts'
 import type { Clock } from '../../clock.ts'
 import type { Answer, AnyOperation, Change, Found, Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
@@ -48,9 +48,9 @@ export class InProcessDecider implements SyncDecider {
 
   write(key: string, subject: Subject, now: number): void {
     if (subject.quantity === 0) return
-    this.layers.forEach(({ algorithm, quota }, index) => {
+    this.layers.forEach((layer, index) => {
       const state = subject.states[index]
-      this.#tables[index]?.set(key, copied(algorithm, state), now + algorithm.resetAfter(state, now, quota))
+      this.#tables[index]?.set(key, copied(layer.algorithm, state), now + lifetimeOf(layer, state, now))
     })
   }
 
@@ -93,14 +93,14 @@ export class InProcessDecider implements SyncDecider {
     return this.operateSync(key, operation, args)
   }
 
-  /** Writes changed states. A state with nothing left in use is deleted, because it equals that of a fresh key. */
-  #writeChanges(key: string, found: Found, changes: readonly Change[], now: number): void {
-    found.layers.forEach(({ algorithm, quota }, index) => {
+  /** Writes changed states, and deletes those of a fresh key. */
+  #writeChanges(key: string, { layers, states, present }: Found, changes: readonly Change[], now: number): void {
+    layers.forEach((layer, index) => {
       if (changes[index] === undefined) return
-      const state = found.states[index]
-      const lifetime = algorithm.resetAfter(state, now, quota)
-      if (lifetime > 0) this.#tables[index]?.set(key, copied(algorithm, state), now + lifetime)
-      else this.#tables[index]?.delete(key)
+      const table = this.#tables[index]
+      const state = states[index]
+      if (present[index]) table?.set(key, copied(layer.algorithm, state), now + lifetimeOf(layer, state, now))
+      else table?.delete(key)
     })
   }
 }

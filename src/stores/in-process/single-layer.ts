@@ -15,6 +15,8 @@ export class SingleDecider extends InProcessDecider {
   readonly #algorithm: CompleteAlgorithm
   readonly #quota: Quota
   readonly #table: StateTable
+  /** How long the state is kept. `undefined`: for `resetAfter`, which the result holds already. */
+  readonly #keptFor: CompleteAlgorithm['keptFor']
   /**
    * A reusable copy of the state to decide on, because a refused check must not change the stored state. `undefined` while a decision is in
    * progress, because a custom algorithm may check again inside it.
@@ -27,6 +29,7 @@ export class SingleDecider extends InProcessDecider {
     this.#algorithm = layer.algorithm
     this.#quota = layer.quota
     this.#table = table
+    this.#keptFor = layer.algorithm.keptFor
   }
 
   override checkSync(key: string, quantity: number): RateLimitResult {
@@ -43,7 +46,7 @@ export class SingleDecider extends InProcessDecider {
     this.#draft = draft
     if (result.limited || quantity === 0) return result
     const { state } = draft
-    const expires = now + result.resetAfter * 1000
+    const expires = now + (this.#keptFor === undefined ? result.resetAfter * 1000 : this.#keptFor(state, now, quota))
     if (isTuple(stored, size) && isTuple(state, size)) {
       copy(state, stored)
       this.#table.renew?.(key, expires)

@@ -8,13 +8,14 @@ import { COUNTINGS } from './pair.ts'
 
 const MOST = BigInt(Number.MAX_SAFE_INTEGER)
 
+/** The model of GCRA also guides GCRA with startEmpty: it chooses telling instants, and answers nothing. */
 export class Guide {
   readonly #models: readonly ExactModel[]
   #last: ExactResult | undefined
 
   constructor(layers: readonly { readonly counting: Counting; readonly quota: Quota }[]) {
     this.#models = layers.map(({ counting, quota }) => {
-      const found = COUNTINGS.find(({ name }) => name === counting.name)
+      const found = COUNTINGS.find(({ name }) => counting.name.startsWith(name))
       if (found === undefined) throw new Error(`no exact model of ${counting.name}`)
       return new found.Model(quota)
     })

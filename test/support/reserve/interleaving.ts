@@ -5,7 +5,7 @@ import { giveUpTurn } from '../../../src/operations/give-up-turn.ts'
 import { type Promised, takeTurn } from '../../../src/operations/take-turn.ts'
 import type { Decider } from '../../../src/stores/decider.ts'
 import { quotas } from '../exact/arbitraries.ts'
-import { type Counting, LIMITERS } from '../limiters.ts'
+import { type Counting, GCRA_START_EMPTY, LIMITERS } from '../limiters.ts'
 import type { LimiterLayer } from '../redis/implementations.ts'
 
 export const KEYS = ['one', 'two']
@@ -88,6 +88,12 @@ function several(countings: readonly Counting[]): fc.Arbitrary<LimiterLayer[]> {
 export const layers: fc.Arbitrary<LimiterLayer[]> = fc.oneof(
   several(LIMITERS),
   several(LIMITERS.filter(({ name }) => name === 'GcraLimiter')),
+)
+
+/** With startEmpty, where stores that forget states at different times answer differently. */
+export const layersThatNeverExpire: fc.Arbitrary<LimiterLayer[]> = fc.oneof(
+  layers,
+  several([...LIMITERS.filter(({ name }) => name === 'GcraLimiter'), GCRA_START_EMPTY]),
 )
 
 /** An ask in units and µs, and by number what it makes or takes. */
