@@ -5,7 +5,8 @@ import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
 import { decideForNode, headersOf } from './node-response.ts'
 import { PROBLEM_MEDIA_TYPE, problemDetails } from './problem-details.ts'
-import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+import { RequestLimit } from './request-limit.ts'
+import type { RequestLimitOptions } from './request-limit-options.ts'
 
 checkPeerDependency('onrush/express', 'express', '4.0')
 

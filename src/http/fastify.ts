@@ -5,9 +5,15 @@ import { named } from '../arguments.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
-import { decideForNode } from './node-response.ts'
+import { decideForNode, headersOfReply } from './node-response.ts'
 import { PROBLEM_MEDIA_TYPE, problemDetails } from './problem-details.ts'
-import { REQUEST_LIMIT_NAMES, REQUEST_LIMIT_OPTIONS, RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+import { RequestLimit } from './request-limit.ts'
+import {
+  overlaid,
+  REQUEST_LIMIT_NAMES,
+  REQUEST_LIMIT_OPTIONS,
+  type RequestLimitOptions,
+} from './request-limit-options.ts'
 
 checkPeerDependency('onrush/fastify', 'fastify', '5.0')
 
@@ -68,24 +74,6 @@ export function rateLimit(options: FastifyRateLimitOptions): FastifyPluginCallba
   return fastifyPlugin(plugin, { fastify: '5.x', name: 'onrush' })
 }
 
-/** A route's options over those of the plugin, by their names: a spread would leave out what either inherits. */
-function overlaid(
-  options: FastifyRouteRateLimitOptions,
-  own: Partial<FastifyRouteRateLimitOptions>,
-): FastifyRouteRateLimitOptions {
-  return {
-    throttle: own.throttle ?? options.throttle,
-    key: own.key ?? options.key,
-    quantity: ('quantity' in own ? own : options).quantity,
-    skip: ('skip' in own ? own : options).skip,
-    counted: ('counted' in own ? own : options).counted,
-    countLeavers: ('countLeavers' in own ? own : options).countLeavers,
-    headers: ('headers' in own ? own : options).headers,
-    onLimited: ('onLimited' in own ? own : options).onLimited,
-    onError: ('onError' in own ? own : options).onError,
-  }
-}
-
 /** Shared by all requests that are not limited. */
 const NO_ANSWER = Promise.resolve(undefined)
 
@@ -97,10 +85,7 @@ function answerBy(options: FastifyRouteRateLimitOptions): Answer {
   const { onLimited = refuse } = options
   return async (request, reply) => {
     const decision = await decideForNode(limit, reply.raw, request, reply)
-    decision?.writeHeaders({
-      append: (name, value) => reply.header(name, reply.hasHeader(name) ? `${reply.getHeader(name)}, ${value}` : value),
-      set: (name, value) => reply.header(name, value),
-    })
+    decision?.writeHeaders(headersOfReply(reply))
     if (!decision?.result.limited) return undefined
     await onLimited(decision.result, request, reply)
     return reply

@@ -1,7 +1,8 @@
 /** `onrush/fetch`: wraps a handler of fetch's `Request` and `Response`: Bun, Deno, Workers, Next's route handlers. */
 import type { RateLimitResult } from '../result.ts'
 import { handleReserved, tooManyRequests, withHeaders } from './fetch-response.ts'
-import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+import { RequestLimit } from './request-limit.ts'
+import type { RequestLimitOptions } from './request-limit-options.ts'
 
 /** `Req` is the request as the runtime hands it over (Next: `NextRequest`), `More` what it hands over beside it. */
 export interface FetchRateLimitOptions<More extends readonly unknown[], Req extends Request = Request>

@@ -3,7 +3,8 @@ import type { Context, Env, MiddlewareHandler } from 'hono'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import type { RateLimitResult } from '../result.ts'
 import { handleReserved, tooManyRequests, withHeaders } from './fetch-response.ts'
-import { RequestLimit, type RequestLimitOptions } from './request-limit.ts'
+import { RequestLimit } from './request-limit.ts'
+import type { RequestLimitOptions } from './request-limit-options.ts'
 
 checkPeerDependency('onrush/hono', 'hono', '4.0')
 

@@ -39,3 +39,18 @@ export function headersOf(response: ServerResponse): HeaderWriter {
     set: (name, value) => response.setHeader(name, value),
   }
 }
+
+/** The members of a reply of Fastify that header fields need. */
+export interface FastifyHeaders {
+  header(name: string, value: string): unknown
+  hasHeader(name: string): boolean
+  getHeader(name: string): unknown
+}
+
+/** Writes header fields into a reply of Fastify. */
+export function headersOfReply(reply: FastifyHeaders): HeaderWriter {
+  return {
+    append: (name, value) => reply.header(name, reply.hasHeader(name) ? `${reply.getHeader(name)}, ${value}` : value),
+    set: (name, value) => reply.header(name, value),
+  }
+}

@@ -81,6 +81,19 @@ describe.each(frameworksOnStores())('$framework on $storeName', ({ startService,
     expect(await statusesOf(get('/', 'ann'), get('/', 'bob'))).toEqual([200, 429])
   })
 
+  test('a rate may be fixed, or chosen for each request', async () => {
+    const fixed = { throttle: hourly(100, 'calls'), rate: '3/hour name fixed' }
+    await start(fixed, { ...fixed, rate: ({ user }) => (user === 'ann' ? undefined : '1/hour name own') })
+    const answers = [await get('/', 'bob'), await get('/', 'bob'), await get('/', 'ann')]
+    expect(answers.map(({ status }) => status)).toEqual([200, 429, 200])
+    // Some frameworks append the fields of the outer limit last.
+    expect(answers.map(({ headers }) => headers.get('ratelimit')?.split(', ').sort())).toEqual([
+      ['"fixed";r=2;t=1200', '"own";r=0;t=3600'],
+      ['"fixed";r=1;t=1200', '"own";r=0;t=3600'],
+      ['"calls";r=99;t=36', '"fixed";r=2;t=1200'],
+    ])
+  })
+
   test('a request may spend more than one unit', async () => {
     await start({ throttle: hourly(10, 'units'), quantity: ({ path }) => (path === '/large' ? 7 : 1) })
     expect((await get('/large')).headers.get('ratelimit')).toContain('r=3')

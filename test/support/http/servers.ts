@@ -14,7 +14,7 @@ import { rateLimit as fastifyRateLimit } from '../../../src/http/fastify.ts'
 import { rateLimit as fetchRateLimit } from '../../../src/http/fetch.ts'
 import { rateLimit as honoRateLimit } from '../../../src/http/hono.ts'
 import { rateLimit as koaRateLimit } from '../../../src/http/koa.ts'
-import type { RateLimitResult, Throttle } from '../../../src/index.ts'
+import type { Rate, RateLimitResult, Throttle } from '../../../src/index.ts'
 
 /** What a request says of itself: its path, and its `x-user` field. */
 export interface Asked {
@@ -26,6 +26,7 @@ export interface Asked {
 export interface Limit {
   readonly throttle: Throttle | ((asked: Asked) => Throttle)
   readonly key?: (asked: Asked) => string
+  readonly rate?: Rate | ((asked: Asked) => Rate | undefined)
   readonly quantity?: number | ((asked: Asked) => number)
   readonly skip?: (asked: Asked) => boolean
   readonly counted?: 'all' | 'failed' | 'successful' | ((status: number, asked: Asked) => boolean)
@@ -50,10 +51,11 @@ export type StartService = (limits: readonly Limit[], handle: Handle) => Promise
 
 /** The options for a framework that hands over what says `asked`. */
 function optionsFor<Given extends readonly unknown[]>(limit: Limit, asked: (...given: Given) => Asked) {
-  const { throttle, key = ({ user }) => user, quantity, skip, counted, countLeavers, headers, onError } = limit
+  const { throttle, key = ({ user }) => user, rate, quantity, skip, counted, countLeavers, headers, onError } = limit
   return {
     throttle: typeof throttle === 'function' ? (...given: Given) => throttle(asked(...given)) : throttle,
     key: (...given: Given) => key(asked(...given)),
+    rate: typeof rate === 'function' ? (...given: Given) => rate(asked(...given)) : rate,
     quantity: typeof quantity === 'function' ? (...given: Given) => quantity(asked(...given)) : quantity,
     skip: skip && ((...given: Given) => skip(asked(...given))),
     counted:
