@@ -275,6 +275,14 @@ export class Throttle {
   }
 
   /**
+   * The layers, in order; none if the limiter is the user's own.
+   * @internal
+   */
+  get layers(): readonly Layer[] {
+    return this.#decider.layers
+  }
+
+  /**
    * The subject of this throttle in a `checkAll`.
    * @internal
    */

@@ -13,6 +13,7 @@ import { clientIp, rateLimitHeaders } from 'onrush/http'
 import * as koa from 'onrush/koa'
 import { OnrushThrottlerStorage } from 'onrush/nestjs-throttler'
 import { recordMetrics } from 'onrush/opentelemetry'
+import { simulate, smallestLimit } from 'onrush/simulate'
 import { storeContract } from 'onrush/testing'
 import { expect, test } from 'vitest'
 import { sleep } from '../../src/sleep.ts'
@@ -275,6 +276,20 @@ const CASES: readonly Case[] = [
     options: { meterProvider: metrics.getMeterProvider() },
     take: (options) => Reflect.apply(recordMetrics, undefined, [options])(),
     typo: ['maximumPolicies', 'maxPolicies'],
+  },
+  {
+    types: ['SimulateOptions'],
+    what: 'simulate',
+    options: { hardestHit: 5, sortWithin: '1s' },
+    take: (options) => call(simulate, [], [], options),
+    typo: ['sortWithn', 'sortWithin'],
+  },
+  {
+    types: ['SmallestLimitOptions'],
+    what: 'smallestLimit',
+    options: { limiter: new GcraLimiter({ store }), period: '1s' },
+    take: (options) => call(smallestLimit, () => [], options),
+    typo: ['peroid', 'period'],
   },
   {
     types: ['StoreContractOptions'],
