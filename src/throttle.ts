@@ -278,7 +278,7 @@ export class Throttle {
    * The layers, in order; none if the limiter is the user's own.
    * @internal
    */
-  get layers(): readonly Layer[] {
+  get countedLayers(): readonly Layer[] {
     return this.#decider.layers
   }
 

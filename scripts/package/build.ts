@@ -5,12 +5,14 @@
  * - `dist/cjs`: the one implementation that Node runs, and all declarations. Dependencies that are ESM only are bundled.
  * - `dist/node`: modules for `import` in Node, which re-export `dist/cjs`. So a process that uses both `import` and `require` has each class
  *   only once.
+ * - `dist/cli`: the command `onrush`, with all that it needs bundled, so that those who use the library alone install nothing for the command.
  */
 import { execFile } from 'node:child_process'
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { rolldown } from 'rolldown'
+import { bundleCommandLine } from './command-line.ts'
 import { entries, peers, ROOT } from './manifest.ts'
 
 const run = promisify(execFile)
@@ -29,7 +31,11 @@ export async function buildPackage(dist: string): Promise<void> {
   const emit = ['--outDir', esm, '--declarationDir', cjs]
   await run(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), ...emit])
   await cp(join(ROOT, 'src/redis/clients/ioredis-module.cjs'), join(esm, 'redis/clients/ioredis-module.cjs'))
-  const [names] = await Promise.all([bundleCommonJs(dist), adaptDeclarations(cjs)])
+  const [names] = await Promise.all([
+    bundleCommonJs(dist),
+    adaptDeclarations(cjs),
+    bundleCommandLine(join(dist, 'cli')),
+  ])
   for (const { node, types } of entries.values()) {
     const exported = names.get(node.require) ?? []
     const from = relative(dirname(node.default), node.require)

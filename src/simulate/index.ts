@@ -8,4 +8,4 @@ export {
   type TriedLimit,
 } from './smallest-limit.ts'
 export type { BusiestSpan } from './traffic.ts'
-export type { HardestHit, SimulatedLayer, SimulatedThrottle } from './trial.ts'
+export type { HardestHit, RefusedFor, SimulatedLayer, SimulatedThrottle } from './trial.ts'

@@ -24,9 +24,11 @@ export interface SimulateOptions {
 
 /** What the requests were, and what each throttle would have done to them. */
 export interface Simulation {
+  /** Requests played. */
   readonly requests: number
   /** Units that the requests asked for. */
   readonly units: number
+  /** Different keys. */
   readonly keys: number
   /** The time of the first request. `undefined`: there was none. */
   readonly from: Date | undefined
@@ -103,7 +105,7 @@ export async function playInOrder(
 
 function trialOf(throttle: unknown): Trial {
   if (!(throttle instanceof Throttle)) throw notInstance('throttles must hold throttles', Throttle, throttle)
-  const { layers } = throttle
-  if (layers.length > 0) return new Trial(layers)
+  const { countedLayers } = throttle
+  if (countedLayers.length > 0) return new Trial(countedLayers)
   throw new TypeError('simulate takes throttles whose limiters have an algorithm, not limiters of your own')
 }

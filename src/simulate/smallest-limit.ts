@@ -26,8 +26,11 @@ export interface SmallestLimitOptions {
 
 /** A limit that was tried. */
 export interface TriedLimit {
+  /** The quota of this limit. */
   readonly quota: Quota
+  /** Requests refused, as a share of all, from 0 to 1. */
   readonly refusedShare: number
+  /** Keys with a request refused, as a share of all keys, from 0 to 1. */
   readonly keysRefusedShare: number
 }
 

@@ -27,15 +27,26 @@ export interface SimulatedThrottle {
    * How long keys were refused in all, in ms, of the keys with a request refused. A key is refused from a refusal until its `retryAfter` has
    * passed. `undefined`: no key was refused.
    */
-  readonly refusedFor: { readonly median: number; readonly p95: number; readonly longest: number } | undefined
+  readonly refusedFor: RefusedFor | undefined
   /** The keys with the most requests refused, most first. */
   readonly hardestHit: readonly HardestHit[]
+}
+
+/** How long keys were refused, in ms, over the keys with a request refused. */
+export interface RefusedFor {
+  /** The time that half of these keys do not exceed. */
+  readonly median: number
+  /** The time that 95 % of these keys do not exceed. */
+  readonly p95: number
+  /** The longest time of all. */
+  readonly longest: number
 }
 
 /** A layer of a simulated throttle. */
 export interface SimulatedLayer {
   /** The algorithm's id, such as `gcra`. */
   readonly algorithm: string
+  /** The quota that the layer counts. */
   readonly quota: Quota
   /** Requests that this layer refused. Several layers may refuse one request. */
   readonly refused: number
@@ -43,8 +54,11 @@ export interface SimulatedLayer {
 
 /** A key whose requests were refused. */
 export interface HardestHit {
+  /** The key. */
   readonly key: string
+  /** Requests of the key. */
   readonly requests: number
+  /** Requests of the key that were refused. */
   readonly refused: number
   /** How long the key was refused in all, in ms. */
   readonly refusedFor: number
@@ -154,7 +168,7 @@ export class Trial {
     refusals.until = until
   }
 
-  #refusedFor(): SimulatedThrottle['refusedFor'] {
+  #refusedFor(): RefusedFor | undefined {
     const times = Array.from(this.#refusals.values(), ({ refusedFor }) => refusedFor / 1000).sort((a, b) => a - b)
     const longest = times.at(-1)
     if (longest === undefined) return undefined

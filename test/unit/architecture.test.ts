@@ -36,6 +36,8 @@ const REDIS = /^redis\//
 const SCHEDULING = /^redis\/scheduling\//
 const CALL = /^redis\/call\//
 const CLIENTS = /^redis\/clients\//
+const CLI = /^cli\//
+const SIMULATE = /^simulate\//
 const STORES = /^stores\//
 const ALGORITHMS = /^algorithms\//
 const OPERATIONS = /^operations\//
@@ -93,6 +95,8 @@ test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
         'process-warning.ts',
       ].includes(target) || FACES.test(target),
   ],
+  ['nothing knows the command line', /^(?!cli\/)/, (target) => !CLI.test(target)],
+  ['nothing but the command line knows simulations', /^(?!cli\/|simulate\/)/, (target) => !SIMULATE.test(target)],
   ['nothing knows the public entry', /./, (target) => target !== 'index.ts'],
 ])('%s', (_rule, room, allows) => {
   const own = imports.filter(({ from }) => room.test(from))

@@ -317,6 +317,8 @@ const OTHERS = [
     'QuestionOptions',
     'CommandOptions',
   ],
+  // Of the command line, which Commander checks.
+  ...['ReadOptions', 'RequestOptions', 'ReplayOptions'],
 ]
 
 function routeOf(onrushOptions: object): void {

@@ -1,0 +1,48 @@
+/** The command line: its commands, and what their errors become. */
+import { Command, CommanderError } from 'commander'
+import { StoreError } from '../errors.ts'
+import { OK, STORE, USAGE, UsageError } from './exit-codes.ts'
+import { addReplay } from './replay/command.ts'
+import { colorsOf, type Terminal } from './terminal.ts'
+import { version } from './version.ts'
+
+const EXIT_CODES = `
+Exit codes: 0 all went well, 1 the key is limited, 2 the command line or an input cannot be read, 3 the store cannot be reached.`
+
+/** Runs a command line, such as `['replay', 'access.log']`. @returns the exit code */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  const program = programFor(terminal)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return OK
+  } catch (error) {
+    return codeOf(error, terminal)
+  }
+}
+
+export function programFor(terminal: Terminal): Command {
+  const program = new Command('onrush')
+    .description('Choose rate limits by the traffic of the past, and see and change what keys may do.')
+    .version(version)
+    .showHelpAfterError('(onrush --help shows all commands)')
+    .addHelpText('after', EXIT_CODES)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+    })
+  addReplay(program, terminal)
+  for (const command of program.commands) command.copyInheritedSettings(program)
+  return program
+}
+
+/** Tells an error without its stack. */
+function codeOf(error: unknown, terminal: Terminal): number {
+  // Commander has written its own message.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE
+  const message = error instanceof Error ? error.message : String(error)
+  terminal.stderr.write(`${colorsOf(terminal).red('error:')} ${message}\n`)
+  if (error instanceof StoreError) return STORE
+  if (error instanceof UsageError || error instanceof RangeError || error instanceof TypeError) return USAGE
+  return STORE
+}
