@@ -2,17 +2,10 @@
  * Error classes. Being limited is not an error but a value, except in `throttled` wrappers.
  * Every error has a `code` that stays the same between versions; wrong arguments are plain `TypeError` and `RangeError`.
  */
+import { helpOf } from './help.ts'
 import type { LimitData } from './limit-data.ts'
 import type { RateLimitResult } from './result.ts'
 import { urlWithoutSecrets } from './secrets.ts'
-
-/** The page with a section for each error code. */
-const ERRORS_PAGE = 'https://github.com/onrush/onrush/blob/HEAD/docs/errors.md'
-
-/** The link to a code's section in docs/errors.md. */
-export function helpOf(code: string): string {
-  return `${ERRORS_PAGE}#${code.toLowerCase()}`
-}
 
 /**
  * The root of all errors of this library: catch this class to tell them from errors of other code. Wrong arguments are plain

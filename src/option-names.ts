@@ -23,8 +23,13 @@ export function checkOptionNames(what: string, options: unknown, names: OptionNa
 
 function unknownOption(what: string, name: string, names: OptionNames): TypeError {
   const known = [...names]
+  const hint = didYouMean(name, known) || `; it takes ${known.join(', ')}`
+  return new TypeError(`${what} must not hold ${named(name)}${hint}`)
+}
+
+/** The end of an error that names the nearest known name; '' if none is near. */
+export function didYouMean(name: string, known: readonly string[]): string {
   const nearest = closest(name.slice(0, 100), known)
   const isNear = distance(name.slice(0, 100), nearest) <= Math.max(name.length / 2, 2)
-  const hint = isNear ? `: did you mean ${nearest}?` : `; it takes ${known.join(', ')}`
-  return new TypeError(`${what} must not hold ${named(name)}${hint}`)
+  return isNear ? `: did you mean ${nearest}?` : ''
 }

@@ -1,7 +1,10 @@
 /** A quota: a number of units per period, and a burst. A frozen value. */
 import { checkInteger, checkText, named } from './arguments.ts'
-import { type Duration, durationText, microseconds } from './duration.ts'
-import { checkOptionNames, optionNames } from './option-names.ts'
+import { CalendarPeriod, calendarUnitOf, weekdayOf } from './calendar/period.ts'
+import type { CalendarUnit } from './calendar/windows.ts'
+import { type Duration, durationText, microseconds, milliseconds } from './duration.ts'
+import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
+import { warnProcess } from './process-warning.ts'
 
 /** The longest period: 10 years of 3,653 days, in µs. */
 const MAXIMUM_PERIOD = 3653 * 86_400_000_000
@@ -9,6 +12,15 @@ const MAXIMUM_PERIOD = 3653 * 86_400_000_000
 const NAME = /^[A-Za-z][A-Za-z0-9_.-]*$/
 const TEXT =
   /^\s*(\d+)\s*(?:\/|\bper\b)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*)?([a-zµμ]+)(?:\s+burst\s+(\d+))?(?:\s+name\s+(\S+))?\s*$/i
+
+const CALENDAR_TEXT =
+  /^\s*(\d+)\s*(?:\/|\bper\b)\s*calendar\s+(?:(\d+)\s*)?([a-z]+?)s?(?:\s+starting\s+([a-z]+))?(?:\s+in\s+(\S+))?(?:\s+from\s+(\S+))?(?:\s+name\s+(\S+))?\s*$/i
+
+/** The average month and year of `parse-duration`, in µs. */
+const AVERAGES: ReadonlyMap<number, string> = new Map([
+  [microseconds('1 month'), 'month'],
+  [microseconds('1 year'), 'year'],
+])
 
 /** The numbers and the name of a quota. */
 export interface QuotaOptions {
@@ -22,7 +34,47 @@ export interface QuotaOptions {
   readonly name?: string | undefined
 }
 
+/** The period and the name of a calendar quota. */
+export interface CalendarQuotaOptions {
+  /** Units allowed in each window: a safe integer, 0 or more. 0 refuses everything, as for a plan without access. */
+  readonly count: number
+  /** The unit of the calendar. */
+  readonly unit: CalendarUnit
+  /** How many units a window has, from 1 to 120: `{ unit: 'month', every: 3 }` is a quarter. Default 1. */
+  readonly every?: number | undefined
+  /** The time zone in which days begin: `'Europe/Berlin'`, `'+05:30'`. Default `'UTC'`. */
+  readonly timeZone?: string | undefined
+  /**
+   * A date on which a window begins, such as `'2026-01-31'`. In a month without that day, the window begins on its last day. Default: 1970-01-01,
+   * or for weeks the first day of the week that holds it.
+   */
+  readonly anchor?: string | undefined
+  /** Only for weeks: the weekday on which they begin, from 1 (Monday) to 7 (Sunday). Default: that of `anchor`, or Monday. */
+  readonly weekStart?: number | undefined
+  /** The name of the policy: `[A-Za-z][A-Za-z0-9_.-]*`. Default: its numbers. A given name lets the count change without losing what is used. */
+  readonly name?: string | undefined
+}
+
+/** Options of `Quota.perMonth`, `perYear` and `perCalendarDay`. */
+export type CalendarOptions = Pick<CalendarQuotaOptions, 'timeZone' | 'anchor' | 'name'>
+
 const OPTIONS = optionNames<QuotaOptions>({ count: true, period: true, maximumBurst: true, name: true })
+const CALENDAR_QUOTA_OPTIONS = optionNames<CalendarQuotaOptions>({
+  count: true,
+  unit: true,
+  every: true,
+  timeZone: true,
+  anchor: true,
+  weekStart: true,
+  name: true,
+})
+const CALENDAR_OPTIONS = optionNames<CalendarOptions>({ timeZone: true, anchor: true, name: true })
+const WEEK_OPTIONS = optionNames<CalendarOptions & Pick<CalendarQuotaOptions, 'weekStart'>>({
+  timeZone: true,
+  anchor: true,
+  weekStart: true,
+  name: true,
+})
 const EVERY_OPTIONS = optionNames<Pick<QuotaOptions, 'maximumBurst' | 'name'>>({ maximumBurst: true, name: true })
 
 /**
@@ -36,7 +88,7 @@ const EVERY_OPTIONS = optionNames<Pick<QuotaOptions, 'maximumBurst' | 'name'>>({
 export class Quota {
   /** Units allowed in each period. 0: everything is refused. */
   readonly count: number
-  /** The period in milliseconds, a whole number of µs. */
+  /** The period in milliseconds, a whole number of µs. NaN for a calendar quota, whose windows differ in length. */
   readonly period: number
   /** Units that may come at once on top of `count`. */
   readonly maximumBurst: number
@@ -44,18 +96,24 @@ export class Quota {
   readonly name: string
   /** `count + maximumBurst`: the most that can be spent at once. */
   readonly limit: number
-  /** The period in whole microseconds, as the algorithms count it. */
+  /** The period in whole microseconds, as the algorithms count it. NaN for a calendar quota. */
   readonly periodMicroseconds: number
   /** The name under which stores keep the state of this quota: the default name, or the given name with the period. */
   readonly stateName: string
+  // Only declared, so that the quotas without it do not list it as `undefined`.
+  /** The period of a calendar quota. `undefined`: the period is a duration. */
+  declare readonly calendar?: CalendarPeriod
 
   /**
    * Makes a quota of any period; `Quota.perMinute` and its like are shorter for the usual ones.
    * @throws TypeError for a value of a wrong type, RangeError for one out of range.
    */
-  constructor(options: QuotaOptions) {
-    checkOptionNames('options of Quota', options, OPTIONS)
-    const { count, period, maximumBurst = 0, name } = options
+  constructor(options: QuotaOptions)
+  /** @internal */
+  constructor(options: Pick<QuotaOptions, 'count' | 'name'>, calendar: CalendarPeriod)
+  constructor(options: Pick<QuotaOptions, 'count' | 'name'> & Partial<QuotaOptions>, calendar?: CalendarPeriod) {
+    if (calendar === undefined) checkOptionNames('options of Quota', options, OPTIONS)
+    const { count, maximumBurst = 0, name } = options
     checkInteger('count', count, 0)
     checkInteger('maximumBurst', maximumBurst, 0)
     if (count === 0 && maximumBurst > 0) {
@@ -66,15 +124,12 @@ export class Quota {
     if (!Number.isSafeInteger(count + maximumBurst)) {
       throw new RangeError(`count + maximumBurst must be a safe integer, got ${count} + ${maximumBurst}`)
     }
-    const whole = microseconds(period, 'period')
-    if (whole < 1 || whole > MAXIMUM_PERIOD) {
-      throw new RangeError(`period must be from 1 microsecond to 10 years (3653 days), got ${named(period)}`)
-    }
+    const whole = calendar === undefined ? checkedPeriod(options.period) : Number.NaN
     if (name !== undefined) {
       checkText('name', name)
       if (!NAME.test(name)) throw new RangeError(`name must match ${NAME.source}, got ${named(name)}`)
     }
-    const periodText = durationText(whole)
+    const periodText = calendar === undefined ? durationText(whole) : calendar.name
     const numbers = `${count}${maximumBurst > 0 ? `b${maximumBurst}` : ''}-${periodText}`
     this.count = count
     this.period = whole / 1000
@@ -83,6 +138,7 @@ export class Quota {
     this.limit = count + maximumBurst
     this.periodMicroseconds = whole
     this.stateName = name === undefined ? numbers : `${name}-${periodText}`
+    if (calendar !== undefined) this.calendar = calendar
     Object.freeze(this)
   }
 
@@ -107,11 +163,53 @@ export class Quota {
   }
 
   /**
-   * Reads `'100/minute'`, `'10 per 2 hours'`, `'5/s burst 10'`, `'100/min name login'`.
+   * A quota whose windows are those of the calendar in a time zone: days, weeks, months, years, or several of them. For
+   * `FixedWindowLimiter`, `SlidingWindowCounterLimiter` and `PeriodicLimiter`.
+   * @throws TypeError for a value of a wrong type, RangeError for one out of range, or an unknown time zone or date.
+   * @example
+   * const quarter = Quota.calendar({ count: 50_000, unit: 'month', every: 3, timeZone: 'America/New_York' })
+   * console.log(String(quarter)) // 50000/calendar 3 months in America/New_York
+   */
+  static calendar(options: CalendarQuotaOptions): Quota {
+    checkOptionNames('options of Quota.calendar', options, CALENDAR_QUOTA_OPTIONS)
+    const { count, name } = options
+    return new Quota({ count, name }, CalendarPeriod.of(options))
+  }
+
+  /** `count` units a day of the calendar, from midnight to midnight in `timeZone`. `perDay` is a period of 24 hours. */
+  static perCalendarDay(count: number, options?: CalendarOptions): Quota {
+    return everyUnit('day', count, options, CALENDAR_OPTIONS)
+  }
+
+  /** `count` units a week, which begins on `weekStart` (1 Monday to 7 Sunday, default 1) or on the weekday of `anchor`. */
+  static perWeek(count: number, options?: CalendarOptions & Pick<CalendarQuotaOptions, 'weekStart'>): Quota {
+    return everyUnit('week', count, options, WEEK_OPTIONS)
+  }
+
+  /**
+   * `count` units a month, which begins on the first, or on the day of `anchor`: with `'2026-01-31'` on January 31, February 28, March 31.
+   * @example
+   * const plan = Quota.perMonth(10_000, { timeZone: 'Europe/Berlin', anchor: '2026-01-31', name: 'plan' })
+   * console.log(String(plan)) // 10000/calendar month in Europe/Berlin from 2026-01-31 name plan
+   */
+  static perMonth(count: number, options?: CalendarOptions): Quota {
+    return everyUnit('month', count, options, CALENDAR_OPTIONS)
+  }
+
+  /** `count` units a year, which begins on January 1, or on the date of `anchor`. */
+  static perYear(count: number, options?: CalendarOptions): Quota {
+    return everyUnit('year', count, options, CALENDAR_OPTIONS)
+  }
+
+  /**
+   * Reads `'100/minute'`, `'10 per 2 hours'`, `'5/s burst 10'`, `'100/min name login'`, and calendar quotas:
+   * `'10000/calendar month in Europe/Berlin from 2026-01-31'`, `'500/calendar week starting Sunday'`.
    * @throws TypeError when not a string, RangeError when it cannot be read.
    */
   static parse(text: string): Quota {
     checkText('quota', text)
+    const calendar = CALENDAR_TEXT.exec(text)
+    if (calendar !== null) return calendarIn(text, calendar)
     const match = TEXT.exec(text)
     if (match === null) throw unreadable(text)
     const [, count, number = '1', unit = '', burst = '0', name] = match
@@ -121,6 +219,7 @@ export class Quota {
     } catch {
       throw unreadable(text)
     }
+    warnOfAverage(text, unit)
     return new Quota({ count: Number(count), period, maximumBurst: Number(burst), name })
   }
 
@@ -140,7 +239,8 @@ export class Quota {
     return (
       other instanceof Quota &&
       this.count === other.count &&
-      this.periodMicroseconds === other.periodMicroseconds &&
+      Object.is(this.periodMicroseconds, other.periodMicroseconds) &&
+      this.calendar?.name === other.calendar?.name &&
       this.maximumBurst === other.maximumBurst &&
       this.name === other.name
     )
@@ -156,8 +256,10 @@ export class Quota {
     if (this.count > 0 && instances > this.count) {
       throw new RangeError(`instances must be at most the quota's count of ${this.count}, got ${instances}`)
     }
+    const count = Math.floor(this.count / instances)
+    if (this.calendar !== undefined) return new Quota({ count, name: this.#givenName() }, this.calendar)
     return new Quota({
-      count: Math.floor(this.count / instances),
+      count,
       period: this.period,
       maximumBurst: Math.floor(this.maximumBurst / instances),
       name: this.#givenName(),
@@ -168,7 +270,8 @@ export class Quota {
   toString(): string {
     const burst = this.maximumBurst > 0 ? ` burst ${this.maximumBurst}` : ''
     const name = this.#givenName()
-    return `${this.count}/${durationText(this.periodMicroseconds)}${burst}${name === undefined ? '' : ` name ${name}`}`
+    const period = this.calendar === undefined ? durationText(this.periodMicroseconds) : String(this.calendar)
+    return `${this.count}/${period}${burst}${name === undefined ? '' : ` name ${name}`}`
   }
 
   /** Default names start with a digit, given ones with a letter. */
@@ -180,6 +283,58 @@ export class Quota {
 function every(period: number, count: number, options: Pick<QuotaOptions, 'maximumBurst' | 'name'> = {}): Quota {
   checkOptionNames('options of Quota', options, EVERY_OPTIONS)
   return new Quota({ count, period, maximumBurst: options.maximumBurst, name: options.name })
+}
+
+function everyUnit(
+  unit: CalendarUnit,
+  count: number,
+  options: Partial<CalendarQuotaOptions> = {},
+  names: OptionNames,
+): Quota {
+  checkOptionNames('options of Quota', options, names)
+  const { timeZone, anchor, weekStart, name } = options
+  return Quota.calendar({ count, unit, timeZone, anchor, weekStart, name })
+}
+
+/** @throws RangeError for a part that is none, such as an unknown time zone. */
+function calendarIn(
+  text: string,
+  [, count, every, unit = '', weekday, timeZone, anchor, name]: RegExpExecArray,
+): Quota {
+  const weekStart = weekday === undefined ? undefined : weekdayOf(weekday)
+  const known = calendarUnitOf(unit)
+  if (known === undefined || (weekday !== undefined && weekStart === undefined)) throw unreadable(text)
+  return Quota.calendar({
+    count: Number(count),
+    unit: known,
+    every: every === undefined ? undefined : Number(every),
+    timeZone,
+    anchor,
+    weekStart,
+    name,
+  })
+}
+
+function checkedPeriod(period: unknown): number {
+  const whole = microseconds(milliseconds('period', period), 'period')
+  if (whole >= 1 && whole <= MAXIMUM_PERIOD) return whole
+  throw new RangeError(`period must be from 1 microsecond to 10 years (3653 days), got ${named(period)}`)
+}
+
+let warnedOfAverage = false
+
+/** Warns once in a process, because most who write a month mean one of the calendar. */
+function warnOfAverage(text: string, written: string): void {
+  if (warnedOfAverage) return
+  const length = microseconds(`1 ${written}`)
+  const unit = AVERAGES.get(length)
+  if (unit === undefined) return
+  warnedOfAverage = true
+  const days = length / 86_400_000_000
+  warnProcess(
+    'ONRUSH_AVERAGE_PERIOD',
+    `The quota ${named(text)} counts ${unit}s of ${days} days from 1970, not those of the calendar: write 'calendar ${unit}' for these, or '${days} days' to keep the average without this warning.`,
+  )
 }
 
 function unreadable(text: string): RangeError {

@@ -1,6 +1,7 @@
 /** The answer to a check. A value: being limited is never an exception. */
 import { checkBoolean, checkOptions, itemsOf, named } from './arguments.ts'
 import { MAXIMUM_STATES } from './bounds.ts'
+import { wallTime } from './clock.ts'
 import { Quota } from './quota.ts'
 
 /** The fields of a result, for a limiter of your own. */
@@ -19,6 +20,8 @@ export interface RateLimitResultFields {
   readonly nextAfter?: number | undefined
   /** The quota that the result speaks of; of several the one that binds. */
   readonly quota: Quota
+  /** Milliseconds that the window lasts in which a calendar quota was decided. Default: `quota.period`; for a calendar quota, the present window's. */
+  readonly period?: number | undefined
   /** The results of several quotas, in their order. Default: this result alone. */
   readonly layers?: readonly RateLimitResult[] | undefined
   /** Whether a fallback answered. Default false. */
@@ -50,6 +53,8 @@ export class RateLimitResult {
   declare readonly retryAfter: number
   /** The quota that this result speaks of: the only one, or of several layers the one that binds. */
   declare readonly quota: Quota
+  /** `quota.period` in milliseconds; of a calendar quota, how long the window lasts in which it was decided: a February has 2,419,200,000. */
+  declare readonly period: number
   /** True when a fallback answered instead of the primary store. */
   declare readonly degraded: boolean
   /** A result for each quota, in their order; of a single quota the result itself. */
@@ -70,6 +75,12 @@ export class RateLimitResult {
         configurable: true,
         get(this: RateLimitResult) {
           return this.limited
+        },
+      },
+      period: {
+        configurable: true,
+        get(this: RateLimitResult) {
+          return periodOf(this)
         },
       },
     })
@@ -107,7 +118,7 @@ export class RateLimitResult {
     this.retryAfter = fields.retryAfter
     this.quota = fields.quota
     this.degraded = degraded
-    if (fields.layers !== undefined || fields.wouldLimit !== undefined) add(fields, this)
+    if (fields.layers !== undefined || fields.wouldLimit !== undefined || fields.period !== undefined) add(fields, this)
   }
 
   /** The moment when all of `limit` is available again, rounded up to a whole ms. `from` is a Date or ms since the epoch; default now. */
@@ -144,7 +155,8 @@ export function resultOfLayers(
 }
 
 /** Adds the fields that most results do not have. */
-function add({ limited, layers, wouldLimit }: RateLimitResultFields, to: RateLimitResult): void {
+function add({ limited, layers, wouldLimit, period }: RateLimitResultFields, to: RateLimitResult): void {
+  if (period !== undefined) Object.defineProperty(to, 'period', { value: period, enumerable: true })
   if (layers !== undefined) {
     Object.defineProperty(to, 'layers', { value: Object.freeze(layersIn(layers)), enumerable: true })
   }
@@ -167,12 +179,29 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): Rate
     quota: result.quota,
     degraded: !shadow || result.degraded,
     wouldLimit: result.wouldLimit,
+    period: ownPeriodOf(result),
   }
   if (!Object.hasOwn(result, 'layers')) return new RateLimitResult(fields)
   return resultOfLayers(
     fields,
     result.layers.map((layer) => marked(layer, as)),
   )
+}
+
+/** The field `period`, which only single results of calendar quotas have. `undefined`: the result has none. */
+export function ownPeriodOf(result: RateLimitResult): number | undefined {
+  return Object.hasOwn(result, 'period') ? result.period : undefined
+}
+
+/** Of several layers, that of the one that binds. */
+function periodOf(result: RateLimitResult): number {
+  const { quota } = result
+  const { calendar } = quota
+  if (calendar === undefined) return quota.period
+  const binding = Object.hasOwn(result, 'layers') ? result.layers.find((layer) => layer.quota === quota) : undefined
+  if (binding !== undefined) return binding.period
+  const { start, end } = calendar.at(wallTime())
+  return (end - start) / 1000
 }
 
 function layersIn(layers: unknown): readonly unknown[] {

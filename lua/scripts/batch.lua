@@ -7,8 +7,9 @@
 -- ARGV[2]  JSON, a flat array of numbers:
 --            clock      µs since the epoch; -1: use the server's clock
 --            small      how many of KEYS are packed numbers
---            layers     how many layers follow, each: algorithm (index in `algorithms`), count, period in µs, limit,
---                       fixedQuota (1 if only these numbers write the state)
+--            layers     how many layers follow, each: algorithm (index in `algorithms`), count, period in µs (a calendar quota: 0), limit,
+--                       fixedQuota (1 if only these numbers write the state); for a calendar quota also four bounds, of the window in
+--                       which the process believes, and of its neighbours
 --            runs       up to the end, each: kind, repeats, amount, cells (their number), and for each cell: layer, quantity, key, detail
 --                       ONE      `repeats` checks of one packed layer, each for `amount` callers, on consecutive keys that are in no
 --                                other run
@@ -17,6 +18,7 @@
 --                                src/operations. A last cell of layer 0 is the key of the operation's additional data
 -- Reply    the echo, then little-endian doubles: now; each small state as it was read (NaN: a fresh key); then for each request, in
 --          order, the numbers replied by its operation, and the numbers about each of its logs (see `answerRemotely`)
+--          If the time lies outside of the bounds of a calendar quota: the echo and now, and nothing was decided
 --
 -- Everything is decided before anything is written, so that an error leaves nothing half-done. Every key is written with a TTL.
 
@@ -45,6 +47,13 @@ for layer = 1, layers do
     fixedQuota = argument[at + 4] == 1 and not passedIn,
   }
   at = at + 5
+  local placeWindow = counted[layer].placeWindow
+  if placeWindow then
+    if not placeWindow(now, quotas[layer], unpack(argument, at, at + 3)) then
+      return ARGV[1] .. structPack('<d', now)
+    end
+    at = at + 4
+  end
 end
 
 local values = small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}

@@ -10,6 +10,7 @@ import {
   generatedText,
   globalsIn,
   includeText,
+  isOfCalendar,
   scripts,
   scriptText,
   sizeOf,
@@ -40,7 +41,7 @@ function fieldsOf(name: string): string[] {
   const path = `lua/algorithms/${name}.lua`
   // Checked together with common.lua, because every script includes that file first.
   const fields = [`implementation: ${literal(path, algorithmText(name), includeText('common'))},`]
-  if (sizeOf(name) === 0) return fields
+  if (sizeOf(name) === 0 || isOfCalendar(name)) return fields
   return fields.concat(
     generated.map((script) => {
       const made = literal(`lua/scripts/${script}.lua for ${path}`, generatedText(script, name))

@@ -39,6 +39,11 @@ export function sizeOf(algorithm: string): number {
   return functionsOf(algorithmText(algorithm)).size
 }
 
+/** True if only batch.lua runs the algorithm, because it must first be told in which window of the calendar the time lies. */
+export function isOfCalendar(algorithm: string): boolean {
+  return algorithmText(algorithm).includes('local function placeWindow')
+}
+
 /** The text of an algorithm's file with its includes. */
 export function algorithmText(name: string): string {
   return textOf(`algorithms/${name}.lua`)

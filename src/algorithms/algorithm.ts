@@ -77,6 +77,10 @@ export type CompleteAlgorithm<State = unknown> = Omit<Algorithm<State>, Defaulte
     readonly size: number
     /** µs for which a state is kept. Default: `resetAfter`. Only for algorithms in which a fresh key has less than all of the limit. */
     keptFor?(state: State, now: number, quota: Quota): number
+    /** The file of the Lua implementation in `lua/algorithms`. Default: that of the built-in algorithm with this id. */
+    readonly luaFile?: string
+    /** The length of the state's window in µs. Only for calendar quotas, whose windows differ in length. */
+    windowLength?(state: State): number
     /** µs until one unit more than is available could be spent. Only for states that cannot answer `retryAfter` of any quantity. */
     nextAfter?(state: State): number
     /**

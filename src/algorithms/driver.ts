@@ -58,6 +58,7 @@ function resultOf(
     nextAfter: nextAfter / 1000,
     retryAfter: limited ? retryAfter(layer, state, quantity, now) / 1000 : 0,
     quota,
+    period: algorithm.windowLength === undefined ? undefined : algorithm.windowLength(state) / 1000,
   })
 }
 

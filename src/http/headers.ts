@@ -63,13 +63,13 @@ const FORMS: Record<HeaderStandard, (result: RateLimitResult, key?: string | Uin
     const results = singleResults(result)
     if (key === undefined) {
       return {
-        'RateLimit-Policy': joined(results, ({ quota }) => textsOf(quota).policy),
+        'RateLimit-Policy': joined(results, (single) => textsOf(single).policy),
         RateLimit: joined(results, serviceLimitText),
       }
     }
     const partition: Parameter = ['pk', typeof key === 'string' ? Buffer.from(key) : key]
     return {
-      'RateLimit-Policy': serializeList(results.map(({ quota }) => policy(quota, partition))),
+      'RateLimit-Policy': serializeList(results.map(({ quota, period }) => policy(quota, period, partition))),
       RateLimit: serializeList(results.map((single) => serviceLimit(single, partition))),
     }
   },
@@ -87,22 +87,23 @@ const FORMS: Record<HeaderStandard, (result: RateLimitResult, key?: string | Uin
 
 type Parameter = [name: string, value: BareItem]
 
-function policy(quota: Quota, ...partition: readonly Parameter[]): Item {
-  return item(quota.name, ['q', integer(quota.limit)], ['w', seconds(quota.period)], ...partition)
+function policy(quota: Quota, period: number, ...partition: readonly Parameter[]): Item {
+  return item(quota.name, ['q', integer(quota.limit)], ['w', seconds(period)], ...partition)
 }
 
-/** Texts of a quota that never change, so they are serialized once. */
+/** Texts of a quota, serialized once, or for a calendar quota once for each length of its windows. */
 interface QuotaTexts {
+  readonly period: number
   readonly policy: string
   readonly name: string
 }
 
 const texts = new WeakMap<Quota, QuotaTexts>()
 
-function textsOf(quota: Quota): QuotaTexts {
+function textsOf({ quota, period }: RateLimitResult): QuotaTexts {
   const ready = texts.get(quota)
-  if (ready !== undefined) return ready
-  const made = { policy: serializeItem(policy(quota)), name: serializeItem(quota.name) }
+  if (ready?.period === period) return ready
+  const made = { period, policy: serializeItem(policy(quota, period)), name: serializeItem(quota.name) }
   texts.set(quota, made)
   return made
 }
@@ -110,7 +111,7 @@ function textsOf(quota: Quota): QuotaTexts {
 /** The text of `serviceLimit`. Written directly, because a structured integer is just its digits. */
 function serviceLimitText(result: RateLimitResult): string {
   const time = untilMore(result)
-  const left = `${textsOf(result.quota).name};r=${integer(result.remaining)}`
+  const left = `${textsOf(result).name};r=${integer(result.remaining)}`
   return time === undefined ? left : `${left};t=${time}`
 }
 
@@ -134,7 +135,7 @@ function item(value: BareItem, ...parameters: readonly Parameter[]): Item {
 /** The policy without names, as in drafts 3 to 7. */
 function earlierPolicy(result: RateLimitResult): string {
   return serializeList(
-    singleResults(result).map(({ quota }) => item(integer(quota.limit), ['w', seconds(quota.period)])),
+    singleResults(result).map(({ quota, period }) => item(integer(quota.limit), ['w', seconds(period)])),
   )
 }
 

@@ -1,12 +1,13 @@
 /** An algorithm and a store. The five limiters differ in nothing but their algorithm. */
 import type { Algorithm, CompleteAlgorithm } from '../algorithms/algorithm.ts'
 import { type Layer, stateNameOf } from '../algorithms/driver.ts'
-import { BUILT_IN } from '../algorithms/index.ts'
+import { BUILT_IN, calendarAlgorithmOf } from '../algorithms/index.ts'
 import { withDefaults } from '../algorithms/with-defaults.ts'
 import { checkBoolean, checkFunction, checkKey, checkOptions, checkQuantity, checkText, named } from '../arguments.ts'
 import { MAXIMUM_LAYERS } from '../bounds.ts'
 import { clear } from '../operations/clear.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
+import type { Quota } from '../quota.ts'
 import { quotasIn, type Rate } from '../rate.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
@@ -197,13 +198,23 @@ function checkedOptions(name: string, options: LimiterOptions, names = LIMITER_O
  */
 export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
   const { lua } = limiter
-  const algorithm = OURS.get(limiter.algorithm.id) ?? withDefaults(limiter.algorithm)
+  const own = OURS.get(limiter.algorithm.id) ?? withDefaults(limiter.algorithm)
   const layers = [quotasIn(rate)].flat().map((quota) => {
+    const algorithm = quota.calendar === undefined ? own : calendarAlgorithmOf(own)
+    if (algorithm === undefined) throw cannotCount(limiter, quota)
     algorithm.accept?.(quota)
     return { algorithm, quota, lua }
   })
   checkLayers(layers)
   return layers
+}
+
+function cannotCount({ algorithm }: AlgorithmLimiter, quota: Quota): RangeError {
+  const limiter = algorithm.id === BUILT_IN.gcra.id ? 'GcraLimiter, by which a throttle without a limiter counts,' : ''
+  return new RangeError(
+    `${limiter || `the algorithm '${algorithm.id}'`} cannot count ${named(String(quota))}, whose windows begin and end by the calendar: ` +
+      `use FixedWindowLimiter (or SlidingWindowCounterLimiter, PeriodicLimiter), as in new Throttle({ limiter: new FixedWindowLimiter({ store }), rate })`,
+  )
 }
 
 /**

@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache'
 import { checkSize } from '../arguments.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
-import { RateLimitResult, type RateLimitResultFields, resultOfLayers } from '../result.ts'
+import { ownPeriodOf, RateLimitResult, type RateLimitResultFields, resultOfLayers } from '../result.ts'
 import type { Batch } from './call/batch.ts'
 import type { RefusalLog } from './call/exchange.ts'
 import type { CompiledLayers } from './call/layers.ts'
@@ -148,6 +148,7 @@ function aged(result: RateLimitResult, elapsed: number): RateLimitResultFields {
     nextAfter: later(result.nextAfter, elapsed),
     retryAfter: later(result.retryAfter, elapsed),
     quota: result.quota,
+    period: ownPeriodOf(result),
   }
 }
 

@@ -3,15 +3,19 @@ import { readdirSync } from 'node:fs'
 import { basename } from 'node:path'
 import { DictionaryStore } from 'onrush'
 import { expect, test } from 'vitest'
-import { BUILT_IN } from '../../src/algorithms/index.ts'
+import { BUILT_IN, calendarAlgorithmOf } from '../../src/algorithms/index.ts'
 import * as lua from '../../src/redis/call/lua.generated.ts'
 import { LIMITERS as ASKED } from '../../src/testing/limiters.ts'
 import { GCRA_START_EMPTY, LIMITERS } from '../support/limiters.ts'
 
 const FILES = readdirSync(new URL('../../lua/algorithms', import.meta.url)).map((file) => basename(file, '.lua'))
 
+/** How limiters count calendar quotas. */
+const CALENDAR = Object.values(BUILT_IN).flatMap((algorithm) => calendarAlgorithmOf(algorithm) ?? [])
+
 test('every algorithm of the table has a file in lua/algorithms under its name, and every such file is in the table', () => {
-  expect(FILES.sort()).toEqual(Object.keys(BUILT_IN).sort())
+  const ofCalendar = new Set(CALENDAR.map(({ luaFile }) => luaFile))
+  expect(FILES.sort()).toEqual([...Object.keys(BUILT_IN), ...ofCalendar].sort())
   expect(Object.keys(lua.algorithms).sort()).toEqual(FILES.sort())
 })
 

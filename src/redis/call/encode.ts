@@ -19,6 +19,8 @@ export interface Call {
   readonly stateIndexes: readonly number[]
   /** The layers whose states the reply holds, in order. */
   readonly packed: readonly CompiledLayer[]
+  /** True if the call holds bounds of calendar windows, so that the reply may be that the server's time lies outside of them. */
+  readonly bounded: boolean
 }
 
 /** Kinds of runs. Others are the codes of operations. */
@@ -33,14 +35,17 @@ interface Run {
   repeats: number
 }
 
-/** @param now µs since the epoch; -1: use the server's clock */
-export function makeCall(batch: Batch, names: KeyNames, now: number): Call {
+/**
+ * @param now µs since the epoch; -1: use the server's clock
+ * @param expected returns the server's time as far as this process knows it, in µs: bounds of calendar windows are sent for that time
+ */
+export function makeCall(batch: Batch, names: KeyNames, now: number, expected: () => number): Call {
   const decider = soleThrottle(batch)
   const script = decider?.script
   if (decider !== undefined && script !== undefined) return callForEach(batch.entries, decider, script, names, now)
   const layout = new Layout(names, batch.overlaps)
   for (const entry of batch.entries) layout.add(entry)
-  return layout.call(now)
+  return layout.call(now, expected)
 }
 
 /** The only decider in the batch, if the batch holds nothing but its checks, each on a different key. Otherwise `undefined`. */
@@ -82,7 +87,7 @@ function callForEach(
     if (quantity !== 1 || count !== 1 || run < entries.length) args.push(String(run), String(quantity), String(count))
     run = 0
   }
-  return { script, keys, args, echo, replyLength: ECHO_LENGTH + 8 * numbers, stateIndexes, packed }
+  return { script, keys, args, echo, replyLength: ECHO_LENGTH + 8 * numbers, stateIndexes, packed, bounded: false }
 }
 
 class Layout {
@@ -113,13 +118,19 @@ class Layout {
     else this.#runs.push({ entry, start, repeats: 1 })
   }
 
-  call(now: number): Call {
+  call(now: number, expected: () => number): Call {
     const implementations = [...new Set(Array.from(this.#layers.keys(), ({ implementation }) => implementation))].sort(
       (a, b) => a.id - b.id,
     )
     const numbers = [now, this.#packed.length, this.#layers.size]
-    for (const { implementation, numbers: own } of this.#layers.keys())
+    let bounded = false
+    for (const { implementation, numbers: own, calendar } of this.#layers.keys()) {
       numbers.push(implementations.indexOf(implementation) + 1, ...own)
+      if (calendar === undefined) continue
+      const { previousStart, start, end, nextEnd } = calendar.at(now < 0 ? expected() : now)
+      numbers.push(previousStart, start, end, nextEnd)
+      bounded = true
+    }
     for (const run of this.#runs) this.#pushRun(numbers, run)
     const echo = nextEcho()
     return {
@@ -130,6 +141,7 @@ class Layout {
       replyLength: ECHO_LENGTH + 8 * this.#replied,
       stateIndexes: this.#stateIndexes,
       packed: this.#packed,
+      bounded,
     }
   }
 

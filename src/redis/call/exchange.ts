@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { type Clock, readClock } from '../../clock.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { batches } from '../../events.ts'
+import { steadyNow } from '../../unmocked.ts'
 import { type RedisConnection, withoutCommand } from '../clients/client.ts'
 import { warnOfEviction } from '../clients/eviction.ts'
 import { FailoverWatch } from '../clients/failover-watch.ts'
@@ -15,10 +16,19 @@ import type { Batch } from './batch.ts'
 import { settle } from './decode.ts'
 import { type Call, makeCall } from './encode.ts'
 import { type Evaluation, ResendRecords } from './resend-records.ts'
-import { leaveOutOfStep, run, startsWithEcho } from './run-script.ts'
+import { ECHO_LENGTH, leaveOutOfStep, run, startsWithEcho } from './run-script.ts'
+
+/** When the steady clock was 0, in ms since the epoch. */
+const TIME_ORIGIN = performance.timeOrigin
 
 /** Between two attempts at a call, in ms. */
 const PAUSE = 10
+
+/** How often a call is sent again because the server's time lies outside of the windows of the calendar that were sent. */
+const MOST_OUTSIDE = 5
+
+const OUTSIDE =
+  "Redis's clock jumps: its time lay outside of the calendar windows sent for it, again and again. Nothing was counted"
 
 /** Errors of a server that did nothing but is likely to accept a retry soon: it is loading, busy, moving a slot or being replaced. */
 const NOT_YET = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|UNBLOCKED)\b/
@@ -60,6 +70,8 @@ export class Exchange {
   readonly #sender: RetryingSender
   readonly #connection: RedisConnection
   readonly #beforeAnswers: () => void
+  /** How far the server's clock is ahead of this process's, in µs, as of the last time when that mattered. */
+  #ahead = 0
   /** True once the eviction policy of the server was checked. */
   #knowsEviction = false
 
@@ -71,7 +83,7 @@ export class Exchange {
     this.#clock = clock
     this.#denyCache = denyCache
     this.#connection = connection
-    this.#sender = new RetryingSender(options, (batch) => this.#callOf(batch))
+    this.#sender = new RetryingSender(options, (batch, serverTime) => this.#callOf(batch, serverTime))
   }
 
   /** Sends a batch and settles all its requests. Rejects if the batch cannot be encoded, for example because the user's clock throws. */
@@ -101,9 +113,15 @@ export class Exchange {
     batch.fail(faultOfLua(error, asked) ?? unavailable(error))
   }
 
-  #callOf(batch: Batch): Call {
-    return makeCall(batch, this.#names, this.#clock === undefined ? -1 : readClock(this.#clock))
+  /** @param serverTime the server's time in µs, if the server has just told it */
+  #callOf(batch: Batch, serverTime?: number): Call {
+    if (serverTime !== undefined) this.#ahead = serverTime - processTime()
+    const now = this.#clock === undefined ? -1 : readClock(this.#clock)
+    return makeCall(batch, this.#names, now, this.#expectedTime)
   }
+
+  /** The server's time as far as this process knows it, in µs. */
+  readonly #expectedTime = (): number => processTime() + this.#ahead
 
   /** Decides each key in a call of its own, so that a key that cannot be decided yet does not delay the others. */
   async #decideApart(batch: Batch, { cause }: KeysApartError): Promise<void> {
@@ -134,11 +152,14 @@ class RetryingSender {
   readonly #connection: RedisConnection
   /** Prevent counting a resent call twice. `undefined`: a call whose reply was lost is not resent. */
   readonly #records: ResendRecords | undefined
-  readonly #remake: (batch: Batch) => Call
+  readonly #remake: (batch: Batch, serverTime?: number) => Call
   readonly #watch: FailoverWatch
 
-  /** @param remake encodes a batch again, after requests without callers were removed */
-  constructor({ connection, names, timeout, resend }: ExchangeOptions, remake: (batch: Batch) => Call) {
+  /** @param remake encodes a batch again: after requests without callers were removed, or with windows of the calendar for the server's time */
+  constructor(
+    { connection, names, timeout, resend }: ExchangeOptions,
+    remake: (batch: Batch, serverTime?: number) => Call,
+  ) {
     this.#connection = connection
     this.#records = resend ? new ResendRecords(names, connection.cluster, timeout) : undefined
     this.#remake = remake
@@ -149,6 +170,7 @@ class RetryingSender {
   async deliver(batch: Batch, first: Call): Promise<Delivered> {
     let call = first
     let request: Evaluation = this.#records?.recorded(batch, call) ?? call
+    let outside = 0
     while (true) {
       const { sent } = batch
       try {
@@ -158,6 +180,15 @@ class RetryingSender {
         if (startsWithEcho(reply, call.echo)) {
           this.#watch.loadingSince = undefined
           if (reply.byteLength === call.replyLength) return { call, reply }
+          const serverTime = call.bounded ? timeOutside(reply) : undefined
+          if (serverTime !== undefined) {
+            batch.sent = false
+            batch.prune()
+            if (++outside > MOST_OUTSIDE || batch.entries.length === 0) throw new WrongReplyError(OUTSIDE)
+            call = this.#remake(batch, serverTime)
+            request = this.#records?.recorded(batch, call) ?? call
+            continue
+          }
           // The length is wrong, so the bytes that follow on this connection may belong to no command.
           this.#connection.leave(batch.route.node.address)
           throw new WrongReplyError(
@@ -212,4 +243,15 @@ class RetryingSender {
     if (this.#connection.answered(error)) return NOT_YET.test(error.message) || this.#isOnTheMove(error)
     return this.#records !== undefined || (failure !== undefined && !sent)
   }
+}
+
+/** The time of this process in µs, steady, so that a mock of `Date` costs no second call. */
+function processTime(): number {
+  return Math.floor((TIME_ORIGIN + steadyNow()) * 1000)
+}
+
+/** The server's time in a reply which says that it lies outside of the windows sent. `undefined`: the reply is another. */
+function timeOutside(reply: Uint8Array): number | undefined {
+  if (reply.byteLength !== ECHO_LENGTH + 8) return undefined
+  return new DataView(reply.buffer, reply.byteOffset).getFloat64(ECHO_LENGTH, true)
 }

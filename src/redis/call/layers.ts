@@ -1,6 +1,7 @@
 /** The layers of a throttle, compiled for Redis once: key suffixes, numbers for the scripts, and the scripts. */
 import type { Layer } from '../../algorithms/driver.ts'
 import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
+import type { CalendarPeriod } from '../../calendar/period.ts'
 import { stateSuffix } from '../../stores/state-key.ts'
 import { LOG_WEIGHT } from '../limits.ts'
 import { type LuaImplementation, luaImplementationOf, type Script } from './scripts.ts'
@@ -16,6 +17,8 @@ export interface CompiledLayer {
   readonly reply: Layer
   /** The quota as the script reads it. `fixedQuota` 1: the name of the state includes its numbers, so no other numbers write it. */
   readonly numbers: readonly [count: number, period: number, limit: number, fixedQuota: number]
+  /** The period of a calendar quota, of which the script must be sent the bounds of windows. `undefined`: the period is a duration. */
+  readonly calendar: CalendarPeriod | undefined
 }
 
 export class CompiledLayers {
@@ -48,9 +51,11 @@ export class CompiledLayers {
     this.prepared = layers.map((layer) => {
       const { algorithm, quota } = layer
       const { size } = algorithm
+      const { calendar } = quota
       // The default name of a quota contains its numbers.
       const fixedQuota = quota.name === quota.stateName ? 1 : 0
-      const numbers = [quota.count, quota.periodMicroseconds, quota.limit, fixedQuota] as const
+      const period = calendar === undefined ? quota.periodMicroseconds : 0
+      const numbers = [quota.count, period, quota.limit, fixedQuota] as const
       return {
         layer,
         suffix: stateSuffix(layer),
@@ -58,6 +63,7 @@ export class CompiledLayers {
         size,
         reply: size > 0 ? layer : { algorithm: algorithm.remote ?? remoteAnswers(algorithm), quota },
         numbers,
+        calendar,
       }
     })
     this.replies = this.prepared.map(({ reply }) => reply)

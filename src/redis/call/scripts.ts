@@ -27,8 +27,11 @@ interface Texts {
 
 const FILES: Record<keyof typeof BUILT_IN, Texts> = lua.algorithms
 
-/** Texts of the built-in algorithms, by id. */
-const TEXTS: ReadonlyMap<string, Texts> = new Map(Object.entries(FILES).map(([file, texts]) => [idOf(file), texts]))
+/** Texts of the built-in algorithms, by file. */
+const TEXTS_BY_FILE: ReadonlyMap<string, Texts> = new Map(Object.entries(FILES))
+
+/** The files of the built-in algorithms, by id. */
+const FILES_BY_ID: ReadonlyMap<string, string> = new Map(Object.entries(BUILT_IN).map(([file, { id }]) => [id, file]))
 
 const implementations = new Map<string, LuaImplementation>()
 const composed = new Map<string, Script>()
@@ -38,7 +41,7 @@ const composed = new Map<string, Script>()
  * @throws TypeError if there is none.
  */
 export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplementation {
-  const texts = TEXTS.get(algorithm.id)
+  const texts = TEXTS_BY_FILE.get(algorithm.luaFile ?? FILES_BY_ID.get(algorithm.id) ?? '')
   const text = texts?.implementation ?? own
   if (text === undefined) {
     throw new TypeError(
@@ -55,10 +58,6 @@ export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplemen
   }
   implementations.set(text, made)
   return made
-}
-
-function idOf(file: string): string {
-  return (Object.entries(BUILT_IN).find(([name]) => name === file) ?? [])[1]?.id ?? file
 }
 
 function optional(source: string | undefined): Script | undefined {
