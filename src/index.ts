@@ -1,5 +1,7 @@
 /** The public names of onrush. Only names here and in the other entries of package.json's `exports` are public. */
 export type { Algorithm } from './algorithms/algorithm.ts'
+export type { CalendarPeriod } from './calendar/period.ts'
+export type { CalendarUnit } from './calendar/window.ts'
 export { type CheckAllOptions, type CheckAllSubject, checkAll } from './check-all.ts'
 export type { Clock } from './clock.ts'
 export { type ThrottledFunction, type ThrottledOptions, type Throttling, throttled } from './decorator.ts'
@@ -41,7 +43,13 @@ export {
   PeriodicLimiter,
   SlidingWindowCounterLimiter,
 } from './limiters/limiters.ts'
-export { Quota, type QuotaOptions } from './quota.ts'
+export {
+  type CalendarOptions,
+  type CalendarQuotaOptions,
+  Quota,
+  type QuotaOptions,
+  type WeekOptions,
+} from './quota.ts'
 export type { Rate } from './rate.ts'
 export type { BorrowedClient } from './redis/clients/detect.ts'
 export type { RedisClientOptions } from './redis/clients/ioredis-create.ts'

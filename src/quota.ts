@@ -1,7 +1,7 @@
 /** A quota: a number of units per period, and a burst. A frozen value. */
 import { checkInteger, checkText, named } from './arguments.ts'
 import { CalendarPeriod, calendarUnitOf, weekdayOf } from './calendar/period.ts'
-import type { CalendarUnit } from './calendar/windows.ts'
+import type { CalendarUnit } from './calendar/window.ts'
 import { type Duration, durationText, microseconds, milliseconds } from './duration.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
 import { warnProcess } from './process-warning.ts'
@@ -34,14 +34,8 @@ export interface QuotaOptions {
   readonly name?: string | undefined
 }
 
-/** The period and the name of a calendar quota. */
-export interface CalendarQuotaOptions {
-  /** Units allowed in each window: a safe integer, 0 or more. 0 refuses everything, as for a plan without access. */
-  readonly count: number
-  /** The unit of the calendar. */
-  readonly unit: CalendarUnit
-  /** How many units a window has, from 1 to 120: `{ unit: 'month', every: 3 }` is a quarter. Default 1. */
-  readonly every?: number | undefined
+/** The time zone, the anchor and the name of a calendar quota. */
+export interface CalendarOptions {
   /** The time zone in which days begin: `'Europe/Berlin'`, `'+05:30'`. Default `'UTC'`. */
   readonly timeZone?: string | undefined
   /**
@@ -49,14 +43,25 @@ export interface CalendarQuotaOptions {
    * or for weeks the first day of the week that holds it.
    */
   readonly anchor?: string | undefined
-  /** Only for weeks: the weekday on which they begin, from 1 (Monday) to 7 (Sunday). Default: that of `anchor`, or Monday. */
-  readonly weekStart?: number | undefined
   /** The name of the policy: `[A-Za-z][A-Za-z0-9_.-]*`. Default: its numbers. A given name lets the count change without losing what is used. */
   readonly name?: string | undefined
 }
 
-/** Options of `Quota.perMonth`, `perYear` and `perCalendarDay`. */
-export type CalendarOptions = Pick<CalendarQuotaOptions, 'timeZone' | 'anchor' | 'name'>
+/** The options of a calendar quota of weeks. */
+export interface WeekOptions extends CalendarOptions {
+  /** The weekday on which weeks begin, from 1 (Monday) to 7 (Sunday). Default: that of `anchor`, or Monday. */
+  readonly weekStart?: number | undefined
+}
+
+/** The numbers, the period and the name of a calendar quota. `weekStart` is only for weeks. */
+export interface CalendarQuotaOptions extends WeekOptions {
+  /** Units allowed in each window: a safe integer, 0 or more. 0 refuses everything, as for a plan without access. */
+  readonly count: number
+  /** The unit of the calendar: `'day'`, `'week'`, `'month'` or `'year'`. */
+  readonly unit: CalendarUnit
+  /** How many units a window has, from 1 to 120: `{ unit: 'month', every: 3 }` is a quarter. Default 1. */
+  readonly every?: number | undefined
+}
 
 const OPTIONS = optionNames<QuotaOptions>({ count: true, period: true, maximumBurst: true, name: true })
 const CALENDAR_QUOTA_OPTIONS = optionNames<CalendarQuotaOptions>({
@@ -69,12 +74,7 @@ const CALENDAR_QUOTA_OPTIONS = optionNames<CalendarQuotaOptions>({
   name: true,
 })
 const CALENDAR_OPTIONS = optionNames<CalendarOptions>({ timeZone: true, anchor: true, name: true })
-const WEEK_OPTIONS = optionNames<CalendarOptions & Pick<CalendarQuotaOptions, 'weekStart'>>({
-  timeZone: true,
-  anchor: true,
-  weekStart: true,
-  name: true,
-})
+const WEEK_OPTIONS = optionNames<WeekOptions>({ timeZone: true, anchor: true, weekStart: true, name: true })
 const EVERY_OPTIONS = optionNames<Pick<QuotaOptions, 'maximumBurst' | 'name'>>({ maximumBurst: true, name: true })
 
 /**
@@ -182,7 +182,7 @@ export class Quota {
   }
 
   /** `count` units a week, which begins on `weekStart` (1 Monday to 7 Sunday, default 1) or on the weekday of `anchor`. */
-  static perWeek(count: number, options?: CalendarOptions & Pick<CalendarQuotaOptions, 'weekStart'>): Quota {
+  static perWeek(count: number, options?: WeekOptions): Quota {
     return everyUnit('week', count, options, WEEK_OPTIONS)
   }
 
@@ -219,8 +219,9 @@ export class Quota {
     } catch {
       throw unreadable(text)
     }
+    const quota = new Quota({ count: Number(count), period, maximumBurst: Number(burst), name })
     warnOfAverage(text, unit)
-    return new Quota({ count: Number(count), period, maximumBurst: Number(burst), name })
+    return quota
   }
 
   /**
@@ -285,12 +286,7 @@ function every(period: number, count: number, options: Pick<QuotaOptions, 'maxim
   return new Quota({ count, period, maximumBurst: options.maximumBurst, name: options.name })
 }
 
-function everyUnit(
-  unit: CalendarUnit,
-  count: number,
-  options: Partial<CalendarQuotaOptions> = {},
-  names: OptionNames,
-): Quota {
+function everyUnit(unit: CalendarUnit, count: number, options: WeekOptions = {}, names: OptionNames): Quota {
   checkOptionNames('options of Quota', options, names)
   const { timeZone, anchor, weekStart, name } = options
   return Quota.calendar({ count, unit, timeZone, anchor, weekStart, name })

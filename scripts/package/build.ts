@@ -20,6 +20,15 @@ const run = promisify(execFile)
 /** Dependencies that are ESM only, which neither jest nor `require` of every supported Node can load. */
 const ESM_ONLY = [{ name: 'parse-duration', license: 'License' }]
 
+/** ESM only too, but large and needed by few, so that it gets a file of its own, which only calendar quotas load. */
+const TEMPORAL = 'temporal-polyfill'
+
+/** Modules that are CommonJS in `src`, because they `require` a package only when it is needed. */
+const COMMON_JS = ['redis/clients/ioredis-module.cjs', 'calendar/temporal-module.cjs']
+
+/** The packages whose code `dist/cjs` contains. */
+const BUNDLED = [...ESM_ONLY, { name: TEMPORAL, license: 'LICENSE' }, { name: 'temporal-utils', license: 'LICENSE' }]
+
 /** The project's own `tsc`. */
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 
@@ -30,9 +39,10 @@ export async function buildPackage(dist: string): Promise<void> {
   const cjs = join(dist, 'cjs')
   const emit = ['--outDir', esm, '--declarationDir', cjs]
   await run(process.execPath, [TSC, '-p', join(ROOT, 'tsconfig.build.json'), ...emit])
-  await cp(join(ROOT, 'src/redis/clients/ioredis-module.cjs'), join(esm, 'redis/clients/ioredis-module.cjs'))
+  for (const path of COMMON_JS) await cp(join(ROOT, 'src', path), join(esm, path))
   const [names] = await Promise.all([
     bundleCommonJs(dist),
+    bundleTemporal(cjs),
     adaptDeclarations(cjs),
     bundleCommandLine(join(dist, 'cli')),
   ])
@@ -59,6 +69,7 @@ async function bundleCommonJs(dist: string): Promise<Map<string, string[]>> {
       throw new Error(message)
     },
     external: (id) => /^[^./]/.test(id) && !ESM_ONLY.some(({ name }) => name === id),
+    plugins: [{ name: 'temporal', renderChunk: (code, { fileName }) => withTemporalOf(code, fileName) }],
   })
   const dir = join(dist, 'cjs')
   const names = { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' }
@@ -73,13 +84,26 @@ async function bundleCommonJs(dist: string): Promise<Map<string, string[]>> {
   )
 }
 
+async function bundleTemporal(dir: string): Promise<void> {
+  const resolve = { modules: [join(ROOT, 'node_modules')] }
+  const bundle = await rolldown({ input: { [TEMPORAL]: TEMPORAL }, cwd: ROOT, platform: 'node', resolve })
+  await bundle.write({ dir, format: 'cjs', exports: 'named', entryFileNames: '[name].js' })
+  await bundle.close()
+}
+
+/** Lets a file of `dist/cjs` require Temporal from its file there. */
+function withTemporalOf(code: string, fileName: string): string {
+  const path = relative(dirname(fileName), `${TEMPORAL}.js`)
+  return code.replace(`require("${TEMPORAL}")`, `require("${path.startsWith('.') ? path : `./${path}`}")`)
+}
+
 /** `./dist/cjs/http/express.js` is `http/express`. */
 function nameOf(path: string): string {
   return relative('dist/cjs', path).replace(/\.js$/, '')
 }
 
 async function licenses(): Promise<string> {
-  const texts = ESM_ONLY.map(async ({ name, license }) => {
+  const texts = BUNDLED.map(async ({ name, license }) => {
     const text = await readFile(join(ROOT, 'node_modules', name, license), 'utf8')
     return `The JavaScript in this folder contains ${name}:\n\n${text.trim()}\n`
   })

@@ -2,7 +2,7 @@
  * Units used in one window of the calendar. Serves fixed windows and periodic ones, because the first admitted request of a periodic window
  * opens the calendar window in which it falls. Lua implementation: `lua/algorithms/calendar_window.lua`.
  */
-import type { CalendarWindow } from '../calendar/windows.ts'
+import type { CalendarWindow } from '../calendar/window.ts'
 import { LimitData } from '../limit-data.ts'
 import type { Quota } from '../quota.ts'
 import { type CompleteAlgorithm, MAXIMUM_UNITS } from './algorithm.ts'

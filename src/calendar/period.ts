@@ -1,9 +1,9 @@
 /** The period of a calendar quota: so many days, weeks, months or years of a time zone, counted from a date. */
-import { LRUCache } from 'lru-cache'
 import { checkInteger, checkText, named } from '../arguments.ts'
 import { didYouMean } from '../option-names.ts'
 import { loadTemporal } from './temporal-module.cjs'
-import { type CalendarUnit, type CalendarWindow, CalendarWindows } from './windows.ts'
+import type { CalendarUnit, CalendarWindow } from './window.ts'
+import { CalendarWindows } from './windows.ts'
 
 const UNITS: readonly string[] = ['day', 'week', 'month', 'year'] satisfies CalendarUnit[]
 const WEEKDAYS: readonly string[] = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
@@ -18,11 +18,11 @@ const DATE = /^\d{4}-\d{2}-\d{2}$/
 /** Temporal takes a date with a zone for a zone too, so the form is checked first. */
 const TIME_ZONE = /^(?:[A-Za-z][\w+/-]*|[+-]\d{2}(?::?\d{2})?)$/
 
-/** Periods cached; a miss costs only time. */
+/** The most periods cached; a miss costs only time. All are dropped at once, because a program of so many periods makes new ones anyway. */
 const KEPT_PERIODS = 1000
-const cached = new LRUCache<string, CalendarPeriod>({ max: KEPT_PERIODS })
+const cached = new Map<string, CalendarPeriod>()
 
-export interface CalendarPeriodOptions {
+export interface GivenPeriod {
   readonly unit: CalendarUnit
   readonly every?: number | undefined
   readonly timeZone?: string | undefined
@@ -58,12 +58,13 @@ export class CalendarPeriod {
    * @throws TypeError for a value of a wrong type, RangeError for one out of range.
    * @internal
    */
-  static of(options: CalendarPeriodOptions): CalendarPeriod {
+  static of(options: GivenPeriod): CalendarPeriod {
     const { unit, every = 1, timeZone = 'UTC', anchor, weekStart } = options
     const name = JSON.stringify([unit, every, timeZone, anchor, weekStart].map((value) => [typeof value, value]))
     const ready = cached.get(name)
     if (ready !== undefined) return ready
     const made = new CalendarPeriod(unit, every, timeZone, anchor, weekStart)
+    if (cached.size >= KEPT_PERIODS) cached.clear()
     cached.set(name, made)
     return made
   }

@@ -4,18 +4,7 @@
  */
 import type { Temporal } from 'temporal-polyfill'
 import { loadTemporal } from './temporal-module.cjs'
-
-export type CalendarUnit = 'day' | 'week' | 'month' | 'year'
-
-/** A window from `start` to just before `end`, and its neighbours. All in µs since the epoch. */
-export interface CalendarWindow {
-  /** The start of the window before. */
-  readonly previousStart: number
-  readonly start: number
-  readonly end: number
-  /** The end of the window after. */
-  readonly nextEnd: number
-}
+import type { CalendarUnit, CalendarWindow } from './window.ts'
 
 /** Contains no time, so that the first look computes a window. */
 const NEVER: CalendarWindow = { previousStart: 0, start: 0, end: 0, nextEnd: 0 }

@@ -1,5 +1,6 @@
 /** Bundlers: what they make of the package runs, holds no more than was used, and is as small as docs/installing.md says. */
-import { copyFileSync, readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build as esbuild } from 'esbuild'
@@ -14,6 +15,12 @@ const IN_PROCESS = `
 import { DictionaryStore, GcraLimiter, Quota, Throttle } from 'onrush'
 const throttle = new Throttle({ limiter: new GcraLimiter({ store: new DictionaryStore() }), rate: Quota.perMinute(2) })
 throttle.check('key').then(({ remaining }) => console.log(remaining))
+`
+const IN_CALENDAR = `
+import { DictionaryStore, FixedWindowLimiter, Quota, Throttle } from 'onrush'
+const rate = Quota.perMonth(10, { timeZone: 'Asia/Tokyo' })
+const throttle = new Throttle({ limiter: new FixedWindowLimiter({ store: new DictionaryStore() }), rate })
+throttle.check('key').then(({ remaining }) => console.log(remaining, rate.stateName.slice(3)))
 `
 const IN_REDIS = `
 import { RedisStore } from 'onrush'
@@ -114,6 +121,41 @@ test('esbuild, webpack and Vite put ioredis into the bundle where it is installe
 /** A row of the table of sizes: code, and the kB that its bundle has at most, as it is and compressed. */
 const ROW = /^\| `(?<code>import [^`]*)` \| (?<minified>\d+) kB \| (?<compressed>\d+) kB \|$/gm
 
+/** @param minified kB that the page says, and as it is `compressed` */
+function expectSize(contents: Uint8Array = new Uint8Array(), minified = '', compressed = ''): void {
+  for (const [bytes, most] of [
+    [contents.length, minified],
+    [gzipSync(contents).length, compressed],
+  ] as const) {
+    expect(bytes / 1000).toBeLessThanOrEqual(Number(most))
+    expect(bytes / 1000).toBeGreaterThan(Number(most) * 0.6)
+  }
+}
+
+test('temporal-polyfill is as large as docs/installing.md says', async () => {
+  const page = readFileSync(join(ROOT, 'docs/installing.md'), 'utf8')
+  const [, minified, compressed] = /temporal-polyfill adds (\d+) kB \((\d+) kB compressed\)/.exec(page) ?? []
+  const { outputFiles } = await esbuild({
+    stdin: { contents: "module.exports = require('temporal-polyfill')", resolveDir: ROOT },
+    ...{ bundle: true, minify: true, write: false, platform: 'node', format: 'cjs' },
+  })
+  expectSize(outputFiles[0]?.contents, minified, compressed)
+})
+
+test('a bundle makes calendar quotas where nothing is installed', async () => {
+  consumer.write('calendar.mjs', IN_CALENDAR)
+  for (const [name, bundle] of Object.entries(BUNDLERS)) {
+    const path = await bundle(join(consumer.directory, 'calendar.mjs'), join(consumer.directory, 'out', name, '3'))
+    const alone = join(tmpdir(), `onrush-${process.pid}-${name.replaceAll(' ', '-')}${path.slice(-4)}`)
+    copyFileSync(path, alone)
+    try {
+      expect(await consumer.run(alone), name).toMatchObject({ code: 0, stdout: '9 1month@Asia/Tokyo\n', stderr: '' })
+    } finally {
+      rmSync(alone)
+    }
+  }
+})
+
 describe('the table of sizes in docs/installing.md', () => {
   const rows = [...readFileSync(join(ROOT, 'docs/installing.md'), 'utf8').matchAll(ROW)].map(
     ({ groups = {} }) => groups,
@@ -129,16 +171,10 @@ describe('the table of sizes in docs/installing.md', () => {
       const names = /\{(.*)\}/.exec(code)?.[1] ?? 'everything'
       const { outputFiles } = await esbuild({
         stdin: { contents: `${code}\nconsole.log(${names})`, resolveDir: consumer.directory },
-        ...{ bundle: true, minify: true, write: false, platform: 'node', format: 'esm', external: ['ioredis'] },
+        ...{ bundle: true, minify: true, write: false, platform: 'node', format: 'esm' },
+        external: ['ioredis', 'temporal-polyfill'],
       })
-      const contents = outputFiles[0]?.contents ?? new Uint8Array()
-      for (const [bytes, most] of [
-        [contents.length, minified],
-        [gzipSync(contents).length, compressed],
-      ] as const) {
-        expect(bytes / 1000).toBeLessThanOrEqual(Number(most))
-        expect(bytes / 1000).toBeGreaterThan(Number(most) * 0.6)
-      }
+      expectSize(outputFiles[0]?.contents, minified, compressed)
     },
   )
 })

@@ -41,12 +41,20 @@ const SIMULATE = /^simulate\//
 const STORES = /^stores\//
 const ALGORITHMS = /^algorithms\//
 const OPERATIONS = /^operations\//
+const CALENDAR = /^calendar\//
 
 test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
   [
-    'algorithms know only quotas, records, results and each other',
+    'algorithms know only quotas, the calendar, records, results and each other',
     ALGORITHMS,
-    (target) => ALGORITHMS.test(target) || ['quota.ts', 'limit-data.ts', 'result.ts', 'bounds.ts'].includes(target),
+    (target) =>
+      [ALGORITHMS, CALENDAR].some((room) => room.test(target)) ||
+      ['quota.ts', 'limit-data.ts', 'result.ts', 'bounds.ts'].includes(target),
+  ],
+  [
+    'the calendar knows only how arguments are checked',
+    CALENDAR,
+    (target) => CALENDAR.test(target) || ['arguments.ts', 'option-names.ts'].includes(target),
   ],
   [
     'what schedules calls is known by the Redis store alone',

@@ -139,6 +139,27 @@ const CASES: readonly Case[] = [
     typo: ['maxBurst', 'maximumBurst'],
   },
   {
+    types: ['CalendarQuotaOptions'],
+    what: 'Quota.calendar',
+    options: { count: 5, unit: 'month' },
+    take: (options) => Reflect.apply(Quota.calendar, Quota, [options]),
+    typo: ['timezone', 'timeZone'],
+  },
+  {
+    types: ['CalendarOptions'],
+    what: 'Quota.perMonth',
+    options: { timeZone: 'Europe/Berlin' },
+    take: (options) => Reflect.apply(Quota.perMonth, Quota, [5, options]),
+    typo: ['anchors', 'anchor'],
+  },
+  {
+    types: ['WeekOptions'],
+    what: 'Quota.perWeek',
+    options: { weekStart: 7 },
+    take: (options) => Reflect.apply(Quota.perWeek, Quota, [5, options]),
+    typo: ['weekstart', 'weekStart'],
+  },
+  {
     types: [],
     what: 'Quota.perMinute',
     options: { name: 'mine' },

@@ -54,6 +54,7 @@ const TYPES = [
   ...['ThrottledOptions', 'ThrottledFunction', 'Throttling'],
   ...['Events', 'BatchEvent', 'DecisionEvent', 'ScriptEvent', 'FailoverEvent', 'FailoverChange', 'FailoverState'],
   'WarningEvent',
+  ...['CalendarQuotaOptions', 'CalendarOptions', 'WeekOptions', 'CalendarPeriod', 'CalendarUnit'],
 ]
 
 test('the package exports these values, and no others', () => {
