@@ -1,4 +1,5 @@
 /** The command line: its commands, and what their errors become. */
+import addCompletion from '@bomb.sh/tab/commander'
 import { Command, CommanderError } from 'commander'
 import { StoreError } from '../errors.ts'
 import { OK, STORE, USAGE, UsageError } from './exit-codes.ts'
@@ -33,6 +34,7 @@ export function programFor(terminal: Terminal): Command {
     })
   addReplay(program, terminal)
   for (const command of program.commands) command.copyInheritedSettings(program)
+  addCompletion(program)
   return program
 }
 

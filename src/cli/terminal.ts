@@ -34,7 +34,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   })
   for (const row of rows) shown.push([...row])
-  return shown.toString()
+  return shown.toString().replace(/ +$/gm, '')
 }
 
 export function whole(number: number): string {

@@ -16,6 +16,7 @@ type Place = () => string | undefined | Promise<string | undefined>
 let redisServer: Promise<string> | undefined
 let memcached: Promise<string> | undefined
 let openssl: Promise<string> | undefined
+let chromium: Promise<string> | undefined
 
 /**
  * The path of a Redis or Valkey server, looked up once per process.
@@ -39,6 +40,15 @@ export function findOpenssl(): Promise<string> {
     () => aptInstall(process.env, isRoot(), 'openssl'),
   ])
   return openssl
+}
+
+/** As `findRedisServer`, for Chromium. */
+export function findChromium(): Promise<string> {
+  chromium ??= search('chromium', [
+    () => onPath(process.env, 'chromium') ?? onPath(process.env, 'google-chrome'),
+    () => aptInstall(process.env, isRoot(), 'chromium'),
+  ])
+  return chromium
 }
 
 /** `findRedisServer` in an environment of one's own, not remembered. */
