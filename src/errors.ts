@@ -205,7 +205,7 @@ export class ReservationSettledError extends OnrushError {
 
 /**
  * A wrapped function was called beyond its quota, and did not run. Thrown by `throttled` wrappers, and by the guard of `onrush/nestjs`.
- * Express, Fastify, Koa and NestJS answer the error as it is: status 429, in Express, Fastify and Koa with `Retry-After`.
+ * Express, Fastify and Koa answer the error by themselves, with status 429 and `Retry-After`; in NestJS, `RateLimitExceptionFilter` does.
  * @example
  * const throttle = new Throttle({ store: new DictionaryStore(), rate: '5/minute' })
  * const send = throttled(throttle, { key: 'mail' })(async (text: string) => console.log(text))
@@ -222,6 +222,8 @@ export class ThrottleExceededError extends OnrushError {
   readonly status = 429
   /** Same as `status`, for frameworks that read this name. */
   readonly statusCode = 429
+  /** True: a client may see the message. Named as in http-errors, by whose fields NestJS 12 knows an error for HTTP. */
+  readonly expose = true
   /** Header fields of an HTTP response to the error: `Retry-After`, in whole seconds, rounded up; empty if waiting does not help. */
   readonly headers: Readonly<Record<string, string>>
 

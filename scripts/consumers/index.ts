@@ -8,12 +8,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { jest, jestOfNest } from './jest.ts'
 import { neighbours } from './neighbours.ts'
+import { nest } from './nest.ts'
 import { next } from './next.ts'
 import { nodes } from './nodes.ts'
 import { types } from './types.ts'
 
 /** Each throws if the package does not work for its kind of user. */
-const CONSUMERS = { nodes, neighbours, jest, jestOfNest, types, next }
+const CONSUMERS = { nodes, neighbours, jest, jestOfNest, types, next, nest }
 
 const asked = process.argv.slice(2)
 const unknown = asked.filter((name) => !Object.keys(CONSUMERS).includes(name))

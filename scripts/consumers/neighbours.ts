@@ -12,7 +12,7 @@ require('onrush/express')
 require('onrush/koa')
 const throttle = new Throttle({ limiter: new GcraLimiter({ store: new DictionaryStore() }), rate: Quota.perMinute(2) })
 const said = [() => new RedisStore({ url: 'redis://localhost' })]
-for (const name of ['fastify', 'hono', 'express-rate-limit', 'fastify-rate-limit', 'nestjs-throttler']) said.push(() => require('onrush/' + name))
+for (const name of ['fastify', 'hono', 'express-rate-limit', 'fastify-rate-limit', 'nestjs-throttler', 'nestjs']) said.push(() => require('onrush/' + name))
 for (const load of said) {
   try {
     load()
@@ -24,7 +24,15 @@ for (const load of said) {
 throttle.check('key').then(({ remaining }) => console.log(remaining))
 `
 
-const SAID = ['ioredis', 'fastify', 'hono', 'express-rate-limit', '@fastify/rate-limit', '@nestjs/throttler']
+const SAID = [
+  'ioredis',
+  'fastify',
+  'hono',
+  'express-rate-limit',
+  '@fastify/rate-limit',
+  '@nestjs/throttler',
+  '@nestjs/common',
+]
   .map((name) => `ONRUSH_PEER_DEPENDENCY ${name}\n`)
   .join('')
 

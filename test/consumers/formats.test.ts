@@ -4,12 +4,15 @@ import { entries } from '../../scripts/package/manifest.ts'
 import { BuiltPackage } from '../support/built-package.ts'
 import { Consumer } from '../support/consumers/consumer.ts'
 
+/** Entries that make classes of a framework cannot be loaded without the framework. */
+const NEST = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs']
+
 let built: BuiltPackage
 let consumer: Consumer
 
 beforeAll(async () => {
   built = await BuiltPackage.create()
-  consumer = new Consumer(built, ['@opentelemetry/api'])
+  consumer = new Consumer(built, ['@opentelemetry/api', ...NEST])
 })
 
 afterAll(() => {
@@ -28,7 +31,7 @@ async function printed(name: string, code: string): Promise<string> {
 
 const names = [...entries.keys()]
 
-describe('without ioredis and without any framework', () => {
+describe('without ioredis, and with no framework but Nest', () => {
   test('each entry is loaded by require', async () => {
     const program = `for (const name of ${JSON.stringify(names)}) console.log(name, Object.keys(require(name)).length > 0)`
     expect(await printed('require.cjs', program)).toBe(names.map((name) => `${name} true`).join('\n'))
@@ -83,12 +86,14 @@ describe('beside a version that is too old', () => {
     ['onrush/koa', 'koa', '1.7.0', '2.0'],
     ['onrush/express-rate-limit', 'express-rate-limit', '6.11.2', '7.0'],
     ['onrush/fastify-rate-limit', '@fastify/rate-limit', '9.1.0', '10.0'],
+    ['onrush/nestjs', '@nestjs/common', '10.4.20', '11.0'],
     ['onrush/nestjs-throttler', '@nestjs/throttler', '5.2.0', '6.0'],
     ['onrush/opentelemetry', '@opentelemetry/api', '1.8.0', '1.9'],
   ] as const
 
   test.concurrent.each(OLD)('%s says so when it is loaded, whichever way', async (entry, name, version, oldest) => {
-    using project = new Consumer(built)
+    // What Nest brings along.
+    using project = new Consumer(built, ['@nestjs/core', 'rxjs'])
     // As newer packages do: package.json is not to be had by its name.
     const manifest = { name, version, exports: { '.': './index.js' } }
     project.write(`node_modules/${name}/package.json`, JSON.stringify(manifest))

@@ -29,7 +29,7 @@ function importsOf(from: string): Import[] {
 /** Modules that the public entry exports from. */
 const publicModules = imports.filter(({ from }) => from === 'index.ts').map(({ to }) => to)
 
-const FACES = /^((http|opentelemetry)\/.*|decorator\.ts)$/
+const FACES = /^((http|nestjs|opentelemetry)\/.*|decorator\.ts)$/
 const THROTTLE = /^(throttle|check-all)\.ts$/
 const LIMITERS = /^limiters\//
 const REDIS = /^redis\//

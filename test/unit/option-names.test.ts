@@ -11,6 +11,7 @@ import * as fetch from 'onrush/fetch'
 import * as hono from 'onrush/hono'
 import { clientIp, rateLimitHeaders } from 'onrush/http'
 import * as koa from 'onrush/koa'
+import { RateLimit, RateLimitGuard, RateLimitModule } from 'onrush/nestjs'
 import { OnrushThrottlerStorage } from 'onrush/nestjs-throttler'
 import { recordMetrics } from 'onrush/opentelemetry'
 import { simulate, smallestLimit } from 'onrush/simulate'
@@ -256,6 +257,34 @@ const CASES: readonly Case[] = [
     take: (options: object) => call(rateLimit, options),
     typo: ['onLimit', 'onLimited'] as const,
   })),
+  {
+    types: ['NestRateLimitOptions'],
+    what: 'RateLimitGuard of Nest',
+    options: middleware,
+    take: (options) => make(RateLimitGuard, options),
+    typo: ['stores', 'store'],
+  },
+  {
+    types: ['NestRateLimitOptions'],
+    what: 'RateLimitModule.forRoot of Nest',
+    options: { ...middleware, store },
+    take: (options) => call(RateLimitModule.forRoot, options),
+    typo: ['onLimit', 'onLimited'],
+  },
+  {
+    types: ['NestRateLimitAsyncOptions'],
+    what: 'RateLimitModule.forRootAsync of Nest',
+    options: { useFactory: () => middleware },
+    take: (options) => call(RateLimitModule.forRootAsync, options),
+    typo: ['injects', 'inject'],
+  },
+  {
+    types: ['NestRouteRateLimitOptions'],
+    what: 'RateLimit of Nest',
+    options: { quantity: 2 },
+    take: (options) => call(RateLimit, options),
+    typo: ['quantiy', 'quantity'],
+  },
   {
     types: ['FastifyRouteRateLimitOptions'],
     what: 'config.onrush of a route',

@@ -26,6 +26,8 @@ const COMPILER_OPTIONS = {
   inlineSourceMap: true,
 }
 
+const LEGACY_DECORATORS = { experimentalDecorators: true, emitDecoratorMetadata: true }
+
 /** How a program or compiler ended. */
 export interface Ending {
   readonly code: number | string | null
@@ -52,14 +54,22 @@ export class Project implements Disposable {
     built.install(join(directory, 'programs'))
     for (const snippet of snippets) {
       const code = snippet.code.replaceAll(LOCAL_REDIS, redisUrl(snippet))
-      writeFileSync(join(directory, 'programs', `${nameOf(snippet)}.ts`), '\n'.repeat(snippet.line - 1) + code)
+      writeFileSync(join(directory, fileOf(snippet)), '\n'.repeat(snippet.line - 1) + code)
     }
     writeFileSync(join(directory, 'package.json'), JSON.stringify({ type: 'module' }))
-    const config = { compilerOptions: COMPILER_OPTIONS, include: ['programs/*.ts'] }
-    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(config))
-    const { code, stdout, stderr } = await run(TSC, ['-p', '.', '--pretty', 'false'], directory)
-    const errors = stdout.split(/\n(?!\s)/).filter((line) => line.includes('error TS'))
-    if (code !== 0 && errors.length === 0) throw new Error(`tsc ended with ${code}:\n${stdout}${stderr}`)
+    const legacy = snippets.filter(({ legacyDecorators }) => legacyDecorators).map(fileOf)
+    const configs = {
+      'tsconfig.json': { compilerOptions: COMPILER_OPTIONS, include: ['programs/*.ts'], exclude: legacy },
+      'tsconfig.legacy.json': { compilerOptions: { ...COMPILER_OPTIONS, ...LEGACY_DECORATORS }, files: legacy },
+    }
+    const errors: string[] = []
+    for (const [name, config] of Object.entries(configs)) {
+      writeFileSync(join(directory, name), JSON.stringify(config))
+      const { code, stdout, stderr } = await run(TSC, ['-p', name, '--pretty', 'false'], directory)
+      const found = stdout.split(/\n(?!\s)/).filter((line) => line.includes('error TS'))
+      if (code !== 0 && found.length === 0) throw new Error(`tsc ended with ${code}:\n${stdout}${stderr}`)
+      errors.push(...found)
+    }
     return new Project(directory, errors)
   }
 
@@ -82,6 +92,10 @@ export class Project implements Disposable {
 /** `docs-stores-42`. */
 function nameOf({ page, line }: Snippet): string {
   return `${page.replace('.md', '').replace('/', '-')}-${line}`
+}
+
+function fileOf(snippet: Snippet): string {
+  return `programs/${nameOf(snippet)}.ts`
 }
 
 function run(command: string, args: readonly string[], cwd: string): Promise<Ending> {

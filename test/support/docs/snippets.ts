@@ -14,6 +14,8 @@ export interface Snippet {
   readonly code: string
   /** False where the page says that it is not to be run. */
   readonly runs: boolean
+  /** True where the page says that it has legacy decorators, as programs of NestJS have. */
+  readonly legacyDecorators: boolean
   /** All that it prints, line by line, where its comments tell. */
   readonly prints: readonly string[]
 }
@@ -28,16 +30,18 @@ export function readPage(page: string): string {
   return readFileSync(join(ROOT, page), 'utf8')
 }
 
-/** @throws Error for a mark that is neither `ts` nor `ts no-run`. */
+const MARKS = ['ts', 'ts no-run', 'ts experimentalDecorators']
+
+/** @throws Error for any other mark than these. */
 export function snippetsIn(page: string, text: string): Snippet[] {
   return [...text.matchAll(BLOCK)].map(({ index, groups = {} }) => {
     const { indent = '', mark = '', code: indented = '' } = groups
     const line = text.slice(0, index).split('\n').length + 1
-    if (mark !== 'ts' && mark !== 'ts no-run') {
-      throw new Error(`${page}:${line - 1} a block is marked 'ts' or 'ts no-run', got '${mark}'`)
+    if (!MARKS.includes(mark)) {
+      throw new Error(`${page}:${line - 1} a block is marked by one of ${MARKS.join(', ')}, got '${mark}'`)
     }
     const code = indented.replaceAll(new RegExp(`^${indent}`, 'gm'), '')
     const prints = [...code.matchAll(PRINTED)].map(([, printed = '']) => printed)
-    return { page, line, code, runs: mark === 'ts', prints }
+    return { page, line, code, runs: mark !== 'ts no-run', legacyDecorators: mark.endsWith('Decorators'), prints }
   })
 }
