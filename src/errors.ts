@@ -204,6 +204,17 @@ export class ReservationSettledError extends OnrushError {
 }
 
 /**
+ * The reason with which `signal` of a reservation aborts: its permit is no longer held. The lease ran out because the store was not heard of,
+ * or the permit was cleared, flushed or evicted, or `maxHold` is over. Somebody else may hold it now, so the work should stop.
+ * @example
+ * const isLost = (signal: AbortSignal) => signal.reason instanceof PermitLostError
+ */
+export class PermitLostError extends OnrushError {
+  override readonly code = 'ONRUSH_PERMIT_LOST'
+  override readonly help = helpOf(this.code)
+}
+
+/**
  * A wrapped function was called beyond its quota, and did not run. Thrown by `throttled` wrappers, and by the guard of `onrush/nestjs`.
  * Express, Fastify and Koa answer the error by themselves, with status 429 and `Retry-After`; in NestJS, `RateLimitExceptionFilter` does.
  * @example

@@ -13,6 +13,7 @@ export {
   MismatchedDataError,
   OnrushError,
   PeerDependencyError,
+  PermitLostError,
   ReservationSettledError,
   StoreError,
   StoreTimeoutError,
@@ -33,6 +34,7 @@ export {
 } from './events.ts'
 export { LimitData, type LimitDataFields } from './limit-data.ts'
 export { BaseLimiter, type LimiterOptions } from './limiters/base.ts'
+export { ConcurrencyLimiter } from './limiters/concurrency.ts'
 export {
   AlgorithmLimiter,
   type AlgorithmLimiterOptions,
@@ -46,6 +48,7 @@ export {
 export {
   type CalendarOptions,
   type CalendarQuotaOptions,
+  type ConcurrentOptions,
   Quota,
   type QuotaOptions,
   type WeekOptions,
@@ -58,6 +61,7 @@ export type { HashTag } from './redis/keys.ts'
 export type { RedisStoreOptions } from './redis/options.ts'
 export { RedisStore } from './redis/store.ts'
 export { Reservation } from './reservation.ts'
+export type { PermitOptions } from './reserve-options.ts'
 export { RateLimitResult, type RateLimitResultFields } from './result.ts'
 export { type SleepOptions, sleep } from './sleep.ts'
 export { registerStore, type StoreClass, storeFromUrl } from './store-from-url.ts'

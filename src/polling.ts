@@ -1,6 +1,6 @@
 /** Waits by checking again until the check passes, for deciders that cannot promise a turn. Waiters have no order. */
 import { adjust } from './operations/adjust.ts'
-import { reserve } from './operations/reserve.ts'
+import { reserve, type Spent } from './operations/reserve.ts'
 import type { RateLimitResult } from './result.ts'
 import { heed } from './signals.ts'
 import { sleep } from './sleep.ts'
@@ -17,27 +17,44 @@ export async function pollForTurn(
   maxWait: number,
   signal: AbortSignal | undefined,
 ): Promise<RateLimitResult> {
+  const reserves = quantity > 0 && signal !== undefined && decider.supports(reserve)
+  const check = async (): Promise<Pick<Spent, 'result'>> => ({
+    result: await heed(decider.check(key, quantity, signal), signal),
+  })
+  const { result } = await poll(reserves ? () => spend(decider, key, quantity, signal) : check, maxWait, signal)
+  return result
+}
+
+/** As `pollForTurn`, and tells where the units were spent. */
+export function pollToReserve(
+  decider: Decider,
+  key: string,
+  quantity: number,
+  maxWait: number,
+  signal: AbortSignal | undefined,
+): Promise<Spent> {
+  return poll(() => spend(decider, key, quantity, signal), maxWait, signal)
+}
+
+async function poll<Answer extends Pick<Spent, 'result'>>(
+  ask: () => Promise<Answer>,
+  maxWait: number,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
   const end = performance.now() + maxWait
   while (true) {
-    const result = await ask(decider, key, quantity, signal)
+    const answer = await ask()
+    const { result } = answer
     const left = end - performance.now()
-    if (!result.limited || result.retryAfter > left || result.retryAfter === Number.POSITIVE_INFINITY) return result
+    if (!result.limited || result.retryAfter > left || result.retryAfter === Number.POSITIVE_INFINITY) return answer
     const jitter = Math.random() * Math.min(result.retryAfter, LONGEST_JITTER)
     await sleep(Math.min(result.retryAfter + jitter, left), { signal })
   }
 }
 
-/** Checks; if the signal aborts meanwhile, the units spent are given back where the decider can. */
-async function ask(
-  decider: Decider,
-  key: string,
-  quantity: number,
-  signal: AbortSignal | undefined,
-): Promise<RateLimitResult> {
-  if (quantity === 0 || signal === undefined || !decider.supports(reserve))
-    return heed(decider.check(key, quantity, signal), signal)
-  const { result } = await heed(decider.operate(key, reserve, quantity), signal, (spent) => {
+/** Spends; if the signal aborts meanwhile, the units are given back. */
+function spend(decider: Decider, key: string, quantity: number, signal: AbortSignal | undefined): Promise<Spent> {
+  return heed(decider.operate(key, reserve, quantity), signal, (spent) => {
     if (!spent.result.limited) decider.operate(key, adjust, { change: -quantity, spent }).catch(() => {})
   })
-  return result
 }

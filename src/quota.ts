@@ -63,6 +63,24 @@ export interface CalendarQuotaOptions extends WeekOptions {
   readonly every?: number | undefined
 }
 
+/** The lease and the name of a quota of permits. */
+export interface ConcurrentOptions {
+  /**
+   * How long a permit outlives the last word of its process: milliseconds, or a text such as `'15s'`; from 100 ms to 1 hour. Default 15 s.
+   * A permit is renewed as long as its process lives, so the lease says how long a dead process keeps its permits.
+   */
+  readonly lease?: Duration | undefined
+  /** The name of the policy: `[A-Za-z][A-Za-z0-9_.-]*`. Default: `concurrent-` and the count. A given name lets the count change while permits are held. */
+  readonly name?: string | undefined
+}
+
+/** The shortest and the longest lease, in µs. */
+const SHORTEST_LEASE = 100_000
+const LONGEST_LEASE = 3_600_000_000
+
+const CONCURRENT_TEXT = /^\s*(\d+)\s*concurrent(?:\s+lease\s+(.+?))?(?:\s+name\s+(\S+))?\s*$/i
+
+const CONCURRENT_OPTIONS = optionNames<ConcurrentOptions>({ lease: true, name: true })
 const OPTIONS = optionNames<QuotaOptions>({ count: true, period: true, maximumBurst: true, name: true })
 const CALENDAR_QUOTA_OPTIONS = optionNames<CalendarQuotaOptions>({
   count: true,
@@ -103,6 +121,8 @@ export class Quota {
   // Only declared, so that the quotas without it do not list it as `undefined`.
   /** The period of a calendar quota. `undefined`: the period is a duration. */
   declare readonly calendar?: CalendarPeriod
+  /** True for a quota of permits: `count` units at once, and `period` is the lease. */
+  declare readonly isConcurrent?: true
 
   /**
    * Makes a quota of any period; `Quota.perMinute` and its like are shorter for the usual ones.
@@ -110,11 +130,19 @@ export class Quota {
    */
   constructor(options: QuotaOptions)
   /** @internal */
-  constructor(options: Pick<QuotaOptions, 'count' | 'name'>, calendar: CalendarPeriod)
-  constructor(options: Pick<QuotaOptions, 'count' | 'name'> & Partial<QuotaOptions>, calendar?: CalendarPeriod) {
+  constructor(
+    options: Pick<QuotaOptions, 'count' | 'name'> & Partial<QuotaOptions>,
+    kind: CalendarPeriod | 'concurrent',
+  )
+  constructor(
+    options: Pick<QuotaOptions, 'count' | 'name'> & Partial<QuotaOptions>,
+    kind?: CalendarPeriod | 'concurrent',
+  ) {
+    const isConcurrent = kind === 'concurrent'
+    const calendar = isConcurrent ? undefined : kind
     if (calendar === undefined) checkOptionNames('options of Quota', options, OPTIONS)
     const { count, maximumBurst = 0, name } = options
-    checkInteger('count', count, 0)
+    checkInteger('count', count, isConcurrent ? 1 : 0)
     checkInteger('maximumBurst', maximumBurst, 0)
     if (count === 0 && maximumBurst > 0) {
       throw new RangeError(
@@ -130,14 +158,16 @@ export class Quota {
       if (!NAME.test(name)) throw new RangeError(`name must match ${NAME.source}, got ${named(name)}`)
     }
     const periodText = calendar === undefined ? durationText(whole) : calendar.name
-    const numbers = `${count}${maximumBurst > 0 ? `b${maximumBurst}` : ''}-${periodText}`
+    const rateNumbers = `${count}${maximumBurst > 0 ? `b${maximumBurst}` : ''}-${periodText}`
+    const numbers = isConcurrent ? `concurrent-${count}` : rateNumbers
     this.count = count
     this.period = whole / 1000
     this.maximumBurst = maximumBurst
     this.name = name ?? numbers
     this.limit = count + maximumBurst
     this.periodMicroseconds = whole
-    this.stateName = name === undefined ? numbers : `${name}-${periodText}`
+    this.stateName = name === undefined && !isConcurrent ? numbers : `${this.name}-${periodText}`
+    if (isConcurrent) this.isConcurrent = true
     if (calendar !== undefined) this.calendar = calendar
     Object.freeze(this)
   }
@@ -202,12 +232,36 @@ export class Quota {
   }
 
   /**
-   * Reads `'100/minute'`, `'10 per 2 hours'`, `'5/s burst 10'`, `'100/min name login'`, and calendar quotas:
-   * `'10000/calendar month in Europe/Berlin from 2026-01-31'`, `'500/calendar week starting Sunday'`.
+   * `count` units at once: each comes back when its holder ends it, or one lease after its process was last heard of. For
+   * `ConcurrencyLimiter` only. The default name is `concurrent-<count>`; give a `name` to change the count while permits are held.
+   * @example
+   * const limiter = new ConcurrencyLimiter({ store: new DictionaryStore() })
+   * const throttle = new Throttle({ limiter, rate: Quota.concurrent(8, { lease: '15s' }) })
+   * await using permit = await throttle.reserve('vendor', 1, { maxWait: '2s' })
+   * @throws TypeError or RangeError as the constructor does, RangeError for a lease under 100 ms or over 1 hour.
+   */
+  static concurrent(count: number, options: ConcurrentOptions = {}): Quota {
+    checkOptionNames('options of Quota.concurrent', options, CONCURRENT_OPTIONS)
+    const { lease = '15s', name } = options
+    const whole = microseconds(lease, 'lease')
+    if (whole < SHORTEST_LEASE || whole > LONGEST_LEASE) {
+      throw new RangeError(`lease must be from 100 ms to 1 hour, got ${named(lease)}`)
+    }
+    return new Quota({ count, period: whole / 1000, name }, 'concurrent')
+  }
+
+  /**
+   * Reads `'100/minute'`, `'10 per 2 hours'`, `'5/s burst 10'`, `'100/min name login'`, calendar quotas such as
+   * `'10000/calendar month in Europe/Berlin from 2026-01-31'` and `'500/calendar week starting Sunday'`, and permits: `'8 concurrent lease 15s'`.
    * @throws TypeError when not a string, RangeError when it cannot be read.
    */
   static parse(text: string): Quota {
     checkText('quota', text)
+    const permits = CONCURRENT_TEXT.exec(text)
+    if (permits !== null) {
+      const [, count, lease, name] = permits
+      return Quota.concurrent(Number(count), { lease, name })
+    }
     const calendar = CALENDAR_TEXT.exec(text)
     if (calendar !== null) return calendarIn(text, calendar)
     const match = TEXT.exec(text)
@@ -243,6 +297,7 @@ export class Quota {
       Object.is(this.periodMicroseconds, other.periodMicroseconds) &&
       this.calendar?.name === other.calendar?.name &&
       this.maximumBurst === other.maximumBurst &&
+      this.isConcurrent === other.isConcurrent &&
       this.name === other.name
     )
   }
@@ -259,6 +314,7 @@ export class Quota {
     }
     const count = Math.floor(this.count / instances)
     if (this.calendar !== undefined) return new Quota({ count, name: this.#givenName() }, this.calendar)
+    if (this.isConcurrent) return Quota.concurrent(count, { lease: this.period, name: this.#givenName() })
     return new Quota({
       count,
       period: this.period,
@@ -272,12 +328,14 @@ export class Quota {
     const burst = this.maximumBurst > 0 ? ` burst ${this.maximumBurst}` : ''
     const name = this.#givenName()
     const period = this.calendar === undefined ? durationText(this.periodMicroseconds) : String(this.calendar)
+    if (this.isConcurrent) return `${this.count} concurrent lease ${period}${name === undefined ? '' : ` name ${name}`}`
     return `${this.count}/${period}${burst}${name === undefined ? '' : ` name ${name}`}`
   }
 
   /** Default names start with a digit, given ones with a letter. */
   #givenName(): string | undefined {
-    return this.name === this.stateName ? undefined : this.name
+    const byNumbers = this.isConcurrent ? `concurrent-${this.count}` : this.stateName
+    return this.name === byNumbers ? undefined : this.name
   }
 }
 
@@ -335,6 +393,6 @@ function warnOfAverage(text: string, written: string): void {
 
 function unreadable(text: string): RangeError {
   return new RangeError(
-    `quota must be a text such as '100/minute', '10 per 2 hours' or '5/s burst 10', got ${named(text)}`,
+    `quota must be a text such as '100/minute', '10 per 2 hours', '5/s burst 10' or '8 concurrent', got ${named(text)}`,
   )
 }

@@ -8,14 +8,17 @@ import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, GcraLimiter, layersOf } from './limiters/limiters.ts'
 import { adjust } from './operations/adjust.ts'
 import { clear } from './operations/clear.ts'
+import { holdsPermits } from './operations/permits.ts'
 import { reserve } from './operations/reserve.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
+import { holdsNothing, PermitDecider, withPermits } from './permits/decider.ts'
 import { publishCheck, publishCheckSync, publishDecision, questionOf } from './publish-decision.ts'
 import type { Rate } from './rate.ts'
 import { ReadyRates } from './ready-rates.ts'
 import { Reservation } from './reservation.ts'
+import { checkPermitOptions, type PermitOptions, permitRequestOf } from './reserve-options.ts'
 import type { RateLimitResult } from './result.ts'
-import { ShadowDecider, shadowOf } from './shadow.ts'
+import { ShadowDecider, shadowOf, unlimited } from './shadow.ts'
 import { heed } from './signals.ts'
 import { BaseStore } from './stores/base.ts'
 import { type Asked, type Decider, isSync } from './stores/decider.ts'
@@ -103,6 +106,14 @@ const OPTIONS = optionNames<ThrottleOptions>({
 const LAYER = optionNames<ThrottleLayer>({ limiter: true, rate: true })
 const CHECK_OPTIONS = optionNames<CheckOptions>({ rate: true, signal: true })
 const ACQUIRE_OPTIONS = optionNames<WaitOptions & CheckOptions>({ rate: true, signal: true, maxWait: true })
+const RESERVE_OPTIONS = optionNames<PermitOptions & CheckOptions>({
+  rate: true,
+  signal: true,
+  maxWait: true,
+  maxQueue: true,
+  priority: true,
+  maxHold: true,
+})
 const SYNC_OPTIONS = optionNames<Pick<CheckOptions, 'rate'>>({ rate: true })
 
 /**
@@ -206,19 +217,51 @@ export class Throttle {
   /**
    * Spends an estimate now, for work whose actual cost is known only later, such as the tokens of a model's reply. `settle(actual)` then
    * corrects the charge, and `cancel()` gives all of it back. A reservation that is never settled stays spent.
+   *
+   * On a throttle with a `ConcurrencyLimiter` the reservation holds permits too, until it is settled or cancelled. With `maxWait` it waits
+   * for them in a queue, first come first served over all processes.
    * @param quantity the estimate, a non-negative safe integer. Default 1. 0 only tests for room, and `settle` charges everything
    */
-  async reserve(key: string, quantity = 1, options?: CheckOptions): Promise<Reservation> {
+  async reserve(key: string, quantity = 1, options?: CheckOptions & PermitOptions): Promise<Reservation> {
     checkKey(key)
     checkQuantity(quantity)
-    const decider = this.#deciderOf(options)
+    const decider = this.#deciderOf(options, RESERVE_OPTIONS)
     const signal = options?.signal
+    const permits = decider instanceof ShadowDecider ? decider.decider : decider
+    if (permits instanceof PermitDecider) return this.#hold(permits, key, quantity, options ?? {})
+    if (options !== undefined) checkPermitOptions(0, options)
     signal?.throwIfAborted()
     const spend = () => heed(decider.operate(key, reserve, quantity, signal), signal)
     const spent = await (decisions.hasSubscribers
       ? publishDecision(questionOf('reserve', decider, key, quantity, this.#publishKeys), spend)
       : spend())
     return Reservation.of(decider, key, spent, quantity)
+  }
+
+  /** Reserves on layers with permits. In shadow mode nobody waits, and nobody is refused. */
+  async #hold(
+    decider: PermitDecider,
+    key: string,
+    quantity: number,
+    options: CheckOptions & PermitOptions,
+  ): Promise<Reservation> {
+    const { signal } = options
+    const request = permitRequestOf(decider, quantity, options)
+    signal?.throwIfAborted()
+    const begin = async () => {
+      const { desk, layers } = decider
+      if (!this.#shadow) {
+        const begun = await desk.begin(layers, key, request, signal)
+        return 'wait' in begun ? begun.wait() : begun.hold
+      }
+      const begun = await desk.begin(layers, key, { ...request, maxWait: undefined }, signal)
+      const hold = 'wait' in begun ? await begun.wait() : begun.hold
+      return { ...hold, result: unlimited(hold.result) }
+    }
+    const hold = await (decisions.hasSubscribers
+      ? publishDecision(questionOf('reserve', decider, key, quantity, this.#publishKeys), begin)
+      : begin())
+    return Reservation.holding(hold, quantity)
   }
 
   /**
@@ -233,6 +276,7 @@ export class Throttle {
     checkKey(key)
     checkQuantity(quantity)
     const decider = this.#deciderOf(options, ACQUIRE_OPTIONS)
+    if (decider.layers.some(holdsPermits)) throw holdsNothing('acquire', 'reserve with maxWait')
     const maxWait = maxWaitOf(options)
     const wait = () => waitForTurn(decider, key, quantity, maxWait, options.signal)
     return decisions.hasSubscribers
@@ -289,6 +333,7 @@ export class Throttle {
   ask(key: string, quantity: number, rate: Rate | undefined): ThrottleAsked {
     const moded = rate === undefined ? this.#decider : this.#deciderFor({ rate }, CHECK_OPTIONS)
     const decider = moded instanceof ShadowDecider ? moded.decider : moded
+    if (decider instanceof PermitDecider) throw holdsNothing('checkAll', 'reserveAll')
     if (decider instanceof RateLimitDecider) {
       throw new TypeError('checkAll takes throttles whose limiters have an algorithm, not limiters of your own')
     }
@@ -296,7 +341,8 @@ export class Throttle {
   }
 
   #moded(decider: Decider): Decider {
-    return this.#shadow ? shadowOf(decider) : decider
+    const own = withPermits(decider, () => this.#store.desk)
+    return this.#shadow ? shadowOf(own) : own
   }
 
   #notSync(): TypeError {

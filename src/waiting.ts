@@ -2,8 +2,9 @@
 import { named } from './arguments.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { giveUpTurn } from './operations/give-up-turn.ts'
+import type { Spent } from './operations/reserve.ts'
 import { takeTurn } from './operations/take-turn.ts'
-import { pollForTurn } from './polling.ts'
+import { pollForTurn, pollToReserve } from './polling.ts'
 import type { RateLimitResult } from './result.ts'
 import type { Decider } from './stores/decider.ts'
 import { TurnQueue } from './turn-queue.ts'
@@ -28,6 +29,20 @@ export function maxWaitOf({ maxWait = Number.POSITIVE_INFINITY }: WaitOptions): 
 
 /** The waiting callers of this process, by decider, quantity and key. */
 const queues = new WeakMap<Decider, Map<string, TurnQueue>>()
+
+/** As `waitForTurn`, for units that may be given back: tells where they were spent. */
+export async function reserveInTurn(
+  decider: Decider,
+  key: string,
+  quantity: number,
+  maxWait: number,
+  signal: AbortSignal | undefined,
+): Promise<Spent> {
+  if (!decider.supports(takeTurn)) return pollToReserve(decider, key, quantity, maxWait, signal)
+  const result = await waitForTurn(decider, key, quantity, maxWait, signal)
+  // Algorithms that promise turns need no marks.
+  return { result, marks: result.limited ? undefined : decider.layers.map(() => 0) }
+}
 
 /** Resolves with an unlimited result when the caller may start, or at once with a limited one. */
 export async function waitForTurn(

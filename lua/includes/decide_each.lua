@@ -1,9 +1,9 @@
 -- Decides one layer of keys that occur only once in the call, which is the usual case. Lua implementation of decideOne in
 -- src/algorithms/driver.ts.
 
-local FORMATS = { '<d', '<dd', '<ddd', '<dddd' }
+local FORMATS = { '<d', '<dd', '<ddd', '<dddd', [6] = '<dddddd' }
 -- The state in the reply for a fresh key: NaN in every number.
-local NOTHING = string.rep('\255', 32)
+local NOTHING = string.rep('\255', 48)
 -- The default of `valid`, as in src/algorithms/with-defaults.ts.
 local function areFinite(_, ...)
   for index = 1, select('#', ...) do
@@ -20,7 +20,7 @@ local function expiryOf(algorithm, now, quota, new1, new2, new3, new4)
   if algorithm.expiresAt then
     return algorithm.expiresAt(quota, new1, new2, new3, new4)
   end
-  return now + algorithm.resetAfter(now, quota, new1, new2, new3, new4)
+  return now + (algorithm.keptFor or algorithm.resetAfter)(now, quota, new1, new2, new3, new4)
 end
 
 -- Decides `count` identical checks on each of the keys `from` to `to`. `values` holds the texts read, and afterwards those for the reply.

@@ -140,7 +140,8 @@ local function waitFor(begin, last, quantity)
 end
 
 -- Numbers: the quantity; the longest wait in µs; 1 if a vacancy may be taken. Replies with the vacancy taken; -1 throughout for none.
-local function takeTurn(begin, last, numbers, _, set)
+local function takeTurn(begin, last, numbers, _, beside)
+  local set = beside[1]
   local quantity, longest, mayTake = argument[numbers + 1], argument[numbers + 2], argument[numbers + 3] == 1
   local wait = waitFor(begin, last, quantity)
   local vacancy = mayTake and wait and quantity > 0 and takeVacancy(begin, last, set, quantity, wait, longest)
@@ -161,8 +162,8 @@ local function takeTurn(begin, last, numbers, _, set)
 end
 
 -- Numbers: the turn. Replies with the final states.
-local function giveUpTurn(begin, last, numbers, amount, set)
-  addVacancy({ unpack(argument, numbers + 1, numbers + amount) }, begin, last, set)
+local function giveUpTurn(begin, last, numbers, amount, beside)
+  addVacancy({ unpack(argument, numbers + 1, numbers + amount) }, begin, last, beside[1])
   for cell = begin, last, 4 do
     local key = argument[cell + 2]
     local state = { new1Of[key], new2Of[key], new3Of[key], new4Of[key] }

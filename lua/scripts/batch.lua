@@ -15,7 +15,7 @@
 --                                other run
 --                       CHECK    `repeats` checks, each for `amount` callers; the key of the next check is `detail` further on
 --                       others    operations by their code. `amount` numbers follow the cells: the arguments of the operation, see
---                                src/operations. A last cell of layer 0 is the key of the operation's additional data
+--                                src/operations. Last cells of layer 0 are the keys of the operation's additional data
 -- Reply    the echo, then little-endian doubles: now; each small state as it was read (NaN: a fresh key); then for each request, in
 --          order, the numbers replied by its operation, and the numbers about each of its logs (see `answerRemotely`)
 --          If the time lies outside of the bounds of a calendar quota: the echo and now, and nothing was decided
@@ -59,7 +59,7 @@ end
 local values = small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}
 -- For a key of a run of kind ONE: the new value, and its expiry.
 local written, expiries = {}, {}
--- For all other keys: the current state, after the requests already decided, as up to four numbers.
+-- For all other keys: the current state, after the requests already decided, as up to four numbers. A longer state is one table.
 local new1Of, new2Of, new3Of, new4Of = {}, {}, {}, {}
 -- Also for these keys: the layer; the expiry that the key has in Redis; whether the state is present, after the requests already decided;
 -- and how to write the key: SPENT with a new TTL, GIVEN_BACK with the present TTL.
@@ -79,7 +79,12 @@ local function load(key, layer)
   end
   local value = values[key]
   if value and #value == algorithm.size * 8 then
-    local old1, old2, old3, old4 = structUnpack(FORMATS[algorithm.size], value)
+    local old1, old2, old3, old4
+    if algorithm.size > 4 then
+      old1 = { structUnpack(FORMATS[algorithm.size], value) }
+    else
+      old1, old2, old3, old4 = structUnpack(FORMATS[algorithm.size], value)
+    end
     if (algorithm.valid or areFinite)(quota, old1, old2, old3, old4) then
       present[key] = true
       kept[key] = quota.fixedQuota and algorithm.expiresAt and algorithm.expiresAt(quota, old1, old2, old3, old4)
@@ -171,14 +176,15 @@ end
 
 -- By their codes, as in src/operations.
 -- Parameters of each operation: its first and last cell; the index in `argument` just before its numbers; the count of these numbers; and the
--- key of its additional data, if it has any.
+-- keys of its additional data.
 local operations = {}
 --#include <operations>
+--#include <permits>
 
 local function operate(code, begin, last, amount)
-  local numbers, beside = last + 3, nil
-  if argument[last] == 0 then
-    beside = KEYS[argument[last + 2]]
+  local numbers, beside = last + 3, {}
+  while argument[last] == 0 do
+    table.insert(beside, 1, KEYS[argument[last + 2]])
     last = last - 4
   end
   for cell = begin, last, 4 do
@@ -191,7 +197,7 @@ local function operate(code, begin, last, amount)
     local layer, key = argument[cell], argument[cell + 2]
     local algorithm, quota = counted[layer], quotas[layer]
     if algorithm.size == 0 then
-      answerRemotely(algorithm, quota, 0, key, algorithm.available(now, quota, new1Of[key]))
+      answerRemotely(algorithm, quota, argument[cell + 1], key, algorithm.available(now, quota, new1Of[key]))
     end
   end
 end
@@ -246,7 +252,13 @@ for key = 1, #KEYS do
       if algorithm.size == 0 then
         algorithm.write(KEYS[key], expiry and textOf(expiry), passedIn, new1)
       else
-        write(KEYS[key], structPack(FORMATS[algorithm.size], new1, new2, new3, new4), expiry)
+        local text
+        if algorithm.size > 4 then
+          text = structPack(FORMATS[algorithm.size], unpack(new1))
+        else
+          text = structPack(FORMATS[algorithm.size], new1, new2, new3, new4)
+        end
+        write(KEYS[key], text, expiry)
       end
     end
   end

@@ -11,6 +11,7 @@ import {
   globalsIn,
   includeText,
   isOfCalendar,
+  permitsText,
   scripts,
   scriptText,
   sizeOf,
@@ -26,6 +27,7 @@ const text = [
   ...scripts.map(
     (name) => `export const ${identifier(name)} = ${literal(`lua/scripts/${name}.lua`, scriptText(name))}`,
   ),
+  `export const permits = ${permitsLiteral()}`,
   '/** By the names of the files in lua/algorithms. */',
   'export const algorithms = {',
   ...algorithms.flatMap((name) => [`${name}: {`, ...fieldsOf(name), '},']),
@@ -41,7 +43,8 @@ function fieldsOf(name: string): string[] {
   const path = `lua/algorithms/${name}.lua`
   // Checked together with common.lua, because every script includes that file first.
   const fields = [`implementation: ${literal(path, algorithmText(name), includeText('common'))},`]
-  if (sizeOf(name) === 0 || isOfCalendar(name)) return fields
+  // The fast scripts keep up to four numbers apart.
+  if (sizeOf(name) === 0 || sizeOf(name) > 4 || isOfCalendar(name)) return fields
   return fields.concat(
     generated.map((script) => {
       const made = literal(`lua/scripts/${script}.lua for ${path}`, generatedText(script, name))
@@ -50,8 +53,14 @@ function fieldsOf(name: string): string[] {
   )
 }
 
-function literal(what: string, program: string, before = ''): string {
-  const unknown = globalsIn(`${before}\n${program}`).filter((name) => !GIVEN.has(name))
+/** Checked in its place, because it uses what batch.lua defines. */
+function permitsLiteral(): string {
+  const whole = scriptText('batch').replace('--#include <permits>', permitsText)
+  return literal('lua/operations/permits.lua', permitsText(), undefined, whole)
+}
+
+function literal(what: string, program: string, before = '', whole = `${before}\n${program}`): string {
+  const unknown = globalsIn(whole).filter((name) => !GIVEN.has(name))
   if (unknown.length > 0) throw new Error(`${what} names the globals ${[...new Set(unknown)].join(', ')}`)
   return JSON.stringify(program)
 }

@@ -27,7 +27,10 @@ const files = new Map(
 /** The names of the files in lua/algorithms. */
 export const algorithms = namesIn('algorithms')
 
-const operations = namesIn('operations')
+/** The operations that only calls with permits need. */
+const PERMITS = 'permits'
+
+const operations = namesIn('operations').filter((name) => name !== PERMITS)
 
 /** The names of the scripts that are generated once for each algorithm. */
 export const generated = namesIn('scripts').filter((name) => isGenerated(name))
@@ -52,6 +55,11 @@ export function algorithmText(name: string): string {
 /** The text of a script with its includes. Placeholders stay, because src/redis/call/scripts.ts fills them. */
 export function scriptText(name: string): string {
   return textOf(`scripts/${name}.lua`)
+}
+
+/** The operations on permits, which are inserted only where a call needs them. */
+export function permitsText(): string {
+  return textOf(`operations/${PERMITS}.lua`)
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { CompleteAlgorithm } from './algorithm.ts'
 import { calendarSlidingWindowCounter } from './calendar-sliding-window-counter.ts'
 import { calendarFixedWindow, calendarPeriodic } from './calendar-window.ts'
+import { concurrency } from './concurrency.ts'
 import { fixedWindow } from './fixed-window.ts'
 import { gcra, gcraStartEmpty } from './gcra.ts'
 import { movingWindow } from './moving-window.ts'
@@ -9,6 +10,7 @@ import { periodic } from './periodic.ts'
 import { slidingWindowCounter } from './sliding-window-counter.ts'
 
 export const BUILT_IN = {
+  concurrency,
   gcra,
   gcra_start_empty: gcraStartEmpty,
   periodic,

@@ -7,13 +7,21 @@ import { quotasIn, type Rate } from '../rate.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
 import type { BaseLimiter } from './base.ts'
-import { AlgorithmLimiter, layersOf } from './limiters.ts'
+import { AlgorithmLimiter, layersOf, notOfPermits } from './limiters.ts'
 
 /** What decides for a limiter and a rate. */
 export function deciderOf(limiter: BaseLimiter, rate: Rate): Decider {
   return limiter instanceof AlgorithmLimiter
     ? limiter.store.decider(layersOf(limiter, rate))
-    : new RateLimitDecider(limiter, quotasIn(rate))
+    : new RateLimitDecider(limiter, ratesIn(rate))
+}
+
+/** @throws RangeError for a quota of permits, which a limiter of one's own cannot hold. */
+function ratesIn(rate: Rate): Quota | readonly Quota[] {
+  const quotas = quotasIn(rate)
+  const permits = [quotas].flat().find(({ isConcurrent }) => isConcurrent)
+  if (permits !== undefined) throw notOfPermits(permits)
+  return quotas
 }
 
 /** A limiter of one's own decides by its own two methods. */

@@ -6,6 +6,7 @@ import { withDefaults } from '../algorithms/with-defaults.ts'
 import { checkBoolean, checkFunction, checkKey, checkOptions, checkQuantity, checkText, named } from '../arguments.ts'
 import { MAXIMUM_LAYERS } from '../bounds.ts'
 import { clear } from '../operations/clear.ts'
+import { holdsPermits } from '../operations/permits.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import type { Quota } from '../quota.ts'
 import { quotasIn, type Rate } from '../rate.ts'
@@ -72,7 +73,7 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
       )
     }
     for (const name of NEEDED) checkFunction(`${name} of the algorithm`, algorithm[name])
-    if (algorithm.size !== undefined && ![0, 1, 2, 3, 4].includes(algorithm.size)) {
+    if (ours === undefined && algorithm.size !== undefined && ![0, 1, 2, 3, 4].includes(algorithm.size)) {
       throw new RangeError(`size of the algorithm must be a whole number from 0 to 4, got ${named(algorithm.size)}`)
     }
     if (lua !== undefined) checkText('lua', lua)
@@ -184,7 +185,8 @@ export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
   }
 }
 
-function checkedOptions(name: string, options: LimiterOptions, names = LIMITER_OPTIONS): LimiterOptions {
+/** @throws TypeError for options that hold no store, or an unknown name. */
+export function checkedOptions(name: string, options: LimiterOptions, names = LIMITER_OPTIONS): LimiterOptions {
   checkLimiterOptions(name, options)
   checkOptionNames(`options of ${name}`, options, names)
   // Named, because a spread of the options would leave out a store that they inherit.
@@ -203,6 +205,7 @@ export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
     const algorithm = quota.calendar === undefined ? own : calendarAlgorithmOf(own)
     if (algorithm === undefined) throw cannotCount(limiter, quota)
     algorithm.accept?.(quota)
+    if (quota.isConcurrent && !holdsPermits({ algorithm })) throw notOfPermits(quota)
     return { algorithm, quota, lua }
   })
   checkLayers(layers)
@@ -215,6 +218,11 @@ function cannotCount({ algorithm }: AlgorithmLimiter, quota: Quota): RangeError 
     `${limiter || `the algorithm '${algorithm.id}'`} cannot count ${named(String(quota))}, whose windows begin and end by the calendar: ` +
       `use FixedWindowLimiter (or SlidingWindowCounterLimiter, PeriodicLimiter), as in new Throttle({ limiter: new FixedWindowLimiter({ store }), rate })`,
   )
+}
+
+/** The error for a quota of permits that another limiter is to count. */
+export function notOfPermits(quota: Quota): RangeError {
+  return new RangeError(`quota must be a rate, got ${quota}, whose permits only a ConcurrencyLimiter holds`)
 }
 
 /**

@@ -8,13 +8,15 @@ export const clear: Operation<undefined, Answer> = {
   inOrder: true,
   together: false,
   forgets: true,
+  tickets: true,
 
   numbers: () => [],
 
   answered: (result) => ({ result }),
 
   apply(found, _args, now) {
-    const { layers, states, present } = found
+    const { layers, states, present, tickets } = found
+    for (const set of tickets ?? []) set?.clear()
     layers.forEach(({ algorithm, quota }, index) => {
       states[index] = algorithm.open(now, quota)
       present[index] = false

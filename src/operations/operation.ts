@@ -5,6 +5,8 @@
  */
 import type { Layer } from '../algorithms/driver.ts'
 import type { RateLimitResult } from '../result.ts'
+import type { Tell } from './permit-room.ts'
+import type { Tickets } from './tickets.ts'
 
 /** The answer of an operation; most operations add members. */
 export interface Answer {
@@ -24,6 +26,12 @@ export interface Found {
   readonly present: boolean[]
   /** A copy of the operation's additional data. `undefined`: the operation has none, or the store cannot keep any. */
   readonly beside?: Beside | undefined
+  /** For operations with `tickets`, one per layer: the tickets of a layer with permits, changed in place. `undefined`: another layer. */
+  readonly tickets?: readonly (Tickets | undefined)[] | undefined
+  /** Tells holders in this process of permits that were handed over. */
+  readonly tell?: Tell | undefined
+  /** The numbers that the script has replied in addition to the states. `undefined`: the states are kept in this process. */
+  readonly said?: readonly number[] | undefined
 }
 
 /** How to write a state: 'spent' with a new expiry, 'given back' with the present expiry, `undefined` not at all. */
@@ -77,6 +85,8 @@ export interface Operation<Args, Given extends Answer> {
   /** True: the answer may be a start in the future. Shadow mode does not support such operations, because nobody waits there. Default false. */
   readonly waits?: boolean
   readonly beside?: BesideKind
+  /** True: the operation uses the tickets of layers with permits. Default false. */
+  readonly tickets?: boolean
   /** Whether the algorithms of these layers support the operation. Default: true. */
   suits?(layers: readonly Layer[]): boolean
   /** Units requested. Default 0: the operation never limits a caller. */
@@ -95,7 +105,7 @@ export interface Operation<Args, Given extends Answer> {
   /** The arguments as the Lua script reads them. All numbers must be finite, because JSON has no `Infinity`. */
   numbers(args: Args): readonly number[]
   /** How many numbers the script replies in addition to the states. Default 0. */
-  replies?(layers: readonly Layer[]): number
+  replies?(layers: readonly Layer[], args: Args): number
   /**
    * Makes the answer from the result of a check of `quantity` units, where `apply` is not run: for operations that are decided as checks, for
    * peeks, and on stores that keep nothing.

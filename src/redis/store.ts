@@ -4,6 +4,7 @@ import { checkFunction, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
 import type { LimitData } from '../limit-data.ts'
+import { PermitDesk } from '../permits/desk.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
@@ -99,14 +100,20 @@ export class RedisStore extends BaseStore {
     this.#denyCache?.clear()
   }
 
-  /** Quits a client that the store made; a provided one stays open. */
+  /** Ends the permits that this store object holds, then quits a client that the store made; a provided one stays open. */
   override async close(): Promise<void> {
+    await this.closeDesk()
     await this.#quit?.()
   }
 
   /** @internal */
   override get answersWithin(): number {
     return this.#timeout
+  }
+
+  /** @internal */
+  protected override makeDesk(): PermitDesk {
+    return new PermitDesk({ decider: (layers) => this.decider(layers), lapses: true, queues: true })
   }
 
   /** @internal */

@@ -9,9 +9,11 @@ import { type Duration, timerMilliseconds } from '../duration.ts'
 import { MismatchedDataError, StoreTimeoutError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
+import { PermitDesk } from '../permits/desk.ts'
 import type { RateLimitResult } from '../result.ts'
 import { CompareAndSwapDecider, decideAllBySwapping } from './compare-and-swap.ts'
 import type { Asked, Decider } from './decider.ts'
+import type { Desk } from './desk.ts'
 import { RecordAccess, type RecordStore } from './record-store.ts'
 
 export type { Awaitable } from './patience.ts'
@@ -51,6 +53,7 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   readonly #clock = storeClock()
   readonly #timeout: number
   #madeAccess: RecordAccess | undefined
+  #desk: Desk | undefined
 
   /**
    * Called by a custom store, for example `super({ timeout: '500ms' })`.
@@ -116,8 +119,10 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
     throw new TypeError(`${this.constructor.name} does not offer reset()`)
   }
 
-  /** Closes connections and timers of the store. `await using store = …` calls this method at the end of the block. */
-  async close(): Promise<void> {}
+  /** Ends the permits that this store object holds, and closes connections and timers. `await using store = …` calls this method at the end of the block. */
+  async close(): Promise<void> {
+    await this.closeDesk()
+  }
 
   /** Same as `close`. */
   [Symbol.asyncDispose](): Promise<void> {
@@ -144,6 +149,28 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
     const made = this.makeDecider(layers)
     this.#deciders.set(name, made)
     return made
+  }
+
+  /**
+   * Holds permits on this store. Made on first use, because most stores hold none.
+   * @internal
+   */
+  get desk(): Desk {
+    this.#desk ??= this.makeDesk()
+    return this.#desk
+  }
+
+  /** @internal */
+  protected makeDesk(): Desk {
+    return new PermitDesk({ decider: (layers) => this.decider(layers), lapses: true, queues: false })
+  }
+
+  /**
+   * Ends the permits that are held here.
+   * @internal
+   */
+  protected async closeDesk(): Promise<void> {
+    await this.#desk?.close()
   }
 
   /** @internal */

@@ -3,8 +3,11 @@
  * check of several records halfway, the units already spent are given back.
  */
 import { LRUCache } from 'lru-cache'
+import { HEADER_NUMBERS, isHeader } from '../algorithms/concurrency.ts'
 import { answer, combineLayers, combineSubjects, decideSubject, type Layer } from '../algorithms/driver.ts'
 import { type Answer, type AnyOperation, type Beside, CHECK, type Operation } from '../operations/operation.ts'
+import { holdsPermits } from '../operations/permits.ts'
+import { Tickets } from '../operations/tickets.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Asked, Decider } from './decider.ts'
 import type { Question, RecordAccess } from './record-store.ts'
@@ -101,9 +104,14 @@ export class CompareAndSwapDecider implements Decider {
     const place = operation.beside && `${operation.beside.name} ${cell.name}`
     const { answer, beside } = await swap(this.#access, question, cell, (state, now, present) => {
       const beside = operation.beside?.open(place && this.#beside.get(place))
-      const found = { layers: [cell.layer], states: [state], present: [present], beside }
+      const permits = operation.tickets === true && holdsPermits(cell.layer) && isHeader(state)
+      const tickets = permits ? new Tickets(state.splice(HEADER_NUMBERS)) : undefined
+      const found = { layers: [cell.layer], states: [state], present: [present], beside, tickets: [tickets] }
       const { changes, answer } = operation.apply(found, args, now)
-      return { write: changes[0] && found.states[0], answer: { answer, beside } }
+      const [written] = found.states
+      // Tickets follow their header, because a custom store has one record for both.
+      const write = tickets && isHeader(written) ? [...written, ...tickets.numbers] : written
+      return { write: changes[0] && write, answer: { answer, beside } }
     })
     if (place === undefined) return answer
     if (beside?.expires === undefined) this.#beside.delete(place)

@@ -36,6 +36,11 @@ function isPairAt(key: string, index: number, unit: number): boolean {
   return (unit & 0xfc00) === 0xd800 && (key.charCodeAt(index + 1) & 0xfc00) === 0xdc00
 }
 
+/** The name under which the tickets of a layer with permits are kept, after the encoded key. */
+export function ticketsNameOf(layer: Layer): string {
+  return `${stateNameOf(layer)}:set`
+}
+
 /** The end of a state's name, after the encoded key: `}:<algorithm>:<state name>`. */
 export function stateSuffix(layer: Layer): string {
   return `}:${stateNameOf(layer)}`

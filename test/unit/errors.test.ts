@@ -7,6 +7,7 @@ import {
   MismatchedDataError,
   OnrushError,
   PeerDependencyError,
+  PermitLostError,
   Quota,
   RateLimitResult,
   ReservationSettledError,
@@ -44,6 +45,7 @@ describe.each([
   ['StoreTimeoutError', 'ONRUSH_STORE_TIMEOUT', new StoreTimeoutError(10, true), [StoreError]],
   ['PeerDependencyError', 'ONRUSH_PEER_DEPENDENCY', new PeerDependencyError('x', undefined, 'y'), []],
   ['ReservationSettledError', 'ONRUSH_RESERVATION_SETTLED', new ReservationSettledError('x'), []],
+  ['PermitLostError', 'ONRUSH_PERMIT_LOST', new PermitLostError('x'), []],
   ['ThrottleExceededError', 'ONRUSH_THROTTLE_EXCEEDED', new ThrottleExceededError(result), []],
 ] as const)('%s', (name, code, error, parents) => {
   test('has its code, and its name in its stack', () => {

@@ -24,6 +24,7 @@ const store = new onrush.DictionaryStore()
 const limiter = new GcraLimiter({ store })
 const rate = Quota.perDay(5)
 const throttle = new Throttle({ limiter, rate })
+const permits = new Throttle({ limiter: new onrush.ConcurrencyLimiter({ store }), rate: Quota.concurrent(5) })
 const client = new Redis({ lazyConnect: true, autoResendUnfulfilledCommands: false })
 const middleware = { throttle, key: () => 'key' }
 
@@ -46,7 +47,7 @@ function make(Class: new (...given: never[]) => unknown, options: unknown): unkn
 
 const LIMITERS = [
   ...[GcraLimiter, onrush.PeriodicLimiter, onrush.FixedWindowLimiter, onrush.MovingWindowLimiter],
-  onrush.SlidingWindowCounterLimiter,
+  ...[onrush.SlidingWindowCounterLimiter, onrush.ConcurrencyLimiter],
 ]
 const METHODS = ['check', 'checkSync', 'reserve', 'refund', 'acquire'] as const
 const LOOKS = ['peek', 'peekSync', 'clear', 'clearSync'] as const
@@ -159,6 +160,20 @@ const CASES: readonly Case[] = [
     options: { weekStart: 7 },
     take: (options) => Reflect.apply(Quota.perWeek, Quota, [5, options]),
     typo: ['weekstart', 'weekStart'],
+  },
+  {
+    types: ['ConcurrentOptions'],
+    what: 'Quota.concurrent',
+    options: { lease: '15s' },
+    take: (extra) => call(Quota.concurrent, 5, extra),
+    typo: ['leases', 'lease'],
+  },
+  {
+    types: ['PermitOptions'],
+    what: 'reserve of permits',
+    options: { maxWait: 0, maxQueue: 1, priority: 1, maxHold: '1m' },
+    take: (options) => permits.reserve('key', 1, options),
+    typo: ['maxqueue', 'maxQueue'],
   },
   {
     types: [],
@@ -366,6 +381,10 @@ const OTHERS = [
     'RedisUrlOptions',
     'QuestionOptions',
     'CommandOptions',
+    'RoomOptions',
+    'PlaceOptions',
+    'PermitDeskOptions',
+    'WaiterOptions',
   ],
   // Of the command line, which Commander checks.
   ...['ReadOptions', 'RequestOptions', 'ReplayOptions'],

@@ -16,7 +16,7 @@ const VALUES = [
     'sleep',
   ],
   ...['BaseLimiter', 'AlgorithmLimiter', 'GcraLimiter', 'PeriodicLimiter', 'FixedWindowLimiter'],
-  ...['MovingWindowLimiter', 'SlidingWindowCounterLimiter'],
+  ...['MovingWindowLimiter', 'SlidingWindowCounterLimiter', 'ConcurrencyLimiter'],
   ...['BaseStore', 'DictionaryStore', 'TlruCacheStore', 'RedisStore', 'FailoverStore', 'storeFromUrl', 'registerStore'],
   ...['OnrushError', 'AtomicOperationError', 'MismatchedDataError', 'DataChangedInStoreError', 'StoreError'],
   ...[
@@ -26,7 +26,7 @@ const VALUES = [
     'UnsupportedServerError',
     'ThrottleExceededError',
   ],
-  ...['ReservationSettledError', 'PeerDependencyError'],
+  ...['ReservationSettledError', 'PermitLostError', 'PeerDependencyError'],
 ]
 
 const TYPES = [
@@ -38,9 +38,18 @@ const TYPES = [
     'CheckAllSubject',
     'CheckAllOptions',
     'WaitOptions',
+    'PermitOptions',
     'SleepOptions',
   ],
-  ...['QuotaOptions', 'Duration', 'Clock', 'RateLimitResultFields', 'LimitDataFields', 'Awaitable'],
+  ...[
+    'QuotaOptions',
+    'ConcurrentOptions',
+    'Duration',
+    'Clock',
+    'RateLimitResultFields',
+    'LimitDataFields',
+    'Awaitable',
+  ],
   ...['Algorithm', 'LimiterOptions', 'GcraLimiterOptions', 'AlgorithmLimiterOptions'],
   ...[
     'DictionaryStoreOptions',

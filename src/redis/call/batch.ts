@@ -76,7 +76,8 @@ export class Batch {
   addOperation(operation: RequestedOperation): boolean {
     const { decider, key } = operation
     if (this.holds(key) && !this.#mayFollow(decider, key)) return false
-    const weight = operation.beside === undefined ? decider.weight : decider.weight + 1
+    const beside = (operation.beside === undefined ? 0 : 1) + (operation.tickets ? decider.ticketSuffixes.length : 0)
+    const weight = decider.weight + beside
     const entry = new Entry(operation, undefined, operation)
     return this.#append(entry, operation.askedAt, weight, decider.layers.length)
   }

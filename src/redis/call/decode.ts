@@ -77,7 +77,7 @@ function settleOperation({ decider }: Entry, operation: RequestedOperation, read
   const said = reader.said(operation.replies)
   const begin = reader.cell
   const { states, present } = reader.find(decider)
-  const found = { layers: decider.repliesAfter, states, present, beside: operation.beside?.said(said) }
+  const found = { layers: decider.repliesAfter, states, present, beside: operation.beside?.said(said), said }
   operation.settle(found, reader.now)
   reader.keepFound(begin, states, present)
 }

@@ -199,6 +199,11 @@ class Layout {
       const name = this.#names.stem(entry.key) + decider.besideSuffix(operation.beside.name)
       cells.push(0, 0, this.#packed.length + this.#logKeys.push(name), 0)
     }
+    if (operation.tickets) {
+      const stem = this.#names.stem(entry.key)
+      for (const suffix of decider.ticketSuffixes)
+        cells.push(0, 0, this.#packed.length + this.#logKeys.push(stem + suffix), 0)
+    }
     numbers.push(operation.code, 1, operation.numbers.length, cells.length / 4, ...cells, ...operation.numbers)
   }
 }

@@ -2,7 +2,8 @@
 import type { Layer } from '../../algorithms/driver.ts'
 import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
 import type { CalendarPeriod } from '../../calendar/period.ts'
-import { stateSuffix } from '../../stores/state-key.ts'
+import { holdsPermits } from '../../operations/permits.ts'
+import { stateSuffix, ticketsNameOf } from '../../stores/state-key.ts'
 import { LOG_WEIGHT } from '../limits.ts'
 import { type LuaImplementation, luaImplementationOf, type Script } from './scripts.ts'
 
@@ -44,6 +45,8 @@ export class CompiledLayers {
   readonly weight: number
   /** The custom Lua of the layers. It must not run in a call with other requests. '': all algorithms are built in. */
   readonly customLua: string
+  /** The ends of the Redis keys of tickets, one per layer with permits. */
+  readonly ticketSuffixes: readonly string[]
 
   /** @throws TypeError for an algorithm without a Lua implementation. */
   constructor(layers: readonly Layer[]) {
@@ -82,6 +85,7 @@ export class CompiledLayers {
     this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : this.prepared.length - logs))
     this.weight = this.prepared.reduce((sum, { size }) => sum + (size > 0 ? 1 : LOG_WEIGHT), 0)
     this.customLua = layers.map(({ lua = '' }) => lua).join('')
+    this.ticketSuffixes = layers.filter(holdsPermits).map((layer) => `}:${ticketsNameOf(layer)}`)
   }
 
   /** The end of the Redis key for an operation's additional data. Differs from every `suffix`, because no algorithm has this name as id. */

@@ -63,6 +63,8 @@ export interface RequestedOperation extends RedisAsked, PendingRequest {
   readonly replies: number
   /** The kind of data kept in addition to the states. `undefined`: none. */
   readonly beside: BesideKind | undefined
+  /** True if the operation uses the tickets of layers with permits. */
+  readonly tickets: boolean
   /** Computes the answer from the states in the reply, and resolves the caller's promise. */
   settle(found: Found, now: number): void
 }
@@ -71,7 +73,7 @@ export interface RequestedOperation extends RedisAsked, PendingRequest {
 export class PendingOperation<Args, Given extends Answer> extends PendingRequest implements RequestedOperation {
   readonly decider: CompiledLayers
   readonly key: string
-  readonly quantity = 0
+  readonly quantity: number
   readonly promise: Promise<Given>
   readonly #operation: Operation<Args, Given>
   readonly #args: Args
@@ -82,6 +84,7 @@ export class PendingOperation<Args, Given extends Answer> extends PendingRequest
     super(reject, askedAt)
     this.decider = decider
     this.key = key
+    this.quantity = operation.quantity?.(args) ?? 0
     this.promise = promise
     this.#operation = operation
     this.#args = args
@@ -97,11 +100,15 @@ export class PendingOperation<Args, Given extends Answer> extends PendingRequest
   }
 
   get replies(): number {
-    return this.#operation.replies?.(this.decider.layers) ?? 0
+    return this.#operation.replies?.(this.decider.layers, this.#args) ?? 0
   }
 
   get beside(): BesideKind | undefined {
     return this.#operation.beside
+  }
+
+  get tickets(): boolean {
+    return this.#operation.tickets === true
   }
 
   settle(found: Found, now: number): void {

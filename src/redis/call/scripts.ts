@@ -70,7 +70,8 @@ export function batchScriptOf(used: readonly LuaImplementation[]): Script {
   const ready = composed.get(name)
   if (ready !== undefined) return ready
   const algorithms = used.map(({ text }) => `(function()\n${text}\nend)()`).join(',\n')
-  const made = script(filled(lua.batch, 'algorithms', algorithms))
+  const permits = used.some(({ text }) => text === lua.algorithms.concurrency.implementation) ? lua.permits : ''
+  const made = script(filled(filled(lua.batch, 'permits', permits), 'algorithms', algorithms))
   composed.set(name, made)
   return made
 }

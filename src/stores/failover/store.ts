@@ -11,9 +11,11 @@ import { Quota } from '../../quota.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { type Awaitable, BaseStore } from '../base.ts'
 import type { Asked } from '../decider.ts'
+import type { Desk } from '../desk.ts'
 import { Patience } from '../patience.ts'
 import { Breaker, unanswered } from './breaker.ts'
 import { degraded, FailoverDecider } from './decider.ts'
+import { FailoverDesk } from './desk.ts'
 import { BREAKER_OPTIONS, cooldownsOf, type FailoverStoreOptions, fallbackOf, OPTIONS } from './options.ts'
 
 /** The layer of a probe. The rate is so high that no probe is refused, and that the probe's record expires at once. */
@@ -137,6 +139,11 @@ export class FailoverStore extends BaseStore {
   override async close(): Promise<void> {
     this.#breaker.end()
     await Promise.all([this.#primary.close(), this.#fallback.close()])
+  }
+
+  /** @internal */
+  protected override makeDesk(): Desk {
+    return new FailoverDesk(this.#breaker, this.#primary.desk, this.#fallback.desk, (layer) => this.#share(layer))
   }
 
   /** @internal */

@@ -1,10 +1,14 @@
 /** The decider of in-process stores. Each check or operation is one synchronous step, and so atomic. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
-import { decideSubject, type Layer, lifetimeOf, type Subject } from '../../algorithms/driver.ts'
+import { decideSubject, type Layer, lifetimeOf, type Subject, stateNameOf } from '../../algorithms/driver.ts'
 import type { Clock } from '../../clock.ts'
 import type { Answer, AnyOperation, Change, Found, Operation } from '../../operations/operation.ts'
+import type { Tell } from '../../operations/permit-room.ts'
+import { holdsPermits } from '../../operations/permits.ts'
+import { Tickets } from '../../operations/tickets.ts'
 import type { RateLimitResult } from '../../result.ts'
 import type { SyncDecider } from '../decider.ts'
+import { ticketsNameOf } from '../state-key.ts'
 
 /**
  * The states of one policy, by key. Tuples belong to the table. Decisions work on copies, because algorithms change states in place and a refused
@@ -22,19 +26,21 @@ export class InProcessDecider implements SyncDecider {
   readonly layers: readonly Layer[]
   protected readonly clock: Clock
   readonly #tables: readonly StateTable[]
-  readonly #beside: (name: string) => StateTable
+  readonly #tableOf: (name: string) => StateTable
+  /** Tells holders in this process of permits that were handed over. */
+  tell: Tell | undefined
 
-  /** @param beside returns the table for an operation's additional data of this name; called only when needed */
+  /** @param tableOf returns the table of this name, for an operation's additional data; called only when needed */
   constructor(
     clock: Clock,
     layers: readonly Layer[],
     tables: readonly StateTable[],
-    beside: (name: string) => StateTable,
+    tableOf: (name: string) => StateTable,
   ) {
     this.clock = clock
     this.layers = layers
     this.#tables = tables
-    this.#beside = beside
+    this.#tableOf = tableOf
   }
 
   /** Copies of the states of the key, rolled to now. */
@@ -66,15 +72,40 @@ export class InProcessDecider implements SyncDecider {
     const now = this.clock()
     const { layers, states } = this.open(key, 0, now)
     const present = this.#tables.map((table) => table.get(key) !== undefined)
-    const table = operation.beside && this.#beside(operation.beside.name)
+    const table = operation.beside && this.#tableOf(this.#besideName(operation.beside.name))
     const kept = table?.get(key)
-    const found = { layers, states, present, beside: operation.beside?.open(kept) }
+    const tickets = operation.tickets === true ? this.#tickets(key) : undefined
+    const found = { layers, states, present, beside: operation.beside?.open(kept), tickets, tell: this.tell }
     const { changes, answer } = operation.apply(found, args, now)
     this.#writeChanges(key, found, changes, now)
     const expires = found.beside?.expires
     if (expires !== undefined) table?.set(key, found.beside, expires)
     else if (kept !== undefined) table?.delete(key)
+    if (tickets !== undefined) this.#writeTickets(key, tickets, found, now)
     return answer
+  }
+
+  #besideName(name: string): string {
+    return `${name}:${this.layers.map(stateNameOf).join(':')}`
+  }
+
+  /** The tickets themselves and no copies, because a key may have thousands. Operations change them and do not throw. */
+  #tickets(key: string): (Tickets | undefined)[] {
+    return this.layers.map((layer) => {
+      if (!holdsPermits(layer)) return undefined
+      const kept = this.#tableOf(ticketsNameOf(layer)).get(key)
+      return kept instanceof Tickets ? kept : new Tickets()
+    })
+  }
+
+  #writeTickets(key: string, tickets: readonly (Tickets | undefined)[], { states }: Found, now: number): void {
+    this.layers.forEach((layer, index) => {
+      const set = tickets[index]
+      if (set === undefined) return
+      const table = this.#tableOf(ticketsNameOf(layer))
+      if (set.size > 0) table.set(key, set, now + lifetimeOf(layer, states[index], now))
+      else table.delete(key)
+    })
   }
 
   supports(operation: AnyOperation): boolean {

@@ -23,8 +23,8 @@ export class SingleDecider extends InProcessDecider {
    */
   #draft: Draft | undefined
 
-  constructor(clock: Clock, layer: Layer, table: StateTable, beside: (name: string) => StateTable) {
-    super(clock, [layer], [table], beside)
+  constructor(clock: Clock, layer: Layer, table: StateTable, tableOf: (name: string) => StateTable) {
+    super(clock, [layer], [table], tableOf)
     this.#layer = layer
     this.#algorithm = layer.algorithm
     this.#quota = layer.quota

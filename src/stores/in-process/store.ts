@@ -4,6 +4,7 @@ import { type Clock, readClock, storeClock } from '../../clock.ts'
 import type { Duration } from '../../duration.ts'
 import { MismatchedDataError } from '../../errors.ts'
 import type { LimitData } from '../../limit-data.ts'
+import { PermitDesk } from '../../permits/desk.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { BaseStore } from '../base.ts'
 import type { Asked, SyncDecider } from '../decider.ts'
@@ -66,15 +67,36 @@ export abstract class InProcessStore extends BaseStore {
   }
 
   /** @internal */
+  protected override makeDesk(): PermitDesk {
+    const desk: PermitDesk = new PermitDesk({
+      decider: (layers) => {
+        const made = this.decider(layers)
+        if (made instanceof InProcessDecider) {
+          made.tell = (holder, grant) => {
+            if (holder !== desk.holder) return 0
+            desk.told(grant)
+            return 1
+          }
+        }
+        return made
+      },
+      lapses: false,
+      queues: true,
+      openEars: () => ({ sharded: 0, hears: () => true, close: () => {} }),
+    })
+    return desk
+  }
+
+  /** @internal */
   protected override makeDecider(layers: readonly Layer[]): SyncDecider {
     const names = layers.map(stateNameOf)
     const tables = names.map((name) => this.table(name))
-    const beside = (name: string): StateTable => this.table(`${name}:${names.join(':')}`)
+    const tableOf = (name: string): StateTable => this.table(name)
     const [layer] = layers
     const [table] = tables
     return layers.length === 1 && layer !== undefined && table !== undefined
-      ? new SingleDecider(this.#clock, layer, table, beside)
-      : new InProcessDecider(this.#clock, layers, tables, beside)
+      ? new SingleDecider(this.#clock, layer, table, tableOf)
+      : new InProcessDecider(this.#clock, layers, tables, tableOf)
   }
 
   /** @internal */

@@ -12,6 +12,7 @@ import {
 import { expect } from 'vitest'
 import type { MovingLog } from '../../../src/algorithms/moving-window.ts'
 import { layersOf } from '../../../src/limiters/limiters.ts'
+import { Tickets } from '../../../src/operations/tickets.ts'
 import { Vacancies } from '../../../src/operations/vacancies.ts'
 import type { Rate } from '../../../src/rate.ts'
 import type { Decider } from '../../../src/stores/decider.ts'
@@ -105,6 +106,11 @@ export class BothImplementations {
         expect(held, name).toEqual(keys.map((key) => membersOf(table.get(key))))
         continue
       }
+      if (name.endsWith(':set')) {
+        const held = await Promise.all(names.map((each) => this.#client.zrangeBuffer(each, '0', '-1', 'WITHSCORES')))
+        expect(held.map(ticketsIn), name).toEqual(keys.map((key) => numbersOf(table.get(key))))
+        continue
+      }
       const values = await Promise.all(names.map((each) => this.#client.getBuffer(each)))
       for (const [index, key] of keys.entries()) {
         const held = values[index] ?? null
@@ -123,6 +129,21 @@ function membersOf(vacancies: unknown): Buffer[] {
     for (const [index, number] of numbers.entries()) bytes.writeDoubleBE(number, index * 8)
     return bytes
   })
+}
+
+/** Four numbers for each member, as `Tickets.numbers` has them. */
+function ticketsIn(reply: readonly Buffer[]): number[] {
+  const numbers: number[] = []
+  for (let at = 0; at + 1 < reply.length; at += 2) {
+    const member = reply[at] ?? Buffer.alloc(24)
+    const score = Number(reply[at + 1]?.toString())
+    numbers.push(score, member.readDoubleBE(0), member.readDoubleBE(8), member.readDoubleBE(16))
+  }
+  return numbers
+}
+
+function numbersOf(tickets: unknown): number[] {
+  return tickets instanceof Tickets ? tickets.numbers : []
 }
 
 function isLog(state: unknown): state is MovingLog {

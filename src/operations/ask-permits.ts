@@ -1,0 +1,176 @@
+/**
+ * Asks for permits, and spends in the other layers in the same step. A caller who is refused by permits alone may stand in a queue.
+ * Lua: `lua/operations/permits.lua`.
+ */
+import { answer, combineLayers, type Layer } from '../algorithms/driver.ts'
+import type { RateLimitResult } from '../result.ts'
+import type { Change, Found, Operation } from './operation.ts'
+import { HELD, NO_ROOM, type PermitRoom, QUEUE_FULL, WAITS } from './permit-room.ts'
+import {
+  closeRooms,
+  headerNumbers,
+  holdsPermits,
+  type PermitsAsked,
+  roomsIn,
+  speakerNumbers,
+  takeHeaders,
+} from './permits.ts'
+import { marksOf, type Spent } from './reserve.ts'
+
+export interface PermitAsk extends PermitsAsked {
+  readonly serial: number
+  /** Units that the caller asks for in all layers. */
+  readonly quantity: number
+  /** How many others may wait if the caller is to wait. Below 0: the caller does not wait. */
+  readonly queue: number
+  readonly priority: number
+  /** The caller's turn, if it has one that was taken from it. Below 0: none. */
+  readonly turn: number
+}
+
+/** The answer to a caller who asks for permits. */
+export interface Asked extends Spent {
+  /** `HELD`, `WAITS`, `NO_ROOM` or `QUEUE_FULL`. */
+  readonly status: number
+  /** The token if held, the turn if waiting; else 0. */
+  readonly value: number
+  /** True if the other layers were spent in this step. False for a ticket that was held before, or that was handed its permit. */
+  readonly spent: boolean
+  /** True if more could be handed over than one step may. */
+  readonly more: boolean
+  /** When it was decided, in µs by the clock that decided. */
+  readonly now: number
+}
+
+interface Outcome {
+  readonly status: number
+  readonly value: number
+  readonly spent: boolean
+  readonly more: boolean
+}
+
+const NUMBERS = 4
+
+export const askPermits: Operation<PermitAsk, Asked> = {
+  method: 'reserve',
+  code: 11,
+  inOrder: false,
+  together: true,
+  tickets: true,
+
+  quantity: ({ quantity }) => quantity,
+
+  numbers: (asked) => [...speakerNumbers(asked), asked.serial, asked.queue, asked.priority, asked.turn, asked.quantity],
+
+  replies: (layers) => NUMBERS + headerNumbers(layers),
+
+  answered: (result, marks) => ({
+    result,
+    marks: result.limited ? undefined : marks,
+    status: result.limited ? NO_ROOM : HELD,
+    value: 0,
+    spent: !result.limited,
+    more: false,
+    now: 0,
+  }),
+
+  apply(found, asked, now) {
+    const units = found.layers.map((layer) => unitsOf(layer, asked.quantity))
+    const outcome = found.said === undefined ? decide(found, asked, units, now) : replay(found, found.said, units, now)
+    const { status, spent } = outcome
+    const changes: Change[] = found.said === undefined ? closeRooms(found, now) : []
+    if (spent) {
+      for (const [index, layer] of found.layers.entries())
+        if (!holdsPermits(layer) && (units[index] ?? 0) > 0) changes[index] = 'spent'
+    }
+    const result = resultOf(found, units, status, now)
+    const marks = result.limited ? undefined : marksOf(found, now)
+    return { changes, answer: { ...outcome, result, marks, now } }
+  },
+}
+
+/** Units that a check of `quantity` costs in a layer. */
+export function unitsOf(_layer: Layer, quantity: number): number {
+  return quantity
+}
+
+function resultOf({ layers, states }: Found, units: readonly number[], status: number, now: number): RateLimitResult {
+  return combineLayers(
+    layers.map((layer, index) => {
+      const quantity = units[index] ?? 0
+      return answer(layer, states[index], quantity, status === HELD && quantity > 0, now)
+    }),
+  )
+}
+
+function decide(found: Found, asked: PermitAsk, units: readonly number[], now: number): Outcome {
+  const rooms = roomsIn(found, asked, now)
+  const asking = rooms.flatMap((room, index) => {
+    const quantity = units[index] ?? 0
+    return room === undefined || quantity === 0
+      ? []
+      : [{ room, ticket: { holder: asked.holder, serial: asked.serial, quantity } }]
+  })
+  const [only] = asking
+  const scores = asking.map(({ room, ticket }) => room.find(ticket))
+  let status = NO_ROOM
+  let value = 0
+  let spent = false
+  if (scores.length > 0 && scores.every((score) => score !== undefined && score > 0)) {
+    status = HELD
+    asking.forEach(({ room, ticket }, index) => {
+      const token = room.renew(ticket)
+      if (index === 0) value = token
+    })
+  } else if (asking.length === 1 && only !== undefined && scores[0] !== undefined) {
+    status = WAITS
+  } else {
+    // Known to some layers only, after a clear of one of them: all of it is asked anew.
+    asking.forEach(({ room, ticket }, index) => {
+      if (scores[index] !== undefined) room.end(ticket)
+    })
+    const hasRoom = found.layers.every(
+      ({ algorithm, quota }, index) =>
+        rooms[index] !== undefined || (units[index] ?? 0) <= algorithm.available(found.states[index], now, quota),
+    )
+    if (hasRoom && asking.every(({ room, ticket }) => room.admits(ticket.quantity, asked.priority, asked.turn))) {
+      status = HELD
+      spent = true
+      spend(found, units, now)
+      asking.forEach(({ room, ticket }, index) => {
+        const token = room.admit(ticket)
+        if (index === 0) value = token
+      })
+    } else if (hasRoom && asked.queue >= 0 && asking.length === 1 && only?.room.canFit(only.ticket.quantity)) {
+      const { room, ticket } = only
+      status = room.waiting < asked.queue ? WAITS : QUEUE_FULL
+      if (status === WAITS) room.stand(ticket, asked, asked.priority, asked.turn)
+    }
+  }
+  let more = false
+  for (const room of rooms) if (room !== undefined && leaveRoom(room, asked)) more = true
+  // Those before a ticket that has just begun to wait may have been dropped.
+  if (status === WAITS && only !== undefined) [status, value] = only.room.answer(only.ticket, true)
+  return { status, value, spent, more }
+}
+
+function leaveRoom(room: PermitRoom, asked: PermitsAsked): boolean {
+  room.hear(asked)
+  return room.handOver()
+}
+
+function spend({ layers, states, present }: Found, units: readonly number[], now: number): void {
+  for (const [index, layer] of layers.entries()) {
+    const quantity = units[index] ?? 0
+    if (holdsPermits(layer) || quantity === 0) continue
+    states[index] = layer.algorithm.spend(states[index], quantity, now, layer.quota)
+    present[index] = true
+  }
+}
+
+function replay(found: Found, said: readonly number[], units: readonly number[], now: number): Outcome {
+  const [status = NO_ROOM, value = 0, spent = 0, more = 0] = said
+  takeHeaders(found, said, NUMBERS)
+  if (spent === 1) spend(found, units, now)
+  return { status, value, spent: spent === 1, more: more === 1 }
+}

@@ -1,0 +1,238 @@
+/** One call of `reserve` on layers with permits: its tickets, what it has spent in the other layers, and how all of it is given back. */
+import { combineLayers } from '../algorithms/driver.ts'
+import { PermitLostError, StoreTimeoutError } from '../errors.ts'
+import { adjust } from '../operations/adjust.ts'
+import { type Asked, askPermits, unitsOf } from '../operations/ask-permits.ts'
+import type { OwnTicket } from '../operations/end-permits.ts'
+import { peekAtPermits } from '../operations/peek-at-permits.ts'
+import { HELD } from '../operations/permit-room.ts'
+import { reserve, type Spent } from '../operations/reserve.ts'
+import { RateLimitResult } from '../result.ts'
+import { heed } from '../signals.ts'
+import { alarm } from '../sleep.ts'
+import type { HeldPermit, Hold, PermitRequest } from '../stores/desk.ts'
+import type { Place } from './place.ts'
+import type { Plan, PlannedPermits } from './plan.ts'
+
+export interface Part {
+  /** The layer's index in the throttle. */
+  readonly index: number
+  readonly place: Place
+  readonly ticket: OwnTicket
+}
+
+export class Attempt {
+  readonly plan: Plan
+  readonly key: string
+  readonly request: PermitRequest
+  readonly parts: readonly Part[]
+  readonly #serial: number
+  readonly #controller = new AbortController()
+
+  constructor(
+    plan: Plan,
+    key: string,
+    serial: number,
+    request: PermitRequest,
+    placeOf: (permits: PlannedPermits) => Place,
+  ) {
+    this.plan = plan
+    this.key = key
+    this.request = request
+    this.#serial = serial
+    this.parts = plan.permits.flatMap((permits) => {
+      const quantity = unitsOf(permits.layer, request.quantity)
+      return quantity === 0 ? [] : [{ index: permits.index, place: placeOf(permits), ticket: { serial, quantity } }]
+    })
+  }
+
+  /** Tries all layers in one step, or where the store cannot, one after another. */
+  async ask(queue: number, signal: AbortSignal | undefined): Promise<Asked> {
+    const { whole } = this.plan
+    const [first] = this.parts
+    const asked =
+      whole.supports(askPermits) || first === undefined
+        ? await heed(whole.operate(this.key, askPermits, this.#askOf(queue), signal), signal)
+        : await this.#askApart(signal)
+    for (const { place } of this.parts) if (asked.more) void place.look([])
+    return asked
+  }
+
+  #askOf(queue: number) {
+    const { quantity, priority } = this.request
+    const [part] = this.parts
+    const speaker = part?.place.speaker() ?? { holder: 0, listens: 0 as const, sharded: 0 as const, lapses: true }
+    return { ...speaker, serial: this.#serial, quantity, queue, priority, turn: -1 }
+  }
+
+  /** Permits first, because what is spent in a rate cannot always be given back exactly. */
+  async #askApart(signal: AbortSignal | undefined): Promise<Asked> {
+    const results = new Map<number, RateLimitResult>()
+    let held: Asked | undefined
+    for (const { index, place, ticket } of this.parts) {
+      const asked = await heed(place.askOnce(ticket), signal)
+      results.set(index, asked.result)
+      held ??= asked
+      if (asked.status !== HELD) return this.#refused(asked, results)
+    }
+    const { rates } = this.plan
+    const spent = rates && (await heed(rates.operate(this.key, reserve, this.request.quantity, signal), signal))
+    if (spent !== undefined) this.#place(spent.result, results)
+    if (held === undefined) throw new RangeError('a throttle with permits needs a layer with permits')
+    if (spent?.result.limited) return this.#refused({ ...held, status: 0, marks: undefined }, results)
+    return { ...held, spent: true, marks: this.#marksOf(spent), result: this.#combined(results) }
+  }
+
+  async #refused(asked: Asked, results: Map<number, RateLimitResult>): Promise<Asked> {
+    await Promise.all(this.parts.map(({ place, ticket }) => place.end(ticket))).catch(() => {})
+    for (const { index, decider } of this.plan.permits)
+      if (!results.has(index)) results.set(index, (await decider.operate(this.key, peekAtPermits, undefined)).result)
+    const { rates } = this.plan
+    if (rates !== undefined && results.size < this.plan.layers.length)
+      this.#place(await rates.check(this.key, 0), results)
+    return { ...asked, spent: false, result: this.#combined(results) }
+  }
+
+  /** Puts the result of the layers without permits in their places. */
+  #place(result: RateLimitResult, results: Map<number, RateLimitResult>): void {
+    const permits = new Set(this.plan.permits.map(({ index }) => index))
+    const others = this.plan.layers.flatMap((_, index) => (permits.has(index) ? [] : [index]))
+    result.layers.forEach((layer, nth) => {
+      const index = others[nth]
+      if (index !== undefined) results.set(index, layer)
+    })
+  }
+
+  #combined(results: ReadonlyMap<number, RateLimitResult>): RateLimitResult {
+    return combineLayers(this.plan.layers.flatMap((_, index) => results.get(index) ?? []))
+  }
+
+  /** The marks of all layers, of which `adjust` on the layers without permits needs only its own. */
+  #marksOf(spent: Spent | undefined): readonly number[] | undefined {
+    if (spent?.marks === undefined) return this.plan.layers.map(() => 0)
+    const marks = [...spent.marks]
+    const permits = new Set(this.plan.permits.map(({ index }) => index))
+    return this.plan.layers.map((_, index) => (permits.has(index) ? 0 : (marks.shift() ?? 0)))
+  }
+
+  /** The result for a caller whose permit is held, of this peek at the layer, and whose turn in the other layers has come. */
+  granted(permit: RateLimitResult, rates: Spent | undefined): { result: RateLimitResult; marks: readonly number[] } {
+    const results = new Map<number, RateLimitResult>()
+    for (const { index } of this.parts) results.set(index, passed(permit))
+    if (rates !== undefined) this.#place(rates.result, results)
+    return { result: this.#combined(results), marks: this.#marksOf(rates) ?? [] }
+  }
+
+  /** The result for a caller who has waited in vain: of this peek at the layer with permits, and what the others answered. */
+  refused(permit: RateLimitResult, first: RateLimitResult): RateLimitResult {
+    const results = new Map<number, RateLimitResult>()
+    first.layers.forEach((layer, index) => {
+      results.set(index, layer)
+    })
+    for (const { index } of this.parts) results.set(index, stopped(permit))
+    return this.#combined(results)
+  }
+
+  /** Keeps the tickets from now on, which were granted until `deadline`, in ms of `performance.now`. */
+  keep(deadline: number): void {
+    for (const { place, ticket } of this.parts) place.hold(ticket, deadline, () => this.#lose(LOST))
+  }
+
+  #lose(reason: string): void {
+    this.#controller.abort(new PermitLostError(reason))
+  }
+
+  /** What the caller has of tickets that are kept. */
+  hold(result: RateLimitResult, marks: readonly number[] | undefined, token: number): Hold {
+    const { maxHold } = this.request
+    let cancelAlarm = (): void => {}
+    if (maxHold !== undefined) {
+      cancelAlarm = alarm(maxHold, () => {
+        this.#lose(`The permit was ended after ${maxHold} ms, by maxHold`)
+        this.release()
+      })
+    }
+    const permit: HeldPermit = {
+      signal: this.#controller.signal,
+      token,
+      finish: (change) => {
+        cancelAlarm()
+        return this.#finish(change, { result, marks })
+      },
+      cancel: async () => {
+        await permit.finish(-this.request.quantity)
+      },
+    }
+    return { result, permit }
+  }
+
+  async #finish(change: number, spent: Spent): Promise<RateLimitResult> {
+    const results = new Map<number, RateLimitResult>()
+    const ends = this.plan.permits.map(async ({ index, decider }) => {
+      const part = this.parts.find((one) => one.index === index)
+      // A lost ticket is not known to the server, so there is nothing to end.
+      const ends = part?.place.held.has(part.ticket.serial) === true
+      const { result } = ends
+        ? await part.place.end(part.ticket)
+        : await decider.operate(this.key, peekAtPermits, undefined)
+      results.set(index, result)
+    })
+    const { rates } = this.plan
+    const adjusts = rates?.operate(this.key, adjust, { change, spent: this.#ofRates(spent) })
+    const [adjusted] = await Promise.all([adjusts, ...ends])
+    if (adjusted !== undefined) this.#place(adjusted.result, results)
+    return this.#combined(results)
+  }
+
+  #ofRates({ result, marks }: Spent): Spent {
+    const permits = new Set(this.plan.permits.map(({ index }) => index))
+    return { result, marks: marks?.filter((_, index) => !permits.has(index)) }
+  }
+
+  /** Ends all tickets, without waiting for the server. */
+  release(): void {
+    for (const { place, ticket } of this.parts) place.end(ticket).catch(() => {})
+  }
+
+  /** Ends the tickets after an error that leaves open whether they are held. */
+  releaseAfter(error: unknown): void {
+    const never = error instanceof TypeError || error instanceof RangeError
+    if (never || (error instanceof StoreTimeoutError && !error.sent)) return
+    this.release()
+  }
+
+  /** When a permit is lost that the server granted by a call sent at `sentAt`. */
+  deadlineFrom(sentAt: number): number {
+    return Math.min(...this.parts.map(({ place }) => place.deadlineFrom(sentAt)), Number.POSITIVE_INFINITY)
+  }
+
+  heard(now: number, sentAt: number): void {
+    for (const { place } of this.parts) place.heard(now, sentAt)
+  }
+}
+
+const LOST =
+  'The permit is no longer held: the store was not heard of for a lease, or the key was cleared, flushed or evicted'
+
+/** A peek's result as of a caller who passed. */
+function passed(result: RateLimitResult): RateLimitResult {
+  const { limit, remaining, resetAfter, nextAfter, quota, degraded } = result
+  return new RateLimitResult({
+    limited: false,
+    limit,
+    remaining,
+    resetAfter,
+    nextAfter,
+    retryAfter: 0,
+    quota,
+    degraded,
+  })
+}
+
+/** A peek's result as of a caller who was refused. */
+function stopped(result: RateLimitResult): RateLimitResult {
+  if (result.limited) return result
+  const { limit, resetAfter, nextAfter, quota, degraded } = result
+  const retryAfter = Math.max(nextAfter, 1)
+  return new RateLimitResult({ limited: true, limit, remaining: 0, resetAfter, nextAfter, retryAfter, quota, degraded })
+}

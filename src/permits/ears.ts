@@ -1,0 +1,20 @@
+/** How a process hears that a ticket of its own was granted by somebody else's call. */
+
+export interface Ears {
+  /** 1: in a cluster, where messages are sent on sharded channels. */
+  readonly sharded: 0 | 1
+  /** True if messages about the key reach this process now. If not, begins to listen. */
+  hears(key: string): boolean
+  close(): void
+}
+
+/** What is heard. */
+export interface Listener {
+  readonly holder: number
+  /** A message: a `Grant` as text. */
+  told(message: string): void
+  /** Messages have begun to arrive, perhaps again; some may have been missed. */
+  connected(): void
+}
+
+export type OpenEars = (listener: Listener) => Ears

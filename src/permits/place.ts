@@ -1,0 +1,331 @@
+/** The tickets that this process has on one key and quota: held, waiting and ended. Renews them, and learns what has become of them. */
+import { type Layer, peek } from '../algorithms/driver.ts'
+import { type Asked, askPermits } from '../operations/ask-permits.ts'
+import { type Ended, endPermits, type OwnTicket } from '../operations/end-permits.ts'
+import { type Looked, lookAtPermits, type SeenTicket } from '../operations/look-at-permits.ts'
+import { HELD, UNKNOWN } from '../operations/permit-room.ts'
+import type { PermitsAsked } from '../operations/permits.ts'
+import type { RateLimitResult } from '../result.ts'
+import type { Decider } from '../stores/decider.ts'
+import { steadyNow } from '../unmocked.ts'
+
+/** A ticket that holds a permit. Times in ms of `performance.now`. */
+export interface HeldTicket extends OwnTicket {
+  /** When the permit is lost, unless the server is heard of. */
+  deadline: number
+  renewAt: number
+  /** Called once, when the permit is no longer held though nobody has ended it. */
+  lose(): void
+}
+
+/** A ticket that waits. */
+export interface WaitingTicket extends OwnTicket {
+  readonly priority: number
+  readonly maxQueue: number
+  /** Its turn. Below 0: none yet. */
+  turn: number
+  /**
+   * @param deadline in ms of `performance.now`
+   * @param result what a peek at the layer would answer
+   */
+  granted(token: number, deadline: number, result: RateLimitResult): void
+  /** Asks again, because the server does not know the ticket. */
+  askAgain(): void
+}
+
+/** When the server heard of this process: by its clock in µs, and when the call was sent, in ms of `performance.now`. */
+interface Heard {
+  readonly now: number
+  readonly sentAt: number
+}
+
+/** How many moments are remembered at which the server heard of this process. */
+const MOMENTS = 16
+
+/** A holder counts this part of a lease, because clocks differ in speed. */
+const CERTAIN = 0.99
+
+/** Renewals that are due within this part of a lease share a call. */
+const TOGETHER = 1 / 12
+
+/** The longest time between two looks of a process that is told, in ms, and the random part after a lapse. */
+const LONGEST_LOOK = 1000
+const LOOK_JITTER = 11
+
+/** The time between two looks of a process that is not told, in ms. */
+const SHORTEST_POLL = 25
+const LONGEST_POLL = 250
+const POLL_GROWTH = 1.5
+
+/** Tickets in one call. */
+const TICKETS_IN_CALL = 100
+
+/** How many of the first waiting tickets are looked at. The others follow them in order. */
+const FIRST_WAITING = 4
+
+/** For how many leases an end is sent again that was not answered. Then the server has forgotten the ticket anyway. */
+const LEASES_OF_ENDING = 2
+
+export interface PlaceOptions {
+  readonly layer: Layer
+  readonly key: string
+  readonly decider: Decider
+  /** How this process presents itself now. */
+  readonly speaker: () => PermitsAsked
+  /** Called when something is due earlier than before. */
+  readonly watch: (dueAt: number) => void
+}
+
+export class Place {
+  readonly key: string
+  /** In ms. */
+  readonly lease: number
+  readonly decider: Decider
+  readonly held = new Map<number, HeldTicket>()
+  readonly waiting = new Map<number, WaitingTicket>()
+  /** Ends that the server has not confirmed, and until when they are sent again. */
+  readonly #ending = new Map<number, { readonly quantity: number; readonly until: number }>()
+  readonly #layer: Layer
+  readonly speaker: () => PermitsAsked
+  readonly #watch: (dueAt: number) => void
+  /** When to look at those that wait, and when to send ends again, in ms of `performance.now`. */
+  #lookAt = Number.POSITIVE_INFINITY
+  #endAt = Number.POSITIVE_INFINITY
+  /** How long a process that is not told waits until it looks again, in ms. */
+  #pollAfter = SHORTEST_POLL
+  #moments: Heard[] = []
+  /** When the next ticket of anybody lapses, in ms of `performance.now`. */
+  #soonestAt = Number.POSITIVE_INFINITY
+
+  constructor({ layer, key, decider, speaker, watch }: PlaceOptions) {
+    this.key = key
+    this.#layer = layer
+    this.decider = decider
+    this.lease = layer.quota.period
+    this.speaker = speaker
+    this.#watch = watch
+  }
+
+  get isIdle(): boolean {
+    return this.held.size === 0 && this.waiting.size === 0 && this.#ending.size === 0
+  }
+
+  /** When something is next to be done, in ms of `performance.now`. */
+  get dueAt(): number {
+    let due = Math.min(this.waiting.size > 0 ? this.#lookAt : Number.POSITIVE_INFINITY, this.#endAt)
+    for (const { renewAt, deadline } of this.held.values()) due = Math.min(due, renewAt, deadline)
+    return due
+  }
+
+  /** Does what is due: gives up what is lost, renews, looks at those that wait, and sends ends again. */
+  tend(now: number): void {
+    for (const held of [...this.held.values()]) if (held.deadline <= now) this.lose(held)
+    void this.#renew(now + this.lease * TOGETHER)
+    if (this.#endAt <= now) void this.endAgain()
+    if (this.waiting.size > 0 && this.#lookAt <= now) void this.lookAtWaiting()
+  }
+
+  /** Plans the next look at those that wait. */
+  planLook(): void {
+    const now = steadyNow()
+    if (this.speaker().listens === 0) {
+      this.#pollAfter = Math.min(this.#pollAfter * POLL_GROWTH, LONGEST_POLL)
+      this.#lookAt = now + this.#pollAfter
+      this.#watch(this.#lookAt)
+      return
+    }
+    const lapse = this.#soonestAt + 1 + Math.random() * LOOK_JITTER
+    this.#lookAt = Math.min(now + Math.min(LONGEST_LOOK, this.lease / 3), Math.max(lapse, now + 1))
+    this.#watch(this.#lookAt)
+  }
+
+  /** Until when a permit is held of which the server heard by a call sent at `sentAt`. */
+  deadlineFrom(sentAt: number, patience = this.lease): number {
+    return this.speaker().lapses ? sentAt + patience * CERTAIN : Number.POSITIVE_INFINITY
+  }
+
+  hold({ serial, quantity }: OwnTicket, deadline: number, lose: () => void): void {
+    // Sooner for a permit that was handed over, because the server had not heard of this process for some time.
+    const renewAt = Math.min(steadyNow() + this.lease / 3, deadline - this.lease / 2)
+    this.held.set(serial, { serial, quantity, deadline, renewAt, lose })
+    this.#watch(Math.min(renewAt, deadline))
+  }
+
+  /** Asks for permits of this layer alone. */
+  async ask(ticket: WaitingTicket): Promise<{ readonly asked: Asked; readonly sentAt: number }> {
+    const sentAt = steadyNow()
+    const { serial, quantity, maxQueue, priority, turn } = ticket
+    const asked = await this.decider.operate(this.key, askPermits, {
+      ...this.speaker(),
+      serial,
+      quantity,
+      queue: maxQueue,
+      priority,
+      turn,
+    })
+    this.heard(asked.now, sentAt)
+    if (asked.more) void this.look([])
+    return { asked, sentAt }
+  }
+
+  /** Asks for a permit of this layer alone, without waiting. */
+  async askOnce({ serial, quantity }: OwnTicket): Promise<Asked> {
+    const alone = { serial, quantity, queue: -1, priority: 0, turn: -1 }
+    return this.decider.operate(this.key, askPermits, { ...this.speaker(), ...alone })
+  }
+
+  /** Ends a ticket, by its name. Sent again by the desk until the server has answered. */
+  end({ serial, quantity }: OwnTicket): Promise<Ended> {
+    this.held.delete(serial)
+    this.waiting.delete(serial)
+    const now = steadyNow()
+    this.#ending.set(serial, { quantity, until: now + this.lease * LEASES_OF_ENDING })
+    this.#endAt = Math.min(this.#endAt, now + this.lease / 3)
+    this.#watch(this.#endAt)
+    return this.#sendEnd([{ serial, quantity }])
+  }
+
+  /** Sends the ends again that were not answered. */
+  async endAgain(): Promise<void> {
+    const now = steadyNow()
+    const left: OwnTicket[] = []
+    for (const [serial, { quantity, until }] of this.#ending) {
+      if (until > now) left.push({ serial, quantity })
+      else this.#ending.delete(serial)
+    }
+    this.#endAt = left.length === 0 ? Number.POSITIVE_INFINITY : now + this.lease / 3
+    await Promise.all(parts(left).map((part) => this.#sendEnd(part))).catch(() => {})
+  }
+
+  async #sendEnd(tickets: readonly OwnTicket[]): Promise<Ended> {
+    const sentAt = steadyNow()
+    const ended = await this.decider.operate(this.key, endPermits, { ...this.speaker(), tickets })
+    for (const { serial } of tickets) this.#ending.delete(serial)
+    if (this.#ending.size === 0) this.#endAt = Number.POSITIVE_INFINITY
+    this.heard(ended.now, sentAt)
+    if (ended.more) void this.look([])
+    return ended
+  }
+
+  /** Renews the held tickets that are due by `until`. */
+  async #renew(until: number): Promise<void> {
+    const due: SeenTicket[] = []
+    for (const held of this.held.values()) {
+      if (held.renewAt > until) continue
+      const { serial, quantity } = held
+      due.push({ serial, quantity, waits: false })
+      // Until the server answers.
+      held.renewAt = until + this.lease * TOGETHER
+    }
+    await Promise.all(parts(due).map((part) => this.look(part)))
+  }
+
+  /** Looks at the first tickets that wait; at all if one of those is not known. */
+  async lookAtWaiting(all = false): Promise<void> {
+    const inOrder = [...this.waiting.values()]
+      .filter(({ turn }) => turn >= 0)
+      .sort((one, other) => other.priority - one.priority || one.turn - other.turn)
+    this.planLook()
+    const seen = (all ? inOrder : inOrder.slice(0, FIRST_WAITING)).map(({ serial, quantity }) => ({
+      serial,
+      quantity,
+      waits: true,
+    }))
+    if (seen.length === 0) return
+    const looks = await Promise.all(parts(seen).map((part) => this.look(part)))
+    const anyUnknown = looks.some((looked) => looked?.answers.some(([status]) => status === UNKNOWN))
+    if (anyUnknown && !all && inOrder.length > seen.length) await this.lookAtWaiting(true)
+  }
+
+  /** Looks at tickets. An error of the store is ignored, because the desk looks again. */
+  async look(tickets: readonly SeenTicket[]): Promise<Looked | undefined> {
+    const sentAt = steadyNow()
+    let looked: Looked
+    try {
+      looked = await this.decider.operate(this.key, lookAtPermits, { ...this.speaker(), tickets })
+    } catch {
+      return undefined
+    }
+    this.heard(looked.now, sentAt)
+    const left = (looked.soonest - looked.now) / 1000
+    this.#soonestAt = looked.soonest > 0 ? sentAt + Math.max(left, 0) : Number.POSITIVE_INFINITY
+    looked.answers.forEach(([status, value], index) => {
+      const ticket = tickets[index]
+      if (ticket !== undefined) this.#learn(ticket, status, value, sentAt, looked.result)
+    })
+    if (this.waiting.size > 0) this.planLook()
+    if (looked.more) void this.look([])
+    return looked
+  }
+
+  #learn(
+    { serial, quantity, waits }: SeenTicket,
+    status: number,
+    value: number,
+    sentAt: number,
+    result: RateLimitResult,
+  ): void {
+    const held = this.held.get(serial)
+    if (held !== undefined && !waits) {
+      if (status !== HELD) this.lose(held)
+      else {
+        held.deadline = this.deadlineFrom(sentAt)
+        held.renewAt = sentAt + this.lease / 3
+      }
+      return
+    }
+    const waiting = this.waiting.get(serial)
+    if (waiting === undefined) return
+    if (status === UNKNOWN) waiting.askAgain()
+    else if (status !== HELD) waiting.turn = value
+    else {
+      this.#pollAfter = SHORTEST_POLL
+      this.#grant(waiting, value, this.deadlineFrom(sentAt, this.#patience), result)
+      // Held for as long only as a process that asks is waited for.
+      if (this.speaker().listens === 0) void this.look([{ serial, quantity, waits: false }])
+    }
+  }
+
+  /** For how long the server waits for a process whose tickets wait, in ms. */
+  get #patience(): number {
+    return this.speaker().listens === 1 ? this.lease : Math.min(this.lease, LONGEST_LOOK)
+  }
+
+  #grant(waiting: WaitingTicket, token: number, deadline: number, result: RateLimitResult): void {
+    this.waiting.delete(waiting.serial)
+    waiting.granted(token, deadline, result)
+  }
+
+  /**
+   * A ticket of this process was granted by somebody else's call at `now`, when the server had last heard of this process at `heard`, and this
+   * was the header.
+   */
+  told(serial: number, token: number, heard: number, now: number, header: readonly number[]): void {
+    const waiting = this.waiting.get(serial)
+    if (waiting === undefined) return
+    // An earlier moment gives an earlier deadline, which is safe.
+    const moment = this.#moments.findLast((one) => one.now <= heard)
+    if (moment === undefined && this.speaker().lapses) {
+      void this.look([{ serial, quantity: waiting.quantity, waits: true }])
+      return
+    }
+    this.#grant(waiting, token, this.deadlineFrom(moment?.sentAt ?? 0), peek([this.#layer], [header], now))
+  }
+
+  lose(held: HeldTicket): void {
+    this.held.delete(held.serial)
+    held.lose()
+  }
+
+  heard(now: number, sentAt: number): void {
+    this.#moments.push({ now, sentAt })
+    this.#moments.sort((one, other) => one.now - other.now)
+    if (this.#moments.length > MOMENTS) this.#moments = this.#moments.slice(-MOMENTS)
+  }
+}
+
+function parts<Item>(items: readonly Item[]): Item[][] {
+  const made: Item[][] = []
+  for (let at = 0; at < items.length; at += TICKETS_IN_CALL) made.push(items.slice(at, at + TICKETS_IN_CALL))
+  return made
+}

@@ -1,0 +1,108 @@
+/** A caller who waits for a permit. */
+import { StoreError } from '../errors.ts'
+import { HELD, WAITS } from '../operations/permit-room.ts'
+import type { RateLimitResult } from '../result.ts'
+import { sleep } from '../sleep.ts'
+import { steadyNow } from '../unmocked.ts'
+import type { Place, WaitingTicket } from './place.ts'
+
+/** What a caller has when its turn has come. */
+export interface Granted {
+  readonly token: number
+  /** In ms of `performance.now`. */
+  readonly deadline: number
+  /** What a peek at the layer would answer. */
+  readonly result: RateLimitResult
+}
+
+/** The shortest and longest pause after an error of the store, in ms. */
+const SHORTEST_PAUSE = 25
+const LONGEST_PAUSE = 250
+
+export interface WaiterOptions {
+  readonly serial: number
+  readonly quantity: number
+  readonly priority: number
+  readonly maxQueue: number
+  /** When the caller waits no more, in ms of `performance.now`. */
+  readonly end: number
+}
+
+export class Waiter implements WaitingTicket {
+  readonly serial: number
+  readonly quantity: number
+  readonly priority: number
+  readonly maxQueue: number
+  turn = -1
+  readonly place: Place
+  /** Resolves when the permit is held, or with a limited result if the caller may not wait. */
+  readonly answer: Promise<Granted | RateLimitResult>
+  readonly #end: number
+  #resolve: (answer: Granted | RateLimitResult) => void = () => {}
+  #reject: (reason: unknown) => void = () => {}
+  #asking = false
+
+  constructor(place: Place, { serial, quantity, priority, maxQueue, end }: WaiterOptions) {
+    this.place = place
+    this.serial = serial
+    this.quantity = quantity
+    this.priority = priority
+    this.maxQueue = maxQueue
+    this.#end = end
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    // Handled where the caller waits; until then nobody may.
+    this.answer.catch(() => {})
+    place.waiting.set(serial, this)
+  }
+
+  granted(token: number, deadline: number, result: RateLimitResult): void {
+    this.#resolve({ token, deadline, result })
+  }
+
+  fail(reason: unknown): void {
+    this.#reject(reason)
+  }
+
+  /** Waits no more, without telling the server. */
+  leave(): void {
+    this.place.waiting.delete(this.serial)
+  }
+
+  /** Asks for the permit alone, again and again where the store fails, until the server has answered or the caller waits no more. */
+  async ask(): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    let pause = SHORTEST_PAUSE
+    while (this.place.waiting.get(this.serial) === this) {
+      try {
+        const { asked, sentAt } = await this.place.ask(this)
+        if (asked.status === WAITS) this.turn = asked.value
+        else {
+          this.leave()
+          if (asked.status === HELD) this.granted(asked.value, this.place.deadlineFrom(sentAt), asked.result)
+          else this.#resolve(asked.result)
+        }
+        break
+      } catch (error) {
+        if (!(error instanceof StoreError) || steadyNow() + pause >= this.#end) {
+          this.fail(error)
+          break
+        }
+        await sleep(pause)
+        pause = Math.min(pause * 2, LONGEST_PAUSE)
+      }
+    }
+    this.#asking = false
+  }
+
+  askAgain(): void {
+    void this.ask()
+  }
+}
+
+export function isGranted(answer: Granted | RateLimitResult): answer is Granted {
+  return 'token' in answer
+}

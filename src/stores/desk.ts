@@ -1,0 +1,56 @@
+/** The interface by which throttles hold permits on a store: a desk grants them, renews them, and takes them back. */
+import type { Layer } from '../algorithms/driver.ts'
+import type { RateLimitResult } from '../result.ts'
+
+export interface PermitRequest {
+  readonly quantity: number
+  /** The longest wait in ms. `undefined`: the caller does not wait. */
+  readonly maxWait: number | undefined
+  /** How many may wait before the caller at most. */
+  readonly maxQueue: number
+  /** −5 to 5, higher first. */
+  readonly priority: number
+  /** Ends the permit after so many ms. `undefined`: never. */
+  readonly maxHold: number | undefined
+  /** True: an error of the store is not waited off, because another store can be asked. */
+  readonly failsFast?: boolean
+}
+
+/** Units and permits that are held, or a refusal, which holds nothing. */
+export interface Hold {
+  readonly result: RateLimitResult
+  /** `undefined`: no permit is held. */
+  readonly permit: HeldPermit | undefined
+}
+
+export interface HeldPermit {
+  /** Aborts with a `PermitLostError` when the permit is no longer held, though nobody has ended it. */
+  readonly signal: AbortSignal
+  /** Greater than every earlier one on the key. */
+  readonly token: number
+  /**
+   * Ends the permit, once, and corrects the units of the other layers.
+   * @param change units to spend in the other layers; below 0: to give back
+   * @returns what a peek would answer after it
+   */
+  finish(change: number): Promise<RateLimitResult>
+  /** Ends the permit, and gives back all that was spent. */
+  cancel(): Promise<void>
+}
+
+/** An answered request: a hold, or a place in the queue. */
+export type Begun =
+  | { readonly hold: Hold }
+  | {
+      /** Resolves when the caller's turn has come, or with a limited hold when the longest wait is over. */
+      readonly wait: () => Promise<Hold>
+      /** Leaves the queue, if nobody is to wait. */
+      readonly leave: () => void
+    }
+
+export interface Desk {
+  /** @param signal ends the wait: the promise rejects with its reason, and the place in the queue is given up */
+  begin(layers: readonly Layer[], key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun>
+  /** Ends all that is held, and leaves all queues. */
+  close(): Promise<void>
+}

@@ -1,0 +1,70 @@
+/**
+ * Holds permits on the primary, or on the fallback if the primary cannot. What is held is renewed and ended on the store that granted it, past the
+ * breaker, by that store's own desk.
+ */
+import type { Layer } from '../../algorithms/driver.ts'
+import type { Begun, Desk, HeldPermit, Hold, PermitRequest } from '../desk.ts'
+import type { Breaker } from './breaker.ts'
+import { degraded } from './decider.ts'
+
+export class FailoverDesk implements Desk {
+  readonly #breaker: Breaker
+  readonly #primary: Desk
+  readonly #fallback: Desk
+  readonly #share: (layer: Layer) => Layer
+  readonly #shares = new WeakMap<readonly Layer[], readonly Layer[]>()
+
+  constructor(breaker: Breaker, primary: Desk, fallback: Desk, share: (layer: Layer) => Layer) {
+    this.#breaker = breaker
+    this.#primary = primary
+    this.#fallback = fallback
+    this.#share = share
+  }
+
+  begin(
+    layers: readonly Layer[],
+    key: string,
+    request: PermitRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<Begun> {
+    let isLate = false
+    const onPrimary = async (): Promise<Begun> => {
+      const begun = await this.#primary.begin(layers, key, { ...request, failsFast: true }, signal)
+      // The fallback was asked meanwhile, so nobody wants what the primary grants now.
+      if (isLate) giveUp(begun)
+      return begun
+    }
+    const onFallback = async (): Promise<Begun> => {
+      isLate = true
+      return degradedBegun(await this.#fallback.begin(this.#sharesOf(layers), key, request, signal))
+    }
+    return this.#breaker.answer(onPrimary, onFallback, signal, key)
+  }
+
+  #sharesOf(layers: readonly Layer[]): readonly Layer[] {
+    const ready = this.#shares.get(layers) ?? layers.map(this.#share)
+    this.#shares.set(layers, ready)
+    return ready
+  }
+
+  /** The two stores close their own desks. */
+  async close(): Promise<void> {}
+}
+
+function giveUp(begun: Begun): void {
+  if ('wait' in begun) begun.leave()
+  else begun.hold.permit?.cancel().catch(() => {})
+}
+
+function degradedBegun(begun: Begun): Begun {
+  if ('hold' in begun) return { hold: degradedHold(begun.hold) }
+  return { wait: async () => degradedHold(await begun.wait()), leave: begun.leave }
+}
+
+function degradedHold({ result, permit }: Hold): Hold {
+  return { result: degraded(result), permit: permit && degradedPermit(permit) }
+}
+
+function degradedPermit({ signal, token, finish, cancel }: HeldPermit): HeldPermit {
+  return { signal, token, cancel, finish: async (change) => degraded(await finish(change)) }
+}

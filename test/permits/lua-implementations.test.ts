@@ -1,0 +1,141 @@
+/** TypeScript and Lua do the same with permits: every answer, and every bit of what is kept. */
+import fc from 'fast-check'
+import { Redis } from 'ioredis'
+import { ConcurrencyLimiter, GcraLimiter, MovingWindowLimiter, Quota } from 'onrush'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { askPermits } from '../../src/operations/ask-permits.ts'
+import { clear } from '../../src/operations/clear.ts'
+import { endPermits } from '../../src/operations/end-permits.ts'
+import { lookAtPermits } from '../../src/operations/look-at-permits.ts'
+import type { AnyOperation } from '../../src/operations/operation.ts'
+import { peekAtPermits } from '../../src/operations/peek-at-permits.ts'
+import type { Decider } from '../../src/stores/decider.ts'
+import { InProcessDecider } from '../../src/stores/in-process/decider.ts'
+import { runs } from '../support/exact/pair.ts'
+import type { BothImplementations, LimiterLayer } from '../support/redis/implementations.ts'
+import { redisSuite } from '../support/redis/suite.ts'
+
+const suite = await redisSuite()
+const ears = new Redis(suite.url)
+afterAll(() => ears.disconnect())
+
+const PERMITS = { name: 'ConcurrencyLimiter', Limiter: ConcurrencyLimiter }
+const LEASE = 1_000_000
+
+/** Holders; messages reach the first alone. */
+const HOLDERS = [0x1f_ffff_ffff_ffff, 1, 4_503_599_627_370_497]
+const [REACHED] = HOLDERS
+
+const RATES: readonly (readonly LimiterLayer[])[] = [
+  [],
+  [{ counting: { name: 'GcraLimiter', Limiter: GcraLimiter }, rate: Quota.perSecond(5) }],
+  [{ counting: { name: 'MovingWindowLimiter', Limiter: MovingWindowLimiter }, rate: Quota.perSecond(6) }],
+]
+
+const ticket = fc.record({ serial: fc.integer({ min: 1, max: 6 }), quantity: fc.integer({ min: 1, max: 4 }) })
+
+const step = fc.record({
+  elapsed: fc.oneof(
+    { weight: 6, arbitrary: fc.nat({ max: 50_000 }) },
+    fc.nat({ max: 3 * LEASE }),
+    fc.constant(-200_000),
+  ),
+  holder: fc.constantFrom(...HOLDERS),
+  listens: fc.constantFrom(0 as const, 1 as const, 1 as const),
+  what: fc.oneof(
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constant('ask' as const),
+        serial: fc.integer({ min: 1, max: 6 }),
+        quantity: fc.oneof({ weight: 5, arbitrary: fc.integer({ min: 1, max: 3 }) }, fc.integer({ min: 0, max: 5 })),
+        queue: fc.constantFrom(-1, 0, 2, 10),
+        priority: fc.integer({ min: -5, max: 5 }),
+        turn: fc.constantFrom(-1, -1, -1, 12_345),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({ kind: fc.constant('end' as const), tickets: fc.array(ticket, { maxLength: 3 }) }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant('look' as const),
+        tickets: fc.array(
+          fc.tuple(ticket, fc.boolean()).map(([one, waits]) => ({ ...one, waits })),
+          { maxLength: 4 },
+        ),
+      }),
+    },
+    fc.record({ kind: fc.constant('peek' as const) }),
+    fc.record({ kind: fc.constant('clear' as const) }),
+  ),
+})
+
+type Step = typeof step extends fc.Arbitrary<infer One> ? One : never
+
+/** Asks of all layers, the rest of the layer with permits alone. */
+function run(whole: Decider, permits: Decider, { holder, listens, what }: Step): Promise<unknown> {
+  const speaker = { holder, listens, sharded: 0 as const, lapses: true }
+  switch (what.kind) {
+    case 'ask':
+      // Where nothing was spent, a mark means nothing.
+      return whole
+        .operate('key', askPermits, { ...speaker, ...what })
+        .then((asked) => (what.quantity === 0 ? { ...asked, marks: undefined } : asked))
+    case 'end':
+      return permits.operate('key', endPermits, { ...speaker, ...what })
+    case 'look':
+      return permits.operate('key', lookAtPermits, { ...speaker, ...what })
+    case 'peek':
+      return whole.operate('key', peekAtPermits, undefined)
+    default:
+      return whole.operate('key', clear, undefined)
+  }
+}
+
+function deciders(both: BothImplementations, layers: readonly LimiterLayer[]) {
+  const made = both.deciders(layers)
+  if (made.local instanceof InProcessDecider) made.local.tell = (holder) => (holder === REACHED ? 1 : 0)
+  return made
+}
+
+let listening: BothImplementations | undefined
+
+beforeAll(() => {
+  const known: AnyOperation[] = [askPermits, endPermits, lookAtPermits, peekAtPermits]
+  expect(new Set(known.map(({ code }) => code)).size).toBe(4)
+})
+
+test('whatever is asked, ended and looked at is answered and kept alike', async () => {
+  const start = 1_700_000_000_000_000
+  const counts = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 2 })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...RATES),
+      counts,
+      fc.array(fc.tuple(fc.nat({ max: 1 }), step), { minLength: 1, maxLength: 40 }),
+      async (rates, [first = 1, second = first], steps) => {
+        const both = suite.both(start)
+        if (listening !== undefined) await ears.unsubscribe(`${listening.prefix}:wake:${REACHED}`)
+        listening = both
+        await ears.subscribe(`${both.prefix}:wake:${REACHED}`)
+        const versions = [first, second].map((count) => {
+          const own = { counting: PERMITS, rate: Quota.concurrent(count, { lease: LEASE / 1000, name: 'own' }) }
+          return { whole: deciders(both, [...rates, own]), permits: deciders(both, [own]) }
+        })
+        for (const [version, one] of steps) {
+          both.now += one.elapsed
+          const chosen = versions[version] ?? versions[0]
+          if (chosen === undefined) continue
+          const expected = await run(chosen.whole.local, chosen.permits.local, one)
+          const actual = await run(chosen.whole.remote, chosen.permits.remote, one)
+          expect(actual).toStrictEqual(expected)
+          await both.expectSameStates(['key'])
+        }
+      },
+    ),
+    runs(60),
+  )
+})
