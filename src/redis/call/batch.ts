@@ -1,6 +1,7 @@
 /** The requests of one call to Redis. */
-import { DECISIONS_IN_CALL, KEYS_IN_CALL } from '../limits.ts'
+import { DECISIONS_IN_CALL, KEYS_IN_CALL, KEYS_IN_FLIGHT } from '../limits.ts'
 import type { CompiledLayers } from './layers.ts'
+import { groupsByKey, ownCalls } from './partition.ts'
 import {
   Entry,
   expire,
@@ -15,7 +16,7 @@ export class Batch {
   entries: Entry[] = []
   /**
    * The last entry of each key, which identical checks join. `undefined`: the batch has at most one entry, of one key, or it is a part made by
-   * `split`. A part may have several entries; without the index `holdsManyKeys` is false, so that no part is split again.
+   * `splitByKey`. A part may have several entries; without the index `holdsManyKeys` is false, so that no part is split again.
    */
   #latest: Map<string, Entry> | undefined
   /** True if a key is in more than one entry, so that entries may share a state. */
@@ -31,12 +32,18 @@ export class Batch {
   weight = 0
   /** Index among the calls in flight on the route. -1: not sent yet. */
   index = -1
+  /** True if the entries are of several throttles. */
+  #mixed = false
+  /** True if a throttle may have several entries on one key. */
+  #repeats = false
+  /** The checks of each throttle that gets a call of its own. From when the batch is full, because then only these may become more. */
+  #own: Map<CompiledLayers, Entry[]> | undefined
   #decisions = 0
   #whenFinished: (() => void)[] | undefined
   #finished = false
   readonly #whole: Batch | undefined
 
-  /** @param whole the batch that `split` made this part from; a part counts as finished when the whole batch is finished */
+  /** @param whole the batch that `splitByKey` made this part from; a part counts as finished when the whole batch is finished */
   constructor(route: Route, whole?: Batch) {
     this.route = route
     this.#whole = whole
@@ -60,12 +67,14 @@ export class Batch {
   addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck): boolean {
     const latest = this.#latest === undefined ? this.#latestOf(key) : this.#latest.get(key)
     if (latest !== undefined) {
-      if (latest.decider === decider && latest.quantity === quantity && !latest.closed) {
-        latest.add(waiter)
+      const before = latest.decider === decider ? latest : earlierOf(decider, latest)
+      if (before?.decider === decider && before.quantity === quantity && !before.closed) {
+        before.add(waiter)
         if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
         return true
       }
       if (!this.#mayFollow(decider, key)) return false
+      if (before !== undefined) this.#repeats = true
     }
     const entry = new Entry({ decider, key, quantity })
     entry.add(waiter)
@@ -99,17 +108,36 @@ export class Batch {
   /** False: the batch is full. The first entry always has room, so that an oversized request can be sent at all. */
   #append(entry: Entry, askedAt: number, weight: number, decisions: number): boolean {
     const isFull = this.weight + weight > KEYS_IN_CALL || this.#decisions + decisions > DECISIONS_IN_CALL
-    if (isFull && this.entries.length > 0) return false
+    if (isFull && this.entries.length > 0 && !this.#takesMore(entry, weight)) return false
     this.weight += weight
     this.#decisions += decisions
     if (askedAt < this.askedAt) this.askedAt = askedAt
     if (entry.subjects !== undefined || this.entries.length > 0) this.#latest ??= this.#indexed()
+    if (!this.#mixed && entry.decider !== this.entries[0]?.decider) this.#mixed = this.entries.length > 0
     this.entries.push(entry)
     if (this.#latest === undefined) return true
-    if (this.#latest.has(entry.key)) this.overlaps = true
+    entry.previous = this.#latest.get(entry.key)
+    if (entry.previous !== undefined) this.overlaps = true
     this.#latest.set(entry.key, entry)
     if (entry.subjects !== undefined) this.#index(entry.subjects, entry, this.#latest)
     return true
+  }
+
+  /** True if a full batch takes a check more, because the checks of its throttle get a call of their own, which is not full. */
+  #takesMore(entry: Entry, weight: number): boolean {
+    if (!this.#mixed || this.#isRepeated(entry) || this.weight + weight > KEYS_IN_FLIGHT) return false
+    this.#own ??= ownCalls(this.entries, this.#repeats)
+    const own = this.#own.get(entry.decider)
+    if (own === undefined || (own.length + 1) * weight > KEYS_IN_CALL) return false
+    own.push(entry)
+    return true
+  }
+
+  /** True if the throttle may have another entry on the key. */
+  #isRepeated({ decider, key, closed }: Entry): boolean {
+    if (closed) return true
+    const latest = this.#latestOf(key)
+    return latest !== undefined && earlierOf(decider, latest) !== undefined
   }
 
   #indexed(): Map<string, Entry> {
@@ -133,6 +161,11 @@ export class Batch {
     if (![...this.waiters()].some(({ settled }) => settled)) return false
     for (const entry of this.entries) entry.prune()
     this.entries = this.entries.filter(({ count }) => count > 0)
+    for (const [decider, own] of this.#own ?? []) {
+      const left = own.filter(({ count }) => count > 0)
+      if (left.length > 0) this.#own?.set(decider, left)
+      else this.#own?.delete(decider)
+    }
     return true
   }
 
@@ -155,17 +188,44 @@ export class Batch {
     return this.#latest !== undefined && this.#latest.size > 1
   }
 
-  /** Splits the entries into parts that share no key. Entries of one key keep their order. */
-  split(): Batch[] {
-    const groups = new Map<string, Entry[]>()
-    for (const entry of this.entries) {
-      const near = new Set(entry.all().flatMap(({ key }) => groups.get(key) ?? []))
-      const group = [...near, entry]
-      for (const member of group) for (const { key } of member.all()) groups.set(key, group)
+  /**
+   * Divides the batch into those to send: each throttle's checks in a call of their own if that costs less, and no state is in two of them.
+   * The batch is finished when all its parts are.
+   */
+  split(): readonly Batch[] {
+    if (!this.#mixed) return [this]
+    const own = this.#own ?? ownCalls(this.entries, this.#repeats)
+    const others = this.entries.filter((entry) => entry.closed || !own.has(entry.decider))
+    if (own.size + Math.min(others.length, 1) < 2) return [this]
+    const parts = Array.from(own, ([{ weight }, entries]) => this.#part(entries, entries.length * weight, false))
+    const weight = parts.reduce((left, part) => left - part.weight, this.weight)
+    if (others.length > 0) parts.push(this.#part(others, weight, this.overlaps))
+    let unfinished = parts.length
+    const finished = (): void => {
+      unfinished--
+      if (unfinished === 0) this.finish()
     }
-    return Array.from(new Set(groups.values()), (group) => {
+    for (const part of parts) part.whenFinished(finished)
+    return parts
+  }
+
+  #part(entries: Entry[], weight: number, overlaps: boolean): Batch {
+    const part = new Batch(this.route)
+    part.entries = entries
+    part.weight = weight
+    part.overlaps = overlaps
+    // The oldest of all parts, because the deadline corrects a time that is too early.
+    part.askedAt = this.askedAt
+    // The index of all parts. A fence then waits for a part without its key too, which does no harm.
+    part.#latest = this.#latest
+    return part
+  }
+
+  /** Divides the entries into parts that share no key. */
+  splitByKey(): Batch[] {
+    return Array.from(groupsByKey(this.entries), (entries) => {
       const part = new Batch(this.route, this)
-      part.entries = group
+      part.entries = [...entries]
       part.overlaps = this.overlaps
       return part
     })
@@ -191,8 +251,24 @@ export class Batch {
 
   /** False if a state of the key is in this call under a quota with other numbers, because a call reads each state by the numbers of one quota. */
   #mayFollow(decider: CompiledLayers, key: string): boolean {
+    for (let entry = this.#latestOf(key); entry !== undefined; entry = entry.previous) {
+      // A `checkAll` has several keys, each with other entries before it.
+      if (entry.subjects !== undefined) return this.#mayFollowAll(decider, key)
+      if (entry.decider !== decider && entry.decider.conflicts(decider)) return false
+    }
+    return true
+  }
+
+  #mayFollowAll(decider: CompiledLayers, key: string): boolean {
     return this.entries.every((entry) =>
       entry.all().every((asked) => asked.key !== key || asked.decider === decider || !asked.decider.conflicts(decider)),
     )
   }
+}
+
+/** The last entry on the key of `latest` that the throttle's next check may not overtake. */
+function earlierOf(decider: CompiledLayers, latest: Entry): Entry | undefined {
+  for (let entry: Entry | undefined = latest; entry !== undefined; entry = entry.previous)
+    if (entry.decider === decider || entry.closed || entry.decider.sharesState(decider)) return entry
+  return undefined
 }

@@ -127,7 +127,7 @@ export class Exchange {
   async #decideApart(batch: Batch, { cause }: KeysApartError): Promise<void> {
     batch.sent = true
     batch.failure = cause
-    await Promise.all(batch.split().map((part) => this.decide(part)))
+    await Promise.all(batch.splitByKey().map((part) => this.decide(part)))
   }
 }
 

@@ -93,6 +93,11 @@ export class CompiledLayers {
     return `}:${name}${this.prepared.map(({ suffix }) => suffix.slice(1)).join('')}`
   }
 
+  /** True if both have a state name in common, so that they share the state of a key. */
+  sharesState(other: CompiledLayers): boolean {
+    return this.prepared.some(({ suffix }) => other.prepared.some((theirs) => theirs.suffix === suffix))
+  }
+
   /** True if both have quotas with the same state name but different numbers. They cannot share a call, which reads a state by one quota. */
   conflicts(other: CompiledLayers): boolean {
     return this.prepared.some(({ suffix, layer }) =>

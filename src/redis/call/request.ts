@@ -127,6 +127,8 @@ export class Entry {
   readonly operation: RequestedOperation | undefined
   /** The last limited result, for the deny cache. `undefined`: no caller was limited. */
   refused: RateLimitResult | undefined
+  /** The entry before this one on the same key. `undefined`: none. */
+  previous: Entry | undefined
   count = 0
   /** True if no other check can join this entry: a `checkAll` or an operation has a single caller. */
   readonly closed: boolean

@@ -213,10 +213,8 @@ export class Coalescer {
       const latest = now - this.#timeout
       if (batch.askedAt <= latest) this.#giveUp(batch, latest)
       if (this.#someGaveUp) batch.prune()
-      if (batch.entries.length > 0) {
-        queue.send(batch)
-        this.#send(node, batch, now)
-      } else batch.finish()
+      if (batch.entries.length > 0) for (const part of queue.send(batch)) this.#send(node, part, now)
+      else batch.finish()
     }
   }
 

@@ -109,22 +109,34 @@ export class BatchQueue implements OrderedQueue, Route {
     return batch
   }
 
-  /** Counts the batch as in flight until the batch is finished. */
-  send(batch: Batch): void {
-    const { node } = this
-    node.callsInFlight++
-    node.keysInFlight += batch.weight
+  /** Counts the batch as in flight until the batch is finished. Returns the batches to send: the batch, or its parts. */
+  send(batch: Batch): readonly Batch[] {
+    const parts = batch.split()
     this.#calls++
+    for (const part of parts) {
+      this.#occupy(part)
+      part.whenFinished(() => {
+        this.#release(part)
+        // The parts take the room of one call. The last part that finishes has finished the batch.
+        if (batch.isFinished) this.#calls--
+      })
+    }
+    return parts
+  }
+
+  #occupy(batch: Batch): void {
+    this.node.callsInFlight++
+    this.node.keysInFlight += batch.weight
     // Linear search is cheap here, because a queue has only a few calls in flight.
     const free = this.#inFlight.indexOf(undefined)
     batch.index = free < 0 ? this.#inFlight.length : free
     this.#inFlight[batch.index] = batch
-    batch.whenFinished(() => {
-      node.callsInFlight--
-      node.keysInFlight -= batch.weight
-      this.#calls--
-      this.#inFlight[batch.index] = undefined
-    })
+  }
+
+  #release(batch: Batch): void {
+    this.node.callsInFlight--
+    this.node.keysInFlight -= batch.weight
+    this.#inFlight[batch.index] = undefined
   }
 
   /** Removes waiting batches that all their callers have given up, so that they are never sent. */

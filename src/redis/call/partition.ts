@@ -1,0 +1,64 @@
+/** How the entries of a batch are divided into several calls: by throttle if that costs less, and by key while a slot is being moved. */
+import type { CompiledLayers } from './layers.ts'
+import type { Entry } from './request.ts'
+
+/** The fewest checks of a throttle that get a call of their own. Measured: with fewer, a call costs more than its fast script saves. */
+const FEWEST_CHECKS = 8
+
+/**
+ * The checks of each throttle that gets a call of its own, because a fast script decides them for less. Entries that may share a state stay
+ * together, so that their order holds.
+ * @param repeats true if a throttle may have several entries on one key
+ */
+export function ownCalls(entries: readonly Entry[], repeats: boolean): Map<CompiledLayers, Entry[]> {
+  const checks = new Map<CompiledLayers, Entry[]>()
+  for (const entry of entries) {
+    if (entry.closed) continue
+    const own = checks.get(entry.decider)
+    if (own === undefined) checks.set(entry.decider, [entry])
+    else own.push(entry)
+  }
+  const apart = throttlesApart(entries)
+  for (const [decider, own] of checks) {
+    if (own.length < FEWEST_CHECKS || decider.script === undefined || !apart.has(decider)) checks.delete(decider)
+    else if (repeats && new Set(own.map(({ key }) => key)).size < own.length) checks.delete(decider)
+  }
+  return checks
+}
+
+/** The throttles that only check, and share no state's name with another in these entries. */
+function throttlesApart(entries: readonly Entry[]): Set<CompiledLayers> {
+  const apart = new Set<CompiledLayers>()
+  const known = new Set<CompiledLayers>()
+  const owners = new Map<string, CompiledLayers>()
+  const add = (decider: CompiledLayers): void => {
+    if (known.has(decider)) return
+    known.add(decider)
+    apart.add(decider)
+    for (const { suffix } of decider.prepared) {
+      const owner = owners.get(suffix)
+      if (owner === undefined) owners.set(suffix, decider)
+      else {
+        apart.delete(owner)
+        apart.delete(decider)
+      }
+    }
+  }
+  for (const entry of entries) {
+    if (entry.subjects === undefined) add(entry.decider)
+    else for (const { decider } of entry.subjects) add(decider)
+  }
+  for (const entry of entries) if (entry.closed) for (const { decider } of entry.all()) apart.delete(decider)
+  return apart
+}
+
+/** Groups of entries that share no key. Entries of one key keep their order. */
+export function groupsByKey(entries: readonly Entry[]): Set<readonly Entry[]> {
+  const groups = new Map<string, Entry[]>()
+  for (const entry of entries) {
+    const near = new Set(entry.all().flatMap(({ key }) => groups.get(key) ?? []))
+    const group = [...near, entry]
+    for (const member of group) for (const { key } of member.all()) groups.set(key, group)
+  }
+  return new Set(groups.values())
+}
