@@ -4,6 +4,7 @@
  */
 import type { CalendarWindow } from '../calendar/window.ts'
 import { LimitData } from '../limit-data.ts'
+import type { Quota } from '../quota.ts'
 import { type CompleteAlgorithm, MAXIMUM_UNITS } from './algorithm.ts'
 import { areBounds, isCount, windowAt } from './calendar-window.ts'
 
@@ -47,7 +48,7 @@ export const calendarSlidingWindowCounter: CompleteAlgorithm<CalendarSlidingStat
   resetAfter(state, now, quota) {
     const [start, end, previous, current] = state
     if (current > 0) return leftIn(windowAt(end, quota)) - now
-    const left = start + lengthBefore(windowAt(now, quota))
+    const left = start + lengthBefore(windowOf(start, now, quota))
     return previous > 0 && left > now ? Math.min(left, end) - now : 0
   },
 
@@ -55,7 +56,7 @@ export const calendarSlidingWindowCounter: CompleteAlgorithm<CalendarSlidingStat
     const [start, end, previous, current] = state
     const room = quota.limit - quantity - current
     if (room >= 0) {
-      const length = lengthBefore(windowAt(now, quota))
+      const length = lengthBefore(windowOf(start, now, quota))
       return Math.min(start + length - Math.floor((room * length) / previous), end) - now
     }
     const next = windowAt(end, quota)
@@ -94,6 +95,11 @@ export const calendarSlidingWindowCounter: CompleteAlgorithm<CalendarSlidingStat
     else if (start === window.start && mark === window.previousStart) state[2] = Math.max(previous - quantity, 0)
     return state
   },
+}
+
+/** The window of a state that starts at `start`, which lies ahead if the clock has gone back. */
+function windowOf(start: number, now: number, quota: Quota): CalendarWindow {
+  return windowAt(Math.max(now, start), quota)
 }
 
 function lengthBefore({ previousStart, start }: CalendarWindow): number {

@@ -16,6 +16,13 @@ export const LIMITERS: readonly Counting[] = Object.values<unknown>(onrush)
   .filter(isBuiltIn)
   .map((Limiter) => ({ name: Limiter.name, Limiter }))
 
+/** Those that count calendar quotas. */
+export const CALENDAR_LIMITERS: readonly Counting[] = [
+  onrush.FixedWindowLimiter,
+  onrush.PeriodicLimiter,
+  onrush.SlidingWindowCounterLimiter,
+].map((Limiter) => ({ name: Limiter.name, Limiter }))
+
 class StartEmptyLimiter extends onrush.GcraLimiter {
   constructor({ store }: { readonly store: onrush.BaseStore }) {
     super({ store, startEmpty: true })

@@ -4,7 +4,7 @@ import type { Counting } from '../limiters.ts'
 import { type Command, instant, quantity } from './arbitraries.ts'
 import { check } from './layers.ts'
 import type { ExactModel, ExactResult } from './model.ts'
-import { COUNTINGS } from './pair.ts'
+import { COUNTINGS, modelOf } from './pair.ts'
 
 const MOST = BigInt(Number.MAX_SAFE_INTEGER)
 
@@ -17,7 +17,7 @@ export class Guide {
     this.#models = layers.map(({ counting, quota }) => {
       const found = COUNTINGS.find(({ name }) => counting.name.startsWith(name))
       if (found === undefined) throw new Error(`no exact model of ${counting.name}`)
-      return new found.Model(quota)
+      return modelOf(found, quota)
     })
   }
 

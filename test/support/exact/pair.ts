@@ -14,6 +14,7 @@ import {
 } from 'onrush'
 import { expect } from 'vitest'
 import { type Command, instant, quantity, type Step } from './arbitraries.ts'
+import { ExactCalendarSliding, ExactCalendarWindow } from './calendar.ts'
 import { ExactGcra } from './gcra.ts'
 import { check } from './layers.ts'
 import type { ExactModel, ExactResult } from './model.ts'
@@ -35,6 +36,12 @@ export interface Counting {
   readonly Model: new (quota: Quota) => ExactModel
   /** The most that may be admitted in any span of one period. */
   readonly mostInAPeriod: (limit: bigint, count: bigint) => bigint
+}
+
+/** The exact model of a quota, as the limiter counts it. */
+export function modelOf({ name, Model }: Pick<Counting, 'name' | 'Model'>, quota: Quota): ExactModel {
+  if (quota.calendar === undefined) return new Model(quota)
+  return name === SlidingWindowCounterLimiter.name ? new ExactCalendarSliding(quota) : new ExactCalendarWindow(quota)
 }
 
 const twice = (limit: bigint) => 2n * limit
@@ -81,7 +88,7 @@ export class Pair {
 
   constructor(timeline: Timeline, layers: readonly Layer[]) {
     this.timeline = timeline
-    this.models = layers.map(({ counting, quota }) => new counting.Model(quota))
+    this.models = layers.map(({ counting, quota }) => modelOf(counting, quota))
     this.#countings = layers.map(({ counting }) => counting)
     this.#throttle = this.#makeThrottle()
   }

@@ -4,8 +4,9 @@ import { Quota, type Reservation, type Throttle } from 'onrush'
 import { giveUpTurn } from '../../../src/operations/give-up-turn.ts'
 import { type Promised, takeTurn } from '../../../src/operations/take-turn.ts'
 import type { Decider } from '../../../src/stores/decider.ts'
+import { calendarQuotas, lengthOf } from '../calendar/arbitraries.ts'
 import { quotas } from '../exact/arbitraries.ts'
-import { type Counting, GCRA_START_EMPTY, LIMITERS } from '../limiters.ts'
+import { CALENDAR_LIMITERS, type Counting, GCRA_START_EMPTY, LIMITERS } from '../limiters.ts'
 import type { LimiterLayer } from '../redis/implementations.ts'
 
 export const KEYS = ['one', 'two']
@@ -84,10 +85,20 @@ function several(countings: readonly Counting[]): fc.Arbitrary<LimiterLayer[]> {
   return fc.uniqueArray(layer, { minLength: 1, maxLength: 3, selector })
 }
 
+/** Quotas of the calendar, alone and beside others. */
+const layersOfCalendar: fc.Arbitrary<LimiterLayer[]> = fc
+  .tuple(
+    fc.record({ counting: fc.constantFrom(...CALENDAR_LIMITERS), rate: calendarQuotas }),
+    fc.array(fc.record({ counting: fc.constantFrom(...LIMITERS), rate: quotas() }), { maxLength: 1 }),
+    fc.boolean(),
+  )
+  .map(([first, others, isFirst]) => (isFirst ? [first, ...others] : [...others, first]))
+
 /** One to three layers: often of GCRA alone, where turns are promised. */
 export const layers: fc.Arbitrary<LimiterLayer[]> = fc.oneof(
   several(LIMITERS),
   several(LIMITERS.filter(({ name }) => name === 'GcraLimiter')),
+  layersOfCalendar,
 )
 
 /** With startEmpty, where stores that forget states at different times answer differently. */
@@ -164,15 +175,20 @@ export class Plan {
 
   /** µs. */
   elapsed({ elapsed }: Round): number {
-    return Math.round((elapsed * this.#quota.periodMicroseconds) / 1000)
+    return Math.round((elapsed * this.#period) / 1000)
+  }
+
+  get #period(): number {
+    const { calendar, periodMicroseconds } = this.#quota
+    return calendar === undefined ? periodMicroseconds : lengthOf(calendar)
   }
 
   of({ asks }: Round): Planned[] {
-    const { limit, periodMicroseconds } = this.#quota
+    const { limit } = this.#quota
     return asks.map((one) => ({
       ...one,
       quantity: one.quantity <= 3 ? one.quantity : Math.floor((limit * one.quantity) / 1000),
-      longest: Math.floor((periodMicroseconds * one.longest) / 1000),
+      longest: Math.floor((this.#period * one.longest) / 1000),
       id: this.#next++,
       held: this.#take(one),
     }))

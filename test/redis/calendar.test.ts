@@ -1,0 +1,143 @@
+/** Calendar quotas on Redis: Lua decides as TypeScript does, and the server's clock chooses the window, whatever a client believes. */
+import fc from 'fast-check'
+import { Redis } from 'ioredis'
+import { Quota } from 'onrush'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { calendarQuotas, changingCalendarQuotas, instants } from '../support/calendar/arbitraries.ts'
+import { CalendarClient, type Job } from '../support/calendar/clients.ts'
+import { Oracle } from '../support/calendar/oracle.ts'
+import { command, sequence } from '../support/exact/arbitraries.ts'
+import { Guide } from '../support/exact/guide.ts'
+import { runs } from '../support/exact/pair.ts'
+import { CALENDAR_LIMITERS } from '../support/limiters.ts'
+import { redisSuite } from '../support/redis/suite.ts'
+import { type RedisServer, startRedis } from '../support/servers/redis.ts'
+
+const suite = await redisSuite()
+
+describe.each(CALENDAR_LIMITERS)('$name', (counting) => {
+  test('answers and keeps a calendar quota in Lua as in TypeScript, also when its count changes', async () => {
+    const changes = sequence(fc.record({ version: fc.nat({ max: 2 }), next: command() }))
+    const policies = fc.oneof(
+      changingCalendarQuotas,
+      calendarQuotas.map((quota): [Quota, ...Quota[]] => [quota]),
+    )
+    await fc.assert(
+      fc.asyncProperty(instants, policies, changes, async (start, policy, list) => {
+        const [first] = policy
+        const both = suite.both(Number(start))
+        const throttle = both.throttleOf(counting, first)
+        const guide = new Guide([{ counting, quota: first }])
+        for (const { version, next } of list) {
+          const rate = policy[version] ?? first
+          guide.changeQuotas([rate])
+          const { now, quantity } = guide.follow(next, both.now)
+          both.now = now
+          await both.check(throttle, 'key', quantity, { rate })
+          await both.expectSameStates(['key'])
+        }
+      }),
+      runs(15),
+    )
+  })
+})
+
+const DAY = 86_400_000
+const PERIOD = Quota.perCalendarDay(50, { timeZone: 'Europe/Berlin' })
+
+let redis: RedisServer
+let client: Redis
+const clients: CalendarClient[] = []
+
+beforeAll(async () => {
+  redis = await startRedis()
+  client = new Redis(redis.url)
+})
+
+afterEach(() => {
+  for (const one of clients.splice(0)) one.stop()
+})
+
+afterAll(async () => {
+  client?.disconnect()
+  await redis?.stop()
+})
+
+async function start(job: Partial<Job>): Promise<CalendarClient> {
+  const defaults = { url: redis.url, prefix: 'calendar', limiter: 'FixedWindowLimiter', rate: String(PERIOD) }
+  const one = await CalendarClient.start({ ...defaults, ahead: 0, shiftsZones: false, ...job })
+  clients.push(one)
+  return one
+}
+
+/** Ms until the window ends in which the server's time lies. */
+async function untilEnd({ calendar }: Quota): Promise<number> {
+  if (calendar === undefined) throw new Error('a calendar quota is needed')
+  const [seconds = 0, microseconds = 0] = await client.time()
+  const now = BigInt(seconds) * 1_000_000n + BigInt(microseconds)
+  return Number(new Oracle(calendar).at(now).end - now) / 1000
+}
+
+/** How many calls the server has run. */
+async function calls(): Promise<number> {
+  const stats = await client.info('commandstats')
+  return [...stats.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce(
+    (sum, [, count = '']) => sum + Number(count),
+    0,
+  )
+}
+
+test.each([400 * DAY, -3 * 365 * DAY])(
+  'a client whose clock is wrong by %d ms counts in the window of the server, and asks twice only once',
+  async (ahead) => {
+    const prefix = `clock ${ahead}`
+    const right = await start({ prefix })
+    const wrong = await start({ prefix, ahead })
+    const [first] = await right.check()
+    const most = await untilEnd(PERIOD)
+    const [second] = await wrong.check()
+    const least = await untilEnd(PERIOD)
+    expect([first?.remaining, second?.remaining]).toEqual([49, 48])
+    expect(second?.resetAfter).toBeLessThanOrEqual(most)
+    expect(second?.resetAfter).toBeGreaterThanOrEqual(least)
+    const before = await calls()
+    await wrong.check(10)
+    expect((await calls()) - before).toBe(10)
+    expect((await right.check())[0]?.remaining).toBe(37)
+  },
+)
+
+test.each(['FixedWindowLimiter', 'SlidingWindowCounterLimiter'])(
+  'a client with wrong data of time zones cannot shift a window of %s that others have opened',
+  async (limiter) => {
+    const prefix = `zones ${limiter}`
+    const right = await start({ prefix, limiter })
+    const wrong = await start({ prefix, limiter, shiftsZones: true })
+    const [first] = await right.check()
+    const [second] = await wrong.check()
+    const [third] = await right.check()
+    expect([first, second, third].map((result) => result?.remaining)).toEqual([49, 48, 47])
+    // The end of the window is the same for both, although they know of different ends.
+    if (limiter === 'FixedWindowLimiter') {
+      expect(second?.resetAfter).toBeLessThan(first?.resetAfter ?? 0)
+      expect(second?.resetAfter).toBeGreaterThan(third?.resetAfter ?? Number.POSITIVE_INFINITY)
+    }
+  },
+)
+
+test.each(['FixedWindowLimiter', 'PeriodicLimiter'])(
+  'four processes at saturation get exactly the limit of each window of %s, while the window changes to the day of a change to summer time',
+  async (limiter) => {
+    const day = Date.parse('2026-03-28T23:00Z')
+    const hourBefore = day - 3_600_000 - Date.now()
+    const job = { limiter, prefix: limiter, rate: '1500/calendar day in Europe/Berlin', clockAhead: hourBefore }
+    const crew = await Promise.all([0, 1, 2, 3].map(() => start(job)))
+    const asking = crew.map((one) => one.saturate(3_600_000))
+    await Promise.all(asking.map(({ full }) => full))
+    const justBefore = day - 200 - Date.now()
+    for (const one of crew) one.setClock(justBefore)
+    const admitted = await Promise.all(asking.map((one) => one.admitted))
+    const sums = [0, 1].map((window) => admitted.reduce((sum, counts) => sum + (counts[window] ?? 0), 0))
+    expect(sums).toEqual([1500, 1500])
+  },
+)

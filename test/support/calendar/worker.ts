@@ -1,0 +1,98 @@
+/** A process with a clock and data of time zones of its own. Started by `clients.ts`, never by hand. */
+import type { Throttle } from 'onrush'
+import type { Job, Reply, Request } from './clients.ts'
+
+const { timeOrigin } = performance
+
+/** What a clock that is passed in is ahead of the true time, in ms. */
+let clockAhead = 0
+
+async function prepare({ ahead, shiftsZones, url, prefix, limiter, rate, clockAhead: given }: Job) {
+  // All that a process has of the time, before anything reads it.
+  const wrong = Date.now.bind(Date)
+  Date.now = () => wrong() + ahead
+  Object.defineProperty(performance, 'timeOrigin', { value: timeOrigin + ahead })
+  if (shiftsZones) await shiftZones()
+  const onrush = await import('onrush')
+  const { limiterNamed } = await import('../limiters.ts')
+  clockAhead = given ?? 0
+  const clock = () => Math.floor((timeOrigin + performance.now() + clockAhead) * 1000)
+  const store = new onrush.RedisStore({
+    url,
+    prefix,
+    timeout: 30_000,
+    ...(given === undefined ? {} : { clock }),
+  })
+  const Limiter = limiterNamed(limiter)
+  const throttle = new onrush.Throttle({ limiter: new Limiter({ store }), rate })
+  await store.ping()
+  return { store, throttle }
+}
+
+/** Lets all days begin as they do in Tokyo, as with data of time zones that are wrong. */
+async function shiftZones(): Promise<void> {
+  const { Temporal } = await import('temporal-polyfill')
+  const { prototype } = Temporal.PlainDate
+  const real = prototype.toZonedDateTime
+  prototype.toZonedDateTime = function shifted() {
+    return Reflect.apply(real, this, ['Asia/Tokyo'])
+  }
+}
+
+let prepared: ReturnType<typeof prepare> | undefined
+
+process.on('message', (request: Request) => {
+  if ('clockAhead' in request) {
+    clockAhead = request.clockAhead
+    return
+  }
+  answer(request).then(send, (error: unknown) =>
+    send({ error: error instanceof Error ? `${error.stack}` : `${error}` }),
+  )
+})
+process.on('disconnect', () => process.exit())
+
+async function answer(request: Exclude<Request, { readonly clockAhead: number }>): Promise<Reply> {
+  if ('prepare' in request) {
+    prepared = prepare(request.prepare)
+    await prepared
+    return 'ready'
+  }
+  if (prepared === undefined) throw new Error('asked before there was a job')
+  const { throttle } = await prepared
+  if ('checks' in request) {
+    const results: { readonly remaining: number; readonly resetAfter: number; readonly limited: boolean }[] = []
+    for (let check = 0; check < request.checks; check++) {
+      const { remaining, resetAfter, limited } = await throttle.check('key')
+      results.push({ remaining, resetAfter, limited })
+    }
+    return { results }
+  }
+  return { admitted: await saturate(throttle, request.ends) }
+}
+
+/**
+ * Asks as fast as it can until it was refused in both windows: that which ends within `ends` ms, and the next. Tells when it was refused in
+ * the first.
+ * @returns what was admitted in each
+ */
+async function saturate(throttle: Throttle, ends: number): Promise<number[]> {
+  const admitted = [0, 0]
+  const refused = [false, false]
+  while (!refused[1]) {
+    const results = await Promise.all(Array.from({ length: 100 }, () => throttle.check('key')))
+    for (const { limited, resetAfter } of results) {
+      const window = resetAfter <= ends ? 0 : 1
+      if (!limited) admitted[window] = (admitted[window] ?? 0) + 1
+      else if (!refused[window]) {
+        refused[window] = true
+        if (window === 0) send('full')
+      }
+    }
+  }
+  return admitted
+}
+
+function send(reply: Reply): void {
+  process.send?.(reply)
+}
