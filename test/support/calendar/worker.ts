@@ -37,6 +37,8 @@ async function shiftZones(): Promise<void> {
   prototype.toZonedDateTime = function shifted() {
     return Reflect.apply(real, this, ['Asia/Tokyo'])
   }
+  // As a runtime's own, because a loader of TypeScript may load the polyfill twice.
+  Reflect.set(globalThis, 'Temporal', Temporal)
 }
 
 let prepared: ReturnType<typeof prepare> | undefined
