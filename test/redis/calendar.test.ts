@@ -1,7 +1,7 @@
 /** Calendar quotas on Redis: Lua decides as TypeScript does, and the server's clock chooses the window, whatever a client believes. */
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
-import { Quota } from 'onrush'
+import { checkAll, FixedWindowLimiter, PeriodicLimiter, Quota, Throttle } from 'onrush'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { calendarQuotas, changingCalendarQuotas, instants } from '../support/calendar/arbitraries.ts'
 import { CalendarClient, type Job } from '../support/calendar/clients.ts'
@@ -43,7 +43,7 @@ describe.each(CALENDAR_LIMITERS)('$name', (counting) => {
 })
 
 const DAY = 86_400_000
-const PERIOD = Quota.perCalendarDay(50, { timeZone: 'Europe/Berlin' })
+const PERIOD = Quota.perYear(50, { timeZone: 'Europe/Berlin' })
 
 let redis: RedisServer
 let client: Redis
@@ -87,12 +87,15 @@ async function calls(): Promise<number> {
   )
 }
 
-test.each([400 * DAY, -3 * 365 * DAY])(
-  'a client whose clock is wrong by %d ms counts in the window of the server, and asks twice only once',
-  async (ahead) => {
+test.each([
+  { ahead: 800 * DAY, resend: false },
+  { ahead: -3 * 365 * DAY, resend: true },
+])(
+  'a client whose clock is wrong counts in the window of the server, and asks twice only once: $ahead ms, resend $resend',
+  async ({ ahead, resend }) => {
     const prefix = `clock ${ahead}`
     const right = await start({ prefix })
-    const wrong = await start({ prefix, ahead })
+    const wrong = await start({ prefix, ahead, resend })
     const most = await untilEnd(PERIOD)
     const [first] = await wrong.check()
     const [second] = await right.check()
@@ -145,3 +148,44 @@ test.each(['FixedWindowLimiter', 'PeriodicLimiter'])(
     expect(sums).toEqual([1500, 1500])
   },
 )
+
+test('a refusal that is remembered tells the length of its window', async () => {
+  const rate = Quota.perYear(1, { timeZone: 'Europe/Berlin' })
+  const throttle = new Throttle({
+    limiter: new FixedWindowLimiter({ store: suite.store({ denyCache: { maxSize: 10 } }) }),
+    rate: [rate, Quota.perDay(100)],
+  })
+  await throttle.check('key')
+  const [asked, remembered] = [await throttle.check('key'), await throttle.check('key')]
+  expect(remembered).toMatchObject({ limited: true, remaining: 0 })
+  expect(remembered.period).toBe(asked.period)
+  expect(remembered.layers.map(({ period }) => period)).toEqual(asked.layers.map(({ period }) => period))
+  expect(asked.period).toBeGreaterThanOrEqual(365 * DAY)
+})
+
+test('checkAll decides a calendar quota and another quota all or nothing', async () => {
+  const store = suite.store()
+  const plan = new Throttle({ limiter: new FixedWindowLimiter({ store }), rate: Quota.perYear(3, { name: 'plan' }) })
+  const burst = new Throttle({ store, rate: Quota.perDay(2) })
+  const both = [
+    { throttle: plan, key: 'tenant' },
+    { throttle: burst, key: 'user' },
+  ]
+  expect((await checkAll(both)).limited).toBe(false)
+  expect((await checkAll(both)).limited).toBe(false)
+  expect((await checkAll(both)).limited).toBe(true)
+  expect((await plan.peek('tenant')).remaining).toBe(1)
+  expect((await plan.check('tenant')).limited).toBe(false)
+})
+
+test('a caller who waits is admitted when the window of the calendar has changed', async () => {
+  const day = Date.parse('2026-03-29T00:00Z')
+  const ahead = day - 300 - performance.timeOrigin - performance.now()
+  const clock = () => Math.floor((performance.timeOrigin + performance.now() + ahead) * 1000)
+  const limiter = new PeriodicLimiter({ store: suite.store({ clock }) })
+  const throttle = new Throttle({ limiter, rate: Quota.perCalendarDay(2) })
+  await throttle.check('key', 2)
+  expect((await throttle.acquire('key', 2, { maxWait: '1m' })).limited).toBe(false)
+  expect(clock()).toBeGreaterThanOrEqual(day * 1000)
+  expect((await throttle.acquire('key', 1, { maxWait: '1m' })).limited).toBe(true)
+})

@@ -16,6 +16,8 @@ export interface Job {
   readonly ahead: number
   /** Whether its data of time zones are wrong. */
   readonly shiftsZones: boolean
+  /** As of RedisStore. */
+  readonly resend?: boolean
   /** Passes the time to Redis, so far ahead of the true time, in ms. `undefined`: the server's clock decides. */
   readonly clockAhead?: number
 }

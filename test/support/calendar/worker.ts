@@ -7,7 +7,7 @@ const { timeOrigin } = performance
 /** What a clock that is passed in is ahead of the true time, in ms. */
 let clockAhead = 0
 
-async function prepare({ ahead, shiftsZones, url, prefix, limiter, rate, clockAhead: given }: Job) {
+async function prepare({ ahead, shiftsZones, url, prefix, limiter, rate, resend = false, clockAhead: given }: Job) {
   // All that a process has of the time, before anything reads it.
   const wrong = Date.now.bind(Date)
   Date.now = () => wrong() + ahead
@@ -21,6 +21,7 @@ async function prepare({ ahead, shiftsZones, url, prefix, limiter, rate, clockAh
     url,
     prefix,
     timeout: 30_000,
+    resend,
     ...(given === undefined ? {} : { clock }),
   })
   const Limiter = limiterNamed(limiter)
