@@ -69,6 +69,7 @@ export class Exchange {
   readonly #denyCache: RefusalLog | undefined
   readonly #sender: RetryingSender
   readonly #connection: RedisConnection
+  readonly #timeout: number
   readonly #beforeAnswers: () => void
   /** How far the server's clock is ahead of this process's, in µs, as of the last time when that mattered. */
   #ahead = 0
@@ -77,12 +78,13 @@ export class Exchange {
 
   /** @param beforeAnswers called when a reply has come, before those who asked are told */
   constructor(options: ExchangeOptions, beforeAnswers: () => void) {
-    const { connection, names, clock, denyCache } = options
+    const { connection, names, clock, timeout, denyCache } = options
     this.#beforeAnswers = beforeAnswers
     this.#names = names
     this.#clock = clock
     this.#denyCache = denyCache
     this.#connection = connection
+    this.#timeout = timeout
     this.#sender = new RetryingSender(options, (batch, serverTime) => this.#callOf(batch, serverTime))
   }
 
@@ -104,7 +106,7 @@ export class Exchange {
     this.#denyCache?.note(batch, sentAt)
     if (this.#knowsEviction) return
     this.#knowsEviction = true
-    warnOfEviction(this.#connection)
+    warnOfEviction(this.#connection, this.#timeout)
   }
 
   async #failed(batch: Batch, error: unknown): Promise<void> {

@@ -1,4 +1,6 @@
-/** Warns if the server's eviction policy may evict keys that still count: an evicted key starts again with its full quota. */
+/** Warns if a server's eviction policy may evict keys that still count: an evicted key starts again with its full quota. */
+import { LONGEST_TIMER } from '../../bounds.ts'
+import { heed } from '../../signals.ts'
 import type { RedisConnection } from './client.ts'
 import { warn } from './warn.ts'
 
@@ -8,12 +10,26 @@ const SAFE = /^(noeviction|allkeys-lfu|volatile-lfu)$/
 /** The servers (`run_id`) already warned about, each with its policy. */
 const warned = new Set<string>()
 
-/** Reads the policy. Call this only after a decision, because the owner of a client may not have connected it before. */
-export async function warnOfEviction(connection: RedisConnection): Promise<void> {
+/**
+ * Reads the policy of every server that holds keys, because the nodes of a cluster may differ. Call this only after a decision, because the
+ * owner of a client may not have connected it before.
+ * @param timeout how long to wait for the answers, in ms
+ */
+export async function warnOfEviction(connection: RedisConnection, timeout: number): Promise<void> {
+  const signal = AbortSignal.timeout(Math.min(Math.ceil(timeout), LONGEST_TIMER))
   try {
-    warnOf(await connection.send('INFO', []))
+    const masters = await heed(connection.masters(), signal)
+    await Promise.all(masters.map((master) => warnOfServer(master, signal)))
   } catch {
-    // A failure is ignored, because an ACL may forbid INFO.
+    // A failure is ignored: the servers of a cluster may not be known at the moment.
+  }
+}
+
+async function warnOfServer(server: Pick<RedisConnection, 'send'>, signal: AbortSignal): Promise<void> {
+  try {
+    warnOf(await heed(server.send('INFO', []), signal))
+  } catch {
+    // A failure is ignored, because an ACL may forbid INFO, and a server may hang.
   }
 }
 
