@@ -2,7 +2,8 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { checkAll, GcraLimiter, LimitData, MovingWindowLimiter, Quota, RedisStore, StoreError, Throttle } from 'onrush'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createClient } from 'redis'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { CLIENTS, type ProvidedClient } from '../support/redis/clients.ts'
 import { type FaultProxy, startProxy } from '../support/servers/proxy.ts'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
@@ -143,3 +144,21 @@ test.each(['the store’s own client', ...NAMES])(
 async function connections(): Promise<Set<string>> {
   return new Set(String(await looking.client('LIST')).match(/\bid=\d+/g))
 }
+
+test('a client of node-redis whose reconnectStrategy gives up keeps no check waiting', async () => {
+  await using proxy = await startProxy(server)
+  const reconnectStrategy = () => new Error('no more')
+  const client = createClient({ socket: { host: '127.0.0.1', port: proxy.port, reconnectStrategy } })
+  client.on('error', () => {})
+  await client.connect()
+  onTestFinished(() => client.destroy())
+  const store = new RedisStore({ client, prefix: uniquePrefix(), timeout: 50_000 })
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perDay(100) })
+  await throttle.check('key')
+  await store.ping()
+  await loseOne(proxy, () => throttle.check('lost'))
+  const start = performance.now()
+  // The first is told what another was; the others find the connection closed.
+  for (let count = 0; count < 3; count++) await expect(throttle.check('key')).rejects.toThrow(StoreError)
+  expect(performance.now() - start).toBeLessThan(40_000)
+})

@@ -52,8 +52,12 @@ export class NodeRedisReconnects {
     }
   }
 
-  /** Resolves when the client has reconnected or failed to; at once if its connection was replaced within the last second. */
+  /**
+   * Resolves when the client has reconnected or failed to; at once if its connection was replaced within the last second, or if the client would
+   * not reconnect.
+   */
   async #replace(client: NodeRedisMember): Promise<void> {
+    if (client.options?.socket?.reconnectStrategy === false) return
     const now = performance.now()
     if (now - (this.#left.get(client) ?? Number.NEGATIVE_INFINITY) < PAUSE) return
     this.#left.set(client, now)
@@ -68,14 +72,18 @@ function replaceConnection(client: NodeRedisMember): Promise<void> {
     let patience: NodeJS.Timeout | undefined
     const end = (): void => {
       clearTimeout(patience)
-      client.off('ready', end).off('end', end).off('reconnecting', tries)
+      client.off('ready', end).off('end', end).off('reconnecting', tries).off('error', failed)
       resolve()
     }
     const tries = (): void => {
       attempts++
       if (attempts > 1) end()
     }
-    client.on('ready', end).on('end', end).on('reconnecting', tries)
+    // A client whose reconnectStrategy gives up emits nothing but the error, and is closed then.
+    const failed = (): void => {
+      if (!client.isOpen) end()
+    }
+    client.on('ready', end).on('end', end).on('reconnecting', tries).on('error', failed)
     client.sendCommand(['QUIT']).then(
       () => {
         // A proxy may answer QUIT without closing the connection.

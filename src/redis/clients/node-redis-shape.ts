@@ -11,7 +11,9 @@ export interface CommandOptions {
 
 /** A client with one connection: returned by `createClient`, and held by pools and clusters. */
 export interface NodeRedisMember {
+  readonly isOpen: boolean
   readonly isReady: boolean
+  readonly options?: { readonly socket?: { readonly reconnectStrategy?: unknown } | undefined } | undefined
   sendCommand(args: readonly Argument[], options?: CommandOptions): Promise<unknown>
   on(event: string, listener: () => void): this
   off(event: string, listener: () => void): this
