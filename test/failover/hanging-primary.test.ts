@@ -1,4 +1,5 @@
 /** A primary of one's own that does not answer: the fallback does. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { BaseLimiter, DictionaryStore, FailoverStore, LimitData, RateLimitResult, RedisStore, Throttle } from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'
 import { HOURLY } from '../support/failover/dead-primary.ts'
@@ -126,4 +127,53 @@ test.each<[unknown, ErrorConstructor]>([
 ])('a FailoverStore takes no timeout of %j', (timeout, error) => {
   const options = { primary: new DictionaryStore(), fallback: 'allow', timeout }
   expect(() => Reflect.construct(FailoverStore, [options])).toThrow(error)
+})
+
+/** Neither closes nor forgets. */
+class EndlessStore extends DeafStore {
+  closes = (): Promise<void> => Promise.resolve()
+  resets = (): Promise<void> => Promise.resolve()
+
+  override async close(): Promise<void> {
+    await this.closes()
+  }
+
+  override async reset(): Promise<void> {
+    await this.resets()
+  }
+}
+
+test.each(['primary', 'fallback'] as const)(
+  'a %s that never closes does not keep a FailoverStore from closing',
+  async (role) => {
+    const endless = new EndlessStore({ timeout: 50 })
+    endless.closes = forEver
+    const other = new DictionaryStore()
+    const store = new FailoverStore(
+      role === 'primary' ? { primary: endless, fallback: other } : { primary: other, fallback: endless },
+    )
+    await expect(store.close()).rejects.toThrow(/within 1000 ms.*close of EndlessStore has not answered/)
+  },
+)
+
+test('a store that takes long to forget is waited for, for as long as the store answers', async () => {
+  const primary = new EndlessStore({ timeout: 50 })
+  let forgotten = false
+  primary.resets = async () => {
+    await sleep(2500)
+    forgotten = true
+  }
+  const store = closedAfterwards(new FailoverStore({ primary, fallback: new DictionaryStore() }))
+  await store.reset()
+  expect(forgotten).toBe(true)
+})
+
+test('a store that neither forgets nor answers does not keep a FailoverStore from being reset', async () => {
+  const primary = new EndlessStore({ timeout: 50 })
+  primary.resets = forEver
+  primary.hold = forEver
+  const store = closedAfterwards(new FailoverStore({ primary, fallback: new DictionaryStore() }))
+  await expect(store.reset()).rejects.toThrow(/reset of EndlessStore has not answered/)
+  primary.resets = () => Promise.reject(new RangeError('cannot'))
+  await expect(store.reset()).rejects.toThrow(new RangeError('cannot'))
 })

@@ -13,6 +13,7 @@ import { type Awaitable, BaseStore } from '../base.ts'
 import type { Asked } from '../decider.ts'
 import type { Desk } from '../desk.ts'
 import { Patience } from '../patience.ts'
+import { closeInTime, resetWhileAnswering } from './both.ts'
 import { Breaker, unanswered } from './breaker.ts'
 import { degraded, FailoverDecider } from './decider.ts'
 import { FailoverDesk } from './desk.ts'
@@ -130,15 +131,20 @@ export class FailoverStore extends BaseStore {
     }
   }
 
-  /** Deletes all records on both stores. Rejects if either fails. */
+  /**
+   * Deletes all records on both stores. Rejects if either fails, and with a `StoreTimeoutError` if either stops answering, also to a ping.
+   */
   override async reset(): Promise<void> {
-    await Promise.all([this.#primary.reset(), this.#fallback.reset()])
+    await Promise.all([resetWhileAnswering(this.#primary), resetWhileAnswering(this.#fallback)])
   }
 
-  /** Closes both stores, and stops probing. */
+  /**
+   * Closes both stores, and stops probing. Rejects with a `StoreTimeoutError` if a store takes more than twice its `timeout`, or more than a
+   * second if that is longer.
+   */
   override async close(): Promise<void> {
     this.#breaker.end()
-    await Promise.all([this.#primary.close(), this.#fallback.close()])
+    await Promise.all([closeInTime(this.#primary), closeInTime(this.#fallback)])
   }
 
   /** @internal */
