@@ -119,7 +119,7 @@ async function decideShadows(
   )
   const results = { enforced: [...enforced.layers], seen: [...seen.layers] }
   const inOrder = asked.flatMap(({ shadow }) => results[shadow ? 'seen' : 'enforced'].splice(0, 1))
-  return new RateLimitResult({ ...combineSubjects(inOrder, asked), wouldLimit: refused || seen.wouldLimit })
+  return new RateLimitResult({ ...combineSubjects(inOrder, asked), wouldLimit: refused || seen.wouldLimit }, true)
 }
 
 function questionOf(asked: readonly ThrottleAsked[]): Question {

@@ -2,6 +2,7 @@
 import { checkBoolean, checkOptions, itemsOf, named } from './arguments.ts'
 import { MAXIMUM_STATES } from './bounds.ts'
 import { wallTime } from './clock.ts'
+import { checkOptionNames, optionNames } from './option-names.ts'
 import { Quota } from './quota.ts'
 
 /** The fields of a result, for a limiter of your own. */
@@ -29,6 +30,20 @@ export interface RateLimitResultFields {
   /** The value that `limited` would have without shadow mode. Default: `limited`. */
   readonly wouldLimit?: boolean | undefined
 }
+
+const FIELDS = optionNames<RateLimitResultFields>({
+  limited: true,
+  limit: true,
+  remaining: true,
+  resetAfter: true,
+  retryAfter: true,
+  nextAfter: true,
+  quota: true,
+  period: true,
+  layers: true,
+  degraded: true,
+  wouldLimit: true,
+})
 
 /**
  * The answer to a check: whether it passed, what is left, and when more comes back. A value: being limited is never an exception.
@@ -88,9 +103,16 @@ export class RateLimitResult {
 
   /**
    * For limiters of your own; throttles make their results themselves.
-   * @throws TypeError for a field of a wrong type, RangeError for a number that is NaN or negative.
+   * @throws TypeError for a field of a wrong type or an unknown name, RangeError for a number that is NaN or negative.
    */
-  constructor(fields: RateLimitResultFields) {
+  constructor(fields: RateLimitResultFields)
+  /**
+   * For onrush itself. Skips the check of names, because every check makes a result.
+   * @internal
+   */
+  constructor(fields: RateLimitResultFields, isOwn: true)
+  constructor(fields: RateLimitResultFields, isOwn = false) {
+    if (!isOwn) checkOptionNames('fields of RateLimitResult', fields, FIELDS)
     const { nextAfter = 0, degraded = false } = fields ?? {}
     // Written out, because every check makes a result; `refuse` finds out which field is wrong.
     const areFields =
@@ -140,7 +162,7 @@ class ResultOfLayers extends RateLimitResult {
   override readonly layers: readonly RateLimitResult[]
 
   constructor(fields: Omit<RateLimitResultFields, 'layers'>, layers: readonly RateLimitResult[]) {
-    super(fields)
+    super(fields, true)
     this.layers = layers
   }
 }
@@ -181,7 +203,7 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): Rate
     wouldLimit: result.wouldLimit,
     period: ownPeriodOf(result),
   }
-  if (!Object.hasOwn(result, 'layers')) return new RateLimitResult(fields)
+  if (!Object.hasOwn(result, 'layers')) return new RateLimitResult(fields, true)
   return resultOfLayers(
     fields,
     result.layers.map((layer) => marked(layer, as)),

@@ -50,16 +50,19 @@ function resultOf(
     resetAfter = algorithm.resetAfter(state, now, quota)
     nextAfter = algorithm.nextAfter?.(state) ?? algorithm.retryAfter(state, remaining + 1, now, quota)
   }
-  return new RateLimitResult({
-    limited,
-    limit: quota.limit,
-    remaining,
-    resetAfter: resetAfter / 1000,
-    nextAfter: nextAfter / 1000,
-    retryAfter: limited ? retryAfter(layer, state, quantity, now) / 1000 : 0,
-    quota,
-    period: algorithm.windowLength === undefined ? undefined : algorithm.windowLength(state) / 1000,
-  })
+  return new RateLimitResult(
+    {
+      limited,
+      limit: quota.limit,
+      remaining,
+      resetAfter: resetAfter / 1000,
+      nextAfter: nextAfter / 1000,
+      retryAfter: limited ? retryAfter(layer, state, quantity, now) / 1000 : 0,
+      quota,
+      period: algorithm.windowLength === undefined ? undefined : algorithm.windowLength(state) / 1000,
+    },
+    true,
+  )
 }
 
 function retryAfter({ algorithm, quota }: Layer, state: unknown, quantity: number, now: number): number {

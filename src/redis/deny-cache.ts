@@ -83,9 +83,9 @@ export class DenyCache implements RefusalLog {
     const { result, answered } = refusal
     const elapsed = Math.max(now - answered, 0)
     // `layers` of a single result is computed by its getter, so none is built here.
-    if (decider.onlyLayer !== undefined) return new RateLimitResult(aged(result, elapsed))
+    if (decider.onlyLayer !== undefined) return new RateLimitResult(aged(result, elapsed), true)
     const layers: RateLimitResult[] = []
-    for (const layer of result.layers) layers.push(new RateLimitResult(aged(layer, elapsed)))
+    for (const layer of result.layers) layers.push(new RateLimitResult(aged(layer, elapsed), true))
     return resultOfLayers(aged(result, elapsed), layers)
   }
 

@@ -253,6 +253,13 @@ const CASES: readonly Case[] = [
     typo: ['remainig', 'remaining'],
   },
   {
+    types: ['RateLimitResultFields'],
+    what: 'RateLimitResult',
+    options: { limited: false, limit: 5, remaining: 5, resetAfter: 0, retryAfter: 0, quota: rate },
+    take: (fields) => make(onrush.RateLimitResult, fields),
+    typo: ['retryafter', 'retryAfter'],
+  },
+  {
     types: ['ThrottledOptions'],
     what: 'throttled',
     options: { key: 'key' },
@@ -367,8 +374,6 @@ const CASES: readonly Case[] = [
 
 /** Options that are not ours to check, and what is no options. */
 const OTHERS = [
-  // Made by the limiters for each check, field by field.
-  'RateLimitResultFields',
   // Those of ioredis.
   'RedisClientOptions',
   // Internal.
@@ -452,6 +457,10 @@ test('options of layers take undefined for what a limiter has', () => {
   const layers = [{ limiter, rate }]
   const options = { layers, store: undefined, limiter: undefined, rate: undefined }
   expect(make(Throttle, options)).toBeInstanceOf(Throttle)
+  // As programs with exactOptionalPropertyTypes write them.
+  expect(new Throttle({ layers, store: undefined, limiter: undefined, rate: undefined })).toBeInstanceOf(Throttle)
+  expect(new Throttle({ store, rate, limiter: undefined, layers: undefined })).toBeInstanceOf(Throttle)
+  expect(new Throttle({ limiter, rate, store: undefined, layers: undefined })).toBeInstanceOf(Throttle)
   expect(() => make(Throttle, { layers, rate: null })).toThrow('give either layers or a rate')
 })
 

@@ -98,6 +98,8 @@ test.each([
   [{ ...fields, nextAfter: -0.5 }, 'RangeError', 'nextAfter must be at least 0, got -0.5'],
   [{ ...fields, retryAfter: undefined }, 'TypeError', 'retryAfter must be a number, got undefined'],
   [{ ...fields, quota: { ...fields.quota } }, 'TypeError', 'quota must be a Quota'],
+  [{ ...fields, retryafter: 1 }, 'TypeError', "must not hold 'retryafter': did you mean retryAfter?"],
+  [{ ...fields, somethingElse: 1 }, 'TypeError', "must not hold 'somethingElse'; it takes limited, "],
 ])('of %o no result is made', (wrong, name, message) => {
   // @ts-expect-error
   expect(() => new RateLimitResult(wrong)).toThrow(errorSaying(name, message))

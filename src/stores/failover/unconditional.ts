@@ -53,7 +53,7 @@ export class FailOpenStore extends FixedAnswerStore {
       const { limit } = quota
       const limited = Math.max(quantity, 1) > limit
       const retryAfter = limited ? Number.POSITIVE_INFINITY : 0
-      return new RateLimitResult({ limited, limit, remaining: limit, resetAfter: 0, retryAfter, quota })
+      return new RateLimitResult({ limited, limit, remaining: limit, resetAfter: 0, retryAfter, quota }, true)
     }
   }
 }
@@ -82,7 +82,7 @@ export class FailClosedStore extends FixedAnswerStore {
       const { limit } = quota
       const retryAfter = Math.max(quantity, 1) > limit ? Number.POSITIVE_INFINITY : wait
       const resetAfter = limit > 0 ? wait : 0
-      return new RateLimitResult({ limited: true, limit, remaining: 0, resetAfter, retryAfter, quota })
+      return new RateLimitResult({ limited: true, limit, remaining: 0, resetAfter, retryAfter, quota }, true)
     }
   }
 }
