@@ -313,30 +313,30 @@ export class Quota {
       throw new RangeError(`instances must be at most the quota's count of ${this.count}, got ${instances}`)
     }
     const count = Math.floor(this.count / instances)
-    if (this.calendar !== undefined) return new Quota({ count, name: this.#givenName() }, this.calendar)
-    if (this.isConcurrent) return Quota.concurrent(count, { lease: this.period, name: this.#givenName() })
+    if (this.calendar !== undefined) return new Quota({ count, name: givenNameOf(this) }, this.calendar)
+    if (this.isConcurrent) return Quota.concurrent(count, { lease: this.period, name: givenNameOf(this) })
     return new Quota({
       count,
       period: this.period,
       maximumBurst: Math.floor(this.maximumBurst / instances),
-      name: this.#givenName(),
+      name: givenNameOf(this),
     })
   }
 
   /** A text that `Quota.parse` reads back to an equal quota. */
   toString(): string {
     const burst = this.maximumBurst > 0 ? ` burst ${this.maximumBurst}` : ''
-    const name = this.#givenName()
+    const name = givenNameOf(this)
     const period = this.calendar === undefined ? durationText(this.periodMicroseconds) : String(this.calendar)
     if (this.isConcurrent) return `${this.count} concurrent lease ${period}${name === undefined ? '' : ` name ${name}`}`
     return `${this.count}/${period}${burst}${name === undefined ? '' : ` name ${name}`}`
   }
+}
 
-  /** Default names start with a digit, given ones with a letter. */
-  #givenName(): string | undefined {
-    const byNumbers = this.isConcurrent ? `concurrent-${this.count}` : this.stateName
-    return this.name === byNumbers ? undefined : this.name
-  }
+/** The name that was given. `undefined`: none was. A function and no private method, because a Proxy of a quota has no private members. */
+function givenNameOf({ name, stateName, isConcurrent, count }: Quota): string | undefined {
+  const byNumbers = isConcurrent ? `concurrent-${count}` : stateName
+  return name === byNumbers ? undefined : name
 }
 
 function every(period: number, count: number, options: Pick<QuotaOptions, 'maximumBurst' | 'name'> = {}): Quota {

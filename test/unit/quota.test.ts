@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { Quota } from 'onrush'
+import { DictionaryStore, Quota, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { errorSaying } from '../support/error-saying.ts'
 
@@ -42,6 +42,16 @@ test.each([
 
 test('a quota made for a usual period takes a burst and a name too', () => {
   expect(Quota.perHour(5, { maximumBurst: 2, name: 'login' })).toMatchObject({ limit: 7, name: 'login' })
+})
+
+test('a Proxy of a quota does what the quota does', () => {
+  const quota = Quota.perMinute(5, { maximumBurst: 1, name: 'watched' })
+  const watched = new Proxy(quota, {})
+  expect(String(watched)).toBe('5/1m burst 1 name watched')
+  expect(watched.share(5).equals(quota.share(5))).toBe(true)
+  expect(watched.equals(quota)).toBe(true)
+  const throttle = new Throttle({ store: new DictionaryStore(), rate: watched })
+  expect(throttle.checkSync('key', 6)).toMatchObject({ limited: false, remaining: 0 })
 })
 
 test('a quota is frozen', () => {
