@@ -40,9 +40,9 @@ export type ThrottleOptions = (
       /** The allowed rate: a quota, its text (`'100/minute'`), or an array of several, which are decided all or nothing. */
       readonly rate: Rate
       /** Not allowed with `store`, because a limiter has its own store. */
-      readonly limiter?: never
+      readonly limiter?: undefined
       /** Not allowed with `rate`, because layers have their own rates. */
-      readonly layers?: never
+      readonly layers?: undefined
     }
   | {
       /** The algorithm and its store, for another algorithm than GCRA or a custom limiter. */
@@ -50,19 +50,19 @@ export type ThrottleOptions = (
       /** The allowed rate: a quota, its text (`'100/minute'`), or an array of several, which are decided all or nothing. */
       readonly rate: Rate
       /** Not allowed with `limiter`, because a limiter has its own store. */
-      readonly store?: never
+      readonly store?: undefined
       /** Not allowed with `rate`, because layers have their own rates. */
-      readonly layers?: never
+      readonly layers?: undefined
     }
   | {
       /** Quotas that are counted by different algorithms on one store, and decided all or nothing. At most 16 quotas in all. */
       readonly layers: readonly ThrottleLayer[]
       /** Not allowed with `layers`, because their limiters have the store. */
-      readonly store?: never
+      readonly store?: undefined
       /** Not allowed with `layers`, because each layer has its own limiter. */
-      readonly limiter?: never
+      readonly limiter?: undefined
       /** Not allowed with `layers`, because each layer has its own rate. */
-      readonly rate?: never
+      readonly rate?: undefined
     }
 ) & {
   /**
@@ -267,7 +267,7 @@ export class Throttle {
   /**
    * Waits for a turn, then resolves with an unlimited result. Resolves with a limited result at once if the wait would be longer than
    * `maxWait`, or if `quantity` exceeds the limit. With GCRA, one call to the store promises a turn, first come first served over
-   * all processes; if a caller aborts, those behind move forward. With any other algorithm among the layers, or with several layers on a
+   * all processes; if a caller aborts, those behind in the same process move forward. With any other algorithm among the layers, or with several layers on a
    * custom store, the check is repeated until it passes, in no order.
    * @param quantity a non-negative safe integer. Default 1. 0 waits until 1 unit could be spent, and spends nothing
    * @returns the result at the time the turn was promised; rejects with the signal's reason if the signal aborts
