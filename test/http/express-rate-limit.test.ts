@@ -205,11 +205,14 @@ describe.each(stillStores())('on %s', (_name, makeStore) => {
     await counted.resetKey('ann')
   })
 
-  test('a key may be a number, and requests without a key share one quota', async () => {
+  test('a key may be a number or a boolean, and requests without a key share one quota', async () => {
     for (const [answered, name] of [
       [42, 'number'],
+      [42n, 'bigint'],
+      [false, 'boolean'],
       ['', 'empty'],
       [undefined, 'absent'],
+      [null, 'none'],
     ] as const) {
       // @ts-expect-error: as programs without types do.
       const keyGenerator: () => string = () => answered
@@ -283,7 +286,7 @@ describe('the check of the middleware for what is counted twice', () => {
 test('what is taken in another sense than it was written is warned about once', async () => {
   store = new DictionaryStore()
   const warnings: string[] = []
-  const listen = (warning: Error) => warnings.push(warning.message)
+  const listen = ({ message, code }: Error & { readonly code?: string }) => warnings.push(`${code} ${message}`)
   process.on('warning', listen)
   try {
     const counted = new OnrushStore({ limiter: new GcraLimiter({ store }), name: 'odd' })
@@ -295,19 +298,27 @@ test('what is taken in another sense than it was written is warned about once', 
     process.off('warning', listen)
   }
   expect(warnings).toEqual([
-    'odd: a limit of 2.5 allows 2.',
-    "odd: a key is ''. All requests without a key share one quota.",
+    'ONRUSH_LIMIT odd: a limit of 2.5 allows 2.',
+    "ONRUSH_EMPTY_KEY odd: a key is ''. All requests without a key share one quota.",
   ])
 })
 
 test('a limit, a window and a key that mean nothing are refused', async () => {
   store = new DictionaryStore()
   const counted = new OnrushStore({ limiter: new GcraLimiter({ store }) })
-  expect(() => counted.init({ limit: 'many', windowMs: HOUR })).toThrow(RangeError)
-  expect(() => counted.init({ limit: Number.NaN, windowMs: HOUR })).toThrow(RangeError)
-  expect(() => counted.init({ limit: '', windowMs: HOUR })).toThrow(TypeError)
+  const [many, none] = [
+    new RangeError("limit must be a number, got 'many'"),
+    new TypeError("limit must be a number, got ''"),
+  ]
+  expect(() => counted.init({ limit: 'many', windowMs: HOUR })).toThrow(many)
+  expect(() => counted.init({ limit: Number.NaN, windowMs: HOUR })).toThrow(
+    new RangeError('limit must be a number, got NaN'),
+  )
+  expect(() => counted.init({ limit: '', windowMs: HOUR })).toThrow(none)
   expect(() => counted.init({ limit: null, windowMs: HOUR })).toThrow(TypeError)
-  expect(() => counted.init({ limit: 1, windowMs: 'an hour' })).toThrow(RangeError)
+  expect(() => counted.init({ limit: 1, windowMs: 'an hour' })).toThrow(
+    new RangeError("window must be a number, got 'an hour'"),
+  )
   counted.init({ limit: 1, windowMs: HOUR })
   // @ts-expect-error: no text.
   await expect(counted.increment({})).rejects.toThrow(TypeError)

@@ -48,6 +48,14 @@ test('a copy has some fields replaced', () => {
   expect(data.used).toBe(1)
 })
 
+test('a copy is refused a name that it does not know by an error that speaks of changes', () => {
+  const data = new LimitData({ used: 1, remaining: 2 })
+  // @ts-expect-error: no such field.
+  expect(() => data.copyWith({ remainig: 1 })).toThrow(
+    new TypeError("changes must not hold 'remainig': did you mean remaining?"),
+  )
+})
+
 test('a record comes back from its JSON as it was', () => {
   fc.assert(
     fc.property(anyData, (data) => {
