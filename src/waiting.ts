@@ -16,7 +16,10 @@ export interface WaitOptions {
    * limited at once and spends nothing. Default `Infinity`: wait however long it takes.
    */
   readonly maxWait?: Duration | undefined
-  /** Ends the wait at once: the promise rejects with the signal's reason. Later callers who wait for the same quantity move forward. */
+  /**
+   * Ends the wait at once: the promise rejects with the signal's reason. Callers behind who wait in the same process for the same
+   * quantity move forward.
+   */
   readonly signal?: AbortSignal | undefined
 }
 

@@ -1,18 +1,19 @@
-/** What every limiter is. One of your own extends this and writes two methods. */
+/** The base class of all limiters. A custom limiter extends this class and implements two methods. */
 import { checkOptions, notInstance } from '../arguments.ts'
 import type { Quota } from '../quota.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 
-/** What every limiter is made of. */
+/** Options of every limiter. */
 export interface LimiterOptions {
-  /** Where the state of each key is kept. */
+  /** The store that keeps the state of each key. */
   readonly store: BaseStore
 }
 
 /**
- * What every limiter is. Extend this class for a limiter that decides in its own way, and write two methods; such a limiter has no Sync forms and
- * no place in `checkAll`. An algorithm of your own has all that with an `AlgorithmLimiter`.
+ * The base class of all limiters. Extend this class for a limiter that decides in its own way, for example by asking a service, and implement
+ * two methods. A throttle of such a limiter has no sync methods, refunds or reservations, and cannot be part of a `checkAll`. For a custom way
+ * of counting choose `AlgorithmLimiter` instead, which supports all of these.
  * @example
  * class NeverLimiter extends BaseLimiter {
  *   override async rateLimit(key: string, quantity: number, rate: Quota | readonly Quota[]) {
@@ -26,12 +27,12 @@ export interface LimiterOptions {
  * const throttle = new Throttle({ limiter: new NeverLimiter({ store: new DictionaryStore() }), rate: '5/day' })
  */
 export abstract class BaseLimiter {
-  /** Where the state of each key is kept. */
+  /** The store that keeps the state of each key. */
   readonly store: BaseStore
 
   /**
-   * Keeps the store.
-   * @throws TypeError when `store` is no store.
+   * Makes the limiter on a store.
+   * @throws TypeError if `store` is not a store.
    */
   constructor(options: LimiterOptions) {
     checkLimiterOptions(new.target.name, options)
@@ -40,14 +41,17 @@ export abstract class BaseLimiter {
     this.store = store
   }
 
-  /** Spends `quantity` of the key's quota, or refuses and spends nothing; 0 only looks. */
+  /**
+   * Spends `quantity` units of the key's quota, or is limited and spends nothing.
+   * @param quantity a non-negative safe integer. 0 spends nothing, and answers whether 1 unit could be spent
+   */
   abstract rateLimit(key: string, quantity: number, rate: Quota | readonly Quota[]): Promise<RateLimitResult>
 
-  /** Forgets what the key has used; answers what a fresh key would. */
+  /** Forgets the units that the key has used. Returns the result of a peek at a fresh key. */
   abstract reset(key: string, rate: Quota | readonly Quota[]): Promise<RateLimitResult>
 }
 
-/** @throws TypeError for what cannot hold a limiter's options, such as the store itself. */
+/** @throws TypeError for a value that is not an options object, such as the store itself. */
 export function checkLimiterOptions(name: string, options: unknown): asserts options is LimiterOptions {
   checkOptions(`options of ${name}`, options)
   if (options instanceof BaseStore) {

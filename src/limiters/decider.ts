@@ -1,4 +1,4 @@
-/** How a limiter decides: by its store, or by its own two methods. */
+/** Deciders of limiters. An algorithm is decided by its store; a custom limiter decides by its own two methods. */
 import type { Layer } from '../algorithms/driver.ts'
 import { clear } from '../operations/clear.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
@@ -9,7 +9,7 @@ import type { Decider } from '../stores/decider.ts'
 import type { BaseLimiter } from './base.ts'
 import { AlgorithmLimiter, layersOf, notOfPermits } from './limiters.ts'
 
-/** What decides for a limiter and a rate. */
+/** The decider of a limiter for a rate. */
 export function deciderOf(limiter: BaseLimiter, rate: Rate): Decider {
   return limiter instanceof AlgorithmLimiter
     ? limiter.store.decider(layersOf(limiter, rate))
@@ -24,7 +24,7 @@ function ratesIn(rate: Rate): Quota | readonly Quota[] {
   return quotas
 }
 
-/** A limiter of one's own decides by its own two methods. */
+/** Decides by the two methods of a custom limiter. */
 export class RateLimitDecider implements Decider {
   readonly layers: readonly Layer[] = []
   readonly #limiter: BaseLimiter
@@ -46,7 +46,7 @@ export class RateLimitDecider implements Decider {
     return operation.answered(await this.#limiter.reset(key, this.#rate))
   }
 
-  /** Of its two methods `reset` clears; nothing else can be done. */
+  /** Only `clear`, by the limiter's `reset`, because the limiter has no method for other operations. */
   supports(operation: AnyOperation): boolean {
     return operation.code === clear.code
   }

@@ -1,4 +1,4 @@
-/** An algorithm and a store. The five limiters differ in nothing but their algorithm. */
+/** Limiters that join an algorithm and a store. The built-in limiters differ only in their algorithm. */
 import type { Algorithm, CompleteAlgorithm } from '../algorithms/algorithm.ts'
 import { type Layer, stateNameOf } from '../algorithms/driver.ts'
 import { BUILT_IN, calendarAlgorithmOf } from '../algorithms/index.ts'
@@ -19,11 +19,11 @@ const OURS: ReadonlyMap<string, CompleteAlgorithm> = new Map(
   Object.values(BUILT_IN).map((algorithm) => [algorithm.id, algorithm]),
 )
 
-/** What a limiter of any algorithm is made of. */
+/** Options of `AlgorithmLimiter`. */
 export interface AlgorithmLimiterOptions<State = unknown> extends LimiterOptions {
-  /** How quotas are counted: pure functions, as `Algorithm` describes them. Its `id` is part of the keys, and none of the library's own. */
+  /** The functions that count, as `Algorithm` describes them. The `id` becomes part of the keys, and must differ from those of the built-in algorithms. */
   readonly algorithm: Algorithm<State>
-  /** The text of the algorithm's Lua implementation, for `RedisStore`; without it the limiter runs on the other stores. */
+  /** The text of the algorithm's Lua implementation. Needed for `RedisStore` only. Default: none. */
   readonly lua?: string | undefined
 }
 
@@ -44,21 +44,22 @@ const ALGORITHM_LIMITER_OPTIONS = optionNames<AlgorithmLimiterOptions>({ store: 
 const NEEDED = ['open', 'roll', 'available', 'spend', 'resetAfter', 'retryAfter'] as const
 
 /**
- * A limiter by an algorithm of your own: pure functions, and their Lua implementation where a `RedisStore` is to decide by them. Such a limiter has all
- * that those of the library have: several quotas, `checkAll`, refunds, Sync forms. docs/own-algorithm.md has a whole example.
+ * A limiter with a custom algorithm: pure functions, and for `RedisStore` also their Lua implementation. Such a limiter can do all that
+ * the built-in limiters can: several quotas, `checkAll`, refunds, sync methods. docs/own-algorithm.md shows a whole example.
  * @example
  * const { algorithm } = new GcraLimiter({ store: new DictionaryStore() })
  * const limiter = new AlgorithmLimiter({ store: new DictionaryStore(), algorithm })
  */
 export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
-  /** How it is counted. */
+  /** The functions that count. */
   readonly algorithm: Algorithm<State>
-  /** The Lua implementation of an algorithm that is not ours. */
+  /** The Lua implementation of a custom algorithm. `undefined`: none was given, or the algorithm is built in. */
   readonly lua: string | undefined
 
   /**
-   * Checks the algorithm, without calling its functions.
-   * @throws TypeError or RangeError for a store that is none, an `algorithm` that is none, or an id that is taken.
+   * Checks the members of the algorithm, without calling its functions.
+   * @throws TypeError for a `store` that is not a store or an algorithm without a needed function, RangeError for an `id` or `size` that is
+   * not allowed.
    */
   constructor(options: AlgorithmLimiterOptions<State>) {
     super(options)
@@ -98,8 +99,8 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
 }
 
 /**
- * Counts by GCRA, an exact leaky bucket: what is spent comes back evenly, one unit each `period / count`. The right choice for most limits, and
- * what a throttle takes that is given a store. In any span of one period at most `limit + count` pass.
+ * Counts by GCRA, an exact leaky bucket: spent units come back evenly, one each `period / count`. The right choice for most limits; a throttle
+ * that gets a store instead of a limiter also counts by GCRA. In any span of one period at most `limit + count` units pass.
  * @example
  * const limiter = new GcraLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
  * const throttle = new Throttle({ limiter, rate: '100/minute burst 20' })
@@ -107,7 +108,7 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
 export class GcraLimiter extends AlgorithmLimiter {
   /**
    * Makes the limiter on a store.
-   * @throws TypeError for options that hold no store, or of a wrong type.
+   * @throws TypeError if `store` is not a store, or `startEmpty` not a boolean.
    */
   constructor(options: GcraLimiterOptions) {
     const { store } = checkedOptions(new.target.name, options, GCRA_LIMITER_OPTIONS)
@@ -118,8 +119,8 @@ export class GcraLimiter extends AlgorithmLimiter {
 }
 
 /**
- * Counts in windows that start with a key's first admitted request: all comes back at once, one period after that request. For "5
- * attempts, then wait 15 minutes". In any span of one period at most `2 × limit` pass.
+ * Counts in windows that start with a key's first admitted request. All units come back at once, one period after that request. For limits such
+ * as "5 attempts, then wait 15 minutes". In any span of one period at most `2 × limit` units pass.
  * @example
  * const limiter = new PeriodicLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
  * const throttle = new Throttle({ limiter, rate: '5 per 15 minutes' })
@@ -127,7 +128,7 @@ export class GcraLimiter extends AlgorithmLimiter {
 export class PeriodicLimiter extends AlgorithmLimiter {
   /**
    * Makes the limiter on a store.
-   * @throws TypeError for options that hold no store.
+   * @throws TypeError if `store` is not a store.
    */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.periodic })
@@ -136,7 +137,7 @@ export class PeriodicLimiter extends AlgorithmLimiter {
 
 /**
  * Counts in windows at whole multiples of the period since the Unix epoch, the same for all keys. For quotas of a plan, such as
- * 1,000 a day from midnight UTC. In any span of one period at most `2 × limit` pass.
+ * 1,000 a day from midnight UTC. In any span of one period at most `2 × limit` units pass.
  * @example
  * const limiter = new FixedWindowLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
  * const throttle = new Throttle({ limiter, rate: '1000/day' })
@@ -144,7 +145,7 @@ export class PeriodicLimiter extends AlgorithmLimiter {
 export class FixedWindowLimiter extends AlgorithmLimiter {
   /**
    * Makes the limiter on a store.
-   * @throws TypeError for options that hold no store.
+   * @throws TypeError if `store` is not a store.
    */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.fixed_window })
@@ -152,8 +153,8 @@ export class FixedWindowLimiter extends AlgorithmLimiter {
 }
 
 /**
- * Counts by an exact log: never more than the limit in any span of one period, as some APIs demand. A key takes 16 bytes for each moment in
- * the window, so choose this limiter for limits up to some thousands.
+ * Counts by an exact log: never more than the limit in any span of one period, as some APIs demand. A key needs 16 bytes for each moment at
+ * which units were spent in the last period, so choose this limiter for limits up to some thousands.
  * @example
  * const limiter = new MovingWindowLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
  * const throttle = new Throttle({ limiter, rate: '100/minute' })
@@ -161,7 +162,7 @@ export class FixedWindowLimiter extends AlgorithmLimiter {
 export class MovingWindowLimiter extends AlgorithmLimiter {
   /**
    * Makes the limiter on a store.
-   * @throws TypeError for options that hold no store.
+   * @throws TypeError if `store` is not a store.
    */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.moving_window })
@@ -169,8 +170,8 @@ export class MovingWindowLimiter extends AlgorithmLimiter {
 }
 
 /**
- * Counts in two counters a key that approximate a moving window: what was spent comes back bit by bit during the next window. For many keys of a large
- * quota. In any span of one period fewer than `2 × limit` pass.
+ * Counts by two counters per key that approximate a moving window: spent units come back bit by bit during the next window. For many keys with
+ * a large quota. In any span of one period fewer than `2 × limit` units pass.
  * @example
  * const limiter = new SlidingWindowCounterLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
  * const throttle = new Throttle({ limiter, rate: '100000/hour' })
@@ -178,7 +179,7 @@ export class MovingWindowLimiter extends AlgorithmLimiter {
 export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
   /**
    * Makes the limiter on a store.
-   * @throws TypeError for options that hold no store.
+   * @throws TypeError if `store` is not a store.
    */
   constructor(options: LimiterOptions) {
     super({ ...checkedOptions(new.target.name, options), algorithm: BUILT_IN.sliding_window_counter })
@@ -189,14 +190,14 @@ export class SlidingWindowCounterLimiter extends AlgorithmLimiter {
 export function checkedOptions(name: string, options: LimiterOptions, names = LIMITER_OPTIONS): LimiterOptions {
   checkLimiterOptions(name, options)
   checkOptionNames(`options of ${name}`, options, names)
-  // Named, because a spread of the options would leave out a store that they inherit.
+  // Not a spread of the options, because a spread would leave out an inherited `store`.
   return { store: options.store }
 }
 
 /**
  * The layers of a limiter and its rate.
- * @throws TypeError for a rate that holds no quotas, RangeError for a text that cannot be read, and for no quota, too many, or
- * ones that the algorithm cannot count.
+ * @throws TypeError for a value that is not a rate. RangeError for a text that cannot be read, for no quota or too many, and for a quota
+ * that the algorithm cannot count.
  */
 export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
   const { lua } = limiter
@@ -227,7 +228,7 @@ export function notOfPermits(quota: Quota): RangeError {
 
 /**
  * Refuses layers that cannot be decided together.
- * @throws RangeError for none, more than 16, or two that would share a state.
+ * @throws RangeError for no layer, more than 16, or two that would share a state.
  */
 export function checkLayers(layers: readonly Layer[]): void {
   if (layers.length < 1 || layers.length > MAXIMUM_LAYERS) {
