@@ -208,8 +208,8 @@ local function expiresAt(quota, log)
   return keptUntil(log.newest, quota.period)
 end
 
--- Writes the changes of spend. `expiry` is a text in ms; nil keeps the key's TTL. `relative`: `expiry` counts from now, not from the epoch.
-local function write(key, expiry, relative, log)
+-- Writes the changes of spend. `expiry` is a text in ms since the epoch; nil keeps the key's TTL.
+local function write(key, expiry, log)
   if used(log) == 0 then
     call('DEL', key)
     return
@@ -223,7 +223,7 @@ local function write(key, expiry, relative, log)
     end
     local value = structPack('<dd', 0, log.base) .. kept .. newest
     if expiry then
-      call('SET', key, value, relative and 'PX' or 'PXAT', expiry)
+      call('SET', key, value, 'PXAT', expiry)
     else
       call('SET', key, value, 'KEEPTTL')
     end
@@ -238,7 +238,7 @@ local function write(key, expiry, relative, log)
     call('SETRANGE', key, log.entries * RECORD, newest)
   end
   if expiry then
-    call(relative and 'PEXPIRE' or 'PEXPIREAT', key, expiry)
+    call('PEXPIREAT', key, expiry)
   end
 end
 

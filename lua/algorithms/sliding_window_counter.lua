@@ -22,7 +22,8 @@ local function roll(now, quota, start, previous, current)
 end
 
 local function available(now, quota, start, previous, current)
-  local left = quota.limit - current - weighted(now, quota, start, previous)
+  local carried = weighted(now, quota, start, previous)
+  local left = quota.limit - current - carried
   return left > 0 and left or 0
 end
 

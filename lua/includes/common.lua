@@ -5,7 +5,7 @@ local MAXIMUM_UNITS = 9007199254740991
 local call, structPack, structUnpack = redis.call, struct.pack, struct.unpack
 local ceil, floor, frexp, max, min = math.ceil, math.floor, math.frexp, math.max, math.min
 
--- True for a whole number from 0 to `most`. False for NaN.
+-- False for NaN. Lua implementation of isWhole in src/algorithms/algorithm.ts.
 local function isWhole(value, most)
   return value >= 0 and value <= most and value % 1 == 0
 end
@@ -23,7 +23,9 @@ end
 -- The shortest time for which a state is kept, in µs. Otherwise quotas per second would set a TTL with each check, which costs twice as
 -- much as writing the state.
 local KEPT_AT_LEAST = 1000000
+--#each
 local expiryStep = KEPT_AT_LEAST
+--#end
 
 -- When a state of time `from` expires that counts for `lifetime` µs: after at least that time, and at most twice as long. Rounded to steps,
 -- so that most writes find the same expiry and need not set it again.
@@ -48,25 +50,17 @@ local function windowKeptUntil(start, length)
   return start + length
 end
 
--- How much longer keys live if the time was passed in, in ms, because a user's clock may not run as the server's does.
-local ALLOWANCE = 3600000
+-- The latest expiry, in µs: no command takes more than MAXIMUM_UNITS ms, and a debt may take longer to drain.
+local LATEST_EXPIRY = MAXIMUM_UNITS * 1000
 
 local lastExpiry, lastText
 
--- The text of `expiry` (µs) for a command: in ms since the epoch, or in ms from now if the time was passed in. Formatted here, because Redis
--- would write some whole numbers with an exponent. The last text is cached, because the keys of a call mostly share their expiry.
-local function textOf(expiry, now, passedIn)
+-- The text of an expiry (µs since the epoch) for a command: in ms. Formatted here, because Redis would write some whole numbers with an
+-- exponent. The last text is cached, because the keys of a call mostly share their expiry.
+local function textOf(expiry)
   if expiry ~= lastExpiry then
     lastExpiry = expiry
-    expiry = math.ceil(expiry / 1000)
-    if passedIn then
-      expiry = math.max(expiry - math.floor(now / 1000), 1) + ALLOWANCE
-    end
-    -- Capped, because a debt may take longer to drain than an expiry can be.
-    if not (expiry < MAXIMUM_UNITS) then
-      expiry = MAXIMUM_UNITS
-    end
-    lastText = string.format('%.0f', expiry)
+    lastText = string.format('%.0f', ceil(min(expiry, LATEST_EXPIRY) / 1000))
   end
   return lastText
 end

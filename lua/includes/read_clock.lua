@@ -1,8 +1,12 @@
--- Sets `now` (µs) and `passedIn`: from `clock`, or from the server's clock if `clock` is below 0. Part of batch.lua, checks.lua and
--- layered_checks.lua.
+-- Sets `now` (µs): from `clock`, or from the server's clock if `clock` is below 0. Sets `serverNow`, and `shift`, which added to a time of
+-- `now` makes a time of the server's clock. Part of batch.lua and checks.lua.
 
-local now, passedIn = clock, true
-if clock < 0 then
-  local time = call('TIME')
-  now, passedIn = time[1] * 1000000 + time[2], false
+-- How much longer states are kept if the time was passed in, in µs, because a user's clock may not run as the server's does.
+local ALLOWANCE = 3600000000
+
+local time = call('TIME')
+local serverNow = time[1] * 1000000 + time[2]
+local now, shift = serverNow, 0
+if clock >= 0 then
+  now, shift = clock, serverNow - clock + ALLOWANCE
 end

@@ -2,7 +2,8 @@
 -- Lua implementation of src/algorithms/window.ts. The algorithm's own file comes before this one and defines startOf(now, quota).
 
 local function open(now, quota)
-  return startOf(now, quota), 0
+  local start = startOf(now, quota)
+  return start, 0
 end
 
 local function roll(now, quota, start, used)

@@ -285,8 +285,7 @@ local function closeRoom(room, layer)
     state[SOONEST] = 0
     call('DEL', room.set)
   else
-    local text = textOf(now + room.lease + 1000000)
-    call(passedIn and 'PEXPIRE' or 'PEXPIREAT', room.set, text)
+    call('PEXPIREAT', room.set, textOf(now + room.lease + 1000000 + shift))
   end
   local isKept = counted[layer].keptFor(now, quotas[layer], state) > 0
   if isKept or present[key] then

@@ -120,8 +120,7 @@ local function addVacancy(turn, begin, last, set)
   call('ZREMRANGEBYSCORE', set, '-inf', '(' .. string.format('%.0f', now - VACANCIES_KEPT))
   local score = call('ZRANGE', set, 0, 0, 'REV', 'WITHSCORES')[2]
   if score then
-    local lifetime = ceil((score - now + VACANCIES_KEPT) / 1000) + (passedIn and ALLOWANCE or 0)
-    call('PEXPIRE', set, string.format('%.0f', max(lifetime, 1)))
+    call('PEXPIREAT', set, textOf(score + VACANCIES_KEPT + shift))
   end
 end
 

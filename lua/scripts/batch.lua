@@ -2,22 +2,21 @@
 -- src/algorithms/driver.ts. The functions of algorithms are called here and not inlined, because inlining would need a script for each
 -- combination of algorithms (`npm run lua:cost`).
 --
--- KEYS     the states: first those of a few packed numbers, then the logs
+-- KEYS     the values of the keys, as includes/records.lua describes them; then the logs; then additional data of operations
 -- ARGV[1]  the call's echo: a text of 8 bytes
 -- ARGV[2]  JSON, a flat array of numbers:
 --            clock      µs since the epoch; -1: use the server's clock
---            small      how many of KEYS are packed numbers
---            layers     how many layers follow, each: algorithm (index in `algorithms`), count, period in µs (a calendar quota: 0), limit,
---                       fixedQuota (1 if only these numbers write the state); for a calendar quota also four bounds, of the window in
---                       which the process believes, and of its neighbours
---            runs       up to the end, each: kind, repeats, amount, cells (their number), and for each cell: layer, quantity, key, detail
---                       ONE      `repeats` checks of one packed layer, each for `amount` callers, on consecutive keys that are in no
---                                other run
---                       CHECK    `repeats` checks, each for `amount` callers; the key of the next check is `detail` further on
+--            small      how many of KEYS are values
+--            layers     how many layers follow, each: algorithm (index in `algorithms`), id, count, period in µs (a calendar quota: 0), limit;
+--                       for a calendar quota also four bounds, of the window in which the process believes, and of its neighbours
+--            runs       up to the end, each: kind, repeats, amount, cells (their number), and for each cell: layer, quantity, state, detail.
+--                       A state is told by its key and its layer: key + (layer - 1) × the number of KEYS
+--                       CHECK    `repeats` checks, each for `amount` callers; the state of the next check is `detail` further on
 --                       others    operations by their code. `amount` numbers follow the cells: the arguments of the operation, see
 --                                src/operations. Last cells of layer 0 are the keys of the operation's additional data
--- Reply    the echo, then little-endian doubles: now; each small state as it was read (NaN: a fresh key); then for each request, in
---          order, the numbers replied by its operation, and the numbers about each of its logs (see `answerRemotely`)
+-- Reply    the echo, then little-endian doubles: now; the record of each small state as it was read (NaN: a fresh state), in the order in
+--          which the cells name them first; then for each request, in order, the numbers replied by its operation, and the numbers about
+--          each of its logs (see `answerRemotely`)
 --          If the time lies outside of the bounds of a calendar quota: the echo and now, and nothing was decided
 --
 -- Everything is decided before anything is written, so that an error leaves nothing half-done. Every key is written with a TTL.
@@ -27,27 +26,38 @@
 local algorithms = {
 --#include <algorithms>
 }
---#include decide_each.lua
 
-local ONE, CHECK = -1, 0
+local CHECK = 0
 
 local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
 --#include read_clock.lua
-local small, layers = argument[2], argument[3]
+--#include records.lua
+local small, layers, keyCount = argument[2], argument[3], #KEYS
 
-local quotas, counted = {}, {}
+-- The default of `valid`, as in src/algorithms/with-defaults.ts.
+local function areFinite(_, ...)
+  for index = 1, select('#', ...) do
+    local number = select(index, ...)
+    if number and number - number ~= 0 then
+      return false
+    end
+  end
+  return true
+end
+
+-- For each layer: its algorithm and quota; and of its records the id, the format, the length, and the record replied for a fresh state.
+local counted, quotas, idOf, formatOf, widthOf, nothingOf = {}, {}, {}, {}, {}, {}
 local at = 4
 for layer = 1, layers do
-  counted[layer] = algorithms[argument[at]]
-  quotas[layer] = {
-    count = argument[at + 1],
-    period = argument[at + 2],
-    limit = argument[at + 3],
-    fixedQuota = argument[at + 4] == 1 and not passedIn,
-  }
+  local algorithm = algorithms[argument[at]]
+  counted[layer], idOf[layer] = algorithm, argument[at + 1]
+  quotas[layer] = { count = argument[at + 2], period = argument[at + 3], limit = argument[at + 4] }
+  local format = '<dd' .. string.rep('d', algorithm.size)
+  formatOf[layer], widthOf[layer] = format, HEADER + 8 * algorithm.size
+  nothingOf[layer] = string.rep('\255', HEADER + 8 * algorithm.size)
   at = at + 5
-  local placeWindow = counted[layer].placeWindow
+  local placeWindow = algorithm.placeWindow
   if placeWindow then
     if not placeWindow(now, quotas[layer], unpack(argument, at, at + 3)) then
       return ARGV[1] .. structPack('<d', now)
@@ -57,43 +67,87 @@ for layer = 1, layers do
 end
 
 local values = small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}
--- For a key of a run of kind ONE: the new value, and its expiry.
-local written, expiries = {}, {}
--- For all other keys: the current state, after the requests already decided, as up to four numbers. A longer state is one table.
+-- For each value: where its records begin, by id. Empty: the value is damaged.
+local offsetsOf = {}
+-- For each value the first of its states that was loaded; for each state the next of its value.
+local firstOf, lastOf, nextOf = {}, {}, {}
+-- For each state: its numbers after the requests already decided. A state of more than four numbers, and a log, is one table.
 local new1Of, new2Of, new3Of, new4Of = {}, {}, {}, {}
--- Also for these keys: the layer; the expiry that the key has in Redis; whether the state is present, after the requests already decided;
--- and how to write the key: SPENT with a new TTL, GIVEN_BACK with the present TTL.
+-- Also for each state: the layer; until when it is kept in Redis; whether the state is present, after the requests already decided; and how
+-- to write it: SPENT with a new expiry, GIVEN_BACK with the present one.
 local owner, kept, present, changed = {}, {}, {}, {}
 local SPENT, GIVEN_BACK = 1, 2
+-- The states that are logs.
+local logs = {}
+-- The records for the reply.
+local replied = {}
 
-local function load(key, layer)
-  local algorithm, quota = counted[layer], quotas[layer]
-  owner[key] = layer
-  if algorithm.size == 0 then
-    -- Rolling may discover that a log is damaged. The log then counts as fresh.
-    local log = algorithm.roll(now, quota, algorithm.read(KEYS[key]))
-    present[key] = not log.fresh
-    kept[key] = present[key] and quota.fixedQuota and expiryOf(algorithm, now, quota, log)
-    new1Of[key] = log
-    return
+-- When a state expires, in µs of the server's clock.
+local function expiryOf(algorithm, quota, new1, new2, new3, new4)
+  local expiry
+  if algorithm.expiresAt then
+    expiry = algorithm.expiresAt(quota, new1, new2, new3, new4) + shift
+  else
+    expiry = now + (algorithm.keptFor or algorithm.resetAfter)(now, quota, new1, new2, new3, new4) + shift
   end
+  -- Also if a user's algorithm gives Infinity or NaN, because a record with such an expiry counts as damaged.
+  return expiry < LATEST_EXPIRY and expiry or LATEST_EXPIRY
+end
+
+-- Where the record of a layer begins in a value. nil: the value holds none.
+local function offsetIn(key, value, layer)
+  local offsets = offsetsOf[key]
+  if not offsets then
+    offsets = offsetsIn(value) or {}
+    offsetsOf[key] = offsets
+  end
+  return offsets[idOf[layer]]
+end
+
+local function loadLog(state, layer)
+  local algorithm, quota = counted[layer], quotas[layer]
+  -- Rolling may discover that a log is damaged. The log then counts as fresh.
+  local log = algorithm.roll(now, quota, algorithm.read(KEYS[(state - 1) % keyCount + 1]))
+  present[state] = not log.fresh
+  -- A log's expiry depends only on the log and the period, whichever quota of its name has written it.
+  kept[state] = present[state] and shift == 0 and algorithm.expiresAt and algorithm.expiresAt(quota, log)
+  new1Of[state] = log
+  logs[#logs + 1] = state
+end
+
+local function load(state, layer)
+  owner[state] = layer
+  local algorithm, quota = counted[layer], quotas[layer]
+  local size = algorithm.size
+  if size == 0 then
+    return loadLog(state, layer)
+  end
+  local key = (state - 1) % keyCount + 1
+  if firstOf[key] then
+    nextOf[lastOf[key]] = state
+  else
+    firstOf[key] = state
+  end
+  lastOf[key] = state
   local value = values[key]
-  if value and #value == algorithm.size * 8 then
-    local old1, old2, old3, old4
-    if algorithm.size > 4 then
-      old1 = { structUnpack(FORMATS[algorithm.size], value) }
-    else
-      old1, old2, old3, old4 = structUnpack(FORMATS[algorithm.size], value)
+  local offset = value and offsetIn(key, value, layer)
+  if offset then
+    local _, expiry, old1, old2, old3, old4 = structUnpack(formatOf[layer], value, offset)
+    if size > 4 then
+      old1 = { select(3, structUnpack(formatOf[layer], value, offset)) }
+      -- struct.unpack also returns where it has stopped.
+      old1[size + 1] = nil
     end
-    if (algorithm.valid or areFinite)(quota, old1, old2, old3, old4) then
-      present[key] = true
-      kept[key] = quota.fixedQuota and algorithm.expiresAt and algorithm.expiresAt(quota, old1, old2, old3, old4)
-      new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.roll(now, quota, old1, old2, old3, old4)
+    if expiry > serverNow and (algorithm.valid or areFinite)(quota, old1, old2, old3, old4) then
+      replied[#replied + 1] = value:sub(offset, offset + widthOf[layer] - 1)
+      present[state] = true
+      kept[state] = expiry
+      new1Of[state], new2Of[state], new3Of[state], new4Of[state] = algorithm.roll(now, quota, old1, old2, old3, old4)
       return
     end
   end
-  values[key] = NOTHING:sub(1, algorithm.size * 8)
-  new1Of[key], new2Of[key], new3Of[key], new4Of[key] = algorithm.open(now, quota)
+  replied[#replied + 1] = nothingOf[layer]
+  new1Of[state], new2Of[state], new3Of[state], new4Of[state] = algorithm.open(now, quota)
 end
 
 -- Numbers of the reply after the states.
@@ -102,8 +156,8 @@ local said = {}
 -- Replies about a log, which is too long to be sent back. If its algorithm has `answers`, these numbers; otherwise four: `available`
 -- (before a check, or after an operation); then, as of after the request, resetAfter; retryAfter for the requested quantity (0: it would
 -- pass); and nextAfter, the time until one unit more than now is available.
-local function answerRemotely(algorithm, quota, quantity, key, available)
-  local log = new1Of[key]
+local function answerRemotely(algorithm, quota, quantity, state, available)
+  local log = new1Of[state]
   if algorithm.answers then
     local answers = { algorithm.answers(quantity, available, now, quota, log) }
     for number = 1, #answers do
@@ -126,52 +180,49 @@ local function answerRemotely(algorithm, quota, quantity, key, available)
   said[count + 4] = nextAfter
 end
 
-local logs = #KEYS > small
+-- For each cell of a check on logs: the units available before.
+local before = {}
 
 local function check(begin, last, repeats, count)
   for turn = 0, repeats - 1 do
     local admitted = count
-    local before
     for cell = begin, last, 4 do
       local layer, quantity = argument[cell], argument[cell + 1]
-      local key = argument[cell + 2] + turn * argument[cell + 3]
-      if not owner[key] then
-        load(key, layer)
+      local state = argument[cell + 2] + turn * argument[cell + 3]
+      if not owner[state] then
+        load(state, layer)
       end
-      local available = counted[layer].available(now, quotas[layer], new1Of[key], new2Of[key], new3Of[key], new4Of[key])
+      local available = counted[layer].available(now, quotas[layer], new1Of[state], new2Of[state], new3Of[state], new4Of[state])
       if quantity > 0 and available < quantity * admitted then
         admitted = floor(available / quantity)
       end
-      if logs then
-        before = before or {}
-        before[cell] = available
-      end
+      before[cell] = available
     end
     for cell = begin, last, 4 do
       local layer, quantity = argument[cell], argument[cell + 1]
-      local key = argument[cell + 2] + turn * argument[cell + 3]
+      local state = argument[cell + 2] + turn * argument[cell + 3]
       local algorithm, quota = counted[layer], quotas[layer]
       if quantity > 0 and admitted > 0 then
-        new1Of[key], new2Of[key], new3Of[key], new4Of[key] =
-          algorithm.spend(quantity * admitted, now, quota, new1Of[key], new2Of[key], new3Of[key], new4Of[key])
-        present[key] = true
-        changed[key] = SPENT
+        new1Of[state], new2Of[state], new3Of[state], new4Of[state] =
+          algorithm.spend(quantity * admitted, now, quota, new1Of[state], new2Of[state], new3Of[state], new4Of[state])
+        present[state] = true
+        changed[state] = SPENT
       end
       if algorithm.size == 0 then
-        answerRemotely(algorithm, quota, quantity, key, before[cell])
+        answerRemotely(algorithm, quota, quantity, state, before[cell])
       end
     end
   end
 end
 
 -- Stores a state. A state that need not be kept becomes that of a fresh key.
-local function leave(algorithm, quota, key, new1, new2, new3, new4)
-  changed[key] = changed[key] or GIVEN_BACK
+local function leave(algorithm, quota, state, new1, new2, new3, new4)
+  changed[state] = changed[state] or GIVEN_BACK
   if (algorithm.keptFor or algorithm.resetAfter)(now, quota, new1, new2, new3, new4) <= 0 then
     new1, new2, new3, new4 = algorithm.open(now, quota)
-    present[key] = false
+    present[state] = false
   end
-  new1Of[key], new2Of[key], new3Of[key], new4Of[key] = new1, new2, new3, new4
+  new1Of[state], new2Of[state], new3Of[state], new4Of[state] = new1, new2, new3, new4
 end
 
 -- By their codes, as in src/operations.
@@ -194,28 +245,58 @@ local function operate(code, begin, last, amount)
   end
   operations[code](begin, last, numbers, amount, beside)
   for cell = begin, last, 4 do
-    local layer, key = argument[cell], argument[cell + 2]
+    local layer, state = argument[cell], argument[cell + 2]
     local algorithm, quota = counted[layer], quotas[layer]
     if algorithm.size == 0 then
-      answerRemotely(algorithm, quota, argument[cell + 1], key, algorithm.available(now, quota, new1Of[key]))
+      answerRemotely(algorithm, quota, argument[cell + 1], state, algorithm.available(now, quota, new1Of[state]))
     end
   end
 end
 
--- Formatted expiries are cached, because most keys of a call share their expiry.
-local texts, newText = {}, textOf
-
-local function textOf(expiry)
-  local text = texts[expiry]
-  if not text then
-    text = newText(expiry, now, passedIn)
-    texts[expiry] = text
+-- The record of a changed state, and its expiry. '': the state is that of a fresh key, so it needs none.
+local function recordOf(state)
+  local layer = owner[state]
+  local algorithm, quota = counted[layer], quotas[layer]
+  local new1, new2, new3, new4 = new1Of[state], new2Of[state], new3Of[state], new4Of[state]
+  if not present[state] then
+    return '', 0
   end
-  return text
+  local expiry = changed[state] == GIVEN_BACK and kept[state] or expiryOf(algorithm, quota, new1, new2, new3, new4)
+  if algorithm.size > 4 then
+    return structPack(formatOf[layer], idOf[layer], expiry, unpack(new1)), expiry
+  end
+  return structPack(formatOf[layer], idOf[layer], expiry, new1, new2, new3, new4), expiry
 end
 
-local function write(key, text, expiry)
-  --#include write_state.lua
+local function writeValue(key)
+  local ids, texts, latest = {}, {}, 0
+  local state = firstOf[key]
+  while state do
+    if changed[state] then
+      local id = idOf[owner[state]]
+      local text, expiry = recordOf(state)
+      ids[#ids + 1], texts[id] = id, text
+      latest = max(latest, expiry)
+    end
+    state = nextOf[state]
+  end
+  if ids[1] then
+    rewrite(KEYS[key], values[key] or '', ids, texts, latest)
+  end
+end
+
+local function writeLog(state)
+  local algorithm, quota, log = counted[owner[state]], quotas[owner[state]], new1Of[state]
+  local key = KEYS[(state - 1) % keyCount + 1]
+  if not present[state] then
+    call('DEL', key)
+    return
+  end
+  local expiry = changed[state] == SPENT and expiryOf(algorithm, quota, log)
+  if expiry == kept[state] then
+    expiry = nil
+  end
+  algorithm.write(key, expiry and textOf(expiry), log)
 end
 
 local finish = #argument
@@ -223,11 +304,7 @@ while at <= finish do
   local kind, repeats, amount, cells = argument[at], argument[at + 1], argument[at + 2], argument[at + 3]
   local begin = at + 4
   local last = begin + 4 * cells - 4
-  if kind == ONE then
-    local layer, from = argument[begin], argument[begin + 2]
-    local to, quantity = from + repeats - 1, argument[begin + 1]
-    decideEach(now, counted[layer], quotas[layer], quantity, amount, from, to, values, written, expiries)
-  elseif kind == CHECK then
+  if kind == CHECK then
     check(begin, last, repeats, amount)
   else
     operate(kind, begin, last, amount)
@@ -236,35 +313,18 @@ while at <= finish do
   at = last + 4
 end
 
-for key = 1, #KEYS do
-  if written[key] then
-    write(KEYS[key], written[key], expiries[key])
-  elseif changed[key] then
-    local algorithm, quota = counted[owner[key]], quotas[owner[key]]
-    local new1, new2, new3, new4 = new1Of[key], new2Of[key], new3Of[key], new4Of[key]
-    if not present[key] then
-      call('DEL', KEYS[key])
-    else
-      local expiry = changed[key] == SPENT and expiryOf(algorithm, now, quota, new1, new2, new3, new4)
-      if expiry == kept[key] then
-        expiry = nil
-      end
-      if algorithm.size == 0 then
-        algorithm.write(KEYS[key], expiry and textOf(expiry), passedIn, new1)
-      else
-        local text
-        if algorithm.size > 4 then
-          text = structPack(FORMATS[algorithm.size], unpack(new1))
-        else
-          text = structPack(FORMATS[algorithm.size], new1, new2, new3, new4)
-        end
-        write(KEYS[key], text, expiry)
-      end
-    end
+for key = 1, small do
+  if firstOf[key] then
+    writeValue(key)
+  end
+end
+for place = 1, #logs do
+  if changed[logs[place]] then
+    writeLog(logs[place])
   end
 end
 
-local reply = ARGV[1] .. structPack('<d', now) .. table.concat(values, '', 1, small)
+local reply = ARGV[1] .. structPack('<d', now) .. table.concat(replied)
 if #said > 0 then
   reply = reply .. structPack('<' .. string.rep('d', #said), unpack(said))
 end

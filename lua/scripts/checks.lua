@@ -1,13 +1,13 @@
--- Decides checks of one layer on different keys, which is the usual call. batch.lua decides the same, and everything else.
--- One such script is generated for each algorithm whose state is a few numbers. The algorithm's functions are inlined and unused code is
--- left out, because each run of a script defines its functions anew, and calling a function costs as much as its body.
--- That saves 8 to 19 % of a call's cost in Redis, as `npm run lua:cost` measures.
+-- Decides checks of one throttle on different keys, whose layers all have one algorithm. batch.lua decides the same, and everything else, but
+-- costs more. Written for one layer. For more, src/redis/call/unroll.ts repeats what stands between `each` and `end`, and replaces names that
+-- end in _1 elsewhere by those of all layers. OLD and NEW stand for the numbers of a state. The algorithm's functions are inlined, because
+-- calling a function costs as much as its body.
 --
--- KEYS     the states
--- ARGV     the call's echo; clock (µs since the epoch; -1: the server's; -2: the server's, and only a quota of these numbers writes the
---          states); count; period in µs; limit; then for each run of adjacent keys: the number of keys, the quantity, and the number of
---          identical checks. Without runs: one check of one unit on each key.
--- Reply    the echo, and little-endian doubles: now, and each state as it was read (NaN: a fresh key)
+-- KEYS     the values of the keys, as includes/records.lua describes them
+-- ARGV     the call's echo; clock (µs since the epoch; -1: the server's); for each layer: the id of its state, count, period in µs, limit;
+--          then for each run of adjacent keys: the number of keys, the quantity, and the number of identical checks. Without runs: one check
+--          of one unit on each key.
+-- Reply    the echo, and little-endian doubles: now, and for each key the records of the layers as they were read (NaN: a fresh state)
 
 --#include common.lua
 --#include <algorithm>
@@ -15,12 +15,22 @@
 -- `+ 0` converts a text to a number without a call to C.
 local clock = ARGV[2] + 0
 --#include read_clock.lua
-local quota = { count = ARGV[3] + 0, period = ARGV[4] + 0, limit = ARGV[5] + 0 }
-local fixedQuota = clock == -2
+local at = 3
+--#each
+local id_1 = ARGV[at] + 0
+local quota_1 = { count = ARGV[at + 1] + 0, period = ARGV[at + 2] + 0, limit = ARGV[at + 3] + 0 }
+at = at + 4
+--#end
+-- For values that hold other records too. Made when first needed, because defining a function takes time in each run of the script.
+local findAmong, writeAmong
+-- Of the last such value: its length, and where the records of this throttle lay together in it, as a number and as the text for SETRANGE,
+-- which counts from 0. Mostly the values of a call are alike.
+local lastLength, lastOffset, lastStart = -1, 1, '0'
+
 local keys = KEYS
 local values = call('MGET', unpack(keys))
 local last = 0
-for run = 6, max(#ARGV, 6), 3 do
+for run = at, max(#ARGV, at), 3 do
   local first, quantity, count = last + 1, 1, 1
   if ARGV[run] then
     last, quantity, count = last + ARGV[run], ARGV[run + 1] + 0, ARGV[run + 2] + 0
@@ -29,9 +39,81 @@ for run = 6, max(#ARGV, 6), 3 do
   end
   for place = first, last do
     local key, value = keys[place], values[place]
-    --#include decide_one.lua
-    if text then
-      --#include write_state.lua
+    -- The whole value if it holds other records as well, and where in it SETRANGE may write.
+    local whole, start = nil, '0'
+    local read_1, kept_1, OLD
+    if value then
+      local isFound = true
+      if #value == width then
+        read_1, kept_1, OLD = structUnpack(format, value)
+      elseif #value == lastLength then
+        whole, start = value, lastStart
+        read_1, kept_1, OLD = structUnpack(format, value, lastOffset)
+        value = value:sub(lastOffset, lastOffset + width - 1)
+      end
+      --#each
+      if read_1 ~= id_1 then
+        isFound = false
+      end
+      --#end
+      if not isFound then
+        if not findAmong then
+          --#include among_others.lua
+        end
+        whole = values[place]
+        value, start = findAmong(whole)
+        read_1, kept_1, OLD = structUnpack(format, value)
+      end
+    else
+      value = nothing
+    end
+    local admitted, hasExpired = count, false
+    --#each
+    local known_1 = false
+    if kept_1 then
+      if kept_1 > serverNow then
+        known_1 = valid(quota_1, OLD)
+      else
+        old1_1, hasExpired = 0 / 0, true
+      end
+    end
+    local NEW
+    if known_1 then
+      NEW = roll(now, quota_1, OLD)
+    else
+      NEW = open(now, quota_1)
+    end
+    local left_1 = available(now, quota_1, NEW)
+    if quantity > 0 and left_1 < quantity * admitted then
+      admitted = (left_1 - left_1 % quantity) / quantity
+    end
+    --#end
+    if hasExpired then
+      value = structPack(format, read_1, kept_1, OLD)
+    end
+    if quantity > 0 and admitted > 0 then
+      local spent = quantity * admitted
+      local latest, before = 0, 0
+      --#each
+      NEW = spend(spent, now, quota_1, NEW)
+      local expiry_1 = expiresAt(quota_1, NEW)
+      expiry_1 = expiry_1 + shift
+      if expiry_1 > latest then
+        latest = expiry_1
+      end
+      if known_1 and kept_1 > before then
+        before = kept_1
+      end
+      --#end
+      local text = structPack(format, id_1, expiry_1, NEW)
+      if latest == before and start then
+        -- SETRANGE keeps the TTL, and costs less than half as much as SET.
+        call('SETRANGE', key, start, text)
+      elseif whole then
+        writeAmong(key, whole, text, latest)
+      else
+        call('SET', key, text, 'PXAT', textOf(latest))
+      end
     end
     values[place] = value
   end

@@ -3,6 +3,7 @@
  * `--check`: writes nothing, and fails if that file is stale, if Lua does not parse, or if Lua uses a global that Redis lacks.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { MOST_UNROLLED, unrolled } from '../../src/redis/call/unroll.ts'
 import {
   algorithms,
   algorithmText,
@@ -47,8 +48,11 @@ function fieldsOf(name: string): string[] {
   if (sizeOf(name) === 0 || sizeOf(name) > 4 || isOfCalendar(name)) return fields
   return fields.concat(
     generated.map((script) => {
-      const made = literal(`lua/scripts/${script}.lua for ${path}`, generatedText(script, name))
-      return `${identifier(script)}: ${made},`
+      const program = generatedText(script, name)
+      for (const layers of [1, MOST_UNROLLED]) {
+        literal(`lua/scripts/${script}.lua for ${layers} layers of ${path}`, unrolled(program, sizeOf(name), layers))
+      }
+      return `${identifier(script)}: ${JSON.stringify(program)},`
     }),
   )
 }

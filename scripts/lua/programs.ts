@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { parse } from 'luaparse'
+import { EACH, END, FORMAT, NOTHING } from '../../src/redis/call/unroll.ts'
 import { inlined } from './inline.ts'
 import { functionsOf, withFieldsAsLocals, withoutUnused } from './straight.ts'
 
@@ -12,6 +13,9 @@ const INCLUDE = /^[ \t]*--#include (\S+)$/gm
 
 /** The placeholder for an algorithm's functions. A script with it is generated once for each algorithm whose state is a few numbers. */
 const ALGORITHM = '<algorithm>'
+
+/** Variables of the algorithms' functions that each layer has its own of. */
+const OF_A_LAYER = /\b(quota|expiryStep)\b/g
 
 /** The placeholder for all files of lua/operations. */
 const OPERATIONS = '<operations>'
@@ -54,7 +58,7 @@ export function algorithmText(name: string): string {
 
 /** The text of a script with its includes. Placeholders stay, because src/redis/call/scripts.ts fills them. */
 export function scriptText(name: string): string {
-  return textOf(`scripts/${name}.lua`)
+  return withoutMarks(textOf(`scripts/${name}.lua`))
 }
 
 /** The operations on permits, which are inserted only where a call needs them. */
@@ -63,13 +67,18 @@ export function permitsText(): string {
 }
 
 /**
- * The script generated for one algorithm.
+ * The script generated for one algorithm, as src/redis/call/unroll.ts takes it.
  * @param inlines false leaves the functions as calls, for comparison; Redis is sent the inlined script
  */
 export function generatedText(script: string, algorithm: string, inlines = true): string {
   const { size, text } = functionsOf(algorithmText(algorithm))
-  const state = `local format, width, nothing = '<${'d'.repeat(size)}', ${size * 8}, '${'\\255'.repeat(size * 8)}'`
+  const state = `local format, width, nothing = '${FORMAT}', WIDTH, '${NOTHING}'`
+  const numbers = Array.from({ length: size }, (_, index) => index + 1)
   const program = textOf(`scripts/${script}.lua`, `${text}\n${state}`)
+    .replace(/^--#(each|end)$/gm, (_, name: string) => (name === 'each' ? `${EACH}()` : `${END}()`))
+    .replace(OF_A_LAYER, '$&_1')
+    .replace(/\bOLD\b/g, numbers.map((number) => `old${number}_1`).join(', '))
+    .replace(/\bNEW\b/g, numbers.map((number) => `new${number}_1`).join(', '))
   return inlines ? withFieldsAsLocals(withoutUnused(inlined(withoutUnused(program)))) : withoutUnused(program)
 }
 
@@ -80,7 +89,7 @@ export function globalsIn(text: string): string[] {
 
 /** The text of an include. */
 export function includeText(name: string): string {
-  return textOf(`includes/${name}.lua`)
+  return withoutMarks(textOf(`includes/${name}.lua`))
 }
 
 function namesIn(folder: string): string[] {
@@ -106,10 +115,15 @@ function textOf(path: string, algorithm?: string): string {
   })
 }
 
+/** Without the lines between which generated scripts repeat statements. */
+function withoutMarks(text: string): string {
+  return text.replace(/^--#(each|end)\n/gm, '')
+}
+
 function withoutComments(text: string): string {
   return text
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line !== '' && (!line.startsWith('--') || line.startsWith('--#include ')))
+    .filter((line) => line !== '' && (!line.startsWith('--') || line.startsWith('--#')))
     .join('\n')
 }

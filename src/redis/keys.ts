@@ -46,7 +46,12 @@ export class KeyNames {
     return this.#tag !== undefined
   }
 
-  /** A state's key name up to its suffix: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` where tags are chosen. */
+  /** The name of the key's value, which holds all its small states: `<prefix>:{<key>}`, or `<prefix>:{<tag>}<key>}` where tags are chosen. */
+  value(key: string): string {
+    return `${this.stem(key)}}`
+  }
+
+  /** The start of all names of the key, up to the brace: `<prefix>:{<key>`, or `<prefix>:{<tag>}<key>` where tags are chosen. */
   stem(key: string): string {
     if (this.plain.test(key)) return this.start + key
     const encoded = encodeForRedis(key)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { GcraLimiter, PeriodicLimiter, Quota, type RateLimitResult, type RedisStore, Throttle } from 'onrush'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { readRecords, stateId } from '../../src/redis/call/state-records.ts'
 import { command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
 import { Guide } from '../support/exact/guide.ts'
 import { runs } from '../support/exact/pair.ts'
@@ -161,19 +162,22 @@ test.each(RATES)(
       await Promise.all(
         spending.map((key, index) => throttle.check(key, much ? 40 + ((index * 5 + round * 3) % 50) : 1)),
       )
-      const states = keys.flatMap((key) =>
-        rates.map(async (rate) => {
-          const name = `${prefix}:{${key}}:gcra:${rate.stateName}`
-          const [state, expiry] = await Promise.all([suite.client.getBuffer(name), suite.client.pexpiretime(name)])
-          // It may have drained already.
-          if (state === null || expiry === -2) return
-          const [time, level] = [state.readDoubleLE(0), state.readDoubleLE(8)]
-          const lifetime = Math.ceil(level / rate.count)
-          const counted = Math.max(lifetime, KEPT_AT_LEAST * 1000)
-          expect(expiry * 1000).toBeGreaterThanOrEqual(time + counted)
-          expect((expiry - 1) * 1000).toBeLessThanOrEqual(time + 2 * counted)
-        }),
-      )
+      const states = keys.map(async (key) => {
+        const name = `${prefix}:{${key}}`
+        const [value, expiry] = await Promise.all([suite.client.getBuffer(name), suite.client.pexpiretime(name)])
+        // It may have drained already.
+        if (value === null || expiry === -2) return
+        const records = readRecords(value) ?? []
+        expect(expiry).toBe(Math.max(...records.map(({ keptUntil }) => Math.ceil(keptUntil / 1000))))
+        for (const rate of rates) {
+          const found = records.find(({ id }) => id === stateId(`gcra:${rate.stateName}`, 2))
+          const [time = Number.NaN, level = Number.NaN] = found?.numbers ?? []
+          const keptUntil = found?.keptUntil
+          const counted = Math.max(Math.ceil(level / rate.count), KEPT_AT_LEAST * 1000)
+          expect(keptUntil).toBeGreaterThanOrEqual(time + counted)
+          expect(keptUntil).toBeLessThanOrEqual(time + 2 * counted)
+        }
+      })
       await Promise.all(states)
       await sleep(30)
     }
@@ -217,7 +221,9 @@ test('what one rate of a name has spent is kept longer when another that is slow
     const needed = layers[0]?.resetAfter ?? 0
     // Of what the quick rate spent, a moment's worth has drained.
     expect(needed).toBeGreaterThan(1000)
-    const lifetime = await suite.client.pttl(`${prefix}:{key}:gcra:plan-1s`)
+    const records = readRecords((await suite.client.getBuffer(`${prefix}:{key}`)) ?? Buffer.of())
+    const plan = records?.find(({ id }) => id === stateId('gcra:plan-1s', 2))
+    const lifetime = (plan?.keptUntil ?? 0) / 1000 - Date.now()
     expect(lifetime).toBeGreaterThanOrEqual(needed - (performance.now() - asked) - 1)
   }
 })

@@ -4,6 +4,7 @@ import { DictionaryStore, GcraLimiter, MovingWindowLimiter, Quota, type RateLimi
 import { describe, expect, test } from 'vitest'
 import { runs } from '../support/exact/pair.ts'
 import { LIMITERS } from '../support/limiters.ts'
+import { doubles, recordOf } from '../support/redis/records.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 
@@ -42,17 +43,23 @@ const WRONG_NUMBERS = [
 /** Times and units are counted so far; a level is in units times the period, and may be of any quota. */
 const TOO_GREAT = 2 ** 60
 
-/** A state that each limiter writes, under the end of its key. */
-const STATES: Readonly<Record<string, { readonly suffix: string; readonly numbers: readonly number[] }>> = {
-  GcraLimiter: { suffix: 'gcra:10-1m', numbers: [NOW, 5 * MINUTE] },
-  PeriodicLimiter: { suffix: 'periodic:10-1m', numbers: [NOW - 1, 5] },
-  FixedWindowLimiter: { suffix: 'fixed:10-1m', numbers: [NOW - (NOW % MINUTE), 5] },
-  MovingWindowLimiter: { suffix: 'moving:10-1m', numbers: [0, 0, NOW - 1, 5] },
-  SlidingWindowCounterLimiter: { suffix: 'sliding:10-1m', numbers: [NOW - (NOW % MINUTE), 0, 5] },
+/** A state that each limiter writes, and its name. */
+const STATES: Readonly<Record<string, { readonly state: string; readonly numbers: readonly number[] }>> = {
+  GcraLimiter: { state: 'gcra:10-1m', numbers: [NOW, 5 * MINUTE] },
+  PeriodicLimiter: { state: 'periodic:10-1m', numbers: [NOW - 1, 5] },
+  FixedWindowLimiter: { state: 'fixed:10-1m', numbers: [NOW - (NOW % MINUTE), 5] },
+  MovingWindowLimiter: { state: 'moving:10-1m', numbers: [0, 0, NOW - 1, 5] },
+  SlidingWindowCounterLimiter: { state: 'sliding:10-1m', numbers: [NOW - (NOW % MINUTE), 0, 5] },
 }
 
-function doubles(numbers: readonly number[]): Buffer {
-  return Buffer.from(Float64Array.from(numbers).buffer)
+/** The end of the key under which a state is kept: a log has a key of its own. */
+function endOf(state: string): string {
+  return state.startsWith('moving:') ? `:${state}` : ''
+}
+
+/** A state as it lies under its key. */
+function heldAs(state: string, numbers: readonly number[]): Buffer {
+  return state.startsWith('moving:') ? doubles(numbers) : recordOf(state, numbers)
 }
 
 /** With a TTL, since a key without one is what the suite watches for. */
@@ -66,14 +73,14 @@ async function put(key: string, command: string, args: readonly string[]): Promi
 }
 
 describe.each(LIMITERS)('$name', ({ name, Limiter }) => {
-  const { suffix = '', numbers = [] } = STATES[name] ?? {}
-  const state = doubles(numbers)
+  const { state = '', numbers = [] } = STATES[name] ?? {}
+  const value = heldAs(state, numbers)
   const local = new Throttle({ limiter: new Limiter({ store: new DictionaryStore({ clock }) }), rate: quota })
 
   function foreign(): { throttle: Throttle; key: string } {
     const prefix = uniquePrefix()
     const throttle = new Throttle({ limiter: new Limiter({ store: suite.store({ prefix, clock }) }), rate: quota })
-    return { throttle, key: `${prefix}:{key}:${suffix}` }
+    return { throttle, key: `${prefix}:{key}${endOf(state)}` }
   }
 
   /** The key answers as one never seen, then counts as it should. */
@@ -86,7 +93,7 @@ describe.each(LIMITERS)('$name', ({ name, Limiter }) => {
 
   test('reads what it has written', async () => {
     const { throttle, key } = foreign()
-    await suite.client.set(key, state, 'PX', 60_000)
+    await suite.client.set(key, value, 'PX', 60_000)
     expect(await throttle.peek('key')).toMatchObject({ limited: false, remaining: 5 })
   })
 
@@ -100,15 +107,15 @@ describe.each(LIMITERS)('$name', ({ name, Limiter }) => {
   )
 
   test('reads a text of another length as a fresh key', async () => {
-    for (const value of [
+    for (const wrong of [
       Buffer.of(),
-      state.subarray(1),
-      Buffer.concat([state, Buffer.of(0)]),
+      value.subarray(1),
+      Buffer.concat([value, Buffer.of(0)]),
       Buffer.from('5'),
-      state.subarray(8),
+      value.subarray(8),
     ]) {
       const { throttle, key } = foreign()
-      await suite.client.set(key, value, 'PX', 60_000)
+      await suite.client.set(key, wrong, 'PX', 60_000)
       await expectFresh(throttle)
     }
   })
@@ -118,7 +125,7 @@ describe.each(LIMITERS)('$name', ({ name, Limiter }) => {
       const isLevel = name === 'GcraLimiter' && index === 1
       for (const wrong of isLevel ? WRONG_NUMBERS : [...WRONG_NUMBERS, TOO_GREAT]) {
         const { throttle, key } = foreign()
-        await suite.client.set(key, doubles(numbers.with(index, wrong)), 'PX', 60_000)
+        await suite.client.set(key, heldAs(state, numbers.with(index, wrong)), 'PX', 60_000)
         await expectFresh(throttle)
       }
     }
@@ -130,13 +137,14 @@ describe.each(LIMITERS)('$name', ({ name, Limiter }) => {
       fc.double(),
       fc.maxSafeNat(),
     )
-    const value = fc.oneof(
+    const anyValue = fc.oneof(
       fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes)),
       fc.array(number, { minLength: numbers.length, maxLength: 24, size: 'max' }).map(doubles),
+      fc.array(number, { minLength: numbers.length, maxLength: numbers.length }).map((wrong) => heldAs(state, wrong)),
     )
     await fc.assert(
       fc.asyncProperty(
-        value,
+        anyValue,
         fc.array(fc.nat({ max: 12 }), { minLength: 1, maxLength: 5 }),
         async (bytes, quantities) => {
           const { throttle, key } = foreign()
@@ -169,14 +177,14 @@ describe('in one call', () => {
   test.each(LIMITERS)(
     'a foreign value under one key of a $name harms none of the others',
     async ({ name, Limiter }) => {
-      const { suffix } = STATES[name] ?? {}
+      const { state = '' } = STATES[name] ?? {}
       const count = name === 'MovingWindowLimiter' ? 8 : 128
       const keys = Array.from({ length: count }, (_, index) => `key ${index}`)
       for (const [command, ...args] of FOREIGN_VALUES) {
         const prefix = uniquePrefix()
         const throttle = new Throttle({ limiter: new Limiter({ store: suite.store({ prefix, clock }) }), rate: quota })
         const fresh = await throttle.peek('key')
-        await put(`${prefix}:{key 3}:${suffix}`, command, args)
+        await put(`${prefix}:{key 3}${endOf(state)}`, command, args)
         let results: RateLimitResult[] = []
         const calls = await callsDuring(async () => {
           results = await Promise.all(keys.map((key) => throttle.check(key)))

@@ -8,6 +8,7 @@ import {
   DictionaryStore,
   GcraLimiter,
   LimitData,
+  MovingWindowLimiter,
   PeriodicLimiter,
   Quota,
   RedisStore,
@@ -140,12 +141,13 @@ describe.each(Object.keys(STORES))('%s', (name) => {
 })
 
 describe('RedisStore', () => {
-  test('names every state so that its key alone decides the slot', async () => {
+  test('names all that it keeps of a key so that the key alone decides the slot', async () => {
     const prefix = uniquePrefix()
     const store = suite.store({ prefix })
     const layers = [
       { limiter: new GcraLimiter({ store }), rate: QUOTA },
       { limiter: new PeriodicLimiter({ store }), rate: QUOTA },
+      { limiter: new MovingWindowLimiter({ store }), rate: QUOTA },
     ]
     const asking = new Throttle({ layers })
     await Promise.all(KEYS.map((key) => asking.check(key)))
@@ -153,12 +155,12 @@ describe('RedisStore', () => {
     expect(names).toHaveLength(2 * KEYS.length)
     const tags = new Map<string, string[]>()
     for (const name of names) {
-      const [, tag = '', end = ''] = /^[^{}]+:\{([^{}]+)\}(:[^{}]+)$/su.exec(name) ?? []
+      const [, tag = '', end = ''] = /^[^{}]+:\{([^{}]+)\}(:[^{}]+)?$/su.exec(name) ?? []
       expect(calculateSlot(name)).toBe(calculateSlot(tag))
       tags.set(tag, [...(tags.get(tag) ?? []), end])
     }
     expect(tags.size).toBe(KEYS.length)
-    for (const ends of tags.values()) expect(ends.sort()).toEqual([':gcra:100-1d', ':periodic:100-1d'])
+    for (const ends of tags.values()) expect(ends.sort()).toEqual(['', ':moving:100-1d'])
   })
 
   test.each([
@@ -174,7 +176,7 @@ describe('RedisStore', () => {
     const asking = new Throttle({ limiter: new GcraLimiter({ store }), rate: QUOTA })
     await asking.check(key, 3)
     await store.set(key, new LimitData({ used: 1, remaining: 2 }), 60_000)
-    expect((await suite.keys(prefix)).sort()).toEqual([`${prefix}:{${kept}}:data`, `${prefix}:{${kept}}:gcra:100-1d`])
+    expect((await suite.keys(prefix)).sort()).toEqual([`${prefix}:{${kept}}`, `${prefix}:{${kept}}:data`])
     expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(200)
     expect(await store.get(key)).toMatchObject({ used: 1 })
     await store.delete(key)
@@ -187,14 +189,14 @@ describe('RedisStore', () => {
     const tag = '}'.repeat(LONGEST)
     const store = suite.store({ prefix, hashTag: () => tag })
     await new Throttle({ limiter: new GcraLimiter({ store }), rate: QUOTA }).check('key')
-    expect(await suite.keys(prefix)).toEqual([`${prefix}:{${digestOf(tag, '%7D'.repeat(33))}}key}:gcra:100-1d`])
+    expect(await suite.keys(prefix)).toEqual([`${prefix}:{${digestOf(tag, '%7D'.repeat(33))}}key}`])
   })
 
   test('names the longest keys in a time that no one can use against it', () => {
     const names = new KeyNames('onrush', undefined)
     const longest = ['%', '{', '}', '\uD800'].map((character) => character.repeat(LONGEST))
     const started = process.cpuUsage()
-    for (let count = 0; count < 25; count++) for (const key of longest) names.stem(key)
+    for (let count = 0; count < 25; count++) for (const key of longest) names.value(key)
     const { user, system } = process.cpuUsage(started)
     // 0.1 ms each; a character at a time it was 7 to 20.
     expect((user + system) / 1000 / (25 * longest.length)).toBeLessThan(3)
@@ -205,7 +207,7 @@ describe('RedisStore', () => {
     const asking = new Throttle({ limiter: new GcraLimiter({ store }), rate: QUOTA })
     await asking.check('a', 3)
     expect(await store.get('a')).toBeUndefined()
-    expect(await store.get('a}:gcra:100-1d')).toBeUndefined()
+    expect(await store.get('a}')).toBeUndefined()
     await store.delete('a')
     expect(await asking.peek('a')).toMatchObject({ remaining: 97 })
   })
@@ -240,11 +242,9 @@ describe('RedisStore', () => {
       { throttle: windows, key: 'other' },
     ])
     expect(await rates.peek('key')).toMatchObject({ remaining: 44 })
-    expect((await suite.keys(keyPrefix)).sort()).toEqual(
-      ['{key}:gcra:100-1d', '{key}:gcra:50-1h', '{other}:periodic:100-1d'].map((end) => `${keyPrefix}:own:${end}`),
-    )
-    expect(await suite.client.exists('own:{key}:gcra:100-1d')).toBe(0)
+    expect((await suite.keys(keyPrefix)).sort()).toEqual(['{key}', '{other}'].map((end) => `${keyPrefix}:own:${end}`))
+    expect(await suite.client.exists('own:{key}')).toBe(0)
     await rates.clear('key')
-    expect(await suite.keys(keyPrefix)).toEqual([`${keyPrefix}:own:{other}:periodic:100-1d`])
+    expect(await suite.keys(keyPrefix)).toEqual([`${keyPrefix}:own:{other}`])
   })
 })

@@ -86,10 +86,10 @@ return {
     local start, used = text:match('(%d+) (%d+)')
     return { start = tonumber(start), used = tonumber(used) }
   end,
-  write = function(key, expiry, relative, tally)
+  write = function(key, expiry, tally)
     local text = string.format('%.0f %.0f', tally.start, tally.used)
     if expiry then
-      redis.call('SET', key, text, relative and 'PX' or 'PXAT', expiry)
+      redis.call('SET', key, text, 'PXAT', expiry)
     else
       redis.call('SET', key, text, 'KEEPTTL')
     end

@@ -7,6 +7,7 @@ import type { Call } from './encode.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked, RequestedOperation } from './request.ts'
 import { ECHO_LENGTH } from './run-script.ts'
+import { HEADER_NUMBERS } from './state-records.ts'
 
 /** Settles all requests of a call. If one entry cannot be decoded, only that entry fails, because all others have been counted. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
@@ -106,8 +107,8 @@ class ReplyReader {
     this.now = this.#numbers.getFloat64(0, true)
     let offset = 1
     for (const { size } of call.packed) {
-      this.#offsets.push(offset)
-      offset += size
+      this.#offsets.push(offset + HEADER_NUMBERS)
+      offset += HEADER_NUMBERS + size
     }
     this.next = offset
   }

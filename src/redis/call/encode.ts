@@ -1,4 +1,4 @@
-/** Encodes a batch as KEYS and ARGV of `lua/scripts/checks.lua`, `lua/scripts/layered_checks.lua` or `lua/scripts/batch.lua`. */
+/** Encodes a batch as KEYS and ARGV of `lua/scripts/checks.lua` or `lua/scripts/batch.lua`. */
 
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
@@ -6,6 +6,7 @@ import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked } from './request.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { batchScriptOf, type Script } from './scripts.ts'
+import { HEADER_NUMBERS } from './state-records.ts'
 
 export interface Call {
   readonly script: Script
@@ -23,15 +24,16 @@ export interface Call {
   readonly bounded: boolean
 }
 
-/** Kinds of runs. Others are the codes of operations. */
+/** A kind of runs. Others are the codes of operations. */
 const CHECK = 0
-const ONE = -1
 
 /** Consecutive entries that differ only in their keys. Encoded once, with a count. */
 interface Run {
   readonly entry: Entry
-  /** Index in `stateIndexes` of the first entry's first cell. */
+  /** Index of the first entry's first cell. */
   readonly start: number
+  /** The places of the operation's additional data among the logs, from 1. */
+  readonly beside: readonly number[]
   repeats: number
 }
 
@@ -59,7 +61,7 @@ function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined 
 /** The most common call: checks of one throttle, each on a different key. */
 function callForEach(
   entries: readonly Entry[],
-  { prepared, texts, serverClock }: CompiledLayers,
+  { prepared, texts, replied }: CompiledLayers,
   script: Script,
   names: KeyNames,
   now: number,
@@ -68,18 +70,13 @@ function callForEach(
   const stateIndexes: number[] = []
   const packed: CompiledLayer[] = []
   const echo = nextEcho()
-  const args = [echo, now < 0 ? serverClock : String(now), ...texts]
-  let numbers = 1
+  const args = [echo, String(now), ...texts]
   let run = 0
   let next = entries[0]
   for (let index = 1; next !== undefined; index++) {
     const { key, quantity, count } = next
-    const stem = names.plain.test(key) ? names.start + key : names.stem(key)
-    for (const layer of prepared) {
-      stateIndexes.push(keys.push(stem + layer.suffix) - 1)
-      packed.push(layer)
-      numbers += layer.size
-    }
+    keys.push(names.plain.test(key) ? `${names.start}${key}}` : names.value(key))
+    for (const layer of prepared) stateIndexes.push(packed.push(layer) - 1)
     run++
     next = entries[index]
     if (next?.quantity === quantity && next.count === count) continue
@@ -87,44 +84,63 @@ function callForEach(
     if (quantity !== 1 || count !== 1 || run < entries.length) args.push(String(run), String(quantity), String(count))
     run = 0
   }
-  return { script, keys, args, echo, replyLength: ECHO_LENGTH + 8 * numbers, stateIndexes, packed, bounded: false }
+  const replyLength = ECHO_LENGTH + 8 * (1 + keys.length * replied)
+  return { script, keys, args, echo, replyLength, stateIndexes, packed, bounded: false }
 }
+
+/** The state of one layer of one key. */
+interface Cell {
+  /** Index in `lua/scripts/batch.lua`, from 1. */
+  readonly layer: number
+  /** Index among the values; below 0: among the logs, counted from -1 down. */
+  readonly key: number
+}
+
+/** More than the keys of a call. */
+const MANY_KEYS = 2 ** 20
 
 class Layout {
   readonly #names: KeyNames
   readonly #packed: CompiledLayer[] = []
-  readonly #packedKeys: string[] = []
+  readonly #valueKeys: string[] = []
+  /** Also the keys of additional data of operations. */
   readonly #logKeys: string[] = []
+  readonly #cells: Cell[] = []
   readonly #stateIndexes: number[] = []
-  readonly #layers = new Map<CompiledLayer, number>()
-  /** Indexes by name of the key. `undefined`: no two entries share a state, so nothing need be looked up. */
-  readonly #known: Map<string, number> | undefined
+  /** By signature. */
+  readonly #layers = new Map<string, number>()
+  readonly #compiled: CompiledLayer[] = []
+  /** Keys by their names. `undefined`: no two entries share a key, so nothing need be looked up. */
+  readonly #knownKeys: Map<string, number> | undefined
+  /** The state indexes of the layers of each key. */
+  readonly #knownStates = new Map<number, number>()
   readonly #runs: Run[] = []
   /** Count of the numbers in the reply; the first is the time. */
   #replied = 1
 
   constructor(names: KeyNames, overlaps: boolean) {
     this.#names = names
-    this.#known = overlaps ? new Map() : undefined
+    this.#knownKeys = overlaps ? new Map() : undefined
   }
 
   add(entry: Entry): void {
-    const start = this.#stateIndexes.length
+    const start = this.#cells.length
     if (entry.subjects === undefined) this.#locate(entry)
     else for (const asked of entry.subjects) this.#locate(asked)
-    this.#replied += entry.operation?.replies ?? 0
+    const { operation } = entry
+    this.#replied += operation?.replies ?? 0
     const run = this.#runs.at(-1)
     if (run !== undefined && this.#continues(run, entry, start)) run.repeats++
-    else this.#runs.push({ entry, start, repeats: 1 })
+    else this.#runs.push({ entry, start, repeats: 1, beside: this.#addBeside(entry) })
   }
 
   call(now: number, expected: () => number): Call {
-    const implementations = [...new Set(Array.from(this.#layers.keys(), ({ implementation }) => implementation))].sort(
+    const implementations = [...new Set(this.#compiled.map(({ implementation }) => implementation))].sort(
       (a, b) => a.id - b.id,
     )
-    const numbers = [now, this.#packed.length, this.#layers.size]
+    const numbers = [now, this.#valueKeys.length, this.#compiled.length]
     let bounded = false
-    for (const { implementation, numbers: own, calendar } of this.#layers.keys()) {
+    for (const { implementation, numbers: own, calendar } of this.#compiled) {
       numbers.push(implementations.indexOf(implementation) + 1, ...own)
       if (calendar === undefined) continue
       const { previousStart, start, end, nextEnd } = calendar.at(now < 0 ? expected() : now)
@@ -135,7 +151,7 @@ class Layout {
     const echo = nextEcho()
     return {
       script: batchScriptOf(implementations),
-      keys: this.#packedKeys.concat(this.#logKeys),
+      keys: this.#valueKeys.concat(this.#logKeys),
       args: [echo, `[${numbers.join(',')}]`],
       echo,
       replyLength: ECHO_LENGTH + 8 * this.#replied,
@@ -147,23 +163,56 @@ class Layout {
 
   #locate({ decider, key }: RedisAsked): void {
     const stem = this.#names.stem(key)
+    const value = decider.hasValue ? this.#keyOf(`${stem}}`, this.#valueKeys) - 1 : 0
     for (const prepared of decider.prepared) {
-      if (!this.#layers.has(prepared)) this.#layers.set(prepared, this.#layers.size + 1)
-      const name = stem + prepared.suffix
-      if (prepared.size === 0) this.#replied += prepared.reply.algorithm.size
-      this.#stateIndexes.push(this.#known?.get(name) ?? this.#add(name, prepared))
+      const layer = this.#layerOf(prepared)
+      if (prepared.size > 0) {
+        this.#cells.push({ layer, key: value })
+        this.#stateIndexes.push(this.#stateOf(value, layer, prepared))
+      } else {
+        const log = -this.#keyOf(stem + prepared.suffix, this.#logKeys)
+        this.#cells.push({ layer, key: log })
+        this.#stateIndexes.push(log)
+        this.#replied += prepared.reply.algorithm.size
+      }
     }
   }
 
-  #add(name: string, prepared: CompiledLayer): number {
-    let index: number
-    if (prepared.size > 0) {
-      index = this.#packed.push(prepared) - 1
-      this.#replied += prepared.size
-      this.#packedKeys.push(name)
-    } else index = -this.#logKeys.push(name)
-    this.#known?.set(name, index)
+  #layerOf(prepared: CompiledLayer): number {
+    const known = this.#layers.get(prepared.signature)
+    if (known !== undefined) return known
+    const layer = this.#compiled.push(prepared)
+    this.#layers.set(prepared.signature, layer)
+    return layer
+  }
+
+  /** The place of a key among its kind, from 1. */
+  #keyOf(name: string, keys: string[]): number {
+    const known = this.#knownKeys?.get(name)
+    if (known !== undefined) return known
+    const place = keys.push(name)
+    this.#knownKeys?.set(name, place)
+    return place
+  }
+
+  /** The state's index in the reply. The script replies each state once, in the order in which cells name them. */
+  #stateOf(key: number, layer: number, prepared: CompiledLayer): number {
+    const name = layer * MANY_KEYS + key
+    const known = this.#knownKeys && this.#knownStates.get(name)
+    if (known !== undefined) return known
+    const index = this.#packed.push(prepared) - 1
+    this.#replied += HEADER_NUMBERS + prepared.size
+    if (this.#knownKeys !== undefined) this.#knownStates.set(name, index)
     return index
+  }
+
+  /** Adds the keys of an operation's additional data. Returns their places among the logs, from 1. */
+  #addBeside({ operation, key, decider }: Entry): readonly number[] {
+    if (operation === undefined) return NOTHING
+    const suffixes = operation.tickets ? [...decider.ticketSuffixes] : []
+    if (operation.beside !== undefined) suffixes.unshift(decider.besideSuffix(operation.beside.name))
+    const stem = this.#names.stem(key)
+    return suffixes.map((suffix) => this.#logKeys.push(stem + suffix))
   }
 
   #continues({ entry: first, start, repeats }: Run, entry: Entry, from: number): boolean {
@@ -171,39 +220,35 @@ class Layout {
       return false
     if (first.closed || entry.closed) return false
     const { strides } = entry.decider
-    for (let cell = 0; cell < strides.length; cell++) {
-      const index = this.#stateIndexes[start + cell] ?? 0
-      const step = (strides[cell] ?? 0) * repeats
-      if (this.#stateIndexes[from + cell] !== (index < 0 ? index - step : index + step)) return false
+    for (let index = 0; index < strides.length; index++) {
+      const key = this.#cells[start + index]?.key ?? 0
+      const step = (strides[index] ?? 0) * repeats
+      if (this.#cells[from + index]?.key !== (key < 0 ? key - step : key + step)) return false
     }
     return true
   }
 
-  #pushRun(numbers: number[], { entry, start, repeats }: Run): void {
-    const { operation, decider, count } = entry
+  #pushRun(numbers: number[], { entry, start, repeats, beside }: Run): void {
+    const { operation, count } = entry
+    const values = this.#valueKeys.length
+    const keys = values + this.#logKeys.length
     const cells: number[] = []
     let at = start
-    for (const { decider: asked, quantity } of entry.all()) {
-      asked.prepared.forEach((prepared, layer) => {
-        const index = this.#stateIndexes[at++] ?? 0
-        const key = index < 0 ? this.#packed.length - index : index + 1
-        cells.push(this.#layers.get(prepared) ?? 0, quantity, key, asked.strides[layer] ?? 0)
-      })
+    for (const { decider, quantity } of entry.all()) {
+      for (const stride of decider.strides) {
+        const { layer, key } = this.#cells[at++] ?? NO_CELL
+        cells.push(layer, quantity, (layer - 1) * keys + (key < 0 ? values - key : key + 1), stride)
+      }
     }
     if (operation === undefined) {
-      const kind = this.#known === undefined && !entry.closed && decider.onlyPackedLayer !== undefined ? ONE : CHECK
-      numbers.push(kind, repeats, count, cells.length / 4, ...cells)
+      numbers.push(CHECK, repeats, count, cells.length / 4, ...cells)
       return
     }
-    if (operation.beside !== undefined) {
-      const name = this.#names.stem(entry.key) + decider.besideSuffix(operation.beside.name)
-      cells.push(0, 0, this.#packed.length + this.#logKeys.push(name), 0)
-    }
-    if (operation.tickets) {
-      const stem = this.#names.stem(entry.key)
-      for (const suffix of decider.ticketSuffixes)
-        cells.push(0, 0, this.#packed.length + this.#logKeys.push(stem + suffix), 0)
-    }
+    for (const place of beside) cells.push(0, 0, values + place, 0)
     numbers.push(operation.code, 1, operation.numbers.length, cells.length / 4, ...cells, ...operation.numbers)
   }
 }
+
+const NOTHING: readonly number[] = []
+
+const NO_CELL: Cell = { layer: 0, key: 0 }

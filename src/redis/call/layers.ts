@@ -1,25 +1,28 @@
-/** The layers of a throttle, compiled for Redis once: key suffixes, numbers for the scripts, and the scripts. */
-import type { Layer } from '../../algorithms/driver.ts'
+/** The layers of a throttle, compiled for Redis once: ids of states, key suffixes of logs, numbers for the scripts, and the scripts. */
+import { type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
 import type { CalendarPeriod } from '../../calendar/period.ts'
 import { holdsPermits } from '../../operations/permits.ts'
 import { stateSuffix, ticketsNameOf } from '../../stores/state-key.ts'
 import { LOG_WEIGHT } from '../limits.ts'
-import { type LuaImplementation, luaImplementationOf, type Script } from './scripts.ts'
+import { checksScriptOf, type LuaImplementation, luaImplementationOf, type Script } from './scripts.ts'
+import { HEADER_NUMBERS, stateId } from './state-records.ts'
 
 export interface CompiledLayer {
   readonly layer: Layer
-  /** The end of a Redis key, after the stem. */
+  /** The end of a log's Redis key, after the stem. Also tells apart the states of small numbers, which share a key. */
   readonly suffix: string
   readonly implementation: LuaImplementation
   /** Numbers per state. 0: a log. */
   readonly size: number
   /** Decodes the reply to a check. */
   readonly reply: Layer
-  /** The quota as the script reads it. `fixedQuota` 1: the name of the state includes its numbers, so no other numbers write it. */
-  readonly numbers: readonly [count: number, period: number, limit: number, fixedQuota: number]
+  /** The state and the quota as the scripts read them. The id of a log is 0. */
+  readonly numbers: readonly [id: number, count: number, period: number, limit: number]
   /** The period of a calendar quota, of which the script must be sent the bounds of windows. `undefined`: the period is a duration. */
   readonly calendar: CalendarPeriod | undefined
+  /** Equal for layers of the same algorithm, state and numbers. */
+  readonly signature: string
 }
 
 export class CompiledLayers {
@@ -31,59 +34,46 @@ export class CompiledLayers {
   readonly repliesAfter: readonly Layer[]
   /** The only layer. `undefined`: there are several. */
   readonly onlyLayer: CompiledLayer | undefined
-  /** The only layer, if its state is a few packed numbers. `undefined`: there are several layers, or the state is a log. */
-  readonly onlyPackedLayer: CompiledLayer | undefined
   /** Fast script, for a call that holds only this throttle's checks, each on a different key. `undefined`: none exists, use `batch.lua`. */
   readonly script: Script | undefined
-  /** The layers as arguments of the fast script: `100`, `60000000`, `100` for 100 a minute; of several layers their number first. */
+  /** The layers as arguments of the fast script: `<id>`, `100`, `60000000`, `100` for 100 a minute. */
   readonly texts: readonly string[]
-  /** The clock argument of the fast script if the server's clock decides. -2: one layer of a fixed quota. -1: all others. */
-  readonly serverClock: string
-  /** One per layer: the distance in KEYS between a layer's key and the same layer's key of the next entry. */
+  /** Numbers per check in the reply of the fast script. */
+  readonly replied: number
+  /** True if any layer keeps a small state, so that the key has a value. */
+  readonly hasValue: boolean
+  /** One per layer: the distance in KEYS between the key of a layer's state and that of the next entry. */
   readonly strides: readonly number[]
-  /** How many keys a check counts as. A log counts as several, because deciding on a log takes longer. */
+  /** How many keys a check counts as. A log counts as several, and without a fast script each layer as one, because deciding takes longer. */
   readonly weight: number
   /** The custom Lua of the layers. It must not run in a call with other requests. '': all algorithms are built in. */
   readonly customLua: string
   /** The ends of the Redis keys of tickets, one per layer with permits. */
   readonly ticketSuffixes: readonly string[]
 
-  /** @throws TypeError for an algorithm without a Lua implementation. */
+  /** @throws TypeError for an algorithm without a Lua implementation; RangeError for layers whose states have one id. */
   constructor(layers: readonly Layer[]) {
     this.layers = layers
-    this.prepared = layers.map((layer) => {
-      const { algorithm, quota } = layer
-      const { size } = algorithm
-      const { calendar } = quota
-      // The default name of a quota contains its numbers.
-      const fixedQuota = quota.name === quota.stateName ? 1 : 0
-      const period = calendar === undefined ? quota.periodMicroseconds : 0
-      const numbers = [quota.count, period, quota.limit, fixedQuota] as const
-      return {
-        layer,
-        suffix: stateSuffix(layer),
-        implementation: luaImplementationOf(layer),
-        size,
-        reply: size > 0 ? layer : { algorithm: algorithm.remote ?? remoteAnswers(algorithm), quota },
-        numbers,
-        calendar,
-      }
-    })
+    this.prepared = layers.map(prepare)
+    refuseCollisions(this.prepared)
     this.replies = this.prepared.map(({ reply }) => reply)
     this.repliesAfter = this.prepared.map(({ size, reply }) =>
       size > 0 ? reply : { ...reply, algorithm: answersAfter(reply.algorithm) },
     )
     this.onlyLayer = this.prepared.length === 1 ? this.prepared[0] : undefined
-    this.onlyPackedLayer = this.onlyLayer !== undefined && this.onlyLayer.size > 0 ? this.onlyLayer : undefined
-    const [implementation, other] = new Set(this.prepared.map((layer) => layer.implementation))
-    const several = this.prepared.length > 1
-    this.script = other === undefined ? (several ? implementation?.layeredChecks : implementation?.checks) : undefined
-    const numbers = this.prepared.flatMap((layer) => layer.numbers)
-    this.texts = (several ? [this.prepared.length, ...numbers] : numbers.slice(0, 3)).map(String)
-    this.serverClock = !several && numbers[3] === 1 ? '-2' : '-1'
+    const [first] = this.prepared
+    const isUniform = this.prepared.every(({ implementation }) => implementation === first?.implementation)
+    this.script =
+      first === undefined || !isUniform
+        ? undefined
+        : checksScriptOf(first.implementation, first.size, this.prepared.length)
+    this.texts = this.prepared.flatMap(({ numbers }) => numbers.map(String))
+    this.replied = this.prepared.reduce((sum, { size }) => sum + HEADER_NUMBERS + size, 0)
     const logs = this.prepared.filter(({ size }) => size === 0).length
-    this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : this.prepared.length - logs))
-    this.weight = this.prepared.reduce((sum, { size }) => sum + (size > 0 ? 1 : LOG_WEIGHT), 0)
+    this.hasValue = logs < this.prepared.length
+    this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : 1))
+    const small = this.script === undefined ? this.prepared.length - logs : 1
+    this.weight = small + logs * LOG_WEIGHT
     this.customLua = layers.map(({ lua = '' }) => lua).join('')
     this.ticketSuffixes = layers.filter(holdsPermits).map((layer) => `}:${ticketsNameOf(layer)}`)
   }
@@ -103,5 +93,41 @@ export class CompiledLayers {
     return this.prepared.some(({ suffix, layer }) =>
       other.prepared.some((theirs) => theirs.suffix === suffix && !theirs.layer.quota.equals(layer.quota)),
     )
+  }
+}
+
+function prepare(layer: Layer): CompiledLayer {
+  const { algorithm, quota } = layer
+  const { size } = algorithm
+  const implementation = luaImplementationOf(layer)
+  const id = size === 0 ? 0 : stateId(stateNameOf(layer), size)
+  const suffix = stateSuffix(layer)
+  const { calendar } = quota
+  const period = calendar === undefined ? quota.periodMicroseconds : 0
+  const numbers = [id, quota.count, period, quota.limit] as const
+  return {
+    layer,
+    suffix,
+    implementation,
+    size,
+    reply: size > 0 ? layer : { algorithm: algorithm.remote ?? remoteAnswers(algorithm), quota },
+    numbers,
+    calendar,
+    signature: `${implementation.id} ${suffix} ${numbers.join(' ')}`,
+  }
+}
+
+/** Two states of one id would be one state. So unlikely that it was never seen. */
+function refuseCollisions(prepared: readonly CompiledLayer[]): void {
+  const layers = new Map<number, Layer>()
+  for (const { numbers, layer, size } of prepared) {
+    const [id] = numbers
+    const other = layers.get(id)
+    if (size > 0 && other !== undefined) {
+      throw new RangeError(
+        `the states ${stateNameOf(other)} and ${stateNameOf(layer)} have the same id in Redis, ${id}: give one of the quotas another name`,
+      )
+    }
+    layers.set(id, layer)
   }
 }

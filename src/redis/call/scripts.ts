@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Layer } from '../../algorithms/driver.ts'
 import { BUILT_IN } from '../../algorithms/index.ts'
 import * as lua from './lua.generated.ts'
+import { MOST_UNROLLED, unrolled } from './unroll.ts'
 
 export interface Script {
   readonly source: string
@@ -13,16 +14,13 @@ export interface Script {
 export interface LuaImplementation {
   readonly text: string
   readonly id: number
-  /** Fast script for checks of one layer on different keys. `undefined`: none exists. */
-  readonly checks: Script | undefined
-  /** Fast script for checks of several layers, all of this algorithm, on different keys. `undefined`: none exists. */
-  readonly layeredChecks: Script | undefined
+  /** The text of `lua/scripts/checks.lua` for this algorithm. `undefined`: none exists. */
+  readonly checks: string | undefined
 }
 
 interface Texts {
   readonly implementation: string
   readonly checks?: string
-  readonly layeredChecks?: string
 }
 
 const FILES: Record<keyof typeof BUILT_IN, Texts> = lua.algorithms
@@ -50,18 +48,25 @@ export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplemen
   }
   const known = implementations.get(text)
   if (known !== undefined) return known
-  const made = {
-    text,
-    id: implementations.size,
-    checks: optional(texts?.checks),
-    layeredChecks: optional(texts?.layeredChecks),
-  }
+  const made = { text, id: implementations.size, checks: texts?.checks }
   implementations.set(text, made)
   return made
 }
 
-function optional(source: string | undefined): Script | undefined {
-  return source === undefined ? undefined : script(source)
+const unrolledScripts = new Map<string, Script>()
+
+/**
+ * The fast script for checks of so many layers, all of this algorithm, on different keys. `undefined`: none exists.
+ * @param size numbers per state
+ */
+export function checksScriptOf({ checks, id }: LuaImplementation, size: number, layers: number): Script | undefined {
+  if (checks === undefined || layers > MOST_UNROLLED) return undefined
+  const name = `${id} ${layers}`
+  const ready = unrolledScripts.get(name)
+  if (ready !== undefined) return ready
+  const made = script(unrolled(checks, size, layers))
+  unrolledScripts.set(name, made)
+  return made
 }
 
 /** The general script, `lua/scripts/batch.lua`, with only these algorithms. */

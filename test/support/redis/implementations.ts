@@ -15,6 +15,7 @@ import { layersOf } from '../../../src/limiters/limiters.ts'
 import { Tickets } from '../../../src/operations/tickets.ts'
 import { Vacancies } from '../../../src/operations/vacancies.ts'
 import type { Rate } from '../../../src/rate.ts'
+import { readRecords, stateId } from '../../../src/redis/call/state-records.ts'
 import type { Decider } from '../../../src/stores/decider.ts'
 import type { StateTable } from '../../../src/stores/in-process/decider.ts'
 import { encodeKey } from '../../../src/stores/state-key.ts'
@@ -111,14 +112,26 @@ export class BothImplementations {
         expect(held.map(ticketsIn), name).toEqual(keys.map((key) => numbersOf(table.get(key))))
         continue
       }
-      const values = await Promise.all(names.map((each) => this.#client.getBuffer(each)))
       for (const [index, key] of keys.entries()) {
-        const held = values[index] ?? null
         const expected = table.get(key)
-        if (isLog(expected)) expect(held && logBytes(held), names[index]).toEqual(bytesOfLog(expected))
-        else expect(held, names[index]).toEqual(Array.isArray(expected) ? bytesOf(expected) : null)
+        const log = await this.#client.getBuffer(names[index] ?? '')
+        if (isLog(expected)) expect(log && logBytes(log), names[index]).toEqual(bytesOfLog(expected))
+        else {
+          expect(log).toBeNull()
+          expect(await this.#numbersOf(key, name), names[index]).toEqual(Array.isArray(expected) ? expected : undefined)
+        }
       }
     }
+  }
+
+  /** The numbers of one state in the value of a key. */
+  async #numbersOf(key: string, name: string): Promise<readonly number[] | undefined> {
+    const value = await this.#client.getBuffer(`${this.prefix}:{${encodeKey(key)}}`)
+    const records = value === null ? [] : readRecords(value)
+    if (records === undefined) throw new Error(`the value of ${key} is no sequence of records`)
+    const found = records.filter(({ id, numbers }) => id === stateId(name, numbers.length))
+    expect(found.length, 'records of one state').toBeLessThanOrEqual(1)
+    return found[0]?.numbers
   }
 }
 

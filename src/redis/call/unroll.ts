@@ -1,0 +1,47 @@
+/** Makes the script for checks of several layers from the one for a single layer, `lua/scripts/checks.lua`. */
+
+import { HEADER_NUMBERS } from './state-records.ts'
+
+/** Around statements that are repeated for each layer, in lines of their own. */
+export const EACH = 'EACH'
+export const END = 'END'
+/** The format and the empty records of all layers, in quotes; beside them `WIDTH`, in bytes. */
+export const FORMAT = 'FORMAT'
+export const NOTHING = 'NOTHING'
+
+/** The most layers that are unrolled, because a Lua function has at most 200 local variables. */
+export const MOST_UNROLLED = 8
+
+/** Names of the first layer end so, or go on with the name of a field. */
+const OF_FIRST = /_1(?!\d)/g
+
+const LIST_OF_FIRST = /\b\w+_1\b(?:, \w+_1\b)*/g
+
+/** @param size numbers per state */
+export function unrolled(program: string, size: number, layers: number): string {
+  const numbers = layers * (HEADER_NUMBERS + size)
+  const lines: string[] = []
+  let repeated: string[] | undefined
+  for (const line of program.split('\n')) {
+    if (line === `${EACH}()`) repeated = []
+    else if (line === `${END}()`) {
+      const block = repeated?.join('\n') ?? ''
+      for (let layer = 1; layer <= layers; layer++) lines.push(ofLayer(block, layer))
+      repeated = undefined
+    } else if (repeated !== undefined) repeated.push(line)
+    else lines.push(line.replace(LIST_OF_FIRST, (list) => ofLayers(list, layers)))
+  }
+  return lines
+    .join('\n')
+    .replace(FORMAT, `<${'d'.repeat(numbers)}`)
+    .replace('WIDTH', String(numbers * 8))
+    .replace(NOTHING, '\\255'.repeat(numbers * 8))
+}
+
+function ofLayers(list: string, layers: number): string {
+  return Array.from({ length: layers }, (_, index) => ofLayer(list, index + 1)).join(', ')
+}
+
+function ofLayer(text: string, layer: number): string {
+  return text.replace(OF_FIRST, `_${layer}`)
+}
