@@ -1,13 +1,15 @@
 /**
- * Measures what a call of the scripts for checks costs Redis, with the algorithm's functions inlined and not inlined. In µs per call by
+ * Measures what a call of the script for checks costs Redis, with the algorithm's functions inlined and not inlined. In µs per call by
  * Redis's own count (`INFO commandstats`); the variants take turns, and the fastest of many turns counts.
  *
- * `npm run lua:cost -- [FILE …]`: also measures the scripts in other files, such as an earlier `lua.generated.ts`.
+ * `npm run lua:cost -- [FILE …]`: also measures the scripts in other files, such as an earlier `lua.generated.ts` of the same arguments.
  */
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Redis } from 'ioredis'
+import { stateId } from '../../src/redis/call/state-records.ts'
+import { unrolled } from '../../src/redis/call/unroll.ts'
 import { startRedis } from '../../test/support/servers/redis.ts'
 import { algorithms, generatedText, sizeOf } from './programs.ts'
 
@@ -16,43 +18,48 @@ const CALLS = 100
 /** Checks in a lone caller's call, and in a full call. */
 const CHECKS = [1, 128]
 
-const QUOTA = ['1000000', '60000000', '1000000']
+/** Layers of a check. */
+const LAYERS = [1, 2, 3, 8]
 
 interface Variant {
   readonly name: string
-  /** The script for one layer (`checks`) or for several. */
-  text(algorithm: string, script: 'checks' | 'layered_checks'): string
+  /** The script for checks, as src/redis/call/unroll.ts takes it. */
+  text(algorithm: string): string
 }
 
-/** The two scripts, with their arguments and the layers of a check. */
-const SCRIPTS = [
-  { script: 'checks', layers: 1, args: ['12345678', '-2', ...QUOTA] },
-  { script: 'layered_checks', layers: 2, args: ['12345678', '-1', '2', ...QUOTA, '1', ...QUOTA, '1'] },
-] as const
-
 const variants: Variant[] = [
-  { name: 'inlined', text: (algorithm, script) => generatedText(script, algorithm) },
-  { name: 'not inlined', text: (algorithm, script) => generatedText(script, algorithm, false) },
+  { name: 'inlined', text: (algorithm) => generatedText('checks', algorithm) },
+  { name: 'not inlined', text: (algorithm) => generatedText('checks', algorithm, false) },
   ...(await Promise.all(process.argv.slice(2).map(variantOf))),
 ]
 
 await using server = await startRedis()
 const client = new Redis(server.url)
 for (const algorithm of algorithms.filter((name) => sizeOf(name) > 0)) {
-  for (const { script, layers, args } of SCRIPTS) {
+  for (const layers of LAYERS) {
     for (const checks of CHECKS) {
-      const keys = Array.from({ length: checks * layers }, (_, index) => `${algorithm}:${script}:${index}`)
+      const size = sizeOf(algorithm)
+      const keys = Array.from({ length: checks }, (_, index) => `${algorithm}:${layers}:${index}`)
       const costs = await measure(
-        variants.map((variant) => variant.text(algorithm, script)),
+        variants.map((variant) => unrolled(variant.text(algorithm), size, layers)),
         keys,
-        args,
+        argumentsFor(size, layers),
       )
       const said = costs.map((cost, index) => `${variants[index]?.name} ${cost.toFixed(1)} µs`).join(', ')
-      console.log(`${algorithm} ${script}, ${checks === 1 ? 'one check' : `${checks} checks`}: ${said}`)
+      const many = checks === 1 ? 'one check' : `${checks} checks`
+      console.log(`${algorithm}, ${many} of ${layers} ${layers === 1 ? 'layer' : 'layers'}: ${said}`)
     }
   }
 }
 client.disconnect()
+
+/** An echo, the server's clock, and for each layer an id and a million units a minute. */
+function argumentsFor(size: number, layers: number): string[] {
+  const args = ['12345678', '-1']
+  for (let layer = 0; layer < layers; layer++)
+    args.push(String(stateId(String(layer), size)), '1000000', '60000000', '1000000')
+  return args
+}
 
 /** The µs per call of each program. */
 async function measure(programs: readonly string[], keys: string[], args: readonly string[]): Promise<number[]> {
@@ -74,6 +81,6 @@ async function variantOf(file: string): Promise<Variant> {
   const { algorithms: texts } = await import(pathToFileURL(resolve(file)).href)
   return {
     name: file,
-    text: (algorithm, script) => texts[algorithm][script === 'checks' ? 'checks' : 'layeredChecks'],
+    text: (algorithm) => texts[algorithm].checks,
   }
 }

@@ -4,6 +4,7 @@ import calculateSlot from 'cluster-key-slot'
 import {
   checkAll,
   GcraLimiter,
+  MovingWindowLimiter,
   Quota,
   type RateLimitResult,
   type RedisStore,
@@ -20,11 +21,22 @@ const shared = movingCluster()
 const { store, move } = shared
 
 describe('while a slot is half moved', () => {
-  const layers = [Quota.parse(`20/${PERIOD}`), Quota.parse('20/3652 days')]
+  const quick = Quota.parse(`20/${PERIOD}`)
+  const slow = Quota.parse('20/3652 days')
   const once = Quota.parse('20/3651 days')
 
   function throttleOn(own: RedisStore, rate: Quota | readonly Quota[]): Throttle {
     return new Throttle({ limiter: new GcraLimiter({ store: own }), rate })
+  }
+
+  /** Two layers whose states have a key each, because the state of one is a log. */
+  function tornOn(own: RedisStore): Throttle {
+    return new Throttle({
+      layers: [
+        { limiter: new GcraLimiter({ store: own }), rate: quick },
+        { limiter: new MovingWindowLimiter({ store: own }), rate: slow },
+      ],
+    })
   }
 
   function remainingOf(result: RateLimitResult): number[] {
@@ -40,8 +52,20 @@ describe('while a slot is half moved', () => {
     return { key, from, heal: () => shared.cluster.migrateSlot(slot, from, to) }
   }
 
+  test('the layers of a key are never torn apart, because their states are one value', async () => {
+    const own = store({ shards: 1 })
+    const throttle = throttleOn(own, [quick, slow])
+    const keys = Array.from({ length: 30 }, (_, index) => `layered ${index}`)
+    await Promise.all(keys.map((key) => throttle.check(key)))
+    const slot = calculateSlot('{0}')
+    const { from, to } = await move(slot, { half: true })
+    const results = await Promise.all([...keys, 'new'].map((key) => throttle.check(key, 2)))
+    expect(results.map(remainingOf)).toEqual([...keys.map(() => [17, 17]), [18, 18]])
+    await shared.cluster.migrateSlot(slot, from, to)
+  })
+
   test('what lies on both sides waits until it has moved, and is counted once in each layer', async () => {
-    const throttle = throttleOn(store(), layers)
+    const throttle = tornOn(store())
     const { key, heal } = await tear(throttle)
     const held = await throttle.reserve('another key', 2)
     const asked = [throttle.check(key, 2), throttle.check(key), throttle.refund(key), held.settle(1)]
@@ -58,7 +82,7 @@ describe('while a slot is half moved', () => {
   })
 
   test('what lies on both sides for too long is given up, counts nowhere, and disturbs no other key', async () => {
-    const throttle = throttleOn(store({ timeout: 1000 }), layers)
+    const throttle = tornOn(store({ timeout: 1000 }))
     const { key, heal, from } = await tear(throttle)
     const neighbours = Array.from({ length: 60 }, (_, index) => `neighbour ${index}`)
     const load = new Load([throttle], neighbours, { callers: 1 })
@@ -79,7 +103,7 @@ describe('while a slot is half moved', () => {
     const own = store({ shards: 1 })
     const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`)
     const single = throttleOn(own, once)
-    const layered = throttleOn(own, layers)
+    const layered = tornOn(own)
     await Promise.all(keys.map((key) => single.check(key)))
     const slot = calculateSlot('{0}')
     const { from, to } = await move(slot, { half: true })

@@ -24,7 +24,8 @@ test('keys lie on all nodes, and all that belongs to one key in one slot', async
   const layers = LIMITERS.map(({ Limiter }) => ({ limiter: new Limiter({ store: own }), rate: DAY }))
   await Promise.all(KEYS.map((key) => new Throttle({ layers }).check(key)))
   const names = await keysUnder(prefix)
-  expect(names).toHaveLength(KEYS.length * LIMITERS.length)
+  // One value with all small states, and a log.
+  expect(names).toHaveLength(KEYS.length * 2)
   expect(new Set(names.map(calculateSlot)).size).toBe(new Set(KEYS.map((key) => calculateSlot(`{${key}}`))).size)
   const counts = await Promise.all(shared.client.nodes('master').map((node) => node.keys(`${prefix}:*`)))
   for (const found of counts) expect(found.length).toBeGreaterThan(0)
@@ -80,7 +81,7 @@ test('a hash tag is data like a key: it reaches nobody else’s state, and must 
   const peeked = await Promise.all(keys.map((key) => throttle.peek(key)))
   expect(peeked.map(({ remaining }) => remaining)).toEqual(keys.map((_, index) => 19 - index))
   const names = await keysUnder(prefix)
-  const slot = (key: string) => names.find((name) => name.includes(`}${key}}:gcra`))
+  const slot = (key: string) => names.find((name) => name.endsWith(`}${key}}`))
   expect(calculateSlot(slot('ax') ?? '')).toBe(calculateSlot('x'))
   expect(calculateSlot(slot('bx') ?? '')).toBe(calculateSlot('x'))
   await expect(throttle.check('a')).rejects.toThrow(RangeError)
