@@ -1,5 +1,6 @@
 /** Several subjects decided together: user, address and tenant, all or nothing. */
-import { combineSubjects, stateNameOf } from './algorithms/driver.ts'
+import { combineSubjects } from './algorithms/combine.ts'
+import { stateNameOf } from './algorithms/driver.ts'
 import { checkKey, checkQuantity, checkSignal, itemsOf, named, notInstance } from './arguments.ts'
 import { MAXIMUM_STATES } from './bounds.ts'
 import { decisions } from './events.ts'
@@ -65,7 +66,7 @@ function askedOf(subject: unknown, rate: Rate | undefined): ThrottleAsked {
   if (!(throttle instanceof Throttle)) throw notInstance('throttle must be a Throttle', Throttle, throttle)
   checkKey(key)
   checkQuantity(quantity)
-  return throttle.ask(key, quantity, rate)
+  return throttle.ask(key, quantity, rate, false)
 }
 
 function storeOf(asked: readonly ThrottleAsked[]): BaseStore {

@@ -70,5 +70,11 @@ export type { FailoverStoreOptions } from './stores/failover/options.ts'
 export { FailoverStore } from './stores/failover/store.ts'
 export { DictionaryStore, type DictionaryStoreOptions } from './stores/in-process/dictionary.ts'
 export { TlruCacheStore, type TlruCacheStoreOptions } from './stores/in-process/tlru-cache.ts'
-export { type CheckOptions, Throttle, type ThrottleLayer, type ThrottleOptions } from './throttle.ts'
+export {
+  type CheckOptions,
+  type ReserveOptions,
+  Throttle,
+  type ThrottleLayer,
+  type ThrottleOptions,
+} from './throttle.ts'
 export type { WaitOptions } from './waiting.ts'

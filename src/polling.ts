@@ -1,4 +1,5 @@
 /** Waits by checking again until the check passes, for deciders that cannot promise a turn. Waiters have no order. */
+import { holdingTerms } from './algorithms/terms.ts'
 import { adjust } from './operations/adjust.ts'
 import { reserve, type Spent } from './operations/reserve.ts'
 import type { RateLimitResult } from './result.ts'
@@ -54,7 +55,8 @@ async function poll<Answer extends Pick<Spent, 'result'>>(
 
 /** Spends; if the signal aborts meanwhile, the units are given back. */
 function spend(decider: Decider, key: string, quantity: number, signal: AbortSignal | undefined): Promise<Spent> {
-  return heed(decider.operate(key, reserve, quantity), signal, (spent) => {
-    if (!spent.result.limited) decider.operate(key, adjust, { change: -quantity, spent }).catch(() => {})
+  const terms = holdingTerms(quantity, decider.layers)
+  return heed(decider.operate(key, reserve, { quantity, terms }), signal, (spent) => {
+    if (!spent.result.limited) decider.operate(key, adjust, { change: -quantity, spent, cancels: true }).catch(() => {})
   })
 }

@@ -1,5 +1,6 @@
 /** Publishes decision events. Called only if the channel has subscribers. */
 import type { Layer } from './algorithms/driver.ts'
+import { spendsAny, type Terms } from './algorithms/terms.ts'
 import { type DecisionEvent, decisions } from './events.ts'
 import type { RateLimitResult } from './result.ts'
 import { heed } from './signals.ts'
@@ -46,10 +47,11 @@ export function publishCheck(
   key: string,
   quantity: number,
   signal: AbortSignal | undefined,
+  terms: Terms | undefined,
   publishKeys: boolean,
 ): Promise<RateLimitResult> {
-  const question = questionOf('check', decider, key, quantity, publishKeys)
-  return publishDecision(question, () => heed(decider.check(key, quantity, signal), signal))
+  const question = questionOf('check', decider, key, spendsAny(quantity, terms) ? quantity : 0, publishKeys)
+  return publishDecision(question, () => heed(decider.check(key, quantity, signal, terms), signal))
 }
 
 /** The synchronous form of `publishCheck`. */
@@ -57,11 +59,12 @@ export function publishCheckSync(
   decider: SyncDecider,
   key: string,
   quantity: number,
+  terms: Terms | undefined,
   publishKeys: boolean,
 ): RateLimitResult {
-  const question = questionOf('check', decider, key, quantity, publishKeys)
+  const question = questionOf('check', decider, key, spendsAny(quantity, terms) ? quantity : 0, publishKeys)
   const askedAt = performance.now()
-  const result = decider.checkSync(key, quantity)
+  const result = decider.checkSync(key, quantity, terms)
   publish(question, askedAt, decided(question, result))
   return result
 }

@@ -8,6 +8,53 @@ import type { RateLimitResult } from './result.ts'
 import type { Decider } from './stores/decider.ts'
 import type { HeldPermit, Hold } from './stores/desk.ts'
 
+/** The units that one key holds, until they are settled or cancelled. */
+export class HeldUnits {
+  readonly #units: number
+  readonly #adjustBy: (change: number, cancels: boolean) => Promise<RateLimitResult>
+  #settled = false
+
+  /** The units that a check has spent. */
+  static of(decider: Decider, key: string, spent: Spent): HeldUnits {
+    return new HeldUnits(spent.units, async (change, cancels) => {
+      const hasOwnQuantities = decider.layers.some(({ quantity }) => quantity !== undefined)
+      const given = { change, cancels: cancels && hasOwnQuantities, spent }
+      return (await decider.operate(key, adjust, given)).result
+    })
+  }
+
+  /** @param adjustBy spends so many units more, or gives back; `cancels`: in layers with a quantity of their own too */
+  constructor(units: number, adjustBy: (change: number, cancels: boolean) => Promise<RateLimitResult>) {
+    this.#units = units
+    this.#adjustBy = adjustBy
+  }
+
+  /** True until they are settled or cancelled. */
+  get areHeld(): boolean {
+    return !this.#settled
+  }
+
+  /** @param actual units really used. Default: as many as are held */
+  settle(actual = this.#units): Promise<RateLimitResult> {
+    return this.#adjust(actual - this.#units, false)
+  }
+
+  cancel(): Promise<RateLimitResult> {
+    return this.#adjust(-this.#units, true)
+  }
+
+  async #adjust(change: number, cancels: boolean): Promise<RateLimitResult> {
+    this.#settled = true
+    try {
+      return await this.#adjustBy(change, cancels)
+    } catch (error) {
+      // The request was never sent, so the caller may settle or cancel again.
+      if (error instanceof StoreTimeoutError && !error.sent) this.#settled = false
+      throw error
+    }
+  }
+}
+
 /**
  * Units that are spent before their number is known, such as the tokens of a completion: `throttle.reserve` makes a reservation, and
  * `settle` puts the guess right. `await using` cancels a reservation that was not settled.
@@ -24,21 +71,15 @@ export class Reservation implements AsyncDisposable {
    * resource that refuses older ones. `undefined` without permits.
    */
   readonly token: number | undefined
-  readonly #adjustBy: (change: number) => Promise<RateLimitResult>
-  readonly #quantity: number
+  readonly #held: HeldUnits
   readonly #permit: HeldPermit | undefined
-  #settled = false
 
   /**
    * `throttle.reserve` makes them.
    * @internal
    */
-  static of(decider: Decider, key: string, spent: Spent, quantity: number): Reservation {
-    const adjustBy = async (change: number): Promise<RateLimitResult> => {
-      const { result } = await decider.operate(key, adjust, { change, spent })
-      return result
-    }
-    return new Reservation(spent.result, quantity, adjustBy, undefined)
+  static of(decider: Decider, key: string, spent: Spent): Reservation {
+    return new Reservation(spent.result, HeldUnits.of(decider, key, spent), undefined)
   }
 
   /**
@@ -46,21 +87,21 @@ export class Reservation implements AsyncDisposable {
    * @internal
    */
   static holding({ result, permit }: Hold, quantity: number): Reservation {
-    const made = new Reservation(result, quantity, async (change) => (await permit?.finish(change)) ?? result, permit)
+    const held = new HeldUnits(quantity, async (change, cancels) => {
+      if (permit === undefined) return result
+      const ended = await permit.finish(change, cancels)
+      forgotten.unregister(permit)
+      return ended
+    })
+    const made = new Reservation(result, held, permit)
     if (permit !== undefined) forgotten.register(made, undefined, permit)
     return made
   }
 
-  private constructor(
-    result: RateLimitResult,
-    quantity: number,
-    adjustBy: (change: number) => Promise<RateLimitResult>,
-    permit: HeldPermit | undefined,
-  ) {
+  private constructor(result: RateLimitResult, held: HeldUnits, permit: HeldPermit | undefined) {
     this.result = result
     this.token = permit?.token
-    this.#adjustBy = adjustBy
-    this.#quantity = quantity
+    this.#held = held
     this.#permit = permit
   }
 
@@ -74,39 +115,25 @@ export class Reservation implements AsyncDisposable {
 
   /**
    * Corrects the estimate: gives back the excess, or spends the shortfall, even beyond the limit because the work is done. Later callers
-   * then wait until such a debt has drained. Nothing is given back to a window that has ended.
-   * @param actual units really used: a non-negative safe integer
+   * then wait until such a debt has drained. Nothing is given back to a window that has ended. Layers with a `quantity` of their own stay as
+   * they are.
+   * @param actual units really used: a non-negative safe integer. Default: what was reserved
    * @returns what a peek would answer after it; rejects with a `ReservationSettledError` the second time, or when limited
    */
-  readonly settle = async (actual = this.#quantity): Promise<RateLimitResult> => {
-    checkQuantity(actual)
-    if (this.result.limited)
-      throw new ReservationSettledError('The reservation was limited: it holds nothing to settle')
-    if (this.#settled) throw new ReservationSettledError('The reservation has been settled or cancelled already')
-    return this.#adjust(actual - this.#quantity)
+  readonly settle = async (actual?: number): Promise<RateLimitResult> => {
+    if (actual !== undefined) checkQuantity(actual)
+    checkHeld(this.result, this.#held.areHeld)
+    return this.#held.settle(actual)
   }
 
   /**
-   * Gives all of it back; does nothing when limited, or settled or cancelled before.
+   * Gives all of it back, in every layer; does nothing when limited, or settled or cancelled before.
    * @returns rejects with a `StoreError` when the store fails: the units then stay spent
    */
   readonly cancel = async (): Promise<void> => {
-    if (this.result.limited || this.#settled) return
-    await this.#adjust(-this.#quantity)
-  }
-
-  async #adjust(change: number): Promise<RateLimitResult> {
-    this.#settled = true
-    try {
-      const result = await this.#adjustBy(change)
-      if (this.#permit !== undefined) forgotten.unregister(this.#permit)
-      return result
-    } catch (error) {
-      // The request was never sent, so the caller may settle or cancel again.
-      if (error instanceof StoreTimeoutError && !error.sent) this.#settled = false
-      throw error
-    }
-  }
+    if (this.result.limited || !this.#held.areHeld) return
+    await this.#held.cancel()
+  };
 
   /** As `cancel`, so that `await using` gives back what was never settled. */
   [Symbol.asyncDispose](): Promise<void> {
@@ -129,3 +156,9 @@ const forgotten = new FinalizationRegistry<undefined>(() => {
       'lives. End each reservation (`await using`, or `finally`), or give `maxHold`.',
   )
 })
+
+/** @throws ReservationSettledError for a reservation that holds nothing. */
+export function checkHeld({ limited }: RateLimitResult, isHeld: boolean): void {
+  if (limited) throw new ReservationSettledError('The reservation was limited: it holds nothing to settle')
+  if (!isHeld) throw new ReservationSettledError('The reservation has been settled or cancelled already')
+}

@@ -29,6 +29,8 @@ export interface RateLimitResultFields {
   readonly degraded?: boolean | undefined
   /** The value that `limited` would have without shadow mode. Default: `limited`. */
   readonly wouldLimit?: boolean | undefined
+  /** Units that the check spent. Default 0. */
+  readonly spent?: number | undefined
 }
 
 const FIELDS = optionNames<RateLimitResultFields>({
@@ -43,6 +45,7 @@ const FIELDS = optionNames<RateLimitResultFields>({
   layers: true,
   degraded: true,
   wouldLimit: true,
+  spent: true,
 })
 
 /**
@@ -66,6 +69,11 @@ export class RateLimitResult {
   declare readonly nextAfter: number
   /** 0 when not limited; else milliseconds, with a fraction, until the same quantity would pass if nobody else spends (timers cut fractions off: `Math.ceil` it); `Infinity` when it never can. */
   declare readonly retryAfter: number
+  /**
+   * Units that this check spent: the quantity asked for, or of a `checkUpTo` as many as there were. 0 if limited, and for a look. A layer tells
+   * what was spent in that layer, a `checkAll` the sum over its subjects.
+   */
+  declare readonly spent: number
   /** The quota that this result speaks of: the only one, or of several layers the one that binds. */
   declare readonly quota: Quota
   /** `quota.period` in milliseconds; of a calendar quota, how long the window lasts in which it was decided: a February has 2,419,200,000. */
@@ -113,7 +121,7 @@ export class RateLimitResult {
   constructor(fields: RateLimitResultFields, isOwn: true)
   constructor(fields: RateLimitResultFields, isOwn = false) {
     if (!isOwn) checkOptionNames('fields of RateLimitResult', fields, FIELDS)
-    const { nextAfter = 0, degraded = false } = fields ?? {}
+    const { nextAfter = 0, degraded = false, spent = 0 } = fields ?? {}
     // Written out, because every check makes a result; `refuse` finds out which field is wrong.
     const areFields =
       typeof fields === 'object' &&
@@ -130,7 +138,9 @@ export class RateLimitResult {
       nextAfter >= 0 &&
       typeof fields.retryAfter === 'number' &&
       // `>= 0` is false for NaN too.
-      fields.retryAfter >= 0
+      fields.retryAfter >= 0 &&
+      typeof spent === 'number' &&
+      spent >= 0
     if (!areFields) refuse(fields)
     this.limited = fields.limited
     this.limit = fields.limit
@@ -138,6 +148,7 @@ export class RateLimitResult {
     this.resetAfter = fields.resetAfter
     this.nextAfter = fields.nextAfter ?? fields.resetAfter
     this.retryAfter = fields.retryAfter
+    this.spent = spent
     this.quota = fields.quota
     this.degraded = degraded
     if (fields.layers !== undefined || fields.wouldLimit !== undefined || fields.period !== undefined) add(fields, this)
@@ -188,7 +199,7 @@ function add({ limited, layers, wouldLimit, period }: RateLimitResultFields, to:
 }
 
 /** A copy of the result and its layers, marked as a fallback's (`degraded`) or as not limiting anybody (`shadow`). */
-export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): RateLimitResult {
+export function marked(result: RateLimitResult, as: 'degraded' | 'shadow', spent = result.spent): RateLimitResult {
   const shadow = as === 'shadow'
   // Field by field, because spreading the objects costs twenty times as much.
   const fields = {
@@ -202,6 +213,7 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow'): Rate
     degraded: !shadow || result.degraded,
     wouldLimit: result.wouldLimit,
     period: ownPeriodOf(result),
+    spent,
   }
   if (!Object.hasOwn(result, 'layers')) return new RateLimitResult(fields, true)
   return resultOfLayers(
@@ -241,9 +253,9 @@ function refuse(fields: unknown): void {
   checkBoolean('limited', limited)
   if (!(quota instanceof Quota)) throw new TypeError(`quota must be a Quota, got ${named(quota)}`)
   if (degraded !== undefined) checkBoolean('degraded', degraded)
-  for (const name of ['limit', 'remaining', 'resetAfter', 'nextAfter', 'retryAfter'] as const) {
+  for (const name of ['limit', 'remaining', 'resetAfter', 'nextAfter', 'retryAfter', 'spent'] as const) {
     const amount = amounts[name]
-    if (name === 'nextAfter' && amount === undefined) continue
+    if ((name === 'nextAfter' || name === 'spent') && amount === undefined) continue
     if (typeof amount !== 'number') throw new TypeError(`${name} must be a number, got ${named(amount)}`)
     if (!(amount >= 0)) throw new RangeError(`${name} must be at least 0, got ${named(amount)}`)
   }

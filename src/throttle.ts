@@ -1,6 +1,8 @@
 /** The main class of the public API. It joins quotas, the algorithm that counts them, and the store that keeps the counts. */
 import type { Layer } from './algorithms/driver.ts'
-import { checkBoolean, checkKey, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
+import { type Terms, UP_TO } from './algorithms/terms.ts'
+import { checkBoolean, checkInteger, checkKey, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
+import { leavingTerms, lookingTerms, refuseLeave, reservingTerms } from './asked-terms.ts'
 import { MAXIMUM_LAYERS } from './bounds.ts'
 import { decisions } from './events.ts'
 import { BaseLimiter } from './limiters/base.ts'
@@ -30,6 +32,11 @@ export interface ThrottleLayer {
   readonly limiter: AlgorithmLimiter
   /** The allowed rate: a quota, its text (`'100/minute'`), or an array of several. */
   readonly rate: Rate
+  /**
+   * What a check costs in this layer, whatever is asked: units, from 1 to the layer's limit. For example 1 in a layer that counts requests,
+   * beside a layer that counts their tokens. Default: the quantity that is asked for.
+   */
+  readonly quantity?: number | undefined
 }
 
 /** Options of `Throttle`: a `store` or a `limiter` with a `rate`, or `layers`. */
@@ -93,6 +100,18 @@ export interface CheckOptions {
    * counted; a check that was not is never sent. Default: none.
    */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Units that must be left for others: the check passes only if `quantity + leave` are available, and spends `quantity`. From 0 to below the
+   * limit of each layer, or a percentage of the limit, rounded up, such as `'20%'`. For callers that must not use up what more important ones
+   * need. `retryAfter` is that of `quantity + leave`; `remaining` does not heed it. Layers with a `quantity` of their own leave nothing. Default 0.
+   */
+  readonly leave?: number | string | undefined
+}
+
+/** Options of `reserve`. */
+export interface ReserveOptions extends CheckOptions, PermitOptions {
+  /** True: reserves as many units as there are, up to the quantity, as `checkUpTo` does; `result.spent` tells how many. Default false. */
+  readonly upTo?: boolean | undefined
 }
 
 const OPTIONS = optionNames<ThrottleOptions>({
@@ -103,17 +122,25 @@ const OPTIONS = optionNames<ThrottleOptions>({
   shadow: true,
   publishKeys: true,
 })
-const LAYER = optionNames<ThrottleLayer>({ limiter: true, rate: true })
-const CHECK_OPTIONS = optionNames<CheckOptions>({ rate: true, signal: true })
-const ACQUIRE_OPTIONS = optionNames<WaitOptions & CheckOptions>({ rate: true, signal: true, maxWait: true })
-const RESERVE_OPTIONS = optionNames<PermitOptions & CheckOptions>({
+const LAYER = optionNames<ThrottleLayer>({ limiter: true, rate: true, quantity: true })
+const CHECK_OPTIONS = optionNames<CheckOptions>({ rate: true, signal: true, leave: true })
+const PLAIN_OPTIONS = optionNames<Pick<CheckOptions, 'rate' | 'signal'>>({ rate: true, signal: true })
+const ACQUIRE_OPTIONS = optionNames<WaitOptions & Pick<CheckOptions, 'rate'>>({
   rate: true,
   signal: true,
+  maxWait: true,
+})
+const RESERVE_OPTIONS = optionNames<ReserveOptions>({
+  rate: true,
+  signal: true,
+  leave: true,
+  upTo: true,
   maxWait: true,
   maxQueue: true,
   priority: true,
   maxHold: true,
 })
+const SYNC_CHECK_OPTIONS = optionNames<Pick<CheckOptions, 'rate' | 'leave'>>({ rate: true, leave: true })
 const SYNC_OPTIONS = optionNames<Pick<CheckOptions, 'rate'>>({ rate: true })
 
 /**
@@ -170,28 +197,56 @@ export class Throttle {
       checkKey(key)
       checkQuantity(quantity)
       const decider = options === undefined ? this.#decider : this.#deciderFor(options, CHECK_OPTIONS)
-      const signal = options?.signal
-      signal?.throwIfAborted()
-      if (!decisions.hasSubscribers) {
-        const checking = decider.check(key, quantity, signal)
-        return signal === undefined ? checking : heed(checking, signal)
-      }
-      return publishCheck(decider, key, quantity, signal, this.#publishKeys)
+      const terms = options?.leave === undefined ? undefined : leavingTerms(options.leave, quantity, decider.layers)
+      return this.#check(decider, key, quantity, options?.signal, terms)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
+  /**
+   * Spends as many units as there are, up to `quantity`; `result.spent` tells how many. For work that can be done in parts, such as taking
+   * jobs from a queue. Limited only if there is none, and then `retryAfter` is the wait for 1 unit. Layers with a `quantity` of their own pay that
+   * once, or limit the check.
+   * @param quantity a non-negative safe integer. Default 1. 0 spends nothing, and answers whether 1 unit could be spent
+   * @returns rejects as `check` does
+   */
+  checkUpTo(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate' | 'signal'>): Promise<RateLimitResult> {
+    try {
+      checkKey(key)
+      checkQuantity(quantity)
+      const decider = this.#deciderOf(options)
+      return this.#check(decider, key, quantity, options?.signal, quantity > 0 ? UP_TO : undefined)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * Looks when `quantity` units would pass: `retryAfter` is 0 if they would now. Spends and writes nothing.
+   * @param quantity a non-negative safe integer. Default 1; 0 asks for 1 too
+   */
+  peek(key: string, quantity?: number, options?: CheckOptions): Promise<RateLimitResult>
   /** Same as `check(key, 0)`: spends and writes nothing. Limited if not even 1 unit could be spent now. */
-  peek(key: string, options?: CheckOptions): Promise<RateLimitResult> {
-    return this.check(key, 0, options)
+  peek(key: string, options?: CheckOptions): Promise<RateLimitResult>
+  peek(key: string, second?: number | CheckOptions, third?: CheckOptions): Promise<RateLimitResult> {
+    try {
+      const [quantity, options] = lookOf(second, third)
+      checkKey(key)
+      checkQuantity(quantity)
+      const decider = this.#deciderOf(options, CHECK_OPTIONS)
+      const terms = lookingTerms(options?.leave, quantity, decider.layers)
+      return this.#check(decider, key, terms === undefined ? 0 : quantity, options?.signal, terms)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /**
    * Resets the key in all layers (of `options.rate`, if given).
    * @returns the result of a peek at a fresh key
    */
-  async clear(key: string, options?: CheckOptions): Promise<RateLimitResult> {
+  async clear(key: string, options?: Pick<CheckOptions, 'rate' | 'signal'>): Promise<RateLimitResult> {
     checkKey(key)
     const decider = this.#deciderOf(options)
     const signal = options?.signal
@@ -201,11 +256,12 @@ export class Throttle {
 
   /**
    * Gives back units that were spent and not used, in all layers, at most as many as the key has used. Units that are held when a span of
-   * time begins and given back in it can be spent in it again, so the span may admit as many more as were held then.
+   * time begins and given back in it can be spent in it again, so the span may admit as many more as were held then. Layers with a `quantity`
+   * of their own stay as they are.
    * @param quantity a non-negative safe integer. Default 1
    * @returns the result of a peek after the refund
    */
-  async refund(key: string, quantity = 1, options?: CheckOptions): Promise<RateLimitResult> {
+  async refund(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate' | 'signal'>): Promise<RateLimitResult> {
     checkKey(key)
     checkQuantity(quantity)
     const decider = this.#deciderOf(options)
@@ -220,31 +276,28 @@ export class Throttle {
    *
    * On a throttle with a `ConcurrencyLimiter` the reservation holds permits too, until it is settled or cancelled. With `maxWait` it waits
    * for them in a queue, first come first served over all processes.
-   * @param quantity the estimate, a non-negative safe integer. Default 1. 0 only tests for room, and `settle` charges everything
+   * @param quantity the estimate, a non-negative safe integer. Default 1. 0 tests for room, and `settle` charges everything; only layers with a
+   * `quantity` of their own are charged at once
    */
-  async reserve(key: string, quantity = 1, options?: CheckOptions & PermitOptions): Promise<Reservation> {
+  async reserve(key: string, quantity = 1, options?: ReserveOptions): Promise<Reservation> {
     checkKey(key)
     checkQuantity(quantity)
     const decider = this.#deciderOf(options, RESERVE_OPTIONS)
+    const terms = reservingTerms(options ?? {}, quantity, decider.layers)
     const signal = options?.signal
     const permits = decider instanceof ShadowDecider ? decider.decider : decider
     if (permits instanceof PermitDecider) return this.#hold(permits, key, quantity, options ?? {})
     if (options !== undefined) checkPermitOptions(0, options)
     signal?.throwIfAborted()
-    const spend = () => heed(decider.operate(key, reserve, quantity, signal), signal)
+    const spend = () => heed(decider.operate(key, reserve, { quantity, terms }, signal), signal)
     const spent = await (decisions.hasSubscribers
       ? publishDecision(questionOf('reserve', decider, key, quantity, this.#publishKeys), spend)
       : spend())
-    return Reservation.of(decider, key, spent, quantity)
+    return Reservation.of(decider, key, spent)
   }
 
   /** Reserves on layers with permits. In shadow mode nobody waits, and nobody is refused. */
-  async #hold(
-    decider: PermitDecider,
-    key: string,
-    quantity: number,
-    options: CheckOptions & PermitOptions,
-  ): Promise<Reservation> {
+  async #hold(decider: PermitDecider, key: string, quantity: number, options: ReserveOptions): Promise<Reservation> {
     const { signal } = options
     const request = permitRequestOf(decider, quantity, options)
     signal?.throwIfAborted()
@@ -272,9 +325,14 @@ export class Throttle {
    * @param quantity a non-negative safe integer. Default 1. 0 waits until 1 unit could be spent, and spends nothing
    * @returns the result at the time the turn was promised; rejects with the signal's reason if the signal aborts
    */
-  async acquire(key: string, quantity = 1, options: WaitOptions & CheckOptions = {}): Promise<RateLimitResult> {
+  async acquire(
+    key: string,
+    quantity = 1,
+    options: WaitOptions & Pick<CheckOptions, 'rate'> = {},
+  ): Promise<RateLimitResult> {
     checkKey(key)
     checkQuantity(quantity)
+    refuseLeave('acquire', options)
     const decider = this.#deciderOf(options, ACQUIRE_OPTIONS)
     if (decider.layers.some(holdsPermits)) throw holdsNothing('acquire', 'reserve with maxWait')
     const maxWait = maxWaitOf(options)
@@ -288,18 +346,39 @@ export class Throttle {
    * Same as `check` without a promise, for `DictionaryStore` and `TlruCacheStore`.
    * @throws TypeError on other stores; otherwise the errors with which `check` rejects.
    */
-  checkSync(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
+  checkSync(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate' | 'leave'>): RateLimitResult {
     checkKey(key)
     checkQuantity(quantity)
-    const decider = this.#deciderOf(options, SYNC_OPTIONS)
-    if (!isSync(decider)) throw this.#notSync()
-    if (!decisions.hasSubscribers) return decider.checkSync(key, quantity)
-    return publishCheckSync(decider, key, quantity, this.#publishKeys)
+    const decider = this.#deciderOf(options, SYNC_CHECK_OPTIONS)
+    const terms = options?.leave === undefined ? undefined : leavingTerms(options.leave, quantity, decider.layers)
+    return this.#checkSync(decider, key, quantity, terms)
+  }
+
+  /**
+   * Same as `checkUpTo` without a promise, for `DictionaryStore` and `TlruCacheStore`.
+   * @throws TypeError on other stores; otherwise the errors with which `checkUpTo` rejects.
+   */
+  checkUpToSync(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
+    checkKey(key)
+    checkQuantity(quantity)
+    return this.#checkSync(this.#deciderOf(options, SYNC_OPTIONS), key, quantity, quantity > 0 ? UP_TO : undefined)
   }
 
   /** Same as `peek` without a promise, for `DictionaryStore` and `TlruCacheStore`. */
-  peekSync(key: string, options?: Pick<CheckOptions, 'rate'>): RateLimitResult {
-    return this.checkSync(key, 0, options)
+  peekSync(key: string, quantity?: number, options?: Pick<CheckOptions, 'rate' | 'leave'>): RateLimitResult
+  /** Same as `checkSync(key, 0)`: spends and writes nothing. Limited if not even 1 unit could be spent now. */
+  peekSync(key: string, options?: Pick<CheckOptions, 'rate' | 'leave'>): RateLimitResult
+  peekSync(
+    key: string,
+    second?: number | Pick<CheckOptions, 'rate' | 'leave'>,
+    third?: Pick<CheckOptions, 'rate' | 'leave'>,
+  ): RateLimitResult {
+    const [quantity, options] = lookOf(second, third)
+    checkKey(key)
+    checkQuantity(quantity)
+    const decider = this.#deciderOf(options, SYNC_CHECK_OPTIONS)
+    const terms = lookingTerms(options?.leave, quantity, decider.layers)
+    return this.#checkSync(decider, key, terms === undefined ? 0 : quantity, terms)
   }
 
   /** Same as `clear` without a promise, for `DictionaryStore` and `TlruCacheStore`. */
@@ -327,17 +406,39 @@ export class Throttle {
   }
 
   /**
-   * The subject of this throttle in a `checkAll`.
+   * The subject of this throttle in a `checkAll`, or in a `reserveAll`.
+   * @param reserves true: a quantity of 0 pays the layers with a quantity of their own
    * @internal
    */
-  ask(key: string, quantity: number, rate: Rate | undefined): ThrottleAsked {
-    const moded = rate === undefined ? this.#decider : this.#deciderFor({ rate }, CHECK_OPTIONS)
+  ask(key: string, quantity: number, rate: Rate | undefined, reserves: boolean): ThrottleAsked {
+    const moded = rate === undefined ? this.#decider : this.#deciderFor({ rate }, PLAIN_OPTIONS)
     const decider = moded instanceof ShadowDecider ? moded.decider : moded
-    if (decider instanceof PermitDecider) throw holdsNothing('checkAll', 'reserveAll')
+    if (decider instanceof PermitDecider) throw holdsNothing(reserves ? 'reserveAll' : 'checkAll')
     if (decider instanceof RateLimitDecider) {
-      throw new TypeError('checkAll takes throttles whose limiters have an algorithm, not limiters of your own')
+      const method = reserves ? 'reserveAll' : 'checkAll'
+      throw new TypeError(`${method} takes throttles whose limiters have an algorithm, not limiters of your own`)
     }
-    return { decider, key, quantity, store: this.#store, shadow: this.#shadow, publishKeys: this.#publishKeys }
+    const terms = reserves ? reservingTerms({}, quantity, decider.layers) : undefined
+    return { decider, key, quantity, terms, store: this.#store, shadow: this.#shadow, publishKeys: this.#publishKeys }
+  }
+
+  #check(
+    decider: Decider,
+    key: string,
+    quantity: number,
+    signal: AbortSignal | undefined,
+    terms: Terms | undefined,
+  ): Promise<RateLimitResult> {
+    signal?.throwIfAborted()
+    if (decisions.hasSubscribers) return publishCheck(decider, key, quantity, signal, terms, this.#publishKeys)
+    const checking = decider.check(key, quantity, signal, terms)
+    return signal === undefined ? checking : heed(checking, signal)
+  }
+
+  #checkSync(decider: Decider, key: string, quantity: number, terms: Terms | undefined): RateLimitResult {
+    if (!isSync(decider)) throw this.#notSync()
+    if (decisions.hasSubscribers) return publishCheckSync(decider, key, quantity, terms, this.#publishKeys)
+    return decider.checkSync(key, quantity, terms)
   }
 
   #moded(decider: Decider): Decider {
@@ -351,11 +452,11 @@ export class Throttle {
     )
   }
 
-  #deciderOf(options: CheckOptions | undefined, names = CHECK_OPTIONS): Decider {
+  #deciderOf(options: Pick<CheckOptions, 'rate' | 'signal'> | undefined, names = PLAIN_OPTIONS): Decider {
     return options === undefined ? this.#decider : this.#deciderFor(options, names)
   }
 
-  #deciderFor(options: CheckOptions, names: OptionNames): Decider {
+  #deciderFor(options: Pick<CheckOptions, 'rate' | 'signal'>, names: OptionNames): Decider {
     if (!holdsRateAlone(options)) checkOptionNames('options of a check', options, names)
     const { rate, signal } = options
     checkSignal(signal)
@@ -376,6 +477,24 @@ function holdsRateAlone(options: unknown): boolean {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) return false
   for (const name in options) if (name !== 'rate') return false
   return true
+}
+
+/** The arguments of a peek, whose quantity may be left out. */
+function lookOf<Options>(
+  second: number | Options | undefined,
+  third: Options | undefined,
+): readonly [quantity: number, options: Options | undefined] {
+  if (second === undefined) return [1, third]
+  return typeof second === 'number' ? [second, third] : [1, second]
+}
+
+/** @throws RangeError for a quantity that one of the layers could never spend. */
+function checkWithin(quantity: number, layers: readonly Layer[]): void {
+  const small = layers.find(({ quota }) => quantity > quota.limit)
+  if (small === undefined) return
+  throw new RangeError(
+    `quantity of a layer must be at most the limit of ${small.quota.limit} of ${small.quota.name}, got ${quantity}`,
+  )
 }
 
 function limiterIn({ store, limiter }: { readonly store?: unknown; readonly limiter?: unknown }): BaseLimiter {
@@ -403,12 +522,15 @@ function layersIn(options: Extract<ThrottleOptions, { readonly layers: unknown }
   const stores = new Set<BaseStore>()
   const layers = given.flatMap((layer) => {
     checkOptionNames('layer', layer, LAYER)
-    const { limiter, rate }: Partial<Record<keyof ThrottleLayer, unknown>> = layer
+    const { limiter, rate, quantity }: Partial<Record<keyof ThrottleLayer, unknown>> = layer
     if (!(limiter instanceof AlgorithmLimiter)) {
       throw notInstance('limiter of a layer must be one of an algorithm', AlgorithmLimiter, limiter)
     }
     stores.add(limiter.store)
-    return layersOf(limiter, rate)
+    if (quantity !== undefined) checkInteger('quantity of a layer', quantity, 1)
+    const made = layersOf(limiter, rate, quantity)
+    if (quantity !== undefined) checkWithin(quantity, made)
+    return made
   })
   checkLayers(layers)
   const [store, other] = stores

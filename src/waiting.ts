@@ -44,7 +44,7 @@ export async function reserveInTurn(
   if (!decider.supports(takeTurn)) return pollToReserve(decider, key, quantity, maxWait, signal)
   const result = await waitForTurn(decider, key, quantity, maxWait, signal)
   // Algorithms that promise turns need no marks.
-  return { result, marks: result.limited ? undefined : decider.layers.map(() => 0) }
+  return { result, units: result.spent, marks: result.limited ? undefined : decider.layers.map(() => 0) }
 }
 
 /** Resolves with an unlimited result when the caller may start, or at once with a limited one. */

@@ -317,12 +317,13 @@ local function closeRooms(begin, last, rooms)
   end
 end
 
-local function hasRoom(begin, last, rooms, units)
+-- The quantity of a cell is what the caller asks for in that layer. 0 asks for room for 1.
+local function hasRoom(begin, last, rooms)
   for cell = begin, last, 4 do
     local layer, key = argument[cell], argument[cell + 2]
     if not rooms[cell] then
       local available = counted[layer].available(now, quotas[layer], new1Of[key], new2Of[key], new3Of[key], new4Of[key])
-      if units > available then
+      if max(argument[cell + 1], 1) > available then
         return false
       end
     end
@@ -330,9 +331,9 @@ local function hasRoom(begin, last, rooms, units)
   return true
 end
 
-local function spendAll(begin, last, rooms, units)
+local function spendAll(begin, last, rooms)
   for cell = begin, last, 4 do
-    local layer, key = argument[cell], argument[cell + 2]
+    local layer, units, key = argument[cell], argument[cell + 1], argument[cell + 2]
     if not rooms[cell] and units > 0 then
       new1Of[key], new2Of[key], new3Of[key], new4Of[key] =
         counted[layer].spend(units, now, quotas[layer], new1Of[key], new2Of[key], new3Of[key], new4Of[key])
@@ -342,16 +343,17 @@ local function spendAll(begin, last, rooms, units)
   end
 end
 
--- Numbers: holder, listens, sharded, serial, queue, priority, turn, units.
+-- Numbers: holder, listens, sharded, serial, queue, priority, turn.
 local function askPermits(begin, last, numbers, _, sets)
   local holder, serial = argument[numbers + 1], argument[numbers + 4]
-  local queue, priority, turn, units =
-    argument[numbers + 5], argument[numbers + 6], argument[numbers + 7], argument[numbers + 8]
+  local queue, priority, turn = argument[numbers + 5], argument[numbers + 6], argument[numbers + 7]
   local rooms = roomsOf(begin, last, numbers, sets)
   local asking, scores, held = {}, {}, true
   for cell = begin, last, 4 do
+    local units = argument[cell + 1]
     if rooms[cell] and units > 0 then
       asking[#asking + 1] = rooms[cell]
+      rooms[cell].units = units
       rooms[cell].member = memberOf(holder, serial, units)
       scores[#asking] = find(rooms[cell], rooms[cell].member) or false
       held = held and scores[#asking] and scores[#asking] > 0
@@ -371,18 +373,18 @@ local function askPermits(begin, last, numbers, _, sets)
         finish(asking[nth], asking[nth].member)
       end
     end
-    local fits = hasRoom(begin, last, rooms, units)
+    local fits = hasRoom(begin, last, rooms)
     local admitted = fits
     for nth = 1, #asking do
-      admitted = admitted and admits(asking[nth], units, priority, turn)
+      admitted = admitted and admits(asking[nth], asking[nth].units, priority, turn)
     end
     if admitted then
       status, spent = HELD, 1
-      spendAll(begin, last, rooms, units)
+      spendAll(begin, last, rooms)
       for nth = #asking, 1, -1 do
-        value = admit(asking[nth], asking[nth].member, units)
+        value = admit(asking[nth], asking[nth].member, asking[nth].units)
       end
-    elseif fits and queue >= 0 and #asking == 1 and units <= only.count then
+    elseif fits and queue >= 0 and #asking == 1 and only.units <= only.count then
       status = only.state[WAITING] < queue and WAITS or QUEUE_FULL
       if status == WAITS then
         stand(only, only.member, priority, turn)

@@ -12,6 +12,7 @@
 --            runs       up to the end, each: kind, repeats, amount, cells (their number), and for each cell: layer, quantity, state, detail.
 --                       A state is told by its key and its layer: key + (layer - 1) × the number of KEYS
 --                       CHECK    `repeats` checks, each for `amount` callers; the state of the next check is `detail` further on
+--                       CHECK_BY_TERMS    as CHECK; a number for each cell follows the cells, see check_by_terms.lua
 --                       others    operations by their code. `amount` numbers follow the cells: the arguments of the operation, see
 --                                src/operations. Last cells of layer 0 are the keys of the operation's additional data
 -- Reply    the echo, then little-endian doubles: now; the record of each small state as it was read (NaN: a fresh state), in the order in
@@ -27,7 +28,7 @@ local algorithms = {
 --#include <algorithms>
 }
 
-local CHECK = 0
+local CHECK, CHECK_BY_TERMS = 0, -1
 
 local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
@@ -215,6 +216,8 @@ local function check(begin, last, repeats, count)
   end
 end
 
+--#include check_by_terms.lua
+
 -- Stores a state. A state that need not be kept becomes that of a fresh key.
 local function leave(algorithm, quota, state, new1, new2, new3, new4)
   changed[state] = changed[state] or GIVEN_BACK
@@ -306,6 +309,9 @@ while at <= finish do
   local last = begin + 4 * cells - 4
   if kind == CHECK then
     check(begin, last, repeats, amount)
+  elseif kind == CHECK_BY_TERMS then
+    checkByTerms(begin, last, repeats, amount)
+    last = last + cells
   else
     operate(kind, begin, last, amount)
     last = last + amount

@@ -3,8 +3,10 @@
  * the states in Redis's reply. Lua implementation: `lua/scripts/batch.lua`.
  */
 import type { Quota } from '../quota.ts'
-import { RateLimitResult, resultOfLayers } from '../result.ts'
+import { RateLimitResult } from '../result.ts'
 import type { CompleteAlgorithm } from './algorithm.ts'
+import { combineLayers } from './combine.ts'
+import { neededIn, spendsAny, spentIn, type Terms } from './terms.ts'
 
 /** A quota, and the algorithm that counts it. */
 export interface Layer {
@@ -12,6 +14,10 @@ export interface Layer {
   readonly quota: Quota
   /** The Lua implementation of a user's own algorithm. `undefined` for built-in algorithms. */
   readonly lua?: string | undefined
+  /** Units that each check spends here, whatever is asked. `undefined`: what is asked. */
+  readonly quantity?: number | undefined
+  /** The quota of which `quota` is an instance's share. `undefined`: `quota` is whole. */
+  readonly whole?: Quota | undefined
 }
 
 /** The part of a state's key that comes from the layer. Layers of one store with the same name share their states. */
@@ -25,6 +31,7 @@ export interface Subject {
   /** Replaced by the new states if the key is admitted. */
   readonly states: unknown[]
   readonly quantity: number
+  readonly terms: Terms | undefined
 }
 
 /** A result for each subject, in order. Either all subjects spend or none does. */
@@ -39,7 +46,8 @@ function resultOf(
   state: unknown,
   remaining: number,
   limited: boolean,
-  quantity: number,
+  needed: number,
+  spent: number,
   now: number,
 ): RateLimitResult {
   const { algorithm, quota } = layer
@@ -57,17 +65,17 @@ function resultOf(
       remaining,
       resetAfter: resetAfter / 1000,
       nextAfter: nextAfter / 1000,
-      retryAfter: limited ? retryAfter(layer, state, quantity, now) / 1000 : 0,
+      retryAfter: limited ? retryAfter(layer, state, needed, now) / 1000 : 0,
       quota,
       period: algorithm.windowLength === undefined ? undefined : algorithm.windowLength(state) / 1000,
+      spent,
     },
     true,
   )
 }
 
-function retryAfter({ algorithm, quota }: Layer, state: unknown, quantity: number, now: number): number {
-  const asked = quantity === 0 ? 1 : quantity
-  return asked > quota.limit ? Number.POSITIVE_INFINITY : algorithm.retryAfter(state, asked, now, quota)
+function retryAfter({ algorithm, quota }: Layer, state: unknown, needed: number, now: number): number {
+  return needed > quota.limit ? Number.POSITIVE_INFINITY : algorithm.retryAfter(state, needed, now, quota)
 }
 
 /** How long a store keeps a state, in µs. 0: the state is that of a fresh key, so it need not be kept. */
@@ -80,27 +88,40 @@ export interface Held {
   state: unknown
 }
 
-/** Decides one layer of one key, whose state is rolled to now. The usual case, so it allocates only the state and the result. */
+/**
+ * Decides one layer of one key, whose state is rolled to now: a layer without a quantity of its own, and a check without terms. The usual
+ * case, so it allocates only the state and the result.
+ */
 export function decideOne(layer: Layer, held: Held, quantity: number, now: number): RateLimitResult {
   const { algorithm, quota } = layer
   const available = algorithm.available(held.state, now, quota)
-  const limited = Math.max(quantity, 1) > available
+  const needed = quantity === 0 ? 1 : quantity
+  const limited = needed > available
   const spent = limited ? 0 : quantity
   if (spent > 0) held.state = algorithm.spend(held.state, spent, now, quota)
-  return resultOf(layer, held.state, available - spent, limited, quantity, now)
+  return resultOf(layer, held.state, available - spent, limited, needed, spent, now)
 }
 
-/** The result of a peek at these states; with `spent`, the result for a caller who has just been admitted. */
-export function peek(
-  layers: readonly Layer[],
-  states: readonly unknown[],
-  now: number,
-  spent = false,
-): RateLimitResult {
+/** The result of a peek at these states; with `spent`, the result for a caller who has just been admitted, and has spent so many units. */
+export function peek(layers: readonly Layer[], states: readonly unknown[], now: number, spent = 0): RateLimitResult {
   const results: RateLimitResult[] = []
   let index = 0
-  for (const layer of layers) results.push(answer(layer, states[index++], 0, spent, now))
-  return combineLayers(results)
+  for (const layer of layers)
+    results.push(answer(layer, states[index++], neededIn(layer, 0, undefined), spent > 0, spent, now))
+  return combineLayers(results, layers, spent)
+}
+
+/** The result of a look at these states that asks for `quantity` units. */
+export function look(
+  layers: readonly Layer[],
+  states: readonly unknown[],
+  quantity: number,
+  now: number,
+): RateLimitResult {
+  const results = layers.map((layer, index) =>
+    answer(layer, states[index], neededIn(layer, quantity, undefined), false, 0, now),
+  )
+  return combineLayers(results, layers, quantity)
 }
 
 /** The result of a peek at a key without state. */
@@ -112,7 +133,7 @@ export function fresh(layers: readonly Layer[], now: number): RateLimitResult {
   )
 }
 
-/** Decides all or nothing: one layer of one subject without room refuses all. A quantity of 0 spends nothing and never refuses others. */
+/** Decides all or nothing: one layer of one subject without room refuses all. A look spends nothing and never refuses others. */
 export function decide(subjects: readonly Subject[], now: number): Decision {
   let admitted = true
   for (const subject of subjects) admitted &&= hasRoom(subject, now)
@@ -121,84 +142,59 @@ export function decide(subjects: readonly Subject[], now: number): Decision {
   return { admitted, results }
 }
 
-/** Decides one key. The key spends if its quantity is above 0 and the result is not limited. */
+/** Decides one key. The key spends if it asks for units and the result is not limited. */
 export function decideSubject(subject: Subject, now: number): RateLimitResult {
   return settleSubject(subject, hasRoom(subject, now), now)
 }
 
 // Plain loops, because these functions run in every check of several layers, where a callback costs more than the arithmetic.
 
-function hasRoom({ layers, states, quantity }: Subject, now: number): boolean {
-  if (quantity === 0) return true
+function hasRoom({ layers, states, quantity, terms }: Subject, now: number): boolean {
+  if (!spendsAny(quantity, terms)) return true
   let index = 0
-  for (const { algorithm, quota } of layers) {
-    if (quantity > algorithm.available(states[index++], now, quota)) return false
+  for (const layer of layers) {
+    const { algorithm, quota } = layer
+    if (neededIn(layer, quantity, terms) > algorithm.available(states[index++], now, quota)) return false
   }
   return true
 }
 
-function settleSubject({ layers, states, quantity }: Subject, admitted: boolean, now: number): RateLimitResult {
-  const spends = admitted && quantity > 0
+function settleSubject(subject: Subject, admitted: boolean, now: number): RateLimitResult {
+  const { layers, states, quantity, terms } = subject
+  const spends = admitted && spendsAny(quantity, terms)
+  const units = spends && terms?.upTo === true ? mostOf(subject, now) : quantity
   const results: RateLimitResult[] = []
   let index = 0
   for (const layer of layers) {
-    if (spends) states[index] = layer.algorithm.spend(states[index], quantity, now, layer.quota)
-    results.push(answer(layer, states[index], quantity, spends, now))
+    const spent = spends ? spentIn(layer, units) : 0
+    if (spent > 0) states[index] = layer.algorithm.spend(states[index], spent, now, layer.quota)
+    results.push(answer(layer, states[index], neededIn(layer, quantity, terms), spends, spent, now))
     index++
   }
-  return combineLayers(results)
+  return combineLayers(results, layers, quantity)
 }
 
-/** The result of one layer; with `spent`, the result for a caller who has just been admitted. */
-export function answer(layer: Layer, state: unknown, quantity: number, spent: boolean, now: number): RateLimitResult {
-  const remaining = layer.algorithm.available(state, now, layer.quota)
-  return resultOf(layer, state, remaining, !spent && Math.max(quantity, 1) > remaining, quantity, now)
-}
-
-/** Combines the results of layers into one, which keeps the array. The result of a single layer is returned as it is. */
-export function combineLayers(results: readonly RateLimitResult[]): RateLimitResult {
-  const [only] = results
-  return results.length === 1 && only !== undefined ? only : combine(results)
-}
-
-/** Combines the results of subjects into one, which keeps the array. Subjects of quantity 0 have no influence, unless all are 0. */
-export function combineSubjects(
-  results: readonly RateLimitResult[],
-  asked: readonly { readonly quantity: number }[],
-): RateLimitResult {
-  return combine(results, asked.some(({ quantity }) => quantity !== 0) ? asked : undefined)
-}
-
-/**
- * Reports the binding result: the longest wait if any is limited, else the least remaining. The first wins a tie.
- * @param asked the quantities; results of quantity 0 are ignored. `undefined`: none is ignored.
- */
-function combine(
-  results: readonly RateLimitResult[],
-  asked?: readonly { readonly quantity: number }[],
-): RateLimitResult {
-  let limited = false
-  let longest: RateLimitResult | undefined
-  let least: RateLimitResult | undefined
+/** Units that can be spent in all layers without a quantity of their own, up to those asked for. */
+function mostOf({ layers, states, quantity, terms }: Subject, now: number): number {
+  let units = quantity
   let index = 0
-  for (const result of results) {
-    if (asked?.[index++]?.quantity === 0) continue
-    limited ||= result.limited
-    if (longest === undefined || result.retryAfter > longest.retryAfter) longest = result
-    if (least === undefined || result.remaining < least.remaining) least = result
+  for (const layer of layers) {
+    const available = layer.algorithm.available(states[index++], now, layer.quota)
+    // One unit is needed beside those that are left.
+    if (layer.quantity === undefined) units = Math.min(units, available - neededIn(layer, quantity, terms) + 1)
   }
-  const binding = limited ? longest : least
-  if (binding === undefined || least === undefined) throw new RangeError('a decision needs at least one layer')
-  return resultOfLayers(
-    {
-      limited,
-      limit: binding.limit,
-      remaining: least.remaining,
-      resetAfter: binding.resetAfter,
-      nextAfter: binding.nextAfter,
-      retryAfter: binding.retryAfter,
-      quota: binding.quota,
-    },
-    results,
-  )
+  return units
+}
+
+/** The result of one layer, for a caller who needs so many units there. `admitted`: has been let in, and has spent `spent`. */
+export function answer(
+  layer: Layer,
+  state: unknown,
+  needed: number,
+  admitted: boolean,
+  spent: number,
+  now: number,
+): RateLimitResult {
+  const remaining = layer.algorithm.available(state, now, layer.quota)
+  return resultOf(layer, state, remaining, !admitted && needed > remaining, needed, spent, now)
 }

@@ -34,6 +34,6 @@ export class ConcurrencyLimiter extends AlgorithmLimiter {
     checkKey(key)
     checkQuantity(quantity)
     if (quantity > 0) throw holdsNothing('rateLimit', 'reserve of a Throttle')
-    return (await this.store.decider(layersOf(this, rate)).operate(key, peekAtPermits, undefined)).result
+    return (await this.store.decider(layersOf(this, rate)).operate(key, peekAtPermits, { quantity: 0 })).result
   }
 }

@@ -1,5 +1,6 @@
 /** Deciders of limiters. An algorithm is decided by its store; a custom limiter decides by its own two methods. */
 import type { Layer } from '../algorithms/driver.ts'
+import type { Terms } from '../algorithms/terms.ts'
 import { clear } from '../operations/clear.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
 import type { Quota } from '../quota.ts'
@@ -35,7 +36,13 @@ export class RateLimitDecider implements Decider {
     this.#rate = rate
   }
 
-  check(key: string, quantity: number): Promise<RateLimitResult> {
+  /** A limiter of one's own is asked for a quantity, and nothing else. */
+  async check(key: string, quantity: number, _signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
+    if (terms !== undefined) {
+      throw new TypeError(
+        'leave, checkUpTo and a peek for more than 1 unit need a limiter that has an algorithm, not a limiter of your own',
+      )
+    }
     return this.#limiter.rateLimit(key, quantity, this.#rate)
   }
 

@@ -196,10 +196,11 @@ export function checkedOptions(name: string, options: LimiterOptions, names = LI
 
 /**
  * The layers of a limiter and its rate.
+ * @param quantity units that each check spends in these layers, whatever is asked. Default: what is asked
  * @throws TypeError for a value that is not a rate. RangeError for a text that cannot be read, for no quota or too many, and for a quota
  * that the algorithm cannot count.
  */
-export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
+export function layersOf(limiter: AlgorithmLimiter, rate: unknown, quantity?: number): Layer[] {
   const { lua } = limiter
   const own = OURS.get(limiter.algorithm.id) ?? withDefaults(limiter.algorithm)
   const layers = [quotasIn(rate)].flat().map((quota) => {
@@ -207,7 +208,7 @@ export function layersOf(limiter: AlgorithmLimiter, rate: unknown): Layer[] {
     if (algorithm === undefined) throw cannotCount(limiter, quota)
     algorithm.accept?.(quota)
     if (quota.isConcurrent && !holdsPermits({ algorithm })) throw notOfPermits(quota)
-    return { algorithm, quota, lua }
+    return { algorithm, quota, lua, quantity }
   })
   checkLayers(layers)
   return layers

@@ -1,5 +1,5 @@
 /** Refunds units, or settles a reservation at the actual quantity. Lua: `lua/operations/adjust.lua`. */
-import { lifetimeOf, peek } from '../algorithms/driver.ts'
+import { type Layer, lifetimeOf, peek } from '../algorithms/driver.ts'
 import type { Answer, Change, Found, Operation } from './operation.ts'
 import type { Spent } from './reserve.ts'
 
@@ -8,6 +8,8 @@ export interface Adjustment {
   readonly change: number
   /** The reservation to settle: units return to the window in which the reservation spent them. `undefined`: a refund, with no reservation. */
   readonly spent?: Spent | undefined
+  /** True: layers with a quantity of their own get that back, because the reservation is cancelled. Default: they stay as they are. */
+  readonly cancels?: boolean | undefined
 }
 
 export const adjust: Operation<Adjustment, Answer> = {
@@ -17,20 +19,22 @@ export const adjust: Operation<Adjustment, Answer> = {
   together: false,
 
   // A limited reservation has no marks. It spent nothing, so there is nothing to adjust.
-  looks: ({ change, spent }) => change === 0 || (spent !== undefined && spent.marks === undefined),
+  looks: ({ change, spent, cancels = false }) =>
+    (change === 0 && !cancels) || (spent !== undefined && spent.marks === undefined),
 
   follows: ({ spent }) => spent,
 
   // A fallback charges additional use, but gives nothing back, because the units were spent in another store.
   insteadOf: ({ change }) => (change > 0 ? { change } : undefined),
 
-  ofLayer: ({ change, spent }, index) => ({
+  ofLayer: ({ change, spent, cancels }, index) => ({
     change,
+    cancels,
     spent: spent && { ...spent, marks: spent.marks?.slice(index, index + 1) },
   }),
 
   // Without marks, the script uses a negative `spend`.
-  numbers: ({ change, spent }) => [change, ...(spent?.marks ?? [])],
+  numbers: (args, layers) => [...layers.map((layer) => changeIn(layer, args)), ...(args.spent?.marks ?? [])],
 
   answered: (result) => ({ result }),
 
@@ -41,16 +45,24 @@ export const adjust: Operation<Adjustment, Answer> = {
   },
 }
 
-function adjustLayers(found: Found, { change, spent }: Adjustment, now: number): Change[] {
-  return found.layers.map(({ algorithm, quota }, index) => {
+/** Units that a layer spends; below 0: gives back. */
+function changeIn({ quantity }: Layer, { change, cancels }: Adjustment): number {
+  if (quantity === undefined) return change
+  return cancels === true ? -quantity : 0
+}
+
+function adjustLayers(found: Found, args: Adjustment, now: number): Change[] {
+  return found.layers.map((layer, index) => {
+    const { algorithm, quota } = layer
     const state = found.states[index]
+    const change = changeIn(layer, args)
     if (change > 0) {
       found.states[index] = algorithm.spend(state, change, now, quota)
       found.present[index] = true
       return 'spent'
     }
-    if (!found.present[index]) return undefined
-    const mark = spent?.marks?.[index]
+    if (change === 0 || !found.present[index]) return undefined
+    const mark = args.spent?.marks?.[index]
     const left =
       mark === undefined
         ? algorithm.spend(state, change, now, quota)

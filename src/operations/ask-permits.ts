@@ -2,7 +2,9 @@
  * Asks for permits, and spends in the other layers in the same step. A caller who is refused by permits alone may stand in a queue.
  * Lua: `lua/operations/permits.lua`.
  */
-import { answer, combineLayers, type Layer } from '../algorithms/driver.ts'
+import { combineLayers } from '../algorithms/combine.ts'
+import { answer } from '../algorithms/driver.ts'
+import { neededIn, spentIn } from '../algorithms/terms.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Change, Found, Operation } from './operation.ts'
 import { HELD, NO_ROOM, type PermitRoom, QUEUE_FULL, WAITS } from './permit-room.ts'
@@ -60,12 +62,13 @@ export const askPermits: Operation<PermitAsk, Asked> = {
 
   quantity: ({ quantity }) => quantity,
 
-  numbers: (asked) => [...speakerNumbers(asked), asked.serial, asked.queue, asked.priority, asked.turn, asked.quantity],
+  numbers: (asked) => [...speakerNumbers(asked), asked.serial, asked.queue, asked.priority, asked.turn],
 
   replies: (layers) => NUMBERS + headerNumbers(layers),
 
   answered: (result, marks) => ({
     result,
+    units: result.spent,
     marks: result.limited ? undefined : marks,
     status: result.limited ? NO_ROOM : HELD,
     value: 0,
@@ -75,7 +78,7 @@ export const askPermits: Operation<PermitAsk, Asked> = {
   }),
 
   apply(found, asked, now) {
-    const units = found.layers.map((layer) => unitsOf(layer, asked.quantity))
+    const units = found.layers.map((layer) => spentIn(layer, asked.quantity))
     const outcome = found.said === undefined ? decide(found, asked, units, now) : replay(found, found.said, units, now)
     const { status, spent } = outcome
     const changes: Change[] = found.said === undefined ? closeRooms(found, now) : []
@@ -83,23 +86,20 @@ export const askPermits: Operation<PermitAsk, Asked> = {
       for (const [index, layer] of found.layers.entries())
         if (!holdsPermits(layer) && (units[index] ?? 0) > 0) changes[index] = 'spent'
     }
-    const result = resultOf(found, units, status, now)
+    const result = resultOf(found, asked.quantity, status === HELD, now)
     const marks = result.limited ? undefined : marksOf(found, now)
-    return { changes, answer: { ...outcome, result, marks, now } }
+    return { changes, answer: { ...outcome, result, units: result.spent, marks, now } }
   },
 }
 
-/** Units that a check of `quantity` costs in a layer. */
-export function unitsOf(_layer: Layer, quantity: number): number {
-  return quantity
-}
-
-function resultOf({ layers, states }: Found, units: readonly number[], status: number, now: number): RateLimitResult {
+function resultOf({ layers, states }: Found, quantity: number, isHeld: boolean, now: number): RateLimitResult {
   return combineLayers(
     layers.map((layer, index) => {
-      const quantity = units[index] ?? 0
-      return answer(layer, states[index], quantity, status === HELD && quantity > 0, now)
+      const spent = isHeld ? spentIn(layer, quantity) : 0
+      return answer(layer, states[index], neededIn(layer, quantity, undefined), isHeld, spent, now)
     }),
+    layers,
+    quantity,
   )
 }
 
@@ -130,8 +130,9 @@ function decide(found: Found, asked: PermitAsk, units: readonly number[], now: n
       if (scores[index] !== undefined) room.end(ticket)
     })
     const hasRoom = found.layers.every(
-      ({ algorithm, quota }, index) =>
-        rooms[index] !== undefined || (units[index] ?? 0) <= algorithm.available(found.states[index], now, quota),
+      (layer, index) =>
+        rooms[index] !== undefined ||
+        neededIn(layer, asked.quantity, undefined) <= layer.algorithm.available(found.states[index], now, layer.quota),
     )
     if (hasRoom && asking.every(({ room, ticket }) => room.admits(ticket.quantity, asked.priority, asked.turn))) {
       status = HELD

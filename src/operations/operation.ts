@@ -4,6 +4,7 @@
  * runs `apply` on the reply. Stores, failover and shadow mode run an operation without knowing which one it is.
  */
 import type { Layer } from '../algorithms/driver.ts'
+import type { Terms } from '../algorithms/terms.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Tell } from './permit-room.ts'
 import type { Tickets } from './tickets.ts'
@@ -91,6 +92,8 @@ export interface Operation<Args, Given extends Answer> {
   suits?(layers: readonly Layer[]): boolean
   /** Units requested. Default 0: the operation never limits a caller. */
   quantity?(args: Args): number
+  /** How the check differs from a usual one, for operations that are decided as checks. Default: not at all. */
+  terms?(args: Args): Terms | undefined
   /** True if the operation would change nothing, for example a refund of 0 units. A peek can then answer it. Default: false. */
   looks?(args: Args): boolean
   /** The earlier answer that this operation follows up, such as a reservation. The same store must handle both. Default: none. */
@@ -103,7 +106,7 @@ export interface Operation<Args, Given extends Answer> {
   /** The arguments for a single layer, for stores that decide layer by layer. Default: `args`. */
   ofLayer?(args: Args, index: number): Args
   /** The arguments as the Lua script reads them. All numbers must be finite, because JSON has no `Infinity`. */
-  numbers(args: Args): readonly number[]
+  numbers(args: Args, layers: readonly Layer[]): readonly number[]
   /** How many numbers the script replies in addition to the states. Default 0. */
   replies?(layers: readonly Layer[], args: Args): number
   /**

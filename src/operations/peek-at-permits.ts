@@ -1,15 +1,22 @@
 /** Looks at a key whose layers hold permits. Changes nothing, not even what has lapsed. Lua: `lua/operations/permits.lua`. */
-import { peek } from '../algorithms/driver.ts'
+import { look } from '../algorithms/driver.ts'
 import type { Answer, Operation } from './operation.ts'
 import { headerNumbers, roomsIn, takeHeaders } from './permits.ts'
 import { Tickets } from './tickets.ts'
 
-export const peekAtPermits: Operation<undefined, Answer> = {
+export interface PermitLook {
+  /** Units that are asked for. */
+  readonly quantity: number
+}
+
+export const peekAtPermits: Operation<PermitLook, Answer> = {
   method: 'peek',
   code: 14,
   inOrder: false,
   together: false,
   tickets: true,
+
+  quantity: ({ quantity }) => quantity,
 
   numbers: () => [],
 
@@ -17,12 +24,12 @@ export const peekAtPermits: Operation<undefined, Answer> = {
 
   answered: (result) => ({ result }),
 
-  apply(found, _args, now) {
+  apply(found, { quantity }, now) {
     const { layers, states, said } = found
     if (said === undefined) {
       const tickets = found.tickets?.map((set) => set && new Tickets(set.numbers))
       roomsIn({ ...found, tickets, tell: undefined }, { holder: 0, listens: 0, sharded: 0, lapses: true }, now)
     } else takeHeaders(found, said, 0)
-    return { changes: layers.map(() => undefined), answer: { result: peek(layers, states, now) } }
+    return { changes: layers.map(() => undefined), answer: { result: look(layers, states, quantity, now) } }
   },
 }

@@ -1,31 +1,45 @@
 /** A check whose answer includes where in the window the units were spent, so that `adjust` can later return them there. */
 import { decideSubject, type Subject } from '../algorithms/driver.ts'
+import { spendsAny, spentIn, type Terms } from '../algorithms/terms.ts'
 import { type Answer, CHECK, type Operation } from './operation.ts'
+
+export interface Reserving {
+  readonly quantity: number
+  /** How the check differs from a usual one. Default: not at all. */
+  readonly terms?: Terms | undefined
+}
 
 /** The answer to a reservation. */
 export interface Spent extends Answer {
+  /** Units spent in the layers without a quantity of their own. */
+  readonly units: number
   /** One per layer: where in the window the units were spent. `undefined`: the reservation was limited and spent nothing. */
   readonly marks: readonly number[] | undefined
 }
 
-export const reserve: Operation<number, Spent> = {
+export const reserve: Operation<Reserving, Spent> = {
   method: 'reserve',
   code: CHECK,
   inOrder: false,
   together: false,
 
-  quantity: (quantity) => quantity,
+  quantity: ({ quantity }) => quantity,
+
+  terms: ({ terms }) => terms,
 
   numbers: () => [],
 
-  answered: (result, marks) => ({ result, marks: result.limited ? undefined : marks }),
+  answered: (result, marks) => ({ result, units: result.spent, marks: result.limited ? undefined : marks }),
 
-  apply({ layers, states, present }, quantity, now) {
-    const subject = { layers, states, quantity }
+  apply({ layers, states, present }, { quantity, terms }, now) {
+    const subject = { layers, states, quantity, terms }
     const result = decideSubject(subject, now)
-    const spends = !result.limited && quantity > 0
-    if (spends) present.fill(true)
-    const changes = layers.map(() => (spends ? 'spent' : undefined))
+    const spends = !result.limited && spendsAny(quantity, terms)
+    const changes = layers.map((layer, index) => {
+      if (!spends || spentIn(layer, result.spent) === 0) return undefined
+      present[index] = true
+      return 'spent'
+    })
     return { changes, answer: reserve.answered(result, marksOf(subject, now)) }
   },
 }

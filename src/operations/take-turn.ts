@@ -49,23 +49,25 @@ export const takeTurn: Operation<TurnAsked, Promised> = {
       const vacancy = vacanciesIn(found).take(found, quantity, wait, longest, now)
       // A vacancy is already charged, so no state changes.
       if (vacancy !== undefined) {
-        const answer = { wait: vacancy.start - now, turn: vacancy, result: peek(layers, states, now, true) }
+        const answer = { wait: vacancy.start - now, turn: vacancy, result: peek(layers, states, now, quantity) }
         return { changes: unchanged, answer }
       }
     }
     if (quantity === 0 || wait > Math.min(longest, CENTURY)) {
-      const result = decideSubject({ layers, states, quantity }, now)
+      const result = decideSubject({ layers, states, quantity, terms: undefined }, now)
       return { changes: unchanged, answer: { wait, turn: undefined, result } }
     }
     const charged = layers.map((layer, index) => spendLater(found, layer, index, quantity, wait, now))
     const turn = { start: now + wait, quantity, charged }
-    return { changes: layers.map(() => 'spent'), answer: { wait, turn, result: peek(layers, states, now, true) } }
+    return { changes: layers.map(() => 'spent'), answer: { wait, turn, result: peek(layers, states, now, quantity) } }
   },
 }
 
-/** True if the algorithms of all layers can charge units for a later start. */
+/** True if the algorithms of all layers can charge units for a later start, and a turn costs the same in all layers. */
 export function canPromise(layers: readonly Layer[]): boolean {
-  return layers.every(({ algorithm }) => algorithm.size > 0 && algorithm.spendLater !== undefined)
+  return layers.every(
+    ({ algorithm, quantity }) => algorithm.size > 0 && algorithm.spendLater !== undefined && quantity === undefined,
+  )
 }
 
 /** Charges one layer as of `wait` µs from now, when all layers have room. */

@@ -1,15 +1,17 @@
 /** One call of `reserve` on layers with permits: its tickets, what it has spent in the other layers, and how all of it is given back. */
-import { combineLayers } from '../algorithms/driver.ts'
+import { combineLayers } from '../algorithms/combine.ts'
+import { holdingTerms, spentIn } from '../algorithms/terms.ts'
 import { PermitLostError, StoreTimeoutError } from '../errors.ts'
 import { adjust } from '../operations/adjust.ts'
-import { type Asked, askPermits, unitsOf } from '../operations/ask-permits.ts'
+import { type Asked, askPermits } from '../operations/ask-permits.ts'
 import type { OwnTicket } from '../operations/end-permits.ts'
 import { peekAtPermits } from '../operations/peek-at-permits.ts'
 import { HELD } from '../operations/permit-room.ts'
-import { reserve, type Spent } from '../operations/reserve.ts'
+import { type Reserving, reserve, type Spent } from '../operations/reserve.ts'
 import { RateLimitResult } from '../result.ts'
 import { heed } from '../signals.ts'
 import { alarm } from '../sleep.ts'
+import type { Decider } from '../stores/decider.ts'
 import type { HeldPermit, Hold, PermitRequest } from '../stores/desk.ts'
 import type { Place } from './place.ts'
 import type { Plan, PlannedPermits } from './plan.ts'
@@ -41,7 +43,7 @@ export class Attempt {
     this.request = request
     this.#serial = serial
     this.parts = plan.permits.flatMap((permits) => {
-      const quantity = unitsOf(permits.layer, request.quantity)
+      const quantity = spentIn(permits.layer, request.quantity)
       return quantity === 0 ? [] : [{ index: permits.index, place: placeOf(permits), ticket: { serial, quantity } }]
     })
   }
@@ -76,17 +78,23 @@ export class Attempt {
       if (asked.status !== HELD) return this.#refused(asked, results)
     }
     const { rates } = this.plan
-    const spent = rates && (await heed(rates.operate(this.key, reserve, this.request.quantity, signal), signal))
+    const spent = rates && (await heed(rates.operate(this.key, reserve, this.#reserving(rates), signal), signal))
     if (spent !== undefined) this.#place(spent.result, results)
     if (held === undefined) throw new RangeError('a throttle with permits needs a layer with permits')
     if (spent?.result.limited) return this.#refused({ ...held, status: 0, marks: undefined }, results)
     return { ...held, spent: true, marks: this.#marksOf(spent), result: this.#combined(results) }
   }
 
+  #reserving({ layers }: Pick<Decider, 'layers'>): Reserving {
+    const { quantity } = this.request
+    return { quantity, terms: holdingTerms(quantity, layers) }
+  }
+
   async #refused(asked: Asked, results: Map<number, RateLimitResult>): Promise<Asked> {
     await Promise.all(this.parts.map(({ place, ticket }) => place.end(ticket))).catch(() => {})
     for (const { index, decider } of this.plan.permits)
-      if (!results.has(index)) results.set(index, (await decider.operate(this.key, peekAtPermits, undefined)).result)
+      if (!results.has(index))
+        results.set(index, (await decider.operate(this.key, peekAtPermits, { quantity: 0 })).result)
     const { rates } = this.plan
     if (rates !== undefined && results.size < this.plan.layers.length)
       this.#place(await rates.check(this.key, 0), results)
@@ -104,7 +112,11 @@ export class Attempt {
   }
 
   #combined(results: ReadonlyMap<number, RateLimitResult>): RateLimitResult {
-    return combineLayers(this.plan.layers.flatMap((_, index) => results.get(index) ?? []))
+    return combineLayers(
+      this.plan.layers.flatMap((_, index) => results.get(index) ?? []),
+      this.plan.layers,
+      this.request.quantity,
+    )
   }
 
   /** The marks of all layers, of which `adjust` on the layers without permits needs only its own. */
@@ -118,7 +130,7 @@ export class Attempt {
   /** The result for a caller whose permit is held, of this peek at the layer, and whose turn in the other layers has come. */
   granted(permit: RateLimitResult, rates: Spent | undefined): { result: RateLimitResult; marks: readonly number[] } {
     const results = new Map<number, RateLimitResult>()
-    for (const { index } of this.parts) results.set(index, passed(permit))
+    for (const { index, ticket } of this.parts) results.set(index, passed(permit, ticket.quantity))
     if (rates !== undefined) this.#place(rates.result, results)
     return { result: this.#combined(results), marks: this.#marksOf(rates) ?? [] }
   }
@@ -155,18 +167,18 @@ export class Attempt {
     const permit: HeldPermit = {
       signal: this.#controller.signal,
       token,
-      finish: (change) => {
+      finish: (change, cancels) => {
         cancelAlarm()
-        return this.#finish(change, { result, marks })
+        return this.#finish(change, cancels, { result, units: result.spent, marks })
       },
       cancel: async () => {
-        await permit.finish(-this.request.quantity)
+        await permit.finish(-this.request.quantity, true)
       },
     }
     return { result, permit }
   }
 
-  async #finish(change: number, spent: Spent): Promise<RateLimitResult> {
+  async #finish(change: number, cancels: boolean, spent: Spent): Promise<RateLimitResult> {
     const results = new Map<number, RateLimitResult>()
     const ends = this.plan.permits.map(async ({ index, decider }) => {
       const part = this.parts.find((one) => one.index === index)
@@ -174,19 +186,19 @@ export class Attempt {
       const ends = part?.place.held.has(part.ticket.serial) === true
       const { result } = ends
         ? await part.place.end(part.ticket)
-        : await decider.operate(this.key, peekAtPermits, undefined)
+        : await decider.operate(this.key, peekAtPermits, { quantity: 0 })
       results.set(index, result)
     })
     const { rates } = this.plan
-    const adjusts = rates?.operate(this.key, adjust, { change, spent: this.#ofRates(spent) })
+    const adjusts = rates?.operate(this.key, adjust, { change, cancels, spent: this.#ofRates(spent) })
     const [adjusted] = await Promise.all([adjusts, ...ends])
     if (adjusted !== undefined) this.#place(adjusted.result, results)
     return this.#combined(results)
   }
 
-  #ofRates({ result, marks }: Spent): Spent {
+  #ofRates({ marks, ...spent }: Spent): Spent {
     const permits = new Set(this.plan.permits.map(({ index }) => index))
-    return { result, marks: marks?.filter((_, index) => !permits.has(index)) }
+    return { ...spent, marks: marks?.filter((_, index) => !permits.has(index)) }
   }
 
   /** Ends all tickets, without waiting for the server. */
@@ -215,7 +227,7 @@ const LOST =
   'The permit is no longer held: the store was not heard of for a lease, or the key was cleared, flushed or evicted'
 
 /** A peek's result as of a caller who passed. */
-function passed(result: RateLimitResult): RateLimitResult {
+function passed(result: RateLimitResult, spent: number): RateLimitResult {
   const { limit, remaining, resetAfter, nextAfter, quota, degraded } = result
   return new RateLimitResult({
     limited: false,
@@ -226,6 +238,7 @@ function passed(result: RateLimitResult): RateLimitResult {
     retryAfter: 0,
     quota,
     degraded,
+    spent,
   })
 }
 

@@ -1,5 +1,6 @@
 /** Decides for a throttle with permits: looks, and clears. Permits are held by the store's desk, because each needs a ticket. */
 import type { Layer } from '../algorithms/driver.ts'
+import { spendsAny, type Terms } from '../algorithms/terms.ts'
 import { clear } from '../operations/clear.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
 import { peekAtPermits } from '../operations/peek-at-permits.ts'
@@ -19,9 +20,9 @@ export class PermitDecider implements Decider {
     this.desk = desk
   }
 
-  async check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    if (quantity > 0) throw holdsNothing('check')
-    return (await this.#decider.operate(key, peekAtPermits, undefined, signal)).result
+  async check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
+    if (spendsAny(quantity, terms)) throw holdsNothing(terms?.upTo === true ? 'checkUpTo' : 'check')
+    return (await this.#decider.operate(key, peekAtPermits, { quantity }, signal)).result
   }
 
   async operate<Args, Given extends Answer>(
@@ -47,9 +48,9 @@ class SyncPermitDecider extends PermitDecider implements SyncDecider {
     this.#decider = decider
   }
 
-  checkSync(key: string, quantity: number): RateLimitResult {
-    if (quantity > 0) throw holdsNothing('checkSync')
-    return this.#decider.operateSync(key, peekAtPermits, undefined).result
+  checkSync(key: string, quantity: number, terms?: Terms): RateLimitResult {
+    if (spendsAny(quantity, terms)) throw holdsNothing(terms?.upTo === true ? 'checkUpToSync' : 'checkSync')
+    return this.#decider.operateSync(key, peekAtPermits, { quantity }).result
   }
 
   operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given {

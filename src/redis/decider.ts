@@ -1,5 +1,6 @@
 /** The decider of one throttle on Redis: turns its checks and operations into requests to the coalescer. */
 import type { Layer } from '../algorithms/driver.ts'
+import type { Terms } from '../algorithms/terms.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
@@ -25,11 +26,11 @@ export class RedisDecider extends CompiledLayers implements Decider {
   constructor({ coalescer, denyCache }: DeciderContext, layers: readonly Layer[]) {
     super(layers)
     this.#coalescer = coalescer
-    this.known = denyCache && ((key, quantity) => denyCache.find(this, key, quantity))
+    this.known = denyCache && ((key, quantity, terms) => denyCache.find(this, key, quantity, terms))
   }
 
-  check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    return this.#coalescer.check(this, key, quantity, signal)
+  check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
+    return this.#coalescer.check(this, key, quantity, signal, terms)
   }
 
   operate<Args, Given extends Answer>(

@@ -4,6 +4,7 @@
  * `maxAge` at most.
  */
 import { LRUCache } from 'lru-cache'
+import { neededIn, spendsAny, type Terms } from '../algorithms/terms.ts'
 import { checkSize } from '../arguments.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
@@ -32,6 +33,7 @@ const MOST_OF_A_KEY = 16
 interface Refusal {
   readonly decider: CompiledLayers
   readonly quantity: number
+  readonly terms: Terms | undefined
   readonly result: RateLimitResult
   /** When the refused call was sent, in µs. */
   readonly since: number
@@ -64,13 +66,11 @@ export class DenyCache implements RefusalLog {
     return this.#now()
   }
 
-  /** A remembered refusal of this quantity or a smaller one. `undefined`: none is known, ask Redis. */
-  find(decider: CompiledLayers, key: string, quantity: number): RateLimitResult | undefined {
+  /** A remembered refusal of a check that needed as much or less. `undefined`: none is known, ask Redis. */
+  find(decider: CompiledLayers, key: string, quantity: number, terms?: Terms): RateLimitResult | undefined {
     let refusal = this.#refusals.get(key)
     while (refusal !== undefined && refusal.decider !== decider) refusal = refusal.next
-    if (refusal === undefined || quantity < refusal.quantity) return undefined
-    // A quantity above the limit can never pass, so its `retryAfter` is infinite: not the remembered answer.
-    if (quantity > refusal.quantity && decider.layers.some(({ quota }) => quantity > quota.limit)) return undefined
+    if (refusal === undefined || !needsAsMuch(decider, quantity, terms, refusal)) return undefined
     const now = this.#now()
     if (now >= refusal.until) {
       // Dropped now, because a user's clock may go back to before `until`.
@@ -91,13 +91,23 @@ export class DenyCache implements RefusalLog {
 
   /** Remembers the refusals in a batch that was sent at `sentAt` (µs). */
   note(batch: Batch, sentAt: number): void {
-    for (const { decider, key, quantity, refused, subjects } of batch.entries) {
-      if (refused === undefined || subjects !== undefined || quantity === 0 || this.#changing.has(key)) continue
+    for (const { decider, key, quantity, terms, refused, subjects } of batch.entries) {
+      if (refused === undefined || subjects !== undefined || this.#changing.has(key)) continue
+      if (!spendsAny(quantity, terms)) continue
       if (refused.retryAfter === Number.POSITIVE_INFINITY) continue
       const answered = this.#now()
       const until = sentAt + Math.min(microseconds(refused.retryAfter), this.#maxAge)
       const others = without(this.#refusals.peek(key), decider, answered)
-      this.#refusals.set(key, { decider, quantity, result: refused, since: sentAt, answered, until, next: others })
+      this.#refusals.set(key, {
+        decider,
+        quantity,
+        terms,
+        result: refused,
+        since: sentAt,
+        answered,
+        until,
+        next: others,
+      })
     }
   }
 
@@ -123,6 +133,24 @@ export class DenyCache implements RefusalLog {
   clear(): void {
     this.#refusals.clear()
   }
+}
+
+/**
+ * True if a check needs as much in each layer as the refused one did, so that it is refused too. False also for a look, and for a check that needs
+ * more than a limit: it can never pass, so its `retryAfter` is infinite and not the remembered one.
+ */
+function needsAsMuch(
+  { layers }: CompiledLayers,
+  quantity: number,
+  terms: Terms | undefined,
+  refused: Refusal,
+): boolean {
+  if (quantity === refused.quantity && terms === refused.terms) return true
+  if (!spendsAny(quantity, terms)) return false
+  return layers.every((layer) => {
+    const needed = neededIn(layer, quantity, terms)
+    return needed >= neededIn(layer, refused.quantity, refused.terms) && needed <= layer.quota.limit
+  })
 }
 
 /** The unexpired refusals by other throttles, at most `room` of them so that one more fits. */

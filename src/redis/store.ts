@@ -123,9 +123,9 @@ export class RedisStore extends BaseStore {
 
   /** @internal */
   override decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
-    const subjects = asked.map(({ decider, key, quantity }) => {
+    const subjects = asked.map(({ decider, key, quantity, terms }) => {
       if (!(decider instanceof RedisDecider)) throw new TypeError('checkAll needs all throttles on one store')
-      return { decider, key, quantity }
+      return { decider, key, quantity, terms }
     })
     return this.#context.coalescer.checkAll(subjects, signal)
   }

@@ -143,7 +143,7 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
    */
   decider(layers: readonly Layer[]): Decider {
     // JSON keeps the parts of the name apart, whatever characters the text of a Lua implementation has.
-    const name = JSON.stringify(layers.map(({ algorithm, quota, lua }) => [algorithm.id, String(quota), lua]))
+    const name = JSON.stringify(layers.map(nameOf))
     const ready = this.#deciders.get(name)
     if (ready?.layers.every((layer, index) => layer.algorithm === layers[index]?.algorithm)) return ready
     const made = this.makeDecider(layers)
@@ -199,4 +199,9 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
     this.#madeAccess ??= new RecordAccess(this, this.#timeout)
     return this.#madeAccess
   }
+}
+
+/** What tells a layer from others, apart from the object of its algorithm. */
+function nameOf({ algorithm, quota, lua, quantity, whole }: Layer): unknown[] {
+  return [algorithm.id, String(quota), lua, quantity, whole && String(whole)]
 }

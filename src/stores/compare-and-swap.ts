@@ -1,18 +1,18 @@
-/**
- * Decides on custom stores: read a record, decide, compare-and-swap it, and retry if another process was quicker. If a caller gives up a
- * check of several records halfway, the units already spent are given back.
- */
+/** Decides on custom stores: read a record, decide, compare-and-swap it, and retry if another process was quicker. */
 import { LRUCache } from 'lru-cache'
+import { combineLayers, combineSubjects } from '../algorithms/combine.ts'
 import { HEADER_NUMBERS, isHeader } from '../algorithms/concurrency.ts'
-import { answer, combineLayers, combineSubjects, decideSubject, type Layer } from '../algorithms/driver.ts'
+import type { Layer } from '../algorithms/driver.ts'
+import { neededIn, spendsAny, type Terms } from '../algorithms/terms.ts'
 import { type Answer, type AnyOperation, type Beside, CHECK, type Operation } from '../operations/operation.ts'
 import { holdsPermits } from '../operations/permits.ts'
 import { Tickets } from '../operations/tickets.ts'
 import type { RateLimitResult } from '../result.ts'
+import { type Charge, decideCharges, type Outcome } from './charges.ts'
 import type { Asked, Decider } from './decider.ts'
 import type { Question, RecordAccess } from './record-store.ts'
 import { encodeKey, stateSuffix } from './state-key.ts'
-import { type Cell, type Step, swap } from './swap-record.ts'
+import { type Cell, swap } from './swap-record.ts'
 
 /** Maximum keys with additional data of an operation, in this process. The least recently used are forgotten. */
 const KEPT_BESIDE = 1000
@@ -30,13 +30,33 @@ export class CompareAndSwapDecider implements Decider {
     this.#suffixes = layers.map(stateSuffix)
   }
 
-  cells(key: string, quantity: number): Cell[] {
+  #cells(key: string): Cell[] {
     const encoded = encodeKey(key)
-    return this.layers.map((layer, index) => ({ layer, name: `{${encoded}${this.#suffixes[index]}`, quantity }))
+    return this.layers.map((layer, index) => ({ layer, name: `{${encoded}${this.#suffixes[index]}` }))
   }
 
-  async check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    return combined(await decideCells(this.#access, this.cells(key, quantity), signal))
+  /** What a check of `quantity` units asks of each layer. */
+  charges(key: string, quantity: number, terms?: Terms): Charge[] {
+    const spends = spendsAny(quantity, terms)
+    return this.#cells(key).map((cell) => ({
+      cell,
+      spends,
+      needed: neededIn(cell.layer, quantity, terms),
+      most: spends ? (cell.layer.quantity ?? quantity) : 0,
+      takesLess: terms?.upTo === true && cell.layer.quantity === undefined,
+    }))
+  }
+
+  async check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
+    return this.combined(await decideCharges(this.#access, this.charges(key, quantity, terms), signal), quantity)
+  }
+
+  combined(outcomes: readonly Outcome[], quantity: number): RateLimitResult {
+    return combineLayers(
+      outcomes.map(({ result }) => result),
+      this.layers,
+      quantity,
+    )
   }
 
   /** Only a swap of one record is atomic, so operations that need all layers in one step are supported for a single layer only. */
@@ -52,11 +72,13 @@ export class CompareAndSwapDecider implements Decider {
     signal?: AbortSignal,
   ): Promise<Given> {
     if (operation.code === CHECK) {
-      const outcomes = await decideCells(this.#access, this.cells(key, operation.quantity?.(args) ?? 0), signal)
+      const quantity = operation.quantity?.(args) ?? 0
+      const charges = this.charges(key, quantity, operation.terms?.(args))
+      const outcomes = await decideCharges(this.#access, charges, signal)
       const marks = outcomes.map(({ mark }) => mark)
-      return operation.answered(combined(outcomes), marks)
+      return operation.answered(this.combined(outcomes, quantity), marks)
     }
-    const cells = this.cells(key, 0)
+    const cells = this.#cells(key)
     const operateOnAll = (question: Question): Promise<Given> =>
       operation.forgets === true
         ? this.#forget(question, cells, operation, args)
@@ -92,7 +114,10 @@ export class CompareAndSwapDecider implements Decider {
     }
     const [first] = answers
     if (first === undefined) throw new RangeError('an operation needs a layer')
-    return answers.length === 1 ? first : { ...first, result: combineLayers(answers.map(({ result }) => result)) }
+    if (answers.length === 1) return first
+    // Each answer is combined of one layer, whose own result counts here.
+    const results = answers.map(({ result }) => result.layers[0] ?? result)
+    return { ...first, result: combineLayers(results, this.layers, 0) }
   }
 
   async #operateOn<Args, Given extends Answer>(
@@ -125,112 +150,17 @@ export async function decideAllBySwapping(
   asked: readonly Asked[],
   signal?: AbortSignal,
 ): Promise<RateLimitResult> {
-  const cells = asked.map(({ decider, key, quantity }) => {
+  const subjects = asked.map(({ decider, key, quantity, terms }) => {
     if (!(decider instanceof CompareAndSwapDecider)) throw new TypeError('all throttles must be on one store')
-    return decider.cells(key, quantity)
+    return { decider, quantity, charges: decider.charges(key, quantity, terms) }
   })
-  const outcomes = await decideCells(access, cells.flat(), signal)
+  const outcomes = await decideCharges(
+    access,
+    subjects.flatMap(({ charges }) => charges),
+    signal,
+  )
   return combineSubjects(
-    cells.map((own) => combined(outcomes.splice(0, own.length))),
+    subjects.map(({ decider, quantity, charges }) => decider.combined(outcomes.splice(0, charges.length), quantity)),
     asked,
   )
-}
-
-/**
- * Spends in one cell after another, and gives the units back if a later cell refuses. All cells are read first, so that a refused check
- * usually spends nothing, not even for a moment.
- */
-function decideCells(access: RecordAccess, cells: readonly Cell[], signal?: AbortSignal): Promise<Outcome[]> {
-  const [only] = cells
-  return access.ask(
-    cells.length === 1 && only !== undefined
-      ? async (question) => [await spend(access, question, only)]
-      : (question) => spendAll(access, question, cells),
-    { signal },
-  )
-}
-
-async function spendAll(access: RecordAccess, question: Question, cells: readonly Cell[]): Promise<Outcome[]> {
-  const seen = await lookAt(access, question, cells)
-  if (cells.every(({ quantity }) => quantity === 0) || seen.some(refuses)) return seen
-  const spent: Spent[] = []
-  try {
-    for (const cell of cells) {
-      const outcome = await spend(access, question, cell)
-      if (refuses(outcome)) {
-        await giveBack(access, spent.splice(0))
-        return lookAt(access, question, cells)
-      }
-      spent.push({ cell, outcome })
-    }
-  } catch (error) {
-    // If giving back fails too, the units stay spent, and the caller gets the first error.
-    await giveBack(access, spent).catch(() => {})
-    throw error
-  }
-  return spent.map(({ outcome }) => outcome)
-}
-
-interface Spent {
-  readonly cell: Cell
-  readonly outcome: Outcome
-}
-
-interface Outcome {
-  readonly quantity: number
-  /** Where in the window the units were spent, so that they can be given back there. */
-  readonly mark: number
-  readonly result: RateLimitResult
-}
-
-function combined(outcomes: readonly Outcome[]): RateLimitResult {
-  return combineLayers(outcomes.map(({ result }) => result))
-}
-
-function refuses({ quantity, result }: Outcome): boolean {
-  return quantity > 0 && result.limited
-}
-
-/** Peeks at all cells: the answer of each cell if nothing is spent. */
-function lookAt(access: RecordAccess, question: Question, cells: readonly Cell[]): Promise<Outcome[]> {
-  return Promise.all(
-    cells.map((cell) => {
-      const { layer, quantity } = cell
-      return swap(access, question, cell, (state, now) => ({
-        answer: {
-          quantity,
-          mark: layer.algorithm.mark(state, now, layer.quota),
-          result: answer(layer, state, quantity, false, now),
-        },
-      }))
-    }),
-  )
-}
-
-function spend(access: RecordAccess, question: Question, cell: Cell): Promise<Outcome> {
-  return swap(access, question, cell, (state, now) => decideCell(cell, state, now))
-}
-
-/** Gives units back. Uses a new question, because the caller's question may be over. */
-async function giveBack(access: RecordAccess, spent: readonly Spent[]): Promise<void> {
-  const toGiveBack = spent.filter(({ cell }) => cell.quantity > 0)
-  if (toGiveBack.length === 0) return
-  const giveBackAll = async (question: Question): Promise<void> => {
-    for (const { cell, outcome } of toGiveBack) {
-      const { algorithm, quota } = cell.layer
-      await swap(access, question, cell, (state, now) => ({
-        write: algorithm.giveBack(state, cell.quantity, outcome.mark, now, quota),
-        answer: undefined,
-      }))
-    }
-  }
-  await access.ask(giveBackAll, { finishes: true })
-}
-
-function decideCell({ layer, quantity }: Cell, state: unknown, now: number): Step<Outcome> {
-  const subject = { layers: [layer], states: [state], quantity }
-  const result = decideSubject(subject, now)
-  const [after] = subject.states
-  const outcome = { quantity, mark: layer.algorithm.mark(after, now, layer.quota), result }
-  return quantity > 0 && !result.limited ? { write: after, answer: outcome } : { answer: outcome }
 }

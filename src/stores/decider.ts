@@ -1,18 +1,22 @@
 /** The interface between limiters and stores. A store makes a decider for the layers of a throttle, and limiters use only the decider. */
 import type { Layer } from '../algorithms/driver.ts'
+import type { Terms } from '../algorithms/terms.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
 import type { RateLimitResult } from '../result.ts'
 
 export interface Decider {
   readonly layers: readonly Layer[]
-  /** Spends `quantity` in all layers, or nothing. */
-  check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult>
+  /**
+   * Spends `quantity` in all layers, or nothing.
+   * @param terms how the check differs from that. Default: not at all
+   */
+  check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult>
   /**
    * Returns a remembered refusal (of a deny cache), or `undefined` if there is none. `check`, and `operate` with an operation that is decided
    * as a check, already answer from the deny cache. A FailoverStore calls `known` first, because a remembered refusal does not show that the
    * store is reachable. Missing: the store has no deny cache.
    */
-  readonly known?: ((key: string, quantity: number) => RateLimitResult | undefined) | undefined
+  readonly known?: ((key: string, quantity: number, terms?: Terms) => RateLimitResult | undefined) | undefined
   /**
    * Runs an operation, such as clear.
    * @returns rejects with a TypeError if the operation is not supported
@@ -29,7 +33,7 @@ export interface Decider {
 
 /** The decider of an in-process store. */
 export interface SyncDecider extends Decider {
-  checkSync(key: string, quantity: number): RateLimitResult
+  checkSync(key: string, quantity: number, terms?: Terms): RateLimitResult
   operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given
 }
 
@@ -42,4 +46,5 @@ export interface Asked {
   readonly decider: Decider
   readonly key: string
   readonly quantity: number
+  readonly terms: Terms | undefined
 }

@@ -31,9 +31,10 @@ export interface HeldPermit {
   /**
    * Ends the permit, once, and corrects the units of the other layers.
    * @param change units to spend in the other layers; below 0: to give back
+   * @param cancels true: layers with a quantity of their own get that back too
    * @returns what a peek would answer after it
    */
-  finish(change: number): Promise<RateLimitResult>
+  finish(change: number, cancels: boolean): Promise<RateLimitResult>
   /** Ends the permit, and gives back all that was spent. */
   cancel(): Promise<void>
 }

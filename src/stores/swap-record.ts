@@ -20,7 +20,6 @@ export interface Step<T> {
 export interface Cell {
   readonly layer: Layer
   readonly name: string
-  readonly quantity: number
 }
 
 /** Reads, decides and swaps. Starts again if another process was quicker. */

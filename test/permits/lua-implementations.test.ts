@@ -89,7 +89,7 @@ function run(whole: Decider, permits: Decider, { holder, listens, what }: Step):
     case 'look':
       return permits.operate('key', lookAtPermits, { ...speaker, ...what })
     case 'peek':
-      return whole.operate('key', peekAtPermits, undefined)
+      return whole.operate('key', peekAtPermits, { quantity: 0 })
     default:
       return whole.operate('key', clear, undefined)
   }

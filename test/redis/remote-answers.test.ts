@@ -112,7 +112,7 @@ test('checks and operations on it are answered as in this process, by two number
   }
   for (const quantity of [4, 4, 4, 0]) await both((decider) => decider.check('key', quantity))
   now += 250_000
-  const [far, near] = await both((decider) => decider.operate('key', reserve, 2))
+  const [far, near] = await both((decider) => decider.operate('key', reserve, { quantity: 2 }))
   const settle = (decider: Decider) =>
     decider.operate('key', adjust, { change: -1, spent: decider === there ? far : near })
   await both(settle)

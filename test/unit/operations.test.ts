@@ -75,12 +75,12 @@ test('adjust spends where there is no room, and gives nothing back to a key that
 
 test('a reservation is put right where it was spent, and what was limited has spent nothing', () => {
   const key = found(2, periodic)
-  const { answer: spent } = reserve.apply(key, 3, NOW)
+  const { answer: spent } = reserve.apply(key, { quantity: 3 }, NOW)
   expect(spent).toMatchObject({ marks: [NOW], result: { remaining: 5 } })
   expect(adjust.looks?.({ change: -3, spent })).toBe(false)
   expect(adjust.apply(key, { change: -3, spent }, NOW).answer.result.remaining).toBe(8)
 
-  const { changes, answer: limited } = reserve.apply(key, 9, NOW)
+  const { changes, answer: limited } = reserve.apply(key, { quantity: 9 }, NOW)
   expect([changes, limited.marks]).toEqual([[undefined], undefined])
   expect(adjust.looks?.({ change: -9, spent: limited })).toBe(true)
   expect(adjust.apply(key, { change: -9, spent: limited }, NOW)).toMatchObject({

@@ -49,7 +49,7 @@ const LIMITERS = [
   ...[GcraLimiter, onrush.PeriodicLimiter, onrush.FixedWindowLimiter, onrush.MovingWindowLimiter],
   ...[onrush.SlidingWindowCounterLimiter, onrush.ConcurrencyLimiter],
 ]
-const METHODS = ['check', 'checkSync', 'reserve', 'refund', 'acquire'] as const
+const METHODS = ['check', 'checkSync', 'checkUpTo', 'checkUpToSync', 'reserve', 'refund', 'acquire'] as const
 const LOOKS = ['peek', 'peekSync', 'clear', 'clearSync'] as const
 
 interface Case {
@@ -64,7 +64,7 @@ interface Case {
 
 const CASES: readonly Case[] = [
   ...METHODS.map((method) => ({
-    types: method === 'acquire' ? ['CheckOptions', 'WaitOptions'] : ['CheckOptions'],
+    types: ['CheckOptions', 'ReserveOptions', 'WaitOptions'],
     what: `throttle.${method}`,
     options: { rate },
     take: (options: object) => Reflect.apply(throttle[method], throttle, ['key', 1, options]),

@@ -35,6 +35,7 @@ const TYPES = [
     'ThrottleOptions',
     'ThrottleLayer',
     'CheckOptions',
+    'ReserveOptions',
     'CheckAllSubject',
     'CheckAllOptions',
     'WaitOptions',

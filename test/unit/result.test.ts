@@ -14,8 +14,12 @@ const fields = {
 }
 
 test('a result holds what it is given', () => {
-  const given = { ...fields, nextAfter: 0.5 }
+  const given = { ...fields, nextAfter: 0.5, spent: 2 }
   expect({ ...new RateLimitResult(given) }).toStrictEqual({ ...given, degraded: false })
+})
+
+test('nothing was spent, unless that is told', () => {
+  expect(new RateLimitResult(fields).spent).toBe(0)
 })
 
 test('until one unit more could be spent it takes as long as until all is available, unless that is told', () => {

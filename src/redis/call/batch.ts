@@ -1,4 +1,5 @@
 /** The requests of one call to Redis. */
+import { haveSameTerms, type Terms } from '../../algorithms/terms.ts'
 import { DECISIONS_IN_CALL, KEYS_IN_CALL, KEYS_IN_FLIGHT } from '../limits.ts'
 import type { CompiledLayers } from './layers.ts'
 import { groupsByKey, ownCalls } from './partition.ts'
@@ -64,11 +65,12 @@ export class Batch {
   }
 
   /** Adds a check. False: the check must go into a later call. */
-  addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck): boolean {
+  addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck, terms?: Terms): boolean {
     const latest = this.#latest === undefined ? this.#latestOf(key) : this.#latest.get(key)
     if (latest !== undefined) {
       const before = latest.decider === decider ? latest : earlierOf(decider, latest)
-      if (before?.decider === decider && before.quantity === quantity && !before.closed) {
+      const isSame = before?.decider === decider && before.quantity === quantity && !before.closed
+      if (isSame && haveSameTerms(before.terms, terms)) {
         before.add(waiter)
         if (waiter.askedAt < this.askedAt) this.askedAt = waiter.askedAt
         return true
@@ -76,7 +78,7 @@ export class Batch {
       if (!this.#mayFollow(decider, key)) return false
       if (before !== undefined) this.#repeats = true
     }
-    const entry = new Entry({ decider, key, quantity })
+    const entry = new Entry({ decider, key, quantity, terms })
     entry.add(waiter)
     return this.#append(entry, waiter.askedAt, decider.weight, decider.layers.length)
   }

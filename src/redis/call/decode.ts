@@ -1,5 +1,7 @@
 /** Decodes the reply of a call. The reply holds the states before the call; the same algorithms then compute each result from these. */
-import { combineSubjects, decide, decideOne, decideSubject, type Held, type Subject } from '../../algorithms/driver.ts'
+import { combineSubjects } from '../../algorithms/combine.ts'
+import { decide, decideOne, decideSubject, type Held, type Subject } from '../../algorithms/driver.ts'
+import { spendsAny, spentIn } from '../../algorithms/terms.ts'
 import { marksOf } from '../../operations/reserve.ts'
 import { unavailable } from '../errors.ts'
 import type { Batch } from './batch.ts'
@@ -13,12 +15,12 @@ import { HEADER_NUMBERS } from './state-records.ts'
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
   const reader = new ReplyReader(call, reply, batch.overlaps)
   for (const entry of batch.entries) {
-    const { operation, subjects, decider } = entry
+    const { operation, subjects, decider, terms } = entry
     const { cell, next } = reader
     try {
       if (operation !== undefined) settleOperation(entry, operation, reader)
       else if (subjects !== undefined) settleTogether(entry, subjects, reader)
-      else if (decider.onlyLayer !== undefined) settleOnlyLayer(entry, decider.onlyLayer, reader)
+      else if (decider.onlyLayer !== undefined && terms === undefined) settleOnlyLayer(entry, decider.onlyLayer, reader)
       else settleLayers(entry, reader)
     } catch (error) {
       entry.fail(unavailable(error))
@@ -45,13 +47,12 @@ function settleOnlyLayer(entry: Entry, prepared: CompiledLayer, reader: ReplyRea
 /** Several layers of one key, for one or many callers. */
 function settleLayers(entry: Entry, reader: ReplyReader): void {
   const { now } = reader
-  const { quantity } = entry
   const begin = reader.cell
   const subject = reader.subject(entry)
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
     const result = decideSubject(subject, now)
     if (result.limited) entry.refused = result
-    else if (quantity > 0) reader.keepAll(begin, subject.states)
+    else reader.keepSpent(begin, subject)
     if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
     else waiter.resolveWithMarks(result, marksOf(subject, now))
   }
@@ -66,9 +67,9 @@ function settleTogether(entry: Entry, asked: readonly RedisAsked[], reader: Repl
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
     const { admitted, results } = decide(subjects, now)
     let cell = begin
-    for (const { states, quantity } of subjects) {
-      if (admitted && quantity > 0) reader.keepAll(cell, states)
-      cell += states.length
+    for (const subject of subjects) {
+      if (admitted) reader.keepSpent(cell, subject)
+      cell += subject.states.length
     }
     waiter.resolve(combineSubjects(results, asked))
   }
@@ -121,10 +122,10 @@ class ReplyReader {
   }
 
   /** Reads the next cells as one subject. */
-  subject({ decider, quantity }: RedisAsked): Subject {
+  subject({ decider, quantity, terms }: RedisAsked): Subject {
     const states: unknown[] = []
     for (const layer of decider.prepared) states.push(this.state(this.indexes[this.cell++] ?? 0, layer))
-    return { layers: decider.replies, states, quantity }
+    return { layers: decider.replies, states, quantity, terms }
   }
 
   /** Reads the next cells, and whether each state is present in Redis. */
@@ -173,13 +174,17 @@ class ReplyReader {
     this.#present[index] = present
   }
 
-  /** Keeps the states of consecutive cells. */
-  keepAll(begin: number, states: readonly unknown[]): void {
-    let cell = begin
-    for (const state of states) this.keep(this.indexes[cell++] ?? 0, state, true)
+  /** Keeps the states of consecutive cells, as far as an admitted check has spent there. */
+  keepSpent(begin: number, { layers, states, quantity, terms }: Subject): void {
+    if (!spendsAny(quantity, terms)) return
+    let index = 0
+    for (const layer of layers) {
+      if (spentIn(layer, quantity) > 0) this.keep(this.indexes[begin + index] ?? 0, states[index], true)
+      index++
+    }
   }
 
-  /** As `keepAll`, for states that may be absent, as after a clear. */
+  /** Keeps the states of consecutive cells, which may be absent, as after a clear. */
   keepFound(begin: number, states: readonly unknown[], present: readonly boolean[]): void {
     states.forEach((state, index) => {
       this.keep(this.indexes[begin + index] ?? 0, state, present[index] === true)

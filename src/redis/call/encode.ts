@@ -1,5 +1,6 @@
 /** Encodes a batch as KEYS and ARGV of `lua/scripts/checks.lua` or `lua/scripts/batch.lua`. */
 
+import { haveSameTerms, neededIn, spendsAny, spentIn } from '../../algorithms/terms.ts'
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
@@ -24,8 +25,9 @@ export interface Call {
   readonly bounded: boolean
 }
 
-/** A kind of runs. Others are the codes of operations. */
+/** Kinds of runs. Others are the codes of operations. */
 const CHECK = 0
+const CHECK_BY_TERMS = -1
 
 /** Consecutive entries that differ only in their keys. Encoded once, with a count. */
 interface Run {
@@ -54,7 +56,8 @@ export function makeCall(batch: Batch, names: KeyNames, now: number, expected: (
 function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined {
   const decider = entries[0]?.decider
   if (overlaps) return undefined
-  for (const entry of entries) if (entry.decider !== decider || entry.closed) return undefined
+  for (const entry of entries)
+    if (entry.decider !== decider || entry.closed || entry.terms !== undefined) return undefined
   return decider
 }
 
@@ -218,6 +221,7 @@ class Layout {
   #continues({ entry: first, start, repeats }: Run, entry: Entry, from: number): boolean {
     if (first.decider !== entry.decider || first.quantity !== entry.quantity || first.count !== entry.count)
       return false
+    if (!haveSameTerms(first.terms, entry.terms)) return false
     if (first.closed || entry.closed) return false
     const { strides } = entry.decider
     for (let index = 0; index < strides.length; index++) {
@@ -233,15 +237,22 @@ class Layout {
     const values = this.#valueKeys.length
     const keys = values + this.#logKeys.length
     const cells: number[] = []
+    const needed: number[] = []
+    let hasTerms = false
     let at = start
-    for (const { decider, quantity } of entry.all()) {
-      for (const stride of decider.strides) {
+    for (const asked of entry.all()) {
+      const { prepared, strides, hasOwnQuantities } = asked.decider
+      if (asked.terms !== undefined || hasOwnQuantities) hasTerms = true
+      prepared.forEach((one, index) => {
         const { layer, key } = this.#cells[at++] ?? NO_CELL
-        cells.push(layer, quantity, (layer - 1) * keys + (key < 0 ? values - key : key + 1), stride)
-      }
+        const units = operation === undefined ? costIn(one, asked) : spentIn(one.layer, asked.quantity)
+        cells.push(layer, units, (layer - 1) * keys + (key < 0 ? values - key : key + 1), strides[index] ?? 0)
+        needed.push(neededFrom(one, asked))
+      })
     }
     if (operation === undefined) {
-      numbers.push(CHECK, repeats, count, cells.length / 4, ...cells)
+      if (hasTerms) numbers.push(CHECK_BY_TERMS, repeats, count, cells.length / 4, ...cells, ...needed)
+      else numbers.push(CHECK, repeats, count, cells.length / 4, ...cells)
       return
     }
     for (const place of beside) cells.push(0, 0, values + place, 0)
@@ -252,3 +263,15 @@ class Layout {
 const NOTHING: readonly number[] = []
 
 const NO_CELL: Cell = { layer: 0, key: 0 }
+
+/** Units that a check spends in a layer; below 0: as many as there are, up to so many. 0: a look. */
+function costIn({ layer }: CompiledLayer, { quantity, terms }: RedisAsked): number {
+  if (!spendsAny(quantity, terms)) return 0
+  return layer.quantity ?? (terms?.upTo === true ? -quantity : quantity)
+}
+
+/** Units that must be available in a layer; below 0: a look, which refuses nobody. */
+function neededFrom({ layer }: CompiledLayer, { quantity, terms }: RedisAsked): number {
+  const needed = neededIn(layer, quantity, terms)
+  return spendsAny(quantity, terms) ? needed : -needed
+}

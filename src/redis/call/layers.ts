@@ -32,7 +32,9 @@ export class CompiledLayers {
   readonly replies: readonly Layer[]
   /** Decode the reply to an operation, one per layer. That reply describes the states after the operation. */
   readonly repliesAfter: readonly Layer[]
-  /** The only layer. `undefined`: there are several. */
+  /** True if a layer has a quantity of its own. The fast scripts spend the same in all layers. */
+  readonly hasOwnQuantities: boolean
+  /** The only layer. `undefined`: there are several, or the layer has a quantity of its own. */
   readonly onlyLayer: CompiledLayer | undefined
   /** Fast script, for a call that holds only this throttle's checks, each on a different key. `undefined`: none exists, use `batch.lua`. */
   readonly script: Script | undefined
@@ -60,9 +62,11 @@ export class CompiledLayers {
     this.repliesAfter = this.prepared.map(({ size, reply }) =>
       size > 0 ? reply : { ...reply, algorithm: answersAfter(reply.algorithm) },
     )
-    this.onlyLayer = this.prepared.length === 1 ? this.prepared[0] : undefined
+    this.hasOwnQuantities = layers.some(({ quantity }) => quantity !== undefined)
+    this.onlyLayer = this.prepared.length === 1 && !this.hasOwnQuantities ? this.prepared[0] : undefined
     const [first] = this.prepared
-    const isUniform = this.prepared.every(({ implementation }) => implementation === first?.implementation)
+    const isUniform =
+      !this.hasOwnQuantities && this.prepared.every(({ implementation }) => implementation === first?.implementation)
     this.script =
       first === undefined || !isUniform
         ? undefined
@@ -110,7 +114,7 @@ function prepare(layer: Layer): CompiledLayer {
     suffix,
     implementation,
     size,
-    reply: size > 0 ? layer : { algorithm: algorithm.remote ?? remoteAnswers(algorithm), quota },
+    reply: size > 0 ? layer : { ...layer, algorithm: algorithm.remote ?? remoteAnswers(algorithm) },
     numbers,
     calendar,
     signature: `${implementation.id} ${suffix} ${numbers.join(' ')}`,

@@ -21,6 +21,7 @@ export function ownCalls(entries: readonly Entry[], repeats: boolean): Map<Compi
   const apart = throttlesApart(entries)
   for (const [decider, own] of checks) {
     if (own.length < FEWEST_CHECKS || decider.script === undefined || !apart.has(decider)) checks.delete(decider)
+    else if (own.some(({ terms }) => terms !== undefined)) checks.delete(decider)
     else if (repeats && new Set(own.map(({ key }) => key)).size < own.length) checks.delete(decider)
   }
   return checks

@@ -2,6 +2,7 @@
  * The requests in a batch, and the promises of their callers. Identical checks on one key share one entry, with a list of waiters. Operations
  * (clear, refund …) have an entry each.
  */
+import type { Terms } from '../../algorithms/terms.ts'
 import type { Answer, BesideKind, Found, Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
 import type { CompiledLayers } from './layers.ts'
@@ -10,6 +11,7 @@ export interface RedisAsked {
   readonly decider: CompiledLayers
   readonly key: string
   readonly quantity: number
+  readonly terms: Terms | undefined
 }
 
 /**
@@ -74,6 +76,7 @@ export class PendingOperation<Args, Given extends Answer> extends PendingRequest
   readonly decider: CompiledLayers
   readonly key: string
   readonly quantity: number
+  readonly terms = undefined
   readonly promise: Promise<Given>
   readonly #operation: Operation<Args, Given>
   readonly #args: Args
@@ -96,7 +99,7 @@ export class PendingOperation<Args, Given extends Answer> extends PendingRequest
   }
 
   get numbers(): readonly number[] {
-    return this.#operation.numbers(this.#args)
+    return this.#operation.numbers(this.#args, this.decider.layers)
   }
 
   get replies(): number {
@@ -121,6 +124,7 @@ export class Entry {
   readonly decider: CompiledLayers
   readonly key: string
   readonly quantity: number
+  readonly terms: Terms | undefined
   /** The subjects of a `checkAll`. `undefined`: not a `checkAll`. */
   readonly subjects: readonly RedisAsked[] | undefined
   /** `undefined`: a check or `checkAll`. */
@@ -136,13 +140,14 @@ export class Entry {
   #last: PendingCheck | undefined
 
   constructor(
-    { decider, key, quantity }: RedisAsked,
+    { decider, key, quantity, terms }: RedisAsked,
     subjects?: readonly RedisAsked[],
     operation?: RequestedOperation,
   ) {
     this.decider = decider
     this.key = key
     this.quantity = quantity
+    this.terms = terms
     this.subjects = subjects
     this.operation = operation
     this.closed = subjects !== undefined || operation !== undefined

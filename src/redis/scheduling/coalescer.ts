@@ -4,6 +4,7 @@
  * so that calls grow under load.
  */
 
+import type { Terms } from '../../algorithms/terms.ts'
 import { Deadline } from '../../deadline.ts'
 import { StoreTimeoutError } from '../../errors.ts'
 import { type Answer, CHECK, type Operation } from '../../operations/operation.ts'
@@ -69,14 +70,20 @@ export class Coalescer {
     this.#deadline = new Deadline(this.#interval, (now) => this.#look(now))
   }
 
-  check(decider: CompiledLayers, key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    const denied = this.#denyCache?.find(decider, key, quantity)
+  check(
+    decider: CompiledLayers,
+    key: string,
+    quantity: number,
+    signal?: AbortSignal,
+    terms?: Terms,
+  ): Promise<RateLimitResult> {
+    const denied = this.#denyCache?.find(decider, key, quantity, terms)
     if (denied !== undefined) return Promise.resolve(denied)
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#turn ?? this.#askedAt())
     const only = decider.customLua === '' ? this.#router.only : undefined
     const queue = only ?? this.#router.of(decider, key)
-    queue.check(decider, key, quantity, waiter)
+    queue.check(decider, key, quantity, waiter, terms)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
@@ -104,7 +111,7 @@ export class Coalescer {
     signal?: AbortSignal,
   ): Promise<Given> {
     return operation.code === CHECK
-      ? this.#checkAs(decider, key, operation, operation.quantity?.(args) ?? 0, signal)
+      ? this.#checkAs(decider, key, operation, args, signal)
       : this.#operate(decider, key, operation, args, signal)
   }
 
@@ -112,16 +119,18 @@ export class Coalescer {
     decider: CompiledLayers,
     key: string,
     operation: Operation<Args, Given>,
-    quantity: number,
+    args: Args,
     signal: AbortSignal | undefined,
   ): Promise<Given> {
-    const denied = this.#denyCache?.find(decider, key, quantity)
+    const quantity = operation.quantity?.(args) ?? 0
+    const terms = operation.terms?.(args)
+    const denied = this.#denyCache?.find(decider, key, quantity, terms)
     if (denied !== undefined) return Promise.resolve(operation.answered(denied))
     const { promise, resolve, reject } = withResolvers<Given>()
     const answer = (result: RateLimitResult, marks?: readonly number[]): void =>
       resolve(operation.answered(result, marks))
     const waiter = new PendingCheck(answer, reject, this.#askedAt(), answer)
-    this.#router.of(decider, key).check(decider, key, quantity, waiter)
+    this.#router.of(decider, key).check(decider, key, quantity, waiter, terms)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 

@@ -1,4 +1,5 @@
 /** The queue of one hash slot (the open batch, which still takes requests, batches that wait, and batches in flight), and its node. */
+import type { Terms } from '../../algorithms/terms.ts'
 import { Batch } from '../call/batch.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import type { PendingCheck, PendingRequest } from '../call/request.ts'
@@ -68,12 +69,12 @@ export class BatchQueue implements OrderedQueue, Route {
   }
 
   /** Adds a check to the open batch, or behind the fence of its key. Hot path: allocates no closure if the key has no fence. */
-  check(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck): void {
+  check(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck, terms?: Terms): void {
     const { fences } = this.order
     if (fences.size > 0 && fences.has(key)) {
-      this.join([key], waiter, (batch) => batch.addCheck(decider, key, quantity, waiter), false)
-    } else if (this.open?.addCheck(decider, key, quantity, waiter) !== true) {
-      this.#opened().addCheck(decider, key, quantity, waiter)
+      this.join([key], waiter, (batch) => batch.addCheck(decider, key, quantity, waiter, terms), false)
+    } else if (this.open?.addCheck(decider, key, quantity, waiter, terms) !== true) {
+      this.#opened().addCheck(decider, key, quantity, waiter, terms)
     }
   }
 

@@ -1,5 +1,6 @@
 /** Decides on the primary, or on the fallback if the primary cannot. A reservation or turn is settled on the store that charged it. */
 import type { Layer } from '../../algorithms/driver.ts'
+import type { Terms } from '../../algorithms/terms.ts'
 import { type Answer, type AnyOperation, CHECK, type Operation } from '../../operations/operation.ts'
 import { marked, type RateLimitResult } from '../../result.ts'
 import type { Decider } from '../decider.ts'
@@ -21,15 +22,15 @@ export class FailoverDecider implements Decider {
     this.known =
       primary.known === undefined && fallback.known === undefined
         ? undefined
-        : (key, quantity) => this.#known(key, quantity)
+        : (key, quantity, terms) => this.#known(key, quantity, terms)
   }
 
-  check(key: string, quantity: number, signal?: AbortSignal): Promise<RateLimitResult> {
-    const known = this.#knownToPrimary(key, quantity)
+  check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
+    const known = this.#knownToPrimary(key, quantity, terms)
     if (known !== undefined) return Promise.resolve(known)
     return this.#breaker.answer(
-      () => this.primary.check(key, quantity, signal),
-      async () => degraded(await this.fallback.check(key, quantity, signal)),
+      () => this.primary.check(key, quantity, signal, terms),
+      async () => degraded(await this.fallback.check(key, quantity, signal, terms)),
       signal,
       key,
     )
@@ -46,7 +47,7 @@ export class FailoverDecider implements Decider {
     signal?: AbortSignal,
   ): Promise<Given> {
     if (operation.code === CHECK) {
-      const known = this.#knownToPrimary(key, operation.quantity?.(args) ?? 0)
+      const known = this.#knownToPrimary(key, operation.quantity?.(args) ?? 0, operation.terms?.(args))
       if (known !== undefined) return operation.answered(known)
     }
     const before = operation.follows?.(args)
@@ -81,13 +82,13 @@ export class FailoverDecider implements Decider {
   }
 
   /** A refusal remembered by the primary. Bypasses the breaker, because a remembered refusal does not show that the primary is reachable. */
-  #knownToPrimary(key: string, quantity: number): RateLimitResult | undefined {
-    return this.#breaker.asksPrimary ? this.primary.known?.(key, quantity) : undefined
+  #knownToPrimary(key: string, quantity: number, terms?: Terms): RateLimitResult | undefined {
+    return this.#breaker.asksPrimary ? this.primary.known?.(key, quantity, terms) : undefined
   }
 
-  #known(key: string, quantity: number): RateLimitResult | undefined {
-    if (this.#breaker.asksPrimary) return this.primary.known?.(key, quantity)
-    const known = this.fallback.known?.(key, quantity)
+  #known(key: string, quantity: number, terms?: Terms): RateLimitResult | undefined {
+    if (this.#breaker.asksPrimary) return this.primary.known?.(key, quantity, terms)
+    const known = this.fallback.known?.(key, quantity, terms)
     return known === undefined ? undefined : degraded(known)
   }
 }

@@ -66,5 +66,5 @@ function degradedHold({ result, permit }: Hold): Hold {
 }
 
 function degradedPermit({ signal, token, finish, cancel }: HeldPermit): HeldPermit {
-  return { signal, token, cancel, finish: async (change) => degraded(await finish(change)) }
+  return { signal, token, cancel, finish: async (change, cancels) => degraded(await finish(change, cancels)) }
 }

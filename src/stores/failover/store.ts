@@ -163,10 +163,10 @@ export class FailoverStore extends BaseStore {
   override async decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
     const onPrimary: Asked[] = []
     const onFallback: Asked[] = []
-    for (const { decider, key, quantity } of asked) {
+    for (const { decider, ...question } of asked) {
       if (!(decider instanceof FailoverDecider)) throw new TypeError('checkAll needs all throttles on one store')
-      onPrimary.push({ decider: decider.primary, key, quantity })
-      onFallback.push({ decider: decider.fallback, key, quantity })
+      onPrimary.push({ decider: decider.primary, ...question })
+      onFallback.push({ decider: decider.fallback, ...question })
     }
     if (this.#instances > 1) {
       checkApart(
@@ -210,7 +210,7 @@ export class FailoverStore extends BaseStore {
     if (this.#instances === 1) return layer
     const quota = layer.quota.share(this.#instances)
     layer.algorithm.accept?.(quota)
-    return { ...layer, quota }
+    return { ...layer, quota, whole: layer.whole ?? layer.quota }
   }
 }
 

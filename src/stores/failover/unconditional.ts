@@ -1,29 +1,31 @@
 /** Fallbacks that count nothing. FailOpenStore allows every check up to the limit, FailClosedStore denies all. */
-import { combineLayers, combineSubjects, type Layer } from '../../algorithms/driver.ts'
+import { combineLayers, combineSubjects } from '../../algorithms/combine.ts'
+import type { Layer } from '../../algorithms/driver.ts'
+import { neededIn, spendsAny, spentIn, type Terms } from '../../algorithms/terms.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import type { LimitData } from '../../limit-data.ts'
 import type { Quota } from '../../quota.ts'
-import { RateLimitResult } from '../../result.ts'
+import { RateLimitResult, type RateLimitResultFields } from '../../result.ts'
 import { BaseStore } from '../base.ts'
 import type { Asked, Decider } from '../decider.ts'
 
 abstract class FixedAnswerStore extends BaseStore {
-  /** The answer for every key, by quota. `retryAfter` is `Infinity` if the quantity exceeds the limit. */
-  protected abstract answer(quantity: number): (quota: Quota) => RateLimitResult
+  /** The answer for every key, of one quota, to a caller who needs so many units. `retryAfter` is `Infinity` if they exceed the limit. */
+  protected abstract answer(quota: Quota, needed: number): RateLimitResultFields
 
   protected override makeDecider(layers: readonly Layer[]): Decider {
     return {
       layers,
-      check: async (_key, quantity) => this.#decide(layers, quantity),
+      check: async (_key, quantity, _signal, terms) => this.#decide(layers, quantity, terms),
       operate: async (_key, operation, args) =>
-        operation.answered(this.#decide(layers, operation.quantity?.(args) ?? 0)),
+        operation.answered(this.#decide(layers, operation.quantity?.(args) ?? 0, operation.terms?.(args))),
       supports: () => true,
     }
   }
 
   override async decideAll(asked: readonly Asked[]): Promise<RateLimitResult> {
     return combineSubjects(
-      asked.map(({ decider, quantity }) => this.#decide(decider.layers, quantity)),
+      asked.map(({ decider, quantity, terms }) => this.#decide(decider.layers, quantity, terms)),
       asked,
     )
   }
@@ -34,9 +36,22 @@ abstract class FixedAnswerStore extends BaseStore {
     return 0
   }
 
-  #decide(layers: readonly Layer[], quantity: number): RateLimitResult {
-    const answer = this.answer(quantity)
-    return combineLayers(layers.map(({ quota }) => answer(quota)))
+  #decide(layers: readonly Layer[], quantity: number, terms: Terms | undefined): RateLimitResult {
+    const answers = layers.map((layer) => this.answer(layer.quota, neededIn(layer, quantity, terms)))
+    const admitted = spendsAny(quantity, terms) && answers.every(({ limited }) => !limited)
+    let units = quantity
+    for (const [index, layer] of layers.entries()) {
+      if (terms?.upTo !== true || layer.quantity !== undefined) continue
+      units = Math.min(units, (answers[index]?.remaining ?? 0) - neededIn(layer, quantity, terms) + 1)
+    }
+    return combineLayers(
+      layers.map((layer, index) => {
+        const fields = answers[index] ?? this.answer(layer.quota, 0)
+        return new RateLimitResult({ ...fields, spent: admitted ? spentIn(layer, units) : 0 }, true)
+      }),
+      layers,
+      quantity,
+    )
   }
 }
 
@@ -48,13 +63,11 @@ export class FailOpenStore extends FixedAnswerStore {
     return data
   }
 
-  protected override answer(quantity: number): (quota: Quota) => RateLimitResult {
-    return (quota) => {
-      const { limit } = quota
-      const limited = Math.max(quantity, 1) > limit
-      const retryAfter = limited ? Number.POSITIVE_INFINITY : 0
-      return new RateLimitResult({ limited, limit, remaining: limit, resetAfter: 0, retryAfter, quota }, true)
-    }
+  protected override answer(quota: Quota, needed: number): RateLimitResultFields {
+    const { limit } = quota
+    const limited = needed > limit
+    const retryAfter = limited ? Number.POSITIVE_INFINITY : 0
+    return { limited, limit, remaining: limit, resetAfter: 0, retryAfter, quota }
   }
 }
 
@@ -76,13 +89,11 @@ export class FailClosedStore extends FixedAnswerStore {
     return this.get()
   }
 
-  protected override answer(quantity: number): (quota: Quota) => RateLimitResult {
+  protected override answer(quota: Quota, needed: number): RateLimitResultFields {
     const wait = this.#wait()
-    return (quota) => {
-      const { limit } = quota
-      const retryAfter = Math.max(quantity, 1) > limit ? Number.POSITIVE_INFINITY : wait
-      const resetAfter = limit > 0 ? wait : 0
-      return new RateLimitResult({ limited: true, limit, remaining: 0, resetAfter, retryAfter, quota }, true)
-    }
+    const { limit } = quota
+    const retryAfter = needed > limit ? Number.POSITIVE_INFINITY : wait
+    const resetAfter = limit > 0 ? wait : 0
+    return { limited: true, limit, remaining: 0, resetAfter, retryAfter, quota }
   }
 }

@@ -1,6 +1,7 @@
 /** The decider of in-process stores. Each check or operation is one synchronous step, and so atomic. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
 import { decideSubject, type Layer, lifetimeOf, type Subject, stateNameOf } from '../../algorithms/driver.ts'
+import { spendsAny, spentIn, type Terms } from '../../algorithms/terms.ts'
 import type { Clock } from '../../clock.ts'
 import type { Answer, AnyOperation, Change, Found, Operation } from '../../operations/operation.ts'
 import type { Tell } from '../../operations/permit-room.ts'
@@ -44,25 +45,27 @@ export class InProcessDecider implements SyncDecider {
   }
 
   /** Copies of the states of the key, rolled to now. */
-  open(key: string, quantity: number, now: number): Subject {
+  open(key: string, quantity: number, now: number, terms?: Terms): Subject {
     const states = this.layers.map(({ algorithm, quota }, index) => {
       const state = this.#tables[index]?.get(key)
       return state === undefined ? algorithm.open(now, quota) : algorithm.roll(copied(algorithm, state), now, quota)
     })
-    return { layers: this.layers, states, quantity }
+    return { layers: this.layers, states, quantity, terms }
   }
 
   write(key: string, subject: Subject, now: number): void {
-    if (subject.quantity === 0) return
+    const { quantity, terms } = subject
+    if (!spendsAny(quantity, terms)) return
     this.layers.forEach((layer, index) => {
+      if (spentIn(layer, quantity) === 0) return
       const state = subject.states[index]
       this.#tables[index]?.set(key, copied(layer.algorithm, state), now + lifetimeOf(layer, state, now))
     })
   }
 
-  checkSync(key: string, quantity: number): RateLimitResult {
+  checkSync(key: string, quantity: number, terms?: Terms): RateLimitResult {
     const now = this.clock()
-    const subject = this.open(key, quantity, now)
+    const subject = this.open(key, quantity, now, terms)
     const result = decideSubject(subject, now)
     if (!result.limited) this.write(key, subject, now)
     return result
@@ -112,8 +115,8 @@ export class InProcessDecider implements SyncDecider {
     return operation.suits?.(this.layers) ?? true
   }
 
-  async check(key: string, quantity: number): Promise<RateLimitResult> {
-    return this.checkSync(key, quantity)
+  async check(key: string, quantity: number, _signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
+    return this.checkSync(key, quantity, terms)
   }
 
   async operate<Args, Given extends Answer>(

@@ -1,6 +1,7 @@
 /** Fast path of in-process stores for a single layer. Stored tuples are changed in place, so that a check allocates only its result. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
 import { decideOne, type Held, type Layer } from '../../algorithms/driver.ts'
+import type { Terms } from '../../algorithms/terms.ts'
 import type { Clock } from '../../clock.ts'
 import type { Quota } from '../../quota.ts'
 import type { RateLimitResult } from '../../result.ts'
@@ -32,7 +33,8 @@ export class SingleDecider extends InProcessDecider {
     this.#keptFor = layer.algorithm.keptFor
   }
 
-  override checkSync(key: string, quantity: number): RateLimitResult {
+  override checkSync(key: string, quantity: number, terms?: Terms): RateLimitResult {
+    if (terms !== undefined) return super.checkSync(key, quantity, terms)
     const now = this.clock()
     const algorithm = this.#algorithm
     const quota = this.#quota

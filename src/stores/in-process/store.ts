@@ -1,5 +1,6 @@
 /** Base class of the stores in the memory of this process. A check is one synchronous step, and so atomic. */
-import { combineSubjects, decide, type Layer, stateNameOf } from '../../algorithms/driver.ts'
+import { combineSubjects } from '../../algorithms/combine.ts'
+import { decide, type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { type Clock, readClock, storeClock } from '../../clock.ts'
 import type { Duration } from '../../duration.ts'
 import { MismatchedDataError } from '../../errors.ts'
@@ -94,7 +95,7 @@ export abstract class InProcessStore extends BaseStore {
     const tableOf = (name: string): StateTable => this.table(name)
     const [layer] = layers
     const [table] = tables
-    return layers.length === 1 && layer !== undefined && table !== undefined
+    return layers.length === 1 && layer !== undefined && layer.quantity === undefined && table !== undefined
       ? new SingleDecider(this.#clock, layer, table, tableOf)
       : new InProcessDecider(this.#clock, layers, tables, tableOf)
   }
@@ -107,9 +108,9 @@ export abstract class InProcessStore extends BaseStore {
   /** @internal */
   decideAllSync(asked: readonly Asked[]): RateLimitResult {
     const now = this.#clock()
-    const opened = asked.map(({ decider, key, quantity }) => {
+    const opened = asked.map(({ decider, key, quantity, terms }) => {
       if (!(decider instanceof InProcessDecider)) throw new TypeError('all throttles must be on one store')
-      return { decider, key, subject: decider.open(key, quantity, now) }
+      return { decider, key, subject: decider.open(key, quantity, now, terms) }
     })
     const { admitted, results } = decide(
       opened.map(({ subject }) => subject),

@@ -43,6 +43,8 @@ export interface ImplementationOptions extends Pick<RedisStoreOptions, 'shards' 
 export interface LimiterLayer {
   readonly counting: Counting
   readonly rate: Rate
+  /** What a check costs in this layer, whatever is asked. */
+  readonly quantity?: number | undefined
 }
 
 export interface ThrottlePair {
@@ -68,7 +70,13 @@ export class BothImplementations {
 
   throttle(layers: readonly LimiterLayer[]): ThrottlePair {
     const on = (store: DictionaryStore | RedisStore): Throttle =>
-      new Throttle({ layers: layers.map(({ counting, rate }) => ({ limiter: new counting.Limiter({ store }), rate })) })
+      new Throttle({
+        layers: layers.map(({ counting, rate, quantity }) => ({
+          limiter: new counting.Limiter({ store }),
+          rate,
+          quantity,
+        })),
+      })
     return { local: on(this.#dictionary), remote: on(this.#redis) }
   }
 
