@@ -176,7 +176,7 @@ class RetryingSender {
     while (true) {
       const { sent } = batch
       try {
-        const replying = run(this.#connection, request.script, request.keys, request.args)
+        const replying = run(this.#connection, request.script, request.keys, request.args, batch.route.node.address)
         batch.sent = true
         const reply = await replying
         if (startsWithEcho(reply, call.echo)) {

@@ -55,14 +55,15 @@ export function run(
   { source, sha1 }: Script,
   keys: readonly (string | Buffer)[],
   args: readonly (string | Buffer)[],
+  node?: string,
 ): Promise<unknown> {
   const start: (string | Buffer)[] = [sha1, String(keys.length)]
   // `concat` instead of spread syntax, because spread iterates item by item.
   const words = start.concat(keys, args)
-  return connection.send('EVALSHA', words).then(undefined, (error: unknown) => {
+  return connection.send('EVALSHA', words, node).then(undefined, (error: unknown) => {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
     if (scripts.hasSubscribers) scripts.publish({ sha1 })
-    return connection.send('EVAL', words.with(0, source))
+    return connection.send('EVAL', words.with(0, source), node)
   })
 }
 

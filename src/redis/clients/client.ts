@@ -3,9 +3,15 @@
 export interface RedisConnection {
   /**
    * Sends one command; texts in the reply are Buffers.
+   * @param node the node that serves the command's keys, by `nodeOf`. Default: the client finds the node.
    * @throws at once if `isReady` is false. Nothing has been sent then.
    */
-  send(name: string, args: readonly (string | Buffer)[]): Promise<unknown>
+  send(name: string, args: readonly (string | Buffer)[], node?: string): Promise<unknown>
+  /**
+   * Holds back what is sent to a node until the function that this returns is called, so that many commands leave by one write.
+   * `undefined`: the client cannot, or does so by itself.
+   */
+  cork(node: string): (() => void) | undefined
   /** True if the server itself replied with an error. Nothing was counted then, because scripts write only after all decisions. */
   answered(error: unknown): boolean
   /** Resolves when the current attempt to connect has succeeded or failed. `undefined`: there is none to wait for. */

@@ -1,5 +1,6 @@
 /** Replaces connections of an ioredis client. One instance serves all stores on the client. */
 import { ConnectionEvents } from './connection-events.ts'
+import { nameOf } from './ioredis-nodes.ts'
 import type { IoredisClient, IoredisNode } from './ioredis-shape.ts'
 
 /** The shortest time between two replacements, in ms, because a new connection may lead to the same server. */
@@ -90,9 +91,4 @@ export class IoredisReconnects {
     }
     node.disconnect(true)
   }
-}
-
-/** The node's name in ioredis's slot table. */
-function nameOf({ options: { host, port } }: IoredisNode): string {
-  return `${host}:${port}`
 }

@@ -19,6 +19,8 @@ export interface IoredisNode {
     readonly retryDelayOnFailover?: number | undefined
     reconnectOnError?: ((error: Error) => boolean | 1 | 2) | null | undefined
   }
+  /** The socket. `undefined` before the client has connected. */
+  readonly stream?: { cork(): void; uncork(): void } | undefined
   callBuffer(name: string, ...args: (string | Buffer)[]): Promise<unknown>
   pipeline(): {
     callBuffer(name: string, ...args: (string | Buffer)[]): { exec(): Promise<[Error | null, unknown][] | null> }

@@ -4,6 +4,7 @@ import { steadyNow } from '../../unmocked.ts'
 import { type RedisConnection, withoutCommand } from './client.ts'
 import { connectAttempt } from './connect-attempt.ts'
 import { firstKey } from './first-key.ts'
+import { IoredisNodes } from './ioredis-nodes.ts'
 import { IoredisReconnects } from './ioredis-reconnects.ts'
 import { handleDroppedRejections } from './ioredis-rejections.ts'
 import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-shape.ts'
@@ -12,6 +13,12 @@ import { withTlsAdvice } from './tls-advice.ts'
 
 /** The error of ioredis after too many redirections, if the last reply was a server's error. */
 const REDIRECTED = /^Too many Cluster redirections\. Last error: ReplyError\b/
+
+/** Errors by which a node of a cluster, which has done nothing, sends a command elsewhere or off until later. */
+const ELSEWHERE = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/
+
+/** The error of a command that was in flight when its connection was lost. */
+const CONNECTION_LOST = 'Connection is closed.'
 
 /** How long a server may take to answer the client's first commands on a new connection, in ms. */
 const LONGEST_HANDSHAKE = 1000
@@ -23,6 +30,8 @@ const NO_DATABASE = /DB index/i
 export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
   readonly #client: IoredisClient
+  /** `undefined`: a client of one server, or one that must find the nodes of its commands itself. */
+  readonly #nodes: IoredisNodes | undefined
   readonly #own: boolean
   /** True: while the client tries to reconnect, requests wait instead of failing. */
   #patient: boolean
@@ -43,6 +52,8 @@ export class IoredisConnection implements RedisConnection {
    */
   constructor(client: IoredisClient, own: boolean, resend: boolean) {
     this.#client = client
+    this.#nodes =
+      'slots' in client && client.options.enableAutoPipelining !== true ? IoredisNodes.of(client) : undefined
     // Requests wait in the store rather than in a provided client's offline queue, because they can be cancelled only here.
     this.#patient = resend || (!own && client.options.enableOfflineQueue !== false)
     this.#own = own
@@ -58,12 +69,37 @@ export class IoredisConnection implements RedisConnection {
     return this.#client.options.keyPrefix ?? ''
   }
 
-  send(name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+  send(name: string, args: readonly (string | Buffer)[], node = ''): Promise<unknown> {
     if (!this.isReady) throw this.#failure ?? new Error('the connection is closed')
     const closing = this.#reconnects.closing.size > 0 ? this.#closing(name, args) : undefined
-    if (closing !== undefined) return closing.then(() => this.send(name, args))
+    if (closing !== undefined) return closing.then(() => this.send(name, args, node))
+    const direct = node === '' ? undefined : this.#direct(node)
+    if (direct !== undefined)
+      return send(direct, name, args).catch((error: unknown) => this.#elsewhere(error, name, args))
     const reply = send(this.#client, name, args)
     return this.#unanswered === undefined ? reply : this.#unanswered.watch(reply)
+  }
+
+  /** The node's own client, which takes half the time of the cluster's. Only where both send the same bytes. */
+  #direct(node: string): IoredisNode | undefined {
+    const found = this.#client.status === 'ready' ? this.#nodes?.ready(node) : undefined
+    return found !== undefined && (found.options.keyPrefix ?? '') === this.keyPrefix ? found : undefined
+  }
+
+  /** Sends a command by the cluster's client if that would send it on or again after this error. */
+  #elsewhere(error: unknown, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+    if (!(error instanceof Error) || !this.isReady) throw error
+    const isSentOn = error.name === 'ReplyError' && ELSEWHERE.test(error.message)
+    const isSentAgain = error.message === CONNECTION_LOST && this.#client.options.retryDelayOnFailover !== 0
+    if (!isSentOn && !isSentAgain) throw error
+    return send(this.#client, name, args)
+  }
+
+  cork(node: string): (() => void) | undefined {
+    const { stream } = (this.cluster ? this.#nodes?.ready(node) : this.#client) ?? {}
+    if (stream === undefined) return undefined
+    stream.cork()
+    return () => stream.uncork()
   }
 
   /** Resolves when the command's node has a new connection, because a command sent on a closing one would be lost. */

@@ -93,6 +93,9 @@ export class NodeRedisConnection implements RedisConnection {
     return !this.#client.isOpen
   }
 
+  /** The client itself writes what is sent in a turn at once. */
+  cork(): undefined {}
+
   reopen(): void {}
 
   leave(node: string): void {

@@ -214,16 +214,21 @@ export class Coalescer {
   /** In a turn nothing leaves before the turn is over, also where a reply has made room: what waits takes all with it that the turn asks. */
   #pump(node: Node): void {
     if (this.#turn !== undefined || node.waiting.length === 0 || this.#isOpening()) return
-    while (node.waiting.length > 0) {
-      const queue = node.next()
-      const batch = queue?.shift()
-      if (queue === undefined || batch === undefined) return
-      const now = steadyNow()
-      const latest = now - this.#timeout
-      if (batch.askedAt <= latest) this.#giveUp(batch, latest)
-      if (this.#someGaveUp) batch.prune()
-      if (batch.entries.length > 0) for (const part of queue.send(batch)) this.#send(node, part, now)
-      else batch.finish()
+    const uncork = node.waiting.length > 1 ? this.#connection.cork(node.address) : undefined
+    try {
+      while (node.waiting.length > 0) {
+        const queue = node.next()
+        const batch = queue?.shift()
+        if (queue === undefined || batch === undefined) return
+        const now = steadyNow()
+        const latest = now - this.#timeout
+        if (batch.askedAt <= latest) this.#giveUp(batch, latest)
+        if (this.#someGaveUp) batch.prune()
+        if (batch.entries.length > 0) for (const part of queue.send(batch)) this.#send(node, part, now)
+        else batch.finish()
+      }
+    } finally {
+      uncork?.()
     }
   }
 

@@ -34,14 +34,19 @@ interface KeyFence {
   waitsFor: Batch | undefined
 }
 
+interface KeyIndex {
+  /** The last closed batch with each key. */
+  readonly holders: Map<string, Batch>
+  /** Batches whose keys are in `holders`. */
+  readonly batches: WeakSet<Batch>
+}
+
 export class KeyOrder {
   /** Fences by key. A key has a fence while an in-order operation on the key waits or is in flight. */
   readonly fences = new Map<string, KeyFence>()
   readonly #queue: OrderedQueue
-  /** The last closed batch with each key. An index, used if many batches wait, because a linear search for every key would take too long. */
-  readonly #holders = new Map<string, Batch>()
-  /** Batches whose keys are in `#holders`. */
-  #indexed = new WeakSet<Batch>()
+  /** Used if many batches wait, because a linear search for every key would take too long. `undefined`: it has not been needed. */
+  #index: KeyIndex | undefined
 
   constructor(queue: OrderedQueue) {
     this.#queue = queue
@@ -95,9 +100,7 @@ export class KeyOrder {
 
   #remove(key: string): void {
     this.fences.delete(key)
-    if (this.fences.size > 0 || this.#holders.size === 0) return
-    this.#holders.clear()
-    this.#indexed = new WeakSet()
+    if (this.fences.size === 0) this.#index = undefined
   }
 
   /** Goes on when `batch` is finished. Registers one callback for all requests of the fence. */
@@ -124,12 +127,14 @@ export class KeyOrder {
   /** The last closed batch with the key. Each batch is indexed once. */
   #holder(key: string): Batch | undefined {
     const { open, waiting } = this.#queue
-    const from = waiting.findLastIndex((batch) => this.#indexed.has(batch)) + 1
+    this.#index ??= { holders: new Map(), batches: new WeakSet() }
+    const { holders, batches } = this.#index
+    const from = waiting.findLastIndex((batch) => batches.has(batch)) + 1
     for (const batch of waiting.slice(from, open === undefined ? undefined : -1)) {
-      this.#indexed.add(batch)
-      for (const held of batch.keys()) this.#holders.set(held, batch)
+      batches.add(batch)
+      for (const held of batch.keys()) holders.set(held, batch)
     }
-    const holder = this.#holders.get(key)
+    const holder = holders.get(key)
     return holder?.isFinished === true ? undefined : holder
   }
 

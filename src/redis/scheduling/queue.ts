@@ -112,32 +112,25 @@ export class BatchQueue implements OrderedQueue, Route {
 
   /** Counts the batch as in flight until the batch is finished. Returns the batches to send: the batch, or its parts. */
   send(batch: Batch): readonly Batch[] {
+    const { node } = this
     const parts = batch.split()
     this.#calls++
     for (const part of parts) {
-      this.#occupy(part)
+      node.callsInFlight++
+      node.keysInFlight += part.weight
+      // Linear search is cheap here, because a queue has only a few calls in flight.
+      const free = this.#inFlight.indexOf(undefined)
+      part.index = free < 0 ? this.#inFlight.length : free
+      this.#inFlight[part.index] = part
       part.whenFinished(() => {
-        this.#release(part)
+        node.callsInFlight--
+        node.keysInFlight -= part.weight
+        this.#inFlight[part.index] = undefined
         // The parts take the room of one call. The last part that finishes has finished the batch.
         if (batch.isFinished) this.#calls--
       })
     }
     return parts
-  }
-
-  #occupy(batch: Batch): void {
-    this.node.callsInFlight++
-    this.node.keysInFlight += batch.weight
-    // Linear search is cheap here, because a queue has only a few calls in flight.
-    const free = this.#inFlight.indexOf(undefined)
-    batch.index = free < 0 ? this.#inFlight.length : free
-    this.#inFlight[batch.index] = batch
-  }
-
-  #release(batch: Batch): void {
-    this.node.callsInFlight--
-    this.node.keysInFlight -= batch.weight
-    this.#inFlight[batch.index] = undefined
   }
 
   /** Removes waiting batches that all their callers have given up, so that they are never sent. */
