@@ -19,7 +19,7 @@ export interface CheckAllSubject {
   readonly throttle: Throttle
   /** The key whose quota is spent: a non-empty text of up to 64 KiB of UTF-8. */
   readonly key: string
-  /** Default 1; 0 only looks, and refuses nobody. */
+  /** The units to spend: an integer, 0 or more. 0 only tests for room, and refuses nobody. Default 1. */
   readonly quantity?: number | undefined
   /** This subject's own quota, such as a plan, instead of the throttle's. Under the same name and period, what is used carries over. */
   readonly rate?: Rate | undefined

@@ -5,13 +5,13 @@ import { checkOptionNames, optionNames } from './option-names.ts'
 
 /** The fields of a record. Every number is finite. */
 export interface LimitDataFields {
-  /** Units used. */
+  /** Units used: any finite number. */
   readonly used: number
-  /** Units that were available when the record was written. */
+  /** Units that were available when the record was written: any finite number, negative for a debt. */
   readonly remaining: number
-  /** When counting began, in µs since the epoch. Default: now. */
+  /** When counting began, in µs since the epoch: any finite number. Default: now. */
   readonly createdAt?: number | undefined
-  /** The time for which the record holds, in µs since the epoch. */
+  /** The time for which the record holds, in µs since the epoch: any finite number. Default: none, for algorithms that need no time. */
   readonly time?: number | undefined
   /** More numbers of the algorithm, such as the log of a moving window. */
   readonly history?: readonly number[] | undefined

@@ -26,7 +26,7 @@ const AVERAGES: ReadonlyMap<number, string> = new Map([
 export interface QuotaOptions {
   /** Units allowed in each period: a safe integer, 0 or more. 0 refuses everything, as for a plan without access. */
   readonly count: number
-  /** Milliseconds, or a text such as `'1 minute'`; from 1 µs to 10 years. */
+  /** The period: milliseconds, or a text such as `'1 minute'`; from 1 µs to 10 years. */
   readonly period: Duration
   /** Units that may come at once on top of `count`: a safe integer, 0 or more, and 0 if `count` is 0. Default 0. */
   readonly maximumBurst?: number | undefined

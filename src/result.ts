@@ -9,19 +9,19 @@ import { Quota } from './quota.ts'
 export interface RateLimitResultFields {
   /** True when the request must be refused; it has then spent nothing. */
   readonly limited: boolean
-  /** The most that can be spent at once, in units: `quota.limit`. */
+  /** The most units that can be spent at once, 0 or more: `quota.limit`. */
   readonly limit: number
   /** Whole units that could be spent right now, after this check; from 0 to `limit`. */
   readonly remaining: number
-  /** Milliseconds until all of `limit` is available again; 0 when it is now. */
+  /** Milliseconds until all of `limit` is available again, 0 or more; 0 if it is available now. */
   readonly resetAfter: number
-  /** Milliseconds until the same quantity would pass; 0 when not limited, `Infinity` when it never can. */
+  /** Milliseconds until the same quantity would pass, 0 or more; 0 if not limited, `Infinity` if it never can. */
   readonly retryAfter: number
-  /** Milliseconds until `remaining + 1` could be spent. Default: `resetAfter`. */
+  /** Milliseconds until `remaining + 1` units could be spent, 0 or more. Default: `resetAfter`. */
   readonly nextAfter?: number | undefined
   /** The quota that the result speaks of; of several the one that binds. */
   readonly quota: Quota
-  /** Milliseconds that the window lasts in which a calendar quota was decided. Default: `quota.period`; for a calendar quota, the present window's. */
+  /** Milliseconds that the window lasts in which a calendar quota was decided, above 0. Default: `quota.period`; for a calendar quota, the present window's. */
   readonly period?: number | undefined
   /** The results of several quotas, in their order. Default: this result alone. */
   readonly layers?: readonly RateLimitResult[] | undefined

@@ -27,7 +27,7 @@ export interface NodeRequestOrigin {
 /** The proxies to trust, and the part of an IPv6 address that identifies a client. */
 export interface ClientIpOptions {
   /**
-   * The proxies that are trusted to report the address before them: the number of your proxies that every request passes, or
+   * The proxies that are trusted to report the address before them: the number of your proxies that every request passes, 0 or more, or
    * their addresses and CIDR blocks. A block of IPv4 may be written as IPv6 (`::ffff:10.0.0.0/104`). Default 0:
    * `X-Forwarded-For` is not read.
    */

@@ -5,13 +5,6 @@ import { quotasIn, type Rate } from '../rate.ts'
 import { Throttle } from '../throttle.ts'
 import { checkedStandard, type HeaderStandard } from './headers.ts'
 
-/** Which responses count. `failed`: of status 400 and above; `successful`: below. */
-export type Counted<Context extends readonly unknown[]> =
-  | 'all'
-  | 'failed'
-  | 'successful'
-  | ((status: number, ...context: Context) => boolean)
-
 /** The options of every middleware. `Context` is what its framework hands to a middleware. */
 export interface RequestLimitOptions<Context extends readonly unknown[]> {
   /** The throttle that decides, or a function that chooses one for each request, such as by the caller's plan. */
@@ -23,15 +16,16 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
    * that is made with a rate, not with layers. Default: the throttle's rate.
    */
   readonly rate?: Rate | ((...context: Context) => Rate | undefined | Promise<Rate | undefined>) | undefined
-  /** The units that a request spends. Default 1. */
+  /** The units that a request spends, or a function that returns them: an integer, 0 or more. Default 1. */
   readonly quantity?: number | ((...context: Context) => number | Promise<number>) | undefined
   /** True for requests that are not limited at all. Default: none. */
   readonly skip?: ((...context: Context) => boolean | Promise<boolean>) | undefined
   /**
-   * Which responses count; default `'all'`. With any other, the quantity is reserved before the request is handled, so
-   * that no flood passes, and given back when its response does not count.
+   * Which responses count: `'failed'` those of status 400 and above, `'successful'` those below, or a function of the status. Default
+   * `'all'`. With any other value, the quantity is reserved before the request is handled, so that no flood passes, and given back if the
+   * response does not count.
    */
-  readonly counted?: Counted<Context> | undefined
+  readonly counted?: 'all' | 'failed' | 'successful' | ((status: number, ...context: Context) => boolean) | undefined
   /**
    * Whether a request counts if its client leaves before the response has begun. Default true. In Hono and fetch handlers the request
    * then counts by the status that its handler still returns; elsewhere that status is not known, and the request counts. `false`
@@ -119,7 +113,7 @@ export type Counts<Context> = (status: number, context: Context) => boolean
 
 /** Tells from the status if a response counts. `undefined`: every request counts, even if its client leaves. */
 export function countsBy<Context extends readonly unknown[]>(
-  counted: Counted<Context>,
+  counted: NonNullable<RequestLimitOptions<Context>['counted']>,
   countLeavers: boolean,
 ): Counts<Context> | undefined {
   switch (counted) {

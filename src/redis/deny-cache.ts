@@ -18,7 +18,7 @@ import type { CompiledLayers } from './call/layers.ts'
  * quantity gets the `retryAfter` of the smaller quantity that Redis refused.
  */
 export interface DenyCacheOptions {
-  /** The most keys whose refusals are remembered, for up to 16 throttles each; the least recently used key is evicted. From 1 to 2^24. */
+  /** The most keys whose refusals are remembered, for up to 16 throttles each; the least recently used key is evicted. An integer from 1 to 2^24. */
   readonly maxSize: number
   /** The longest time a refusal is remembered, even if its `retryAfter` is longer: milliseconds above 0, or a text such as `'30s'`. Default a minute. */
   readonly maxAge?: Duration | undefined

@@ -30,7 +30,7 @@ export type RedisStoreOptions = (
 ) & {
   /** The start of all keys in Redis: a non-empty text without braces. Stores with the same prefix share their limits. Default `onrush`. */
   readonly prefix?: string | undefined
-  /** The time to decide by, for tests: integer µs since the epoch. Default: the server's own time, the same for all processes. */
+  /** Returns the time to decide by, for tests: integer µs since the epoch, 0 or more. Default: the server's own time, the same for all processes. */
   readonly clock?: Clock | undefined
   /** How long a check waits for Redis before it is given up with a `StoreTimeoutError`: milliseconds above 0, or a text such as `'2s'`. Default 1000 ms. */
   readonly timeout?: Duration | undefined

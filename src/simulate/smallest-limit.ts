@@ -16,11 +16,11 @@ import { shareOf, Trial } from './trial.ts'
 export interface SmallestLimitOptions {
   /** The algorithm that counts. Its store is neither read nor written. */
   readonly limiter: AlgorithmLimiter
-  /** The period of the quota, from 1 µs to 10 years. */
+  /** The period of the quota: milliseconds, or a text such as `'1 minute'`; from 1 µs to 10 years. */
   readonly period: Duration
   /** The share of keys that may have a request refused, from 0 to less than 1. The limit refuses fewer, or none. Default 0.001. */
   readonly keysRefusedShare?: number | undefined
-  /** As in `simulate`. Default 10 s. */
+  /** As in `simulate`: 0 or more ms. Default 10 s. */
   readonly sortWithin?: Duration | undefined
 }
 

@@ -36,6 +36,11 @@ test('every exported name, member and option has a doc comment, and every class 
   expect(declarations.undocumented().filter((name) => !SHAPE_OF_CLIENTS.test(name))).toEqual([])
 })
 
+test('every option that takes a number or a duration says its unit, its range, and its default', () => {
+  expect(declarations.untoldNumbers()).toEqual([])
+  expect(declarations.numbers).toBeGreaterThan(30)
+})
+
 test('no declaration shows a type that users cannot import', () => {
   expect(declarations.innerTypes().filter((name) => !SHAPE_OF_CLIENTS.test(name))).toEqual([])
 })

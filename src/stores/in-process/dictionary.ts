@@ -11,7 +11,7 @@ import { TablesByName } from './tables-by-name.ts'
 /** Options of `DictionaryStore`. */
 export interface DictionaryStoreOptions {
   /**
-   * Returns the time in integer µs since the epoch, for tests. Default: the wall clock when the store was made, plus steady time since then; a
+   * Returns the time in integer µs since the epoch, 0 or more, for tests. Default: the wall clock when the store was made, plus steady time since then; a
    * mocked `Date` is followed.
    */
   readonly clock?: Clock | undefined

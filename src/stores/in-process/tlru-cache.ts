@@ -21,7 +21,7 @@ export interface TlruCacheStoreOptions {
    */
   readonly ttl: Duration
   /**
-   * Returns the time in integer µs since the epoch, for tests. Default: the wall clock when the store was made, plus steady time since then; a
+   * Returns the time in integer µs since the epoch, 0 or more, for tests. Default: the wall clock when the store was made, plus steady time since then; a
    * mocked `Date` is followed.
    */
   readonly clock?: Clock | undefined

@@ -13,6 +13,27 @@ const SETTINGS: ts.CompilerOptions = {
   types: ['node'],
 }
 
+/** The names of types that hold options, or the fields of a value. */
+const OPTIONS = /(?:Options|Fields|Subject)$|^ThrottleLayer$/
+
+/** A part of what a doc comment must say, and the words that say it. */
+interface Rule {
+  readonly part: 'unit' | 'range' | 'default'
+  readonly says: RegExp
+}
+
+/** A number says what it counts, or what kind of number it is. */
+const UNIT: Rule = {
+  part: 'unit',
+  says: /µs|\b(?:ms|milliseconds|units|keys|share|bits|proxies|weekday|status|integer|whole number)\b/i,
+}
+const DURATION_UNIT: Rule = { part: 'unit', says: /\b(?:ms|milliseconds)\b/i }
+const RANGE: Rule = {
+  part: 'range',
+  says: /\b(?:or more|above \d|at least|at most|positive|non-negative|any finite|from \S+(?: \S+)? to)\b/,
+}
+const DEFAULT: Rule = { part: 'default', says: /\bdefault\b/i }
+
 /** An exported name, such as `onrush/http clientIp`. */
 interface Exported {
   readonly entry: string
@@ -23,6 +44,7 @@ interface Exported {
 export class Declarations {
   readonly exports: readonly Exported[]
   readonly #checker: ts.TypeChecker
+  readonly #numbers = new Set<string>()
   readonly #folder: string
 
   /** @param project a folder whose `node_modules` has the package */
@@ -50,13 +72,20 @@ export class Declarations {
     return [...new Set(missing)]
   }
 
-  /** The types that a declaration names and no entry exports, by the name that shows them. */
+  /** The types that a declaration, or one that it extends or implements, names and no entry exports, by the name that shows them. */
   innerTypes(): string[] {
     const known = new Set(this.exports.map(({ symbol }) => symbol))
     const found = new Set<string>()
     for (const { entry, name, symbol } of this.exports) {
+      const looked = new Set<ts.Node>()
       const look = (node: ts.Node): void => {
-        if (isPrivate(node)) return
+        if (isPrivate(node) || looked.has(node)) return
+        looked.add(node)
+        // What a class extends is no name in a hover of its own, but its members are those of the class.
+        if (ts.isExpressionWithTypeArguments(node)) {
+          const base = this.#checker.getSymbolAtLocation(node.expression)
+          if (base !== undefined) for (const declaration of this.#ours(this.#resolved(base))) look(declaration)
+        }
         const type = ts.isTypeReferenceNode(node) ? this.#checker.getSymbolAtLocation(node.typeName) : undefined
         if (type !== undefined && this.#isInner(this.#resolved(type), known))
           found.add(`${entry} ${name}: ${type.name}`)
@@ -65,6 +94,24 @@ export class Declarations {
       for (const declaration of this.#ours(symbol)) look(declaration)
     }
     return [...found]
+  }
+
+  /**
+   * Options that take a number or a duration and whose doc comment does not say the unit, the range, or what holds when they are not given;
+   * inherited options too. `onrush TlruCacheStoreOptions.maxSize: range`.
+   */
+  untoldNumbers(): string[] {
+    const untold = this.exports
+      .filter(({ name, symbol }) => OPTIONS.test(name) && !(symbol.flags & ts.SymbolFlags.Class))
+      .flatMap(({ entry, name, symbol }) =>
+        this.#untoldIn(`${entry} ${name}`, this.#checker.getDeclaredTypeOfSymbol(symbol)),
+      )
+    return [...new Set(untold)]
+  }
+
+  /** How many options take a number or a duration. */
+  get numbers(): number {
+    return this.#numbers.size
   }
 
   /** All that an instance or a class offers, inherited members too: `onrush Throttle.check`. */
@@ -123,11 +170,46 @@ export class Declarations {
 
   /** Options that are written in place: `breaker?: { failures, … }`. */
   #missingInOptions(place: string, type: ts.Type): string[] {
+    return this.#literalsOf(type).flatMap((one) => this.#missingIn(place, one))
+  }
+
+  /** The types that are written in place. */
+  #literalsOf(type: ts.Type): ts.Type[] {
     const given = this.#checker.getNonNullableType(type)
     const types = given.isUnion() ? given.types : [given]
+    return types.filter(({ symbol }) => symbol?.flags & ts.SymbolFlags.TypeLiteral && this.#ours(symbol).length > 0)
+  }
+
+  #untoldIn(place: string, type: ts.Type): string[] {
+    const types = type.isUnion() ? type.types : [type]
     return types
-      .filter(({ symbol }) => symbol?.flags & ts.SymbolFlags.TypeLiteral && this.#ours(symbol).length > 0)
-      .flatMap((one) => this.#missingIn(place, one))
+      .flatMap((one) => this.#checker.getPropertiesOfType(one))
+      .filter((member) => this.#ours(member).length > 0)
+      .flatMap((member) => {
+        const name = `${place}.${member.name}`
+        const given = this.#checker.getTypeOfSymbol(member)
+        const inPlace = this.#literalsOf(given)
+        const literals = inPlace.flatMap((one) => this.#untoldIn(name, one))
+        const isDuration = inPlace.length === 0 && this.#ours(member).some((one) => /\bDuration\b/.test(one.getText()))
+        if (!isDuration && !this.#takesNumber(given)) return literals
+        this.#numbers.add(name)
+        const told = ts.displayPartsToString(member.getDocumentationComment(this.#checker))
+        const rules = isDuration ? [DURATION_UNIT, RANGE] : [UNIT, RANGE]
+        const isOptional = (member.flags & ts.SymbolFlags.Optional) !== 0
+        const parts = [...rules, ...(isOptional ? [DEFAULT] : [])]
+        return [...literals, ...parts.filter(({ says }) => !says.test(told)).map(({ part }) => `${name}: ${part}`)]
+      })
+  }
+
+  /** True for a number, or a function that returns one. */
+  #takesNumber(type: ts.Type): boolean {
+    const given = this.#checker.getNonNullableType(type)
+    const types = given.isUnion() ? given.types : [given]
+    return types.some(
+      (one) =>
+        (one.flags & ts.TypeFlags.NumberLike) !== 0 ||
+        one.getCallSignatures().some((signature) => (signature.getReturnType().flags & ts.TypeFlags.NumberLike) !== 0),
+    )
   }
 
   #isInner(symbol: ts.Symbol, known: ReadonlySet<ts.Symbol>): boolean {
