@@ -32,7 +32,7 @@ function isMethod(value: unknown): value is LegacyMethod['value'] {
   return typeof value === 'function'
 }
 
-/** What `reflect-metadata` adds to `Reflect`. */
+/** The members that `reflect-metadata` adds to `Reflect`. */
 interface Metadata {
   getOwnMetadataKeys(target: object): unknown[]
   getOwnMetadata(key: unknown, target: object): unknown

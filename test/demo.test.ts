@@ -29,7 +29,7 @@ async function ending(demo: ChildProcess): Promise<number> {
   return code
 }
 
-/** What is printed where there is no terminal: lines of at most 80 columns without control codes, and how far it is. */
+/** The output without a terminal: lines of at most 80 columns without control codes, with the progress. */
 function expectPlain(output: string): void {
   const lines = output.split('\n')
   expect(lines.filter((line) => line.length > 80 || /\p{Cc}/u.test(line))).toEqual([])
@@ -68,7 +68,7 @@ describe('the demo', () => {
     let flushed: Promise<unknown> | undefined
     for await (const chunk of demo.stdout) {
       output += chunk
-      // What has been used so far is forgotten, so all of the quota may be used once more.
+      // The server forgets the units used so far, so the whole quota may be used once more.
       if (/^0 s: /m.test(output)) flushed ??= redis.command('FLUSHALL')
     }
     expect(await flushed).toBe('OK')

@@ -29,7 +29,7 @@ export async function makeApp(store: BaseStore, passwords: Readonly<Record<strin
   app.post(
     '/login',
     rateLimit<OnNode>({ throttle: ofAddress, counted: 'failed', key: (context) => clientIp(context.env.incoming) }),
-    // Who guesses at a user keeps that user out too. Where that is worse, count by user and address together.
+    // Somebody who guesses a user's password keeps that user out too. If that is worse, count by user and address together.
     rateLimit<OnNode>({
       throttle: ofUser,
       counted: 'failed',

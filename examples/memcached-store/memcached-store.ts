@@ -10,13 +10,13 @@ export interface MemcachedStoreOptions {
   readonly host: string
   /** Default 11211. */
   readonly port?: number
-  /** What all keys start with: up to 100 letters, digits, `_`, `.` and `-`. Default `onrush`. */
+  /** The start of all keys: up to 100 letters, digits, `_`, `.` and `-`. Default `onrush`. */
   readonly prefix?: string
   /** ms without an answer after which the connection is given up. Default 1000. */
   readonly timeout?: number
 }
 
-/** What the server holds under a key. */
+/** The value and token that the server holds under a key. */
 interface Found {
   readonly data: LimitData | undefined
   /** Changes with the value; `undefined`: there is none. */
@@ -95,7 +95,7 @@ export class MemcachedStore extends BaseStore {
   }
 
   /**
-   * What `gets` would tell, in one round trip. The client's own `gets` leaves out the token, so that comes from `mg`. It comes first:
+   * The answer of `gets`, in one round trip. The client's own `gets` leaves out the token, so that comes from `mg`. It comes first:
    * a value that was changed in between has another token by then, and is not swapped.
    */
   async #find(name: string): Promise<Found> {
@@ -160,7 +160,7 @@ function readUrl(url: string): URL {
   throw new InvalidStoreUrlError(url, 'expected a text such as memcached://localhost:11211')
 }
 
-/** What is no record reads as none. */
+/** A text that is not a record reads as none. */
 function read(text: string): LimitData | undefined {
   try {
     return LimitData.fromJSON(text)

@@ -22,7 +22,7 @@ export const quietWindow: Algorithm<QuietState> = {
     return Math.max(quota.limit - used, 0)
   },
 
-  // What is given back, a quantity below 0, makes the key no less quiet.
+  // A quantity below 0 gives units back, which makes the key no less quiet.
   spend([since, last, used], quantity, now) {
     const left = Math.min(Math.max(used + quantity, 0), Number.MAX_SAFE_INTEGER)
     return [since, quantity > 0 ? Math.max(last, now) : last, left]

@@ -1,4 +1,4 @@
-/** The nodes of a cluster may differ in what they push out: each one that may push out keys which still count is warned of. */
+/** The nodes of a cluster may have different eviction policies: there is a warning for each node that may evict keys which still count. */
 import { Cluster } from 'ioredis'
 import { RedisStore, type RedisStoreOptions, Throttle } from 'onrush'
 import { createCluster } from 'redis'

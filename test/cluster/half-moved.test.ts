@@ -93,7 +93,7 @@ describe('while a slot is half moved', () => {
     expect(load.failures).toEqual([])
     const owners = await Promise.all(neighbours.map((each) => shared.cluster.ownerOf(calculateSlot(`{${each}}`))))
     expect(owners).toContain(from)
-    // What its client still does when it is given up.
+    // The client may still do work after it was given up.
     await sleep(500)
     await heal()
     expect(remainingOf(await throttle.peek(key))).toEqual([19, 19])

@@ -1,4 +1,4 @@
-/** Which keys share a slot, by their own name, a hash tag or shards, what is decided together then, and what leaves in one call. */
+/** The keys that share a slot, by their own name, a hash tag or shards; what can then be decided together, and what leaves in one call. */
 import calculateSlot from 'cluster-key-slot'
 import {
   checkAll,

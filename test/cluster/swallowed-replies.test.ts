@@ -1,4 +1,4 @@
-/** A reply that is lost on the way to one node of a cluster, while the connection goes on: no check is told what another was. */
+/** A reply from one node of a cluster is lost while the connection goes on: no check gets the answer of another. */
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import calculateSlot from 'cluster-key-slot'
 import { Cluster } from 'ioredis'
@@ -77,7 +77,7 @@ const CLIENTS: readonly { name: string; open: (natMap: Record<string, Address>) 
   },
 ]
 
-/** Some fail by the lost reply; none may be told anything that is not so. */
+/** Some checks fail because of the lost reply. None may get a wrong answer. */
 async function unlessFailed(outcome: Promise<unknown>): Promise<void> {
   await outcome.catch((error: unknown) => {
     if (!(error instanceof StoreError)) throw error
@@ -93,14 +93,14 @@ test.each(CLIENTS)('$name: no check is told what another was, and the connection
   const full = new Throttle({ limiter, rate: Quota.perDay(100_000) })
   await empty.check('key')
   await full.check('warm')
-  // What the store asks of the servers after its first check has been answered then.
+  // By then the servers have answered all that the store asks for by itself after its first check.
   await store.ping()
   for (let time = 0; time < 3; time++) {
     ofNode.faults.swallowReplies()
     full.check('lost').catch(() => {})
     await sleep(100)
     const asked: Promise<unknown>[] = []
-    // Each in a call of its own, so that a check of the key that is used up could be told what one of a fresh key was.
+    // Each in a call of its own, so that a check of the used-up key could get the answer of a fresh key.
     for (let round = 0; round < 5; round++) {
       for (const outcome of [
         () => empty.check('key').then(({ limited }) => expect(limited).toBe(true)),

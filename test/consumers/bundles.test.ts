@@ -111,7 +111,7 @@ test('esbuild, webpack and Vite put ioredis into the bundle where it is installe
   other.write('in-redis.mjs', IN_REDIS)
   for (const name of ['esbuild to CommonJS', 'webpack', 'Vite'] as const) {
     const path = await BUNDLERS[name](join(other.directory, 'in-redis.mjs'), join(other.directory, 'out', name))
-    // Run where nothing is installed.
+    // Run in a folder where no package is installed.
     const alone = join(consumer.directory, `${name.replaceAll(' ', '-')}${path.slice(-4)}`)
     copyFileSync(path, alone)
     expect(await consumer.run(alone), name).toMatchObject({ stdout: 'made and closed\n' })

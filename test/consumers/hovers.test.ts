@@ -1,4 +1,4 @@
-/** What an editor shows of the package: each exported name, member and option says what it is for. */
+/** The hovers of an editor: each exported name, member and option says what it is for. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -12,7 +12,7 @@ const SOURCE = join(ROOT, 'src')
 /** The name that a tag `@internal` stands before. */
 const INTERNAL = /@internal\s*\*\/\s*(?:(?:static|protected|abstract|override|async|get)\s+)*(\w+)/g
 
-/** Clients of other packages, told by the shape that they have: their own documentation explains them. */
+/** Clients of other packages, described by their shape. Their own documentation explains them. */
 const SHAPE_OF_CLIENTS = /^onrush BorrowedClient[.:]/
 
 let built: BuiltPackage

@@ -1,4 +1,4 @@
-/** What TypeScript makes of the declarations, without `skipLibCheck` and without what is optional. */
+/** The declarations compile without `skipLibCheck` and without the optional packages. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BuiltPackage } from '../support/built-package.ts'
 import { Consumer } from '../support/consumers/consumer.ts'

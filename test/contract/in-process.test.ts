@@ -1,4 +1,4 @@
-/** The contract on stores in this process, and on stores of one's own, with and without a `compareAndSwap`. */
+/** The contract on in-process stores, and on custom stores with and without a `compareAndSwap`. */
 import { DictionaryStore, TlruCacheStore } from 'onrush'
 import { storeContract } from 'onrush/testing'
 import { describe, it } from 'vitest'

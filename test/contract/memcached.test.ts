@@ -1,4 +1,4 @@
-/** The contract on the example of a store of one's own, with a real memcached. */
+/** The contract on the example of a custom store, with a real memcached. */
 
 import { storeContract } from 'onrush/testing'
 import { describe, it } from 'vitest'

@@ -1,4 +1,4 @@
-/** What each channel tells, and to whom. */
+/** The events of each channel, and their subscribers. */
 import { hasSubscribers } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import {

@@ -1,4 +1,4 @@
-/** Shadow mode: what is decided, said and counted where nobody is limited. */
+/** Shadow mode: the decisions, results and counts if nobody is limited. */
 import {
   BaseLimiter,
   type BaseStore,

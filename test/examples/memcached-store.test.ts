@@ -1,4 +1,4 @@
-/** The example of a store of one's own: it runs, is registered by its scheme, and is exact among processes. */
+/** The example of a custom store: it runs, is registered by its scheme, and is exact over several processes. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'

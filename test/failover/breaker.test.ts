@@ -177,7 +177,7 @@ test('each probe that fails doubles the cooldown, up to maxCooldown', async () =
   await throttleOn(store).check('ada')
   await expect.poll(() => cooldowns.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(5)
   const [first = 0, second = 0, ...later] = cooldowns
-  // What passed between opening and asking is taken off.
+  // The time between the opening and this question has been subtracted.
   expect(first).toBeLessThanOrEqual(40)
   expect(second).toBeGreaterThan(40)
   expect(second).toBeLessThanOrEqual(80)

@@ -1,4 +1,4 @@
-/** What a store answers as the fallback of a Redis server that is dead, and which failures have it asked. */
+/** A store as the fallback of a dead Redis server: its answers, and the failures after which it is asked. */
 import {
   BaseStore,
   checkAll,
@@ -149,7 +149,7 @@ describe('an outage', () => {
   })
 })
 
-/** What a user has to write. */
+/** The least that a user has to write. */
 class OwnStore extends BaseStore {
   readonly #records = new Map<string, LimitData>()
 

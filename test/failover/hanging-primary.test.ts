@@ -1,4 +1,4 @@
-/** A primary of one's own that does not answer: the fallback does. */
+/** A custom primary that does not answer: the fallback answers instead. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BaseLimiter, DictionaryStore, FailoverStore, LimitData, RateLimitResult, RedisStore, Throttle } from 'onrush'
 import { expect, onTestFinished, test } from 'vitest'

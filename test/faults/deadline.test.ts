@@ -10,7 +10,7 @@ import { until } from '../support/servers/until.ts'
 const shared = sharedScene()
 const { ready, calls } = shared
 
-/** What is asked while the server stands still, each in a turn of its own. */
+/** Asks while the server stands still, each in a turn of the event loop of its own. */
 async function whilePaused<T>(asks: readonly (() => Promise<T>)[]): Promise<PromiseSettledResult<T>[]> {
   shared.scene.server.pause()
   try {

@@ -1,4 +1,4 @@
-/** What a failover to a replica that has fallen behind loses: what was admitted meanwhile, and no more. */
+/** A failover to a replica that has fallen behind loses only the checks that were admitted meanwhile. */
 import type { Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { errorSaying } from '../support/error-saying.ts'

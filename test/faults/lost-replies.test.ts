@@ -13,7 +13,7 @@ const TIMES = 10_000
 const LIMIT = 4000
 /** Keys of a caller's own. */
 const KEYS = 16
-/** ms: long, for the machine may be busy; no check may fail. */
+/** ms. Long, because the machine may be busy and no check may fail. */
 const TIMEOUT = 20_000
 
 /** A store, and the proxies that it alone uses, each with the port behind it. */
@@ -81,7 +81,7 @@ class Caller {
     return sent
   }
 
-  /** What each key has left is what was not spent on purpose. */
+  /** Each key has left exactly the units that were not spent on purpose. */
   async compare(): Promise<void> {
     for (const { proxy } of this.#line.proxies) proxy.faults.pass()
     for (const [key, used] of this.#used) {
@@ -89,7 +89,7 @@ class Caller {
     }
   }
 
-  /** Spends what is left of the shared key. */
+  /** Spends the remaining units of the shared key. */
   async exhaust(): Promise<void> {
     const results = await Promise.all(Array.from({ length: LIMIT }, () => this.#throttle.check('shared')))
     this.admitted += results.filter(({ limited }) => !limited).length

@@ -1,4 +1,4 @@
-/** What this process does to itself under load: it computes for seconds, asks a hundred thousand checks at once, or closes the client. */
+/** Faults of this process itself, under load: it computes for seconds, asks a hundred thousand checks at once, or closes the client. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { PeriodicLimiter, Quota, RedisStore, StoreUnavailableError, Throttle } from 'onrush'
@@ -15,7 +15,7 @@ expectMemoryToReturn(8_000_000)
 test('an event loop that is blocked for two seconds: nothing that was sent fails, and nothing is sent too late', async () => {
   await using scene = await Scene.start({}, { direct: true })
   const report = await under(scene, async () => blockFor(2000))
-  // What had not left by then was not counted.
+  // Checks that had not been sent by then were not counted.
   expect(report).toMatchObject({ admitted: LIMIT, doubtful: 0 })
 })
 

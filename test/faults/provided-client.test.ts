@@ -1,4 +1,4 @@
-/** A client of one's own, with ioredis's defaults: it sends again what a lost connection left unanswered, which counts twice; and says so. */
+/** A client that the user provides, with ioredis's defaults: it sends unanswered commands again after a lost connection, which counts twice, and a warning says so. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'

@@ -1,4 +1,4 @@
-/** The server lives and loses, or refuses, something under load: what is admitted in excess is bounded, and all goes on by itself. */
+/** The server lives, and loses or refuses something under load: the excess admitted is bounded, and checks succeed again without help. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { FixedWindowLimiter, GcraLimiter, Quota, Throttle } from 'onrush'

@@ -60,7 +60,7 @@ async function loseOne(proxy: FaultProxy, ask: () => Promise<unknown>): Promise<
   await sleep(100)
 }
 
-/** Some fail by the lost reply; none may be told anything that is not so. */
+/** Some checks fail because of the lost reply. None may get a wrong answer. */
 async function unlessFailed(outcome: Promise<unknown>): Promise<void> {
   await outcome.catch((error: unknown) => {
     if (!(error instanceof StoreError)) throw error
@@ -84,7 +84,7 @@ test.concurrent.each(ALL)('$name, resend $resend: no check is told what another 
   for (const ask of [() => full.check('lost'), () => store.get('lost'), () => store.set('lost', kept, 60_000)]) {
     await loseOne(proxy, ask)
     const asked: Promise<unknown>[] = []
-    // Each in a call of its own, so that a check of the key that is used up could be told what one of a fresh key was.
+    // Each in a call of its own, so that a check of the used-up key could get the answer of a fresh key.
     for (let round = 0; round < 4; round++) {
       for (const outcome of [
         () => empty.check('key').then(({ limited }) => expect(limited).toBe(true)),
@@ -124,7 +124,7 @@ test.each(['the store’s own client', ...NAMES])(
     await using opened = await through(name, proxy, false)
     const throttle = new Throttle({ limiter: new GcraLimiter({ store: opened.store }), rate: Quota.perDay(10) })
     await throttle.check('key')
-    // What the store asks of the server after its first check has been answered then.
+    // By then the server has answered all that the store asks for by itself after its first check.
     await opened.store.ping()
     const before = await connections()
     proxy.faults.shortenReply(32)
@@ -158,7 +158,7 @@ test('a client of node-redis whose reconnectStrategy gives up keeps no check wai
   await store.ping()
   await loseOne(proxy, () => throttle.check('lost'))
   const start = performance.now()
-  // The first is told what another was; the others find the connection closed.
+  // The first check gets the reply to another; the others find the connection closed.
   for (let count = 0; count < 3; count++) await expect(throttle.check('key')).rejects.toThrow(StoreError)
   expect(performance.now() - start).toBeLessThan(40_000)
 })

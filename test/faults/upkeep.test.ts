@@ -1,4 +1,4 @@
-/** What a store does besides while checks wait: it has one timer, keeps what answers, and lets go of what waits in vain. */
+/** A store while checks wait: one timer, no replaced connection that answers, and no memory of checks that were given up. */
 import { createHook } from 'node:async_hooks'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'

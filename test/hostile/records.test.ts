@@ -1,4 +1,4 @@
-/** Records that somebody else has written, under a limiter on a store of one's own and under `RedisStore.get`. */
+/** Records that another program has written, under a limiter on a custom store and under `RedisStore.get`. */
 import { types } from 'node:util'
 import fc from 'fast-check'
 import {

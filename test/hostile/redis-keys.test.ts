@@ -31,7 +31,7 @@ function place(clock?: () => number): Place {
   return { prefix, store: new Store({ client: suite.client, prefix, timeout: 20_000, resend: true, clock }) }
 }
 
-/** What is written over a key, with a TTL, since the suite watches for keys without one. */
+/** Writes something over a key, with a TTL, because the suite watches for keys without one. */
 type Tampering = (name: string) => Promise<unknown>
 
 function byCommand(command: string, ...args: readonly (string | Buffer)[]): Tampering {
@@ -103,11 +103,11 @@ describe('the record of a call', () => {
 interface Question {
   readonly kind: 'check' | 'refund' | 'settle' | 'acquire'
   readonly quantity: number
-  /** What a reservation is settled with. */
+  /** The units with which a reservation is settled. */
   readonly actual: number
 }
 
-/** What is done with a key, or to one. */
+/** A step of a test: a request about a key, or tampering with the key. */
 type Step =
   | Question
   | { readonly kind: 'clear' | 'wait' }

@@ -167,7 +167,7 @@ test.each([
 })
 
 test('options of a wrong type are refused', () => {
-  // @ts-expect-error: to trust whoever speaks is never said by a flag.
+  // @ts-expect-error: a flag that trusts every sender does not exist.
   expect(() => clientIp({ remoteAddress: '192.0.2.1' }, { trustedProxies: true })).toThrow(TypeError)
   // @ts-expect-error: an address is a text.
   expect(() => clientIp({ remoteAddress: '192.0.2.1' }, { trustedProxies: [10] })).toThrow(TypeError)

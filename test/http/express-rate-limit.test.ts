@@ -52,7 +52,7 @@ describe.each(stillStores())('on %s', (_name, makeStore) => {
   /** Counts in windows of an hour, as the middleware's own stores do. */
   function counting(limit: number, options: Partial<Options> = {}): OnrushStore {
     const counted = new OnrushStore({ limiter: new PeriodicLimiter({ store }) })
-    // What the middleware hands over, as far as a store reads it.
+    // The settings that the middleware passes to a store.
     expressRateLimit({ windowMs: HOUR, limit, ...options, store: counted })
     return counted
   }

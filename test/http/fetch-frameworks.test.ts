@@ -1,4 +1,4 @@
-/** What is particular to the middleware for Hono or for fetch, and the options that any middleware refuses. */
+/** Behaviour of the middlewares for Hono and for fetch alone, and the options that every middleware refuses. */
 import { Hono } from 'hono'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { rateLimit as expressRateLimit } from '../../src/http/express.ts'

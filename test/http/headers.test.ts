@@ -7,7 +7,7 @@ const limiter = new GcraLimiter({ store: new DictionaryStore({ clock: () => 1_80
 const burst = Quota.perMinute(100, { name: 'burst' })
 const daily = Quota.perDay(1000, { name: 'daily' })
 
-/** What is answered to the last of several quantities on a fresh key. */
+/** The result of the last of several checks on a fresh key. */
 function resultOf(rate: Quota | readonly Quota[], ...quantities: number[]): RateLimitResult {
   const throttle = new Throttle({ limiter, rate })
   throttle.clearSync('key')

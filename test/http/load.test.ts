@@ -75,7 +75,7 @@ afterAll(async () => {
   await redis.stop()
 })
 
-/** @throws Error when the process ends instead, having said why. */
+/** @throws Error with the process's output if the process ends instead. */
 async function urlsOf(child: ChildProcess): Promise<Record<string, string>> {
   const over = new AbortController()
   const ended = once(child, 'exit', over).then(([code]) => {

@@ -1,4 +1,4 @@
-/** What every middleware answers, whatever its framework, also when its store fails: over real HTTP. */
+/** The answers of every middleware, also when its store fails, over real HTTP. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type BaseStore, RedisStore } from '../../src/index.ts'
 import { frameworks, type Handle, type Limit, type Service } from '../support/http/servers.ts'

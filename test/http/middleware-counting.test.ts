@@ -1,4 +1,4 @@
-/** What every middleware counts where only some responses do, whatever its framework: over real HTTP. */
+/** The requests that every middleware counts if only some responses count, over real HTTP. */
 import http from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type BaseStore, DictionaryStore, type Throttle } from '../../src/index.ts'
@@ -77,7 +77,7 @@ describe.each(frameworksOnStores())('$framework on $storeName', ({ startService,
       service = await startService([limit], held.handle)
     }
 
-    /** How much of the quota is left, as soon as it is so much: what is given back after a response may take a moment. */
+    /** Waits until so many units are left, because giving back after a response may take a moment. */
     async function untilLeft(throttle: Throttle, wanted: number): Promise<void> {
       await expect.poll(async () => (await throttle.peek('ann')).remaining, PATIENTLY).toBe(wanted)
     }

@@ -1,4 +1,4 @@
-/** What is particular to the middleware for Express, Fastify or Koa: over real HTTP, or as the framework asks itself. */
+/** Behaviour of the middlewares for Express, Fastify and Koa alone, over real HTTP or by the framework's own injection. */
 import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'

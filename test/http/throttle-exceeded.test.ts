@@ -1,4 +1,4 @@
-/** What frameworks answer to a `ThrottleExceededError` that nobody catches, over real HTTP. */
+/** The responses of frameworks to a `ThrottleExceededError` that nobody catches, over real HTTP. */
 import { createServer, type Server } from 'node:http'
 import express from 'express'
 import express4 from 'express4'

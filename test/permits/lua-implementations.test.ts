@@ -1,4 +1,4 @@
-/** TypeScript and Lua do the same with permits: every answer, and every bit of what is kept. */
+/** TypeScript and Lua do the same with permits: every answer and every bit of every state are equal. */
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { ConcurrencyLimiter, GcraLimiter, MovingWindowLimiter, Quota } from 'onrush'

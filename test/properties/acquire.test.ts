@@ -1,4 +1,4 @@
-/** Waiting one's turn on GCRA: who waits how long is exact, and so is what is left for those who come after. */
+/** Waiting for a turn on GCRA: each wait is exact, and so are the units left for later callers. */
 import fc from 'fast-check'
 import { GcraLimiter, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
@@ -109,7 +109,7 @@ test('whatever is left and taken over, the starts that happen are never more tha
         const turn = await decider.operate('key', takeTurn, asked)
         if (!turn.result.limited)
           promised.push({ start: timeline.now + BigInt(turn.wait), quantity: BigInt(quantity), turn })
-        // Who has not started yet may leave.
+        // A caller who has not started yet may leave.
         const waiting = promised.filter(({ start }) => start > timeline.now)
         const leaving = leaves ? waiting[which % Math.max(waiting.length, 1)] : undefined
         if (leaving === undefined) continue

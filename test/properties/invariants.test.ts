@@ -1,4 +1,4 @@
-/** What holds for every algorithm, whatever is asked when, told by the answers alone. */
+/** Properties that hold for every algorithm and any sequence of checks, by the answers alone. */
 import fc from 'fast-check'
 import type { Quota } from 'onrush'
 import { describe, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import { COUNTINGS, type Counting, expectExact, Pair, runs, Timeline } from '../
 
 type Past = [start: bigint, quota: Quota, commands: Command[]]
 
-/** What has happened to a key before the question. */
+/** The history of a key before the question. */
 const pasts: fc.Arbitrary<Past> = fc.tuple(starts, quotas(), sequence(command()))
 
 function afterwards(counting: Counting, [start, quota, commands]: Past): Pair {

@@ -48,7 +48,7 @@ function keys(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `key ${index}`)
 }
 
-/** How many scripts the server ran for `work`, those it had to be told anew included. */
+/** The number of scripts that the server ran for `work`, including those that had to be loaded again. */
 async function callsFor(work: () => Promise<unknown>): Promise<number> {
   await client.config('RESETSTAT')
   await work()

@@ -1,4 +1,4 @@
-/** What is answered without Redis: a refusal only where Redis would refuse too, with what is left of its times. */
+/** Answers without Redis: only a refusal that Redis would also give, with the rest of the refusal's times. */
 import fc from 'fast-check'
 import { Quota, RedisStore, Throttle } from 'onrush'
 import { expect, test } from 'vitest'

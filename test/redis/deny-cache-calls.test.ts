@@ -75,7 +75,7 @@ describe('a key that was refused', () => {
     expect(await suite.calls(() => throttle.peek('key'))).toBe(1)
     expect(await suite.calls(() => checkAll([{ throttle, key: 'key' }]))).toBe(1)
     expect(await suite.calls(() => throttle.acquire('key', 1, { maxWait: 0 }))).toBe(1)
-    // Nor do these make a refusal known, for they ask for other things.
+    // These calls also remember no refusal, because they ask for other things.
     await other.check('key', 10)
     await other.peek('key')
     await checkAll([{ throttle: other, key: 'key' }])

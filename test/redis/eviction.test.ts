@@ -1,4 +1,4 @@
-/** A server that pushes out keys which still count is warned of: once, to the process and to who listens. */
+/** There is one warning of a server that may evict keys which still count: as a process warning and as an event. */
 import { setImmediate } from 'node:timers/promises'
 import { GcraLimiter, Quota, RedisStore, subscribe, Throttle, type WarningEvent } from 'onrush'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
@@ -34,7 +34,7 @@ function heard(): Warnings {
   return warnings
 }
 
-/** Makes a store, asks it several times, and closes it when what it asked the server itself has been answered. */
+/** Makes a store, asks it several times, and closes it after the answers to the store's own requests. */
 async function use(who: string): Promise<void> {
   const store = new RedisStore({
     url: `redis://${who}127.0.0.1:${server.port}`,

@@ -21,7 +21,7 @@ const HOUR = 3_600_000
 /** ms for which states are kept at least, so that quotas by the second seldom set a TTL. */
 const KEPT_AT_LEAST = 1000
 
-/** From the shortest to the longest, in periods and in what is left of them. */
+/** From the shortest period and lifetime to the longest. */
 const QUOTAS = [
   new Quota({ count: 1, period: 0.001 }),
   new Quota({ count: 3, period: 0.007, maximumBurst: 2 }),

@@ -1,4 +1,4 @@
-/** What somebody else has written under our keys: it reads as a fresh key, breaks nothing, and harms nobody else in the call. */
+/** Values that another program has written under our keys read as fresh keys, break nothing, and harm no other check of the call. */
 import fc from 'fast-check'
 import { DictionaryStore, GcraLimiter, MovingWindowLimiter, Quota, type RateLimitResult, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'

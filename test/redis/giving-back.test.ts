@@ -17,7 +17,7 @@ const layer: fc.Arbitrary<LimiterLayer> = fc.record({ counting: fc.constantFrom(
 const state = ({ counting, rate }: LimiterLayer) => `${counting.name} ${rate}`
 const layers = fc.uniqueArray(layer, { minLength: 1, maxLength: 3, selector: state })
 
-/** Parts in a thousand of the first layer's period and limit, so that all happens where it matters. */
+/** In thousandths of the first layer's period and limit, so that most steps fall near a boundary. */
 const step = fc.record({
   do: fc.constantFrom('check', 'check', 'reserve', 'reserve', 'refund', 'settle', 'settle', 'cancel', 'clear'),
   elapsed: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: -100, max: 1500 })),

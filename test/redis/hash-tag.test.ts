@@ -21,7 +21,7 @@ import { uniquePrefix } from '../support/servers/shared-redis.ts'
 const suite = await redisSuite()
 const rate = Quota.perDay(10)
 
-/** What stands between the first braces of a name: Redis hashes it, or the whole name where that is empty. */
+/** The text between the first braces of a name. Redis hashes this text, or the whole name if the text is empty. */
 function tagIn(name: string): string | undefined {
   return /\{(.+?)\}/s.exec(name)?.[1]
 }

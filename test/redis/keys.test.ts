@@ -76,7 +76,7 @@ const KEYS = [
   'w'.repeat(201),
   '%'.repeat(66),
   '%'.repeat(67),
-  // What the key of 201 is kept under, as far as a key can say it.
+  // The digest under which the key of 201 characters is stored, as far as another key can imitate it.
   digestOf('w'.repeat(201)),
   '\uD800'.repeat(300),
   '\uDC00'.repeat(300),

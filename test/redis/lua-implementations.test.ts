@@ -1,4 +1,4 @@
-/** TypeScript and Lua decide alike: every field of every answer, and every bit of what is kept. */
+/** TypeScript and Lua decide alike: every field of every answer and every bit of every state are equal. */
 import fc from 'fast-check'
 import { MovingWindowLimiter, Quota } from 'onrush'
 import { describe, test } from 'vitest'

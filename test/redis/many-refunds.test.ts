@@ -1,4 +1,4 @@
-/** What is asked in order of many keys at once: refunds, settlements and clears. */
+/** Operations that keep their order, on many keys at once: refunds, settlements and clears. */
 import { GcraLimiter, Quota, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { redisSuite } from '../support/redis/suite.ts'

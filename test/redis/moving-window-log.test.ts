@@ -1,4 +1,4 @@
-/** What the log of a moving window costs Redis: memory bounded by the limit, and reads that grow with its logarithm. */
+/** The cost of a moving window's log in Redis: memory bounded by the limit, and reads that grow with the limit's logarithm. */
 import { GcraLimiter, MovingWindowLimiter, Quota, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { redisSuite } from '../support/redis/suite.ts'
@@ -80,7 +80,7 @@ test('memory is bounded by the limit, whatever is thrown at it', async () => {
     await Promise.all([log.check(), log.check(3), log.check(), log.check(limit)])
     if (round % 25 === 0) most = Math.max(most, await log.entries())
   }
-  // What has left lies in front until it is half of the log, or a few entries.
+  // Entries that have left stay at the front until they are half of the log, or a few at least.
   expect(most).toBeLessThanOrEqual(2 * limit + 33)
   expect(most).toBeGreaterThan(limit / 4)
 })

@@ -47,7 +47,7 @@ test.each([
   ['client', ['isOpen', 'isReady', 'sendCommand', 'commandOptions', 'executeIsolated', 'multiExecutor']],
   ['cluster', ['isOpen', 'sendCommand', 'multiExecutor', 'nodeClient', 'masters', 'slots']],
 ])('a %s of node-redis 4 is refused by name, before anything is counted', (_kind, members) => {
-  // What it has of all that tells clients apart.
+  // The members by which kinds of clients are told apart.
   const client = { ...Object.fromEntries(members.map((member) => [member, () => {}])), isOpen: true }
   // @ts-expect-error: its type says so too
   expect(() => new RedisStore({ client })).toThrow(/node-redis 5 or 6, got a client of node-redis 4/)

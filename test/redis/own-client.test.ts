@@ -37,7 +37,7 @@ function hosts(ports: readonly number[]): string {
   return ports.map((port) => `127.0.0.1:${port}`).join(',')
 }
 
-/** What is asked in the very turn in which the store is made. */
+/** Requests in the same turn of the event loop in which the store is made. */
 async function askAtOnce(store: BaseStore): Promise<void> {
   const throttle = throttleOn(store)
   const first = await Promise.all(Array.from({ length: 50 }, (_, index) => throttle.check(`key ${index}`)))

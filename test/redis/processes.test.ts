@@ -33,7 +33,7 @@ function compete(job: Pick<Job, 'store' | 'throttles' | 'questions'>, prefix = u
   return processes.compete({ url: suite.url, prefix, quantities: QUANTITIES, ...job })
 }
 
-/** What was admitted of each question, over all processes. */
+/** The units admitted of each question, over all processes. */
 function sums(results: readonly JobResult[]): number[] {
   return (results[0] ?? []).map((_, index) => results.reduce((sum, result) => sum + (result[index] ?? 0), 0))
 }
@@ -43,7 +43,7 @@ function storeUnder(prefix: string, kind: Job['store']): BaseStore {
   return kind === 'redis' ? redis : new SwappingStore(redis)
 }
 
-/** What is used in each layer. */
+/** The units used in each layer. */
 async function used(store: BaseStore, layers: readonly JobLayer[], key: string): Promise<number[]> {
   const throttle = new Throttle({
     layers: layers.map(({ limiter, rate }) => {

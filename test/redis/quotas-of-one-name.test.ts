@@ -1,4 +1,4 @@
-/** Quotas of one name and period share what is used, whatever their numbers: no reader takes what another has written for nothing. */
+/** Quotas of one name and period share the units used, whatever their numbers: no quota ignores a state that another has written. */
 import fc from 'fast-check'
 import {
   type BaseStore,
@@ -19,14 +19,14 @@ import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
 
-/** A store of one's own that keeps all for ever, as one may: what a lowered count would hold longer is not forgiven here. */
+/** A custom store that keeps every record for ever, as it may: here no units of a lowered quota expire early. */
 class LastingStore extends MapStore {
   override set(key: string, data: LimitData): Promise<LimitData> {
     return super.set(key, data)
   }
 }
 
-/** In this process, in Redis, and of one's own. */
+/** In this process, in Redis, and a custom store. */
 function stores(clock: () => number): BaseStore[] {
   return [new DictionaryStore({ clock }), suite.store({ clock }), new LastingStore({ clock })]
 }

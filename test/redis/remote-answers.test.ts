@@ -123,7 +123,7 @@ test('checks and operations on it are answered as in this process, by two number
   await both((decider) => decider.check('key', 1))
   await both((decider) => decider.operate('key', clear, undefined))
   await both((decider) => decider.check('key', 10))
-  // Merged with each other, and followed by what is read by what is behind it.
+  // Merged with each other, and followed by a check that reads the state behind them.
   const asked = await Promise.all([there.check('other', 3), there.check('other', 3), there.check('else', 2)])
   expect(asked.map(({ remaining }) => remaining)).toEqual([7, 4, 8])
 })

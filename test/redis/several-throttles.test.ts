@@ -1,4 +1,4 @@
-/** Throttles that share a store: each has calls of its own where that costs less, and all is answered as if one call held it. */
+/** Throttles that share a store: each has calls of its own if that costs less, and the answers are those of a single call. */
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import {

@@ -1,4 +1,4 @@
-/** Reserved by a guess and settled for what was used, a million times in this process: what is counted in the end is what was used. */
+/** A million reservations of a guess, each settled for the actual quantity, in this process: in the end exactly the actual quantities are counted. */
 import { DictionaryStore, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { LIMITERS } from '../support/limiters.ts'

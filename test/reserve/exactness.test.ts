@@ -1,4 +1,4 @@
-/** Reserved by a guess and settled for what was used, on Redis: what is counted in the end is what was used. */
+/** Reservations of a guess, each settled for the actual quantity, on Redis: in the end exactly the actual quantities are counted. */
 import { Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { LIMITERS } from '../support/limiters.ts'

@@ -1,4 +1,4 @@
-/** What is given back leaves a key's time to live as it is, and makes no key; only spending makes it longer. */
+/** Giving back changes no key's time to live and makes no key; only spending makes the time longer. */
 import { GcraLimiter, Quota, type Reservation, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { layersOf } from '../../src/limiters/limiters.ts'

@@ -1,4 +1,4 @@
-/** Reservations across an outage: each is put right where it was charged. */
+/** Reservations across an outage: each is settled on the store that was charged. */
 import { DictionaryStore, type Reservation } from 'onrush'
 import { expect, test } from 'vitest'
 import { Failover, throttleOn } from '../support/failover/suite.ts'
@@ -16,7 +16,7 @@ async function pair() {
 
 type Pair = Awaited<ReturnType<typeof pair>>
 
-/** Of 10: what is left on the primary, and on the fallback. */
+/** The units left of 10 on the primary, and on the fallback. */
 async function left({ onPrimary, onFallback }: Pair): Promise<number[]> {
   return [(await onPrimary.peek('key')).remaining, onFallback.peekSync('key').remaining]
 }

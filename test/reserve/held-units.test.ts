@@ -1,4 +1,4 @@
-/** What units that are held, and then given back, add to the most that is admitted. */
+/** Units that are held and then given back raise the most that can be admitted. */
 import { DictionaryStore, Quota, type Reservation, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { LIMITERS } from '../support/limiters.ts'

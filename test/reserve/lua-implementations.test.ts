@@ -1,4 +1,4 @@
-/** TypeScript and Lua do the same with all that can be asked about a key: one by one, and many in one turn of the event loop. */
+/** TypeScript and Lua do the same with every request about a key: one by one, and many in one turn of the event loop. */
 import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
 import { starts } from '../support/exact/arbitraries.ts'

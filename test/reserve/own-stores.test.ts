@@ -1,4 +1,4 @@
-/** Stores of one's own give back and settle as the in-process stores do. */
+/** Custom stores give back and settle as the in-process stores do. */
 import fc from 'fast-check'
 import { type BaseStore, type Clock, DictionaryStore, Throttle, TlruCacheStore } from 'onrush'
 import { expect, test } from 'vitest'

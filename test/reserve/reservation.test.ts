@@ -1,4 +1,4 @@
-/** What a reservation promises, on every store: held now, put right once, given back only where it was spent. */
+/** Reservations on every store: units are held at once, settled once, and given back only where they were spent. */
 import {
   type AlgorithmLimiter,
   type BaseStore,

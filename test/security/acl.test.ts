@@ -52,7 +52,7 @@ async function doAll(store: RedisStore): Promise<void> {
     const limiter = new Limiter({ store })
     const one = new Throttle({ limiter, rate: Quota.perHour(100) })
     const layers = new Throttle({ limiter, rate: [Quota.perMinute(10, { name: 'named' }), Quota.perDay(200)] })
-    // A log that is longer than what is read at once, and many keys in one call.
+    // A log that is longer than one read, and many keys in one call.
     for (let index = 0; index < 80; index++) expect((await one.check('log')).limited).toBe(false)
     await Promise.all(['a', 'b', 'c', 'a'].map((key) => layers.check(key, 2)))
     expect((await layers.peek('a')).remaining).toBe(6)
@@ -81,7 +81,7 @@ async function doAll(store: RedisStore): Promise<void> {
   expect((await fresh.peek('log')).remaining).toBe(100)
 }
 
-/** What the server has refused, but for ioredis telling its name, which is no matter. */
+/** The commands that the server has refused, except that by which ioredis sets its name. */
 async function refused(server: RedisServer): Promise<unknown[]> {
   const log = await server.command('ACL', 'LOG')
   const objects = Array.isArray(log) ? log.map((entry) => (Array.isArray(entry) ? entry[7] : entry)) : []

@@ -1,4 +1,4 @@
-/** Encrypted connections: with an authority of one's own all goes on as ever, and what is not trusted fails by a clear error. */
+/** Encrypted connections: a private certificate authority works, and an untrusted server causes a clear error. */
 import { inspect } from 'node:util'
 import { GcraLimiter, Quota, RedisStore, StoreError, StoreUnavailableError, Throttle } from 'onrush'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'

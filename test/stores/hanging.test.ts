@@ -1,4 +1,4 @@
-/** A store of one's own that does not answer: who waits for it, for how long, and what that must not break. */
+/** A custom store that does not answer: how long callers wait, and what must keep working meanwhile. */
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { type BaseStore, checkAll, GcraLimiter, PeriodicLimiter, Quota, StoreTimeoutError, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'

@@ -1,4 +1,4 @@
-/** What the stores in this process promise alike: clocks, records, swaps, and forms without a promise. */
+/** The promises that all in-process stores share: clocks, records, swaps, and sync methods. */
 import {
   AlgorithmLimiter,
   type Clock,

@@ -1,4 +1,4 @@
-/** What the stores in this process keep is bounded: by the keys and states that count, not by what was ever asked. */
+/** The memory of the in-process stores is bounded by the keys and states that count, not by all keys ever asked about. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'

@@ -1,4 +1,4 @@
-/** A store of one's own that has only `get` and `set`: every limiter works on it, and loses no update in this process. */
+/** A custom store with only `get` and `set`: every limiter works on it, and no update of this process is lost. */
 import fc from 'fast-check'
 import {
   BaseStore,
@@ -27,7 +27,7 @@ function layered(store: BaseStore, rate = DAY): Throttle {
   return new Throttle({ layers: LIMITERS.map(({ Limiter }) => ({ limiter: new Limiter({ store }), rate })) })
 }
 
-/** What is used in each layer. */
+/** The units used in each layer. */
 function used(result: RateLimitResult): number[] {
   return result.layers.map(({ limit, remaining }) => limit - remaining)
 }

@@ -1,4 +1,4 @@
-/** States are changed where the stores in this process keep them: only by what is admitted, and none that is somebody else's. */
+/** The in-process stores change states in place: only an admitted check changes a state, and only the state of its own key. */
 import { type Algorithm, AlgorithmLimiter, type Clock, DictionaryStore, Quota, Throttle, TlruCacheStore } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { LIMITERS } from '../support/limiters.ts'

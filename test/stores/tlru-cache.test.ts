@@ -98,7 +98,7 @@ test('a key counts until what was spent last does', () => {
   throttle.checkSync('key', 4)
   throttle.checkSync('other', 5)
   throttle.peekSync('key')
-  // What was spent first counts no more; of those that do, the other was used longer ago.
+  // The first key counts no more. Of the keys that count, the other one was used longer ago.
   cache.now = 20 * SECOND
   throttle.checkSync('new')
   expect(throttle.peekSync('key')).toMatchObject({ remaining: 1 })

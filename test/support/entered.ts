@@ -25,7 +25,7 @@ export interface Entered {
   readonly files: number
 }
 
-/** What so many checks enter that are asked at once, each of a key of its own that has been asked before. */
+/** The functions entered by so many checks at once, each of a key of its own that was checked before. */
 export async function enteredByChecks(checks: number): Promise<Entered> {
   await using server = await startRedis()
   const store = new RedisStore({ url: server.url })
@@ -33,7 +33,7 @@ export async function enteredByChecks(checks: number): Promise<Entered> {
   const work = (): Promise<unknown> =>
     Promise.all(Array.from({ length: checks }, (_, index) => throttle.check(`user-${index}`)))
   try {
-    // The first calls open the connection, load the script and make what is kept.
+    // The first calls open the connection, load the script and fill the caches.
     for (let call = 0; call < 3; call++) await work()
     const functions = await enteredBy(work)
     const entries = functions.reduce((sum, { count }) => sum + count, 0)

@@ -1,7 +1,7 @@
 /** Rejections that nobody handles: outside of tests, each ends the process. */
 import { setImmediate as turn } from 'node:timers/promises'
 
-/** What was rejected while `work` ran, and handled by nobody. */
+/** The reasons of promises that were rejected while `work` ran, and handled by nobody. */
 export async function unhandledDuring(work: () => Promise<unknown>): Promise<unknown[]> {
   const reasons: unknown[] = []
   const note = (reason: unknown): void => {

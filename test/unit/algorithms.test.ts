@@ -1,4 +1,4 @@
-/** A built-in algorithm is said once: two files, a line in the table, a class and its export. */
+/** A built-in algorithm is listed once: two files, a line in the table, a class and its export. */
 import { readdirSync } from 'node:fs'
 import { basename } from 'node:path'
 import { ConcurrencyLimiter, DictionaryStore } from 'onrush'

@@ -1,4 +1,4 @@
-/** What goes wrong in the first minute with the package: errors that say what to write instead. */
+/** Mistakes of the first minute with the package: each error says what to write instead. */
 import { Redis } from 'ioredis'
 import { DictionaryStore, FailoverStore, GcraLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { expect, onTestFinished, test, vi } from 'vitest'

@@ -43,7 +43,7 @@ test('each operation has a code of its own, by which the script knows a function
     const values: readonly [string, unknown][] = Object.entries(await import(new URL(file, ROOM).href))
     for (const [name, value] of values) {
       if (typeof value !== 'object' || value === null || !('apply' in value) || !('code' in value)) continue
-      // What is decided as a check is none of the script's operations.
+      // An operation that is decided as a check needs no code in the script.
       if (value.code !== CHECK) operations.push([Number(value.code), name])
     }
   }

@@ -372,7 +372,7 @@ const CASES: readonly Case[] = [
   },
 ]
 
-/** Options that are not ours to check, and what is no options. */
+/** Types of other packages' options, and types that hold no options. */
 const OTHERS = [
   // Those of ioredis.
   'RedisClientOptions',

@@ -1,4 +1,4 @@
-/** Waiting one's turn where it is promised: GCRA on the stores that decide in one step. */
+/** Waiting for a promised turn: GCRA on the stores that decide in one step. */
 import { type BaseStore, DictionaryStore, GcraLimiter, Quota, Throttle, TlruCacheStore } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { redisSuite } from '../support/redis/suite.ts'
@@ -6,7 +6,7 @@ import { until } from '../support/servers/until.ts'
 
 const suite = await redisSuite()
 
-/** µs, as fine as what is measured by it. */
+/** In µs. */
 const clock = () => 1_800_000_000_000_000 + Math.floor(performance.now() * 1000)
 
 const STORES: readonly (readonly [string, () => BaseStore])[] = [

@@ -1,4 +1,4 @@
-/** Waiting where no turn can be promised: by other algorithms, on stores of one's own, and by limiters of one's own. */
+/** Waiting where no turn can be promised: with other algorithms, on custom stores, and with custom limiters. */
 import {
   BaseLimiter,
   type BaseStore,
@@ -19,7 +19,7 @@ import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
 
-/** µs, as fine as what is measured by it. */
+/** In µs. */
 const clock = () => 1_800_000_000_000_000 + Math.floor(performance.now() * 1000)
 
 type Open = () => BaseStore

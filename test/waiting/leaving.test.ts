@@ -1,4 +1,4 @@
-/** Who leaves the queue: the start goes to those behind, and to who comes next, in whatever process. */
+/** Callers who leave the queue: their starts go to those behind, and to the next caller in any process. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BaseStore, DictionaryStore, FailoverStore, GcraLimiter, Quota, Throttle, TlruCacheStore } from 'onrush'
 import { describe, expect, test } from 'vitest'
@@ -9,7 +9,7 @@ import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
 
-/** µs, as fine as what is measured by it. */
+/** In µs. */
 const clock = () => 1_800_000_000_000_000 + Math.floor(performance.now() * 1000)
 
 function onStore(store: BaseStore, rate: Quota): Throttle {
@@ -31,7 +31,7 @@ const RATE = new Quota({ count: 1, period: DISTANCE })
 const PATIENCE = 500
 const LASTS = 3000
 
-/** How a caller of this place waits: until it leaves, or as long as it has said. */
+/** How the caller at this place waits: until it leaves, or at most `maxWait`. */
 type Ways = readonly ((throttle: Throttle) => Promise<{ readonly limited: boolean }>)[]
 
 const bySignal: Ways[number] = (throttle) =>
@@ -114,7 +114,7 @@ describe.each([
     const started: number[] = []
     const leave = new AbortController()
     const waiting = Array.from({ length: 9 }, async (_, who) => {
-      // Two of three leave, so that the last starts third, where it would have been the ninth.
+      // Two of three leave, so that the last caller starts third instead of ninth.
       const signal = who % 3 === 2 ? undefined : leave.signal
       await throttle.acquire('key', 1, { signal }).then(
         () => started.push(who),

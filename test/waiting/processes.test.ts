@@ -69,7 +69,7 @@ function expectInTurn(waiters: readonly Waiter[]): void {
   for (const waiter of waiters) {
     expect(waiter.started).toBeGreaterThanOrEqual(earliest(waiter))
     expect(waiter.started).toBeGreaterThan(before + waiter.place * DISTANCE - DRIFT)
-    // Who was admitted later is promised no more than the distance more.
+    // A caller admitted later is promised a wait that is longer by no more than the distance.
     expect(waiter.wait - waiter.place * DISTANCE).toBeLessThan(shortest + 0.001)
     before = Math.max(before, earliest(waiter) - waiter.place * DISTANCE)
     shortest = waiter.wait - waiter.place * DISTANCE

@@ -83,7 +83,7 @@ const ASKS: readonly (readonly [string, Ask])[] = [
   ['checkAll', (throttle, signal) => checkAll([{ throttle, key: 'key' }], { signal })],
 ]
 
-/** What became of each; 'hung' of those that have not ended soon. */
+/** The outcome of each call; 'hung' for a call that has not ended soon. */
 async function outcomes(throttle: Throttle, asks: typeof ASKS, reason: Error): Promise<unknown> {
   const stop = new AbortController()
   const asked = asks.map(async ([name, ask]) => [

@@ -1,4 +1,4 @@
-/** What waiting leaves in the process: a timer for each who waits, none for who does not, and no warnings. */
+/** The timers of waiting: one for each caller who waits, none for other callers, and no warnings. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'

@@ -11,7 +11,7 @@ import { type Script, withRecord } from './scripts.ts'
 const SHORTEST_RECORD = 60_000
 const LONGEST_RECORD = 86_400_000
 
-/** What is sent for a call. */
+/** A call as it is sent. */
 export interface Evaluation {
   readonly script: Script
   readonly keys: readonly string[]

@@ -4,7 +4,7 @@ import type { Job, Reply, Request } from './clients.ts'
 
 const { timeOrigin } = performance
 
-/** What a clock that is passed in is ahead of the true time, in ms. */
+/** How far a passed-in clock is ahead of the true time, in ms. */
 let clockAhead = 0
 
 async function prepare({ ahead, shiftsZones, url, prefix, limiter, rate, resend = false, clockAhead: given }: Job) {

@@ -1,4 +1,4 @@
-/** A project of somebody who has installed the package, with nothing else but what is named. */
+/** A project in which only the package and the named packages are installed. */
 import { type ExecFileException, execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -81,7 +81,7 @@ export class Declarations {
       const look = (node: ts.Node): void => {
         if (isPrivate(node) || looked.has(node)) return
         looked.add(node)
-        // What a class extends is no name in a hover of its own, but its members are those of the class.
+        // A base class has no hover of its own, but its members are members of the class.
         if (ts.isExpressionWithTypeArguments(node)) {
           const base = this.#checker.getSymbolAtLocation(node.expression)
           if (base !== undefined) for (const declaration of this.#ours(this.#resolved(base))) look(declaration)
@@ -234,7 +234,7 @@ function isPrivate(node: ts.Node): boolean {
   return ts.isClassElement(node) && (ts.getCombinedModifierFlags(node) & ts.ModifierFlags.Private) !== 0
 }
 
-/** What the compiler says against programs, each line with its file. */
+/** The compiler's errors about programs, each with its file. */
 export function faultsOf(files: readonly string[]): string[] {
   const program = ts.createProgram([...files], SETTINGS)
   return ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {

@@ -1,4 +1,4 @@
-/** What a store's author writes to run the contract under node:test. */
+/** A test file as the author of a store writes it, to run the contract under node:test. */
 import { describe, it } from 'node:test'
 import { storeContract } from 'onrush/testing'
 import { TextDatabase, TextStore } from '../stores/text-store.ts'

@@ -1,6 +1,6 @@
 /**
  * A project as a user has it, with the package installed as it would be published, and a program for each snippet.
- * A program has its code in the very lines where its page has it, so errors tell lines of the page.
+ * A program has its code in the same lines as its page, so that errors name lines of the page.
  */
 import { type ExecFileException, execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -48,7 +48,7 @@ export class Project implements Disposable {
   static async create(snippets: readonly Snippet[], redisUrl: (snippet: Snippet) => string): Promise<Project> {
     const directory = mkdtempSync(join(tmpdir(), 'onrush-docs-'))
     mkdirSync(join(directory, 'programs'))
-    // What programs import besides is found one directory up.
+    // Other packages that programs import are found one directory up.
     symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
     using built = await BuiltPackage.create()
     built.install(join(directory, 'programs'))
@@ -73,7 +73,7 @@ export class Project implements Disposable {
     return new Project(directory, errors)
   }
 
-  /** What the compiler says of a snippet, with lines of its page. */
+  /** The compiler's errors about a snippet, with lines of its page. */
   errorsOf(snippet: Snippet): string[] {
     const own = new RegExp(`^programs/${nameOf(snippet)}\\.ts\\((\\d+),\\d+\\): `)
     return this.#errors.filter((error) => own.test(error)).map((error) => error.replace(own, `${snippet.page}:$1 `))

@@ -16,7 +16,7 @@ export interface Snippet {
   readonly runs: boolean
   /** True where the page says that it has legacy decorators, as programs of NestJS have. */
   readonly legacyDecorators: boolean
-  /** All that it prints, line by line, where its comments tell. */
+  /** The lines that the snippet prints, if its comments tell them. */
   readonly prints: readonly string[]
 }
 

@@ -66,7 +66,7 @@ export class ExactGcra extends ExactModel {
     this.#schedule = undefined
   }
 
-  /** What was owed when the schedule was written stays owed in units; from then on it is paid at the new rate. */
+  /** The debt at the time when the schedule was written stays the same in units; from then on it is paid at the new rate. */
   override changeQuota(quota: Quota): void {
     const before = this.#schedule
     const count = this.count

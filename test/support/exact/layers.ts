@@ -105,7 +105,7 @@ function turnOf(now: bigint, layers: readonly ExactGcra[], turn: ExactStart, vac
         vacancies.pop()
         for (const [index, layer] of layers.entries()) layer.restore(later, last.before[index] ?? 0n)
       }
-      // What nobody has taken by its start is past, and soon forgotten.
+      // A vacancy that nobody has taken by its start is past, and soon forgotten.
       vacancies.splice(0, vacancies.length, ...vacancies.filter(({ start }) => start >= later - 1_000_000n))
     },
   }

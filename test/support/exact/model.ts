@@ -1,5 +1,5 @@
 /**
- * What the exact models share. A model holds the state of one key under one quota and knows two things by itself: how
+ * Shared by the exact models. A model holds the state of one key under one quota and knows two things by itself: how
  * much is available at an instant, and what spending does. All waiting times follow from the first by search, so they
  * owe nothing to a formula. Whole numbers are BigInt, times are µs since the epoch.
  */
@@ -45,7 +45,7 @@ export abstract class ExactModel {
     return BigInt(Math.round(this.#quota.period * 1000))
   }
 
-  /** The same policy with another count or burst: what is used stays used. */
+  /** The same policy with another count or burst. Units used stay used. */
   changeQuota(quota: Quota): void {
     this.#quota = quota
   }
@@ -80,7 +80,7 @@ export abstract class ExactModel {
     return remaining === this.limit ? 0n : leastWait((wait) => this.available(now + wait) > remaining)
   }
 
-  /** What this layer answers, of the state as it is; `limited` was decided before anything was spent. */
+  /** The answer of this layer for the present state; `limited` was decided before anything was spent. */
   answer(now: bigint, quantity: bigint, limited: boolean): ExactResult {
     return {
       limited,

@@ -64,7 +64,7 @@ export const COUNTINGS: readonly Counting[] = [
   },
 ]
 
-/** A clock that goes where it is put, and a store that reads it. */
+/** A clock that tests set, and a store that reads the clock. */
 export class Timeline {
   now: bigint
   readonly store = new DictionaryStore({ clock: () => Number(this.now) })

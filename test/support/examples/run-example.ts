@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
-/** What it prints, line by line; rejects when it fails, or does not end. */
+/** The lines that the example prints. Rejects if the example fails or does not end. */
 export async function runExample(name: string, environment: Record<string, string> = {}): Promise<string[]> {
   const { stdout } = await promisify(execFile)('npx', ['tsx', `examples/${name}/main.ts`], {
     cwd: ROOT,

@@ -19,7 +19,7 @@ export interface Report {
   /** Checks of the hot key that were admitted, and that failed in such a way that they may have been counted. */
   readonly admitted: number
   readonly doubtful: number
-  /** What checks failed with, by name: `StoreTimeoutError unsent` for those that never left. */
+  /** Failed checks by the name of the error; `StoreTimeoutError unsent` for checks that were never sent. */
   readonly failures: ReadonlyMap<string, number>
   /** The messages of the causes, and of errors without one. */
   readonly reasons: ReadonlySet<string>
@@ -125,7 +125,7 @@ export class Load implements Disposable {
     this.#outstanding.add(outstanding)
   }
 
-  /** Asks no more, waits for what is outstanding, and tells how it went. */
+  /** Stops asking, waits for the checks in flight, and returns the report. */
   async end(): Promise<Report> {
     clearInterval(this.#timer)
     const longest = this.#timeout + 10_000

@@ -1,4 +1,4 @@
-/** What the tests of faults share: a store behind a proxy, with a throttle whose quota does not come back while they run. */
+/** Shared by the tests of faults: a store behind a proxy, with a throttle whose quota does not come back while the tests run. */
 import { GcraLimiter, Quota, RedisStore, type RedisStoreOptions, Throttle } from 'onrush'
 import { type FaultProxy, startProxy } from '../servers/proxy.ts'
 import { type RedisOptions, type RedisServer, startRedis } from '../servers/redis.ts'
@@ -29,7 +29,7 @@ export interface SceneOptions extends RedisOptions {
   readonly direct?: boolean
 }
 
-/** A server of one's own with a proxy before it, and a store that goes through that. */
+/** A server for this test alone with a proxy before it, and a store that connects through the proxy. */
 export class Scene implements AsyncDisposable {
   readonly server: RedisServer
   readonly proxy: FaultProxy

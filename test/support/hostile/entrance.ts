@@ -3,7 +3,7 @@ import { inspect, types } from 'node:util'
 
 export interface Entrance {
   readonly name: string
-  /** What an error names. */
+  /** The text that an error must contain. */
   readonly says: RegExp
   readonly takes: (value: unknown) => boolean
   readonly call: (value: unknown) => unknown

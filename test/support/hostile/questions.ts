@@ -1,4 +1,4 @@
-/** The entrances of what is asked: keys, quantities, rates and options of checks, and records by hand. */
+/** Entrances for the arguments of checks (keys, quantities, rates and options), and for records. */
 import {
   type BaseStore,
   checkAll,

@@ -1,10 +1,10 @@
-/** What becomes of a value that is not taken: an error of the right kind, which says what it was and what was expected. */
+/** The refusal of a wrong value: an error of the right kind, which names the value and what was expected. */
 import { InvalidStoreUrlError } from 'onrush'
 import { expect } from 'vitest'
 import type { Entrance } from './entrance.ts'
 import { Fight } from './values.ts'
 
-/** What a value comes to: `undefined` where it is taken. */
+/** The error that a value causes. `undefined`: the value is accepted. */
 export async function failureOf(entrance: Entrance, value: unknown): Promise<unknown> {
   let answer: unknown
   try {
@@ -30,7 +30,7 @@ export function expectRefusal(entrance: Entrance, error: unknown, name?: string)
   expect(error, name).toHaveProperty('message', expect.stringMatching(/^.{1,600}$/))
 }
 
-/** A value that throws when it is read as an object has said itself what is wrong with it. */
+/** A value that throws when it is read as an object names the mistake by its own error. */
 function saysItself(error: unknown): boolean {
   return error instanceof Fight || (error instanceof TypeError && error.message.endsWith('proxy that has been revoked'))
 }

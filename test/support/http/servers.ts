@@ -16,7 +16,7 @@ import { rateLimit as honoRateLimit } from '../../../src/http/hono.ts'
 import { rateLimit as koaRateLimit } from '../../../src/http/koa.ts'
 import type { Rate, RateLimitResult, Throttle } from '../../../src/index.ts'
 
-/** What a request says of itself: its path, and its `x-user` field. */
+/** The data of a request: its path, and its `x-user` field. */
 export interface Asked {
   readonly path: string
   readonly user: string

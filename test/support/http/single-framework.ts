@@ -1,4 +1,4 @@
-/** What the tests of a single framework start from: a throttle by which time stands still, and a listener served. */
+/** Shared by the tests of a single framework: a throttle whose clock stands still, and a served listener. */
 import { createServer, type RequestListener } from 'node:http'
 import { onTestFinished } from 'vitest'
 import { DictionaryStore, GcraLimiter, Quota, Throttle } from '../../../src/index.ts'

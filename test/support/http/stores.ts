@@ -5,7 +5,7 @@ import { type RedisServer, startRedis } from '../servers/redis.ts'
 
 const NOON = 1_800_000_000_000_000
 
-/** Time stands still, so that every field can be told. */
+/** The clock stands still, so that every header field is known. */
 const clock = () => NOON
 
 /** Makes a store with nothing in it. */
@@ -25,7 +25,7 @@ export function stillStores(): readonly (readonly [name: string, make: MakeStore
   ]
 }
 
-/** A store of one's own that cannot do its work. */
+/** A custom store whose calls all fail. */
 export class BrokenStore extends BaseStore {
   override get(): LimitData {
     throw new Error('the disk is full')
@@ -36,7 +36,7 @@ export class BrokenStore extends BaseStore {
   }
 }
 
-/** A store of one's own that answers when it is let to. */
+/** A custom store that answers only when the test lets it. */
 export class SlowStore extends BaseStore {
   readonly #kept = new Map<string, LimitData>()
   #waiting: (() => void)[] = []

@@ -1,4 +1,4 @@
-/** What the tests of every middleware share: each framework on each store, and a user who asks a service. */
+/** Shared by the tests of every middleware: each framework on each store, and a user who asks a service. */
 import { type BaseStore, GcraLimiter, Quota, Throttle } from '../../../src/index.ts'
 import { frameworks, type Service } from './servers.ts'
 import { stillStores } from './stores.ts'

@@ -1,4 +1,4 @@
-/** What a mock of `Date` does, whosever it is. Times are in ms. */
+/** A mock of `Date`, of any test framework. Times are in ms. */
 export interface Mock {
   start(now: number): void
   advance(milliseconds: number): void

@@ -1,4 +1,4 @@
-/** What a process is told to ask for, and what it tells afterwards. All of it travels as JSON. */
+/** The job that a process is given, and the result that it returns. Both travel as JSON. */
 
 export interface JobLayer {
   /** The class name of a limiter. */
@@ -16,12 +16,12 @@ export interface JobSubject {
 export interface Job {
   readonly url: string
   readonly prefix: string
-  /** RedisStore itself, or a store of one's own upon its records. */
+  /** `RedisStore` itself, or a custom store that uses its records. */
   readonly store: 'redis' | 'swapping'
   readonly throttles: readonly (readonly JobLayer[])[]
   /** Asked all at once, in each round: one subject is a check, several are a checkAll. */
   readonly questions: readonly (readonly JobSubject[])[]
-  /** What is asked for in each round. */
+  /** The quantities asked for in each round. */
   readonly quantities: readonly number[]
 }
 

@@ -14,7 +14,7 @@ export class Processes {
     this.#children = Array.from({ length: count }, () => fork(WORKER, { execArgv: ['--import', 'tsx'] }))
   }
 
-  /** What each process got, in order; they start when all are connected. */
+  /** Runs the job in all processes, which start when all are connected. Returns their results in order. */
   async compete(job: Job): Promise<JobResult[]> {
     await this.#askAll({ prepare: job })
     const replies = await this.#askAll('go')

@@ -10,7 +10,7 @@ import {
   createCluster as createCluster5,
 } from 'redis5'
 
-/** What a RedisStore takes. */
+/** A client that `RedisStore` accepts. */
 export type Client = Extract<RedisStoreOptions, { readonly client: unknown }>['client']
 
 export interface ProvidedClient {

@@ -1,4 +1,4 @@
-/** What the tests of `denyCache` share: a Redis whose calls are counted, a clock to be put forwards, and keys that were refused. */
+/** Shared by the tests of `denyCache`: a Redis whose calls are counted, a clock that tests set, and keys that were refused. */
 import { Redis } from 'ioredis'
 import { GcraLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { afterAll, beforeEach, expect } from 'vitest'
@@ -45,7 +45,7 @@ class DenySuite {
     return new RedisStore({ client, prefix, clock, timeout: 20_000, denyCache: { maxSize, maxAge } })
   }
 
-  /** A throttle with nothing left of its key, which it has been told. */
+  /** A throttle whose key is used up, and whose refusal is remembered. */
   async denied(store = this.open(), key = 'key'): Promise<Throttle> {
     const throttle = throttleOn(store)
     await throttle.check(key, 10)

@@ -1,4 +1,4 @@
-/** The same question put to TypeScript and to Lua at the same instant, and what each of them then holds. */
+/** Asks TypeScript and Lua the same at the same instant, and compares the states that each then holds. */
 import type { Cluster, Redis } from 'ioredis'
 import {
   type BaseStore,
@@ -87,7 +87,7 @@ export class BothImplementations {
     return { local: on(this.#dictionary), remote: on(this.#redis) }
   }
 
-  /** What the stores make of a throttle of these layers. */
+  /** The deciders of the two stores for these layers. */
   deciders(layers: readonly LimiterLayer[]): { readonly local: Decider; readonly remote: Decider } {
     const on = (store: BaseStore) =>
       store.decider(layers.flatMap(({ counting, rate }) => layersOf(new counting.Limiter({ store }), rate)))
@@ -106,7 +106,7 @@ export class BothImplementations {
     return expected
   }
 
-  /** What Redis holds for these keys is bit for bit what TypeScript holds. */
+  /** Expects that Redis and TypeScript hold the same states of these keys, bit for bit. */
   async expectSameStates(keys: readonly string[]): Promise<void> {
     for (const [name, table] of this.#dictionary.tables) {
       const names = keys.map((key) => `${this.prefix}:{${encodeKey(key)}}:${name}`)
@@ -175,7 +175,7 @@ function bytesOf(numbers: readonly number[]): Buffer {
   return Buffer.from(Float64Array.from(numbers).buffer)
 }
 
-/** What a log says, wherever its dropped entries still lie. */
+/** The content of a log, without its dropped entries. */
 function bytesOfLog({ times, sums, head, base }: MovingLog): Buffer {
   return bytesOf([base, ...times.slice(head).flatMap((time, index) => [time, sums[head + index] ?? Number.NaN])])
 }

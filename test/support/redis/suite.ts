@@ -1,4 +1,4 @@
-/** What the tests of a file share on a real Redis: a client, stores under prefixes of their own, and a watch over every key's TTL. */
+/** Shared by the tests of a file on a real Redis: a client, stores under prefixes of their own, and a watch over every key's TTL. */
 import { Redis } from 'ioredis'
 import { type Clock, RedisStore, type RedisStoreOptions } from 'onrush'
 import { afterAll, expect } from 'vitest'
@@ -16,7 +16,7 @@ export interface StoreChoice extends Pick<RedisStoreOptions, 'denyCache' | 'hash
 
 export interface Suite {
   readonly url: string
-  /** To look at what is in Redis. */
+  /** For looking at the data in Redis. */
   readonly client: Redis
   /** The stores' client: that of the name in ONRUSH_TEST_CLIENT, else the one that looks. */
   readonly provided: Client

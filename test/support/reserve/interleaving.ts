@@ -22,7 +22,7 @@ interface Ask {
   readonly longest: number
 }
 
-/** What is asked at one instant. */
+/** The requests of one instant. */
 export interface Round {
   /** Since the round before, in parts in a thousand of the first layer's period. */
   readonly elapsed: number

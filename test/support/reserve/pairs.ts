@@ -9,7 +9,7 @@ const GUESS = 5
 /** Has room for all pairs. */
 export const ROOM = Quota.perDay(2_000_000)
 
-/** What the pair of this number uses in the end: from nothing to twice the guess. */
+/** The units that the pair of this number uses in the end: from nothing to twice the guess. */
 function actual(pair: number): number {
   return (pair * 7) % (2 * GUESS + 1)
 }

@@ -18,7 +18,7 @@ export interface ClusterNode {
   readonly server: RedisServer
 }
 
-/** What one node knows of another. */
+/** The view that one node has of another. */
 interface Entry {
   readonly id: string
   readonly isMaster: boolean
@@ -158,7 +158,7 @@ export class RedisCluster implements AsyncDisposable {
     return this.#nodes.filter(({ server }) => server.isRunning)
   }
 
-  /** What a node, by default the first that lives, knows of all that live; in the order of their ids. */
+  /** The view that a node, by default the first living one, has of all living nodes, in the order of their ids. */
   async #entries(node: ClusterNode | undefined = this.#living()[0]): Promise<Entry[]> {
     if (node === undefined) throw new Error('No node of the cluster lives')
     const living = new Set(this.#living().map(({ id }) => id))

@@ -10,7 +10,7 @@ import { delimiter, join, resolve } from 'node:path'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** A place to look: a path, or nothing there. What it throws is told to the user if no other place has it. */
+/** A place to look: a path, or nothing there. If no place has the server, the user gets the errors of all places. */
 type Place = () => string | undefined | Promise<string | undefined>
 
 let redisServer: Promise<string> | undefined
@@ -51,7 +51,7 @@ export function findChromium(): Promise<string> {
   return chromium
 }
 
-/** `findRedisServer` in an environment of one's own, not remembered. */
+/** As `findRedisServer`, in a given environment, and without caching. */
 export async function searchRedisServer(env: Environment, isRoot: boolean): Promise<string> {
   return (
     named(env, 'ONRUSH_REDIS_SERVER') ??
@@ -65,7 +65,7 @@ export async function searchRedisServer(env: Environment, isRoot: boolean): Prom
   )
 }
 
-/** `findMemcached` in an environment of one's own, not remembered. */
+/** As `findMemcached`, in a given environment, and without caching. */
 export async function searchMemcached(env: Environment, isRoot: boolean): Promise<string> {
   return (
     named(env, 'MEMCACHED_BINARY') ??

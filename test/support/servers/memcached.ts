@@ -28,7 +28,7 @@ export async function startMemcached(): Promise<MemcachedServer> {
 }
 
 async function launch(binary: string, directory: string, port: number): Promise<MemcachedServer> {
-  // As root it insists on being told which user to run as.
+  // As root, memcached must be given the user to run as.
   const args = ['-l', '127.0.0.1', '-p', String(port), '-U', '0', '-u', userInfo().username]
   const server = await ServerProcess.start(binary, args, directory, async (pid) =>
     (await statistics(port)).includes(`STAT pid ${pid}\r\n`),
@@ -39,7 +39,7 @@ async function launch(binary: string, directory: string, port: number): Promise<
   }
   const pause = async (): Promise<void> => {
     server.signal('SIGSTOP')
-    // It has several threads, which answer until one of them has been told, and on a busy machine that takes a while.
+    // memcached has several threads, which go on answering for a while on a busy machine.
     await until('memcached to stand still', () => isStopped(server.pid))
   }
   return { port, stop, pause, resume: () => server.signal('SIGCONT'), [Symbol.asyncDispose]: stop }

@@ -26,7 +26,7 @@ export class ProxyConnection {
   /** Bytes were lost: no more may reach the client. */
   #broken = false
   #resetsOnReply = false
-  /** What waits for `release`, in order. */
+  /** Replies that wait for `release`, in order. */
   #held: (() => void)[] = []
   /** Settled when all that is late has been delivered. */
   #late: Promise<void> | undefined
@@ -52,7 +52,7 @@ export class ProxyConnection {
     for (const act of this.#held.splice(0)) this.#inTurn(act, 0)
   }
 
-  /** Resets the client's side; what is held is lost. The server still carries out what it was sent. */
+  /** Resets the client's side; held replies are lost. The server still carries out the requests that it was sent. */
   reset(): void {
     this.#broken = true
     reset(this.#client)

@@ -14,7 +14,7 @@ export interface RedisOptions {
   readonly socket?: boolean
   /** Speaks TLS only, with a certificate of its own. Default false. */
   readonly tls?: boolean
-  /** What clients must give. Default: nothing. */
+  /** The password that clients must give. Default: none. */
   readonly password?: string
   /** Lines of an ACL file, such as `'user limited on >secret ~onrush:* +@all'`. */
   readonly acl?: readonly string[]
@@ -177,7 +177,7 @@ async function send(settings: Settings, name: string, args: readonly Argument[],
     retryStrategy: null,
     commandTimeout: timeout,
   })
-  // What goes wrong also rejects the command; without a listener ioredis would print it.
+  // Each error also rejects the command. Without a listener ioredis would print the error.
   client.on('error', () => {})
   await client.connect()
   try {

@@ -1,4 +1,4 @@
-/** What the DNS name of a managed Redis is: new connections lead to the primary of the moment, and those of before stay where they are. */
+/** Stands for the DNS name of a managed Redis: new connections lead to the present primary, and earlier connections stay where they are. */
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { onFreePort, PortTakenError } from './server-process.ts'

@@ -1,10 +1,10 @@
-/** A store of one's own, of `get` and `set` alone, whose calls answer only when the test lets them. */
+/** A custom store with only `get` and `set`, whose calls answer only when the test lets them. */
 import { BaseStore, type BaseStoreOptions, type LimitData } from 'onrush'
 
 export class DeafStore extends BaseStore {
-  /** What a call waits for before it does anything; `undefined`: nothing. */
+  /** Returns the promise that a call waits for before it does anything. `undefined`: the call does not wait. */
   hold: (method: 'get' | 'set', key: string) => Promise<void> | undefined = () => undefined
-  /** What was called, in order. */
+  /** The methods called, in order. */
   readonly calls: string[] = []
   readonly records = new Map<string, LimitData>()
 

@@ -1,14 +1,14 @@
-/** A store of one's own that is away whenever it is told to be, and that counts how often it is asked. */
+/** A custom store that is unavailable while `away` is true, and that counts its calls. */
 import { BaseStore, type LimitData, StoreUnavailableError } from 'onrush'
 
 export class FlakyStore extends BaseStore {
   away = false
-  /** It can be read all the same. */
+  /** True: `get` works, `set` throws. */
   readOnly = false
   asked = 0
-  /** What it throws while it is away. */
+  /** The error that the store throws while it is away. */
   error: Error = new StoreUnavailableError('away')
-  /** Waited for before anything is answered. */
+  /** Each `get` waits for this promise. */
   gate: Promise<void> | undefined
   readonly #records = new Map<string, LimitData>()
 

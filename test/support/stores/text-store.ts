@@ -1,8 +1,8 @@
-/** A store of one's own that many handles share: texts in a database that answers later, and swaps a text in one step. */
+/** A custom store that many handles share: texts in a database that answers later, and swaps a text in one step. */
 import { setImmediate } from 'node:timers/promises'
 import { BaseStore, type Clock, type Duration, LimitData, MismatchedDataError } from 'onrush'
 
-/** What a server would be. */
+/** Stands for a server. */
 export class TextDatabase {
   /** Held while it does not answer. */
   #silence: Promise<void> | undefined

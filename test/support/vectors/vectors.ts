@@ -49,7 +49,7 @@ export function fileOf(algorithm: string): string {
   return fileURLToPath(new URL(`../../vectors/${algorithm}.json`, import.meta.url))
 }
 
-/** What the exact model says, always the same. */
+/** The answers of the exact model. The same on each call. */
 export function makeVectors(algorithm: string): Vector[] {
   const Model = MODELS[algorithm] ?? ExactGcra
   const several = fc.uniqueArray(quotas(), { minLength: 1, maxLength: 2, selector: (quota) => quota.stateName })

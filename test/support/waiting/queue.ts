@@ -1,11 +1,11 @@
-/** A queue that several processes wait in: what it allows, and what is known of who has waited. */
+/** A queue in which several processes wait: its quota, and the place of each caller who has waited. */
 import { GcraLimiter, Quota, type RateLimitResult, type RedisStore, Throttle } from 'onrush'
 
 /** ms between two starts. */
 export const DISTANCE = 20
 /** 50 starts a second, and no more than two at once. */
 const RATES = [Quota.perSecond(50), new Quota({ count: 2, period: 2 * DISTANCE })]
-/** Never full: what is used of it is the place in the order in which Redis admitted. */
+/** Never full. The units used are the place in the order in which Redis admitted. */
 const ORDER = Quota.perDay(1000, { name: 'order' })
 
 export function queueOn(store: RedisStore): Throttle {
@@ -24,7 +24,7 @@ export interface Waiter {
 
 export function waiterOf(result: RateLimitResult, asked: number, started: number): Waiter {
   if (result.limited) throw new Error('a waiter was limited')
-  // Who starts has just used up the layer it waited for, so that is whole again after all of its limit has come back.
+  // A caller who starts has just used up the layer that it waited for, so this layer is full again after its whole limit has come back.
   const waits = result.layers.map(({ quota, resetAfter }) => resetAfter - (quota.limit / quota.count) * quota.period)
   return { place: placesTaken(result), asked, started, wait: Math.max(...waits) }
 }

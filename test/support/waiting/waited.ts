@@ -1,4 +1,4 @@
-/** What a process tells of the timers that waiting took, in numbers. */
+/** The timers that waiting took in a process, in numbers. */
 
 /** How many wait at the same time. */
 export const WAITERS = 50

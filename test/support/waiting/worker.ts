@@ -9,7 +9,7 @@ export interface Task {
 
 export interface Outcome {
   readonly waited: readonly Waiter[]
-  /** What was decided for this process meanwhile, and in how many calls. */
+  /** The decisions made for this process meanwhile, and the number of calls. */
   readonly decisions: number
   readonly calls: number
 }
