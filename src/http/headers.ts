@@ -88,6 +88,8 @@ const FORMS: Record<HeaderStandard, (result: RateLimitResult, key?: string | Uin
 type Parameter = [name: string, value: BareItem]
 
 function policy(quota: Quota, period: number, ...partition: readonly Parameter[]): Item {
+  if (quota.isConcurrent)
+    return item(quota.name, ['q', integer(quota.limit)], ['qu', 'concurrent-requests'], ...partition)
   return item(quota.name, ['q', integer(quota.limit)], ['w', seconds(period)], ...partition)
 }
 
@@ -110,7 +112,7 @@ function textsOf({ quota, period }: RateLimitResult): QuotaTexts {
 
 /** The text of `serviceLimit`. Written directly, because a structured integer is just its digits. */
 function serviceLimitText(result: RateLimitResult): string {
-  const time = untilMore(result)
+  const time = untilRefill(result)
   const left = `${textsOf(result).name};r=${integer(result.remaining)}`
   return time === undefined ? left : `${left};t=${time}`
 }
@@ -121,7 +123,7 @@ function joined(results: readonly RateLimitResult[], textOf: (result: RateLimitR
 }
 
 function serviceLimit(result: RateLimitResult, partition: Parameter): Item {
-  const time = untilMore(result)
+  const time = untilRefill(result)
   const left: Parameter = ['r', integer(result.remaining)]
   return time === undefined
     ? item(result.quota.name, left, partition)
@@ -132,10 +134,17 @@ function item(value: BareItem, ...parameters: readonly Parameter[]): Item {
   return [value, new Map(parameters)]
 }
 
+/** As `untilMore`. `undefined` for permits, which do not come back with time. */
+function untilRefill(result: RateLimitResult): number | undefined {
+  return result.quota.isConcurrent ? undefined : untilMore(result)
+}
+
 /** The policy without names, as in drafts 3 to 7. */
 function earlierPolicy(result: RateLimitResult): string {
   return serializeList(
-    singleResults(result).map(({ quota, period }) => item(integer(quota.limit), ['w', seconds(period)])),
+    singleResults(result).map(({ quota, period }) =>
+      quota.isConcurrent ? item(integer(quota.limit)) : item(integer(quota.limit), ['w', seconds(period)]),
+    ),
   )
 }
 

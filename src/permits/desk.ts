@@ -247,7 +247,7 @@ export class PermitDesk implements Desk {
         for (const place of this.#places.values()) void place.lookAtWaiting(true)
       },
     })
-    this.#ears?.hears(key)
+    this.#ears?.listen(key)
   }
 
   /** A ticket of this store was granted by somebody else's call. */

@@ -3,8 +3,10 @@
 export interface Ears {
   /** 1: in a cluster, where messages are sent on sharded channels. */
   readonly sharded: 0 | 1
-  /** True if messages about the key reach this process now. If not, begins to listen. */
+  /** True if messages about the key reach this process now. */
   hears(key: string): boolean
+  /** Begins to listen for messages about the key. */
+  listen(key: string): void
   close(): void
 }
 

@@ -17,6 +17,7 @@ import { checkRedisStoreOptions, type RedisStoreOptions, sourceOf, tagOf } from 
 import { Records } from './records.ts'
 import { reset } from './reset.ts'
 import { Coalescer } from './scheduling/coalescer.ts'
+import { RedisEars } from './wake.ts'
 
 /**
  * Limits that many processes share, in Redis or Valkey. Each check is decided atomically in Redis, in exact integer arithmetic, on the
@@ -113,7 +114,12 @@ export class RedisStore extends BaseStore {
 
   /** @internal */
   protected override makeDesk(): PermitDesk {
-    return new PermitDesk({ decider: (layers) => this.decider(layers), lapses: true, queues: true })
+    return new PermitDesk({
+      decider: (layers) => this.decider(layers),
+      lapses: true,
+      queues: true,
+      openEars: (listener) => new RedisEars(this.#context.connection, this.#context.names, listener),
+    })
   }
 
   /** @internal */

@@ -1,5 +1,7 @@
 /** The interface between a store and its Redis client, with adapters for ioredis, iovalkey and node-redis. */
 
+import type { Subscriber, SubscriberEvents } from './subscriber.ts'
+
 export interface RedisConnection {
   /**
    * Sends one command; texts in the reply are Buffers.
@@ -37,6 +39,8 @@ export interface RedisConnection {
   nodeOf(slot: number): string
   /** The prefix that the client itself puts before every key, though not before a MATCH pattern. */
   readonly keyPrefix: string
+  /** Opens a connection that listens to channels. `undefined`: the client cannot. */
+  openSubscriber(events: SubscriberEvents): Subscriber | undefined
   /** Every server that holds keys: in a cluster all masters that the client can find. */
   masters(): Promise<readonly Pick<RedisConnection, 'send'>[]>
 }

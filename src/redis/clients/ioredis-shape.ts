@@ -28,6 +28,12 @@ export interface IoredisNode {
   connect(): Promise<void>
   disconnect(reconnect?: boolean): void
   quit(): Promise<unknown>
+  duplicate?(override?: object): IoredisNode
+  subscribe?(channel: string): Promise<unknown>
+  unsubscribe?(channel: string): Promise<unknown>
+  ssubscribe?(channel: string): Promise<unknown>
+  sunsubscribe?(channel: string): Promise<unknown>
+  on(event: 'message' | 'smessage', listener: (channel: unknown, message: unknown) => void): unknown
   on(event: string, listener: (error: Error, node: string) => void): unknown
 }
 

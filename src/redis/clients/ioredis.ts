@@ -8,7 +8,9 @@ import { IoredisNodes } from './ioredis-nodes.ts'
 import { IoredisReconnects } from './ioredis-reconnects.ts'
 import { handleDroppedRejections } from './ioredis-rejections.ts'
 import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-shape.ts'
+import { ioredisSubscriber } from './ioredis-subscriber.ts'
 import { forgets, PendingReplies, warnOfSendingAgain } from './pending-replies.ts'
+import type { Subscriber, SubscriberEvents } from './subscriber.ts'
 import { withTlsAdvice } from './tls-advice.ts'
 
 /** The error of ioredis after too many redirections, if the last reply was a server's error. */
@@ -173,6 +175,10 @@ export class IoredisConnection implements RedisConnection {
     if (!('slots' in this.#client)) return ''
     const { slots } = this.#client
     return slots[slot]?.[0] ?? ''
+  }
+
+  openSubscriber(events: SubscriberEvents): Subscriber | undefined {
+    return ioredisSubscriber(this.#client, events)
   }
 
   async masters(): Promise<readonly Pick<RedisConnection, 'send'>[]> {

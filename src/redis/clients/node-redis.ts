@@ -14,6 +14,8 @@ import {
   isNodeRedisCluster,
   type NodeRedisCluster,
 } from './node-redis-shape.ts'
+import { nodeRedisSubscriber } from './node-redis-subscriber.ts'
+import type { Subscriber, SubscriberEvents } from './subscriber.ts'
 
 type Send = (options: CommandOptions, name: string, args: readonly Argument[]) => Promise<unknown>
 
@@ -77,6 +79,10 @@ export class NodeRedisConnection implements RedisConnection {
 
   answered(error: unknown): boolean {
     return error instanceof Error && !('code' in error) && (CODE.test(error.message) || SENT_ON.test(error.message))
+  }
+
+  openSubscriber(events: SubscriberEvents): Subscriber | undefined {
+    return nodeRedisSubscriber(this.#client, events)
   }
 
   /** Only a replacement is waited for: the client queues commands while it connects, but would lose those sent on a closing connection. */

@@ -83,7 +83,7 @@ export abstract class InProcessStore extends BaseStore {
       },
       lapses: false,
       queues: true,
-      openEars: () => ({ sharded: 0, hears: () => true, close: () => {} }),
+      openEars: () => ({ sharded: 0, hears: () => true, listen: () => {}, close: () => {} }),
     })
     return desk
   }
