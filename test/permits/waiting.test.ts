@@ -155,11 +155,8 @@ test('a process that died while it waited stops nobody', async () => {
   await sleep(300)
   // Nothing of it reaches the server any more: neither its messages nor its calls.
   dead.disconnect()
-  for (const client of await suite.client
-    .client('LIST', 'TYPE', 'pubsub')
-    .then(String)
-    .then((text) => text.split('\n')))
-    if (client.includes('sub=1')) await suite.client.client('KILL', 'ID', /id=(\d+)/.exec(client)?.[1] ?? '')
+  const clients = String(await suite.client.call('CLIENT', 'LIST', 'TYPE', 'pubsub'))
+  for (const [, id = ''] of clients.matchAll(/^id=(\d+)/gm)) await suite.client.call('CLIENT', 'KILL', 'ID', id)
   const next = throttleOn(store).reserve('key', 1, { maxWait: '50s' })
   await sleep(50)
   const since = performance.now()
