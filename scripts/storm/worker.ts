@@ -1,0 +1,64 @@
+/** A process of the storm: random users of permits. Started by `scripts/storm/run.ts`, never by hand. */
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConcurrencyLimiter, Quota, RedisStore, Throttle } from '../../src/index.ts'
+import type { Settings } from './settings.ts'
+
+const settings: Settings = JSON.parse(process.argv[2] ?? '{}')
+const store = new RedisStore({ url: settings.url, prefix: settings.prefix, timeout: 500 })
+const throttle = new Throttle({
+  limiter: new ConcurrencyLimiter({ store }),
+  rate: Quota.concurrent(settings.count, { lease: settings.lease, name: 'storm' }),
+})
+
+/** Microseconds since the epoch, the same for all processes of the machine. */
+function clock(): number {
+  return Math.round((performance.timeOrigin + performance.now()) * 1000)
+}
+
+/** One line for each change, written at once: a process may be killed at any time. */
+function log(what: string, key: string, serial: number, value: number): void {
+  appendFileSync(settings.log, `${process.pid} ${clock()} ${what} ${key} ${serial} ${value}\n`)
+}
+
+let serial = 0
+
+async function use(): Promise<void> {
+  const key = settings.keys[Math.floor(Math.random() * settings.keys.length)] ?? 'key'
+  const quantity = Math.random() < 0.8 ? 1 : Math.min(2, settings.count)
+  const controller = new AbortController()
+  const leaves = Math.random() < 0.1
+  if (leaves) setTimeout(() => controller.abort(new Error('left')), Math.random() * 50)
+  const waits = Math.random() < 0.9
+  const own = ++serial
+  try {
+    const permit = await throttle.reserve(key, quantity, {
+      ...(waits ? { maxWait: '5s', priority: Math.floor(Math.random() * 3) - 1 } : {}),
+      signal: controller.signal,
+    })
+    if (permit.result.limited) return
+    log('got', key, own, permit.token ?? 0)
+    log(`has${quantity}`, key, own, quantity)
+    let ended = false
+    permit.signal.addEventListener('abort', () => {
+      if (!ended) log('lost', key, own, quantity)
+      ended = true
+    })
+    await sleep(Math.random() * 20)
+    if (!ended) log('ends', key, own, quantity)
+    ended = true
+    await (Math.random() < 0.5 ? permit.settle() : permit.cancel())
+  } catch {
+    // The store failed, or the user has left.
+  }
+}
+
+async function user(): Promise<void> {
+  while (true) {
+    await use()
+    await sleep(Math.random() * 5)
+  }
+}
+
+process.on('disconnect', () => process.exit())
+for (let count = 0; count < settings.users; count++) void user()
