@@ -4,24 +4,78 @@
 local ids = { id_1 }
 local each = width / #ids
 
--- The records of this throttle in a value, NaN for those that it lacks; and where SETRANGE may write them, if they lie together.
-findAmong = function(value)
-  local offsets, parts = offsetsIn(value) or {}, {}
-  local first = offsets[ids[1]]
-  local together = first
-  for place = 1, #ids do
-    local offset = offsets[ids[place]]
-    parts[place] = offset and value:sub(offset, offset + each - 1) or nothing:sub(1, each)
-    together = together and offset == first + (place - 1) * each
+-- Where the records of this throttle lie together in a value, and the latest expiry of the others, infinite if one of them has expired.
+-- nil: they do not lie together, or the value is damaged.
+local function offsetIn(value)
+  local at, length, offset, others = 1, #value, nil, 0
+  while at <= length do
+    if length - at < HEADER + 7 then
+      return nil
+    end
+    local id, kept = structUnpack('<dd', value, at)
+    local size = id % 16
+    if not (size > 0 and isWhole(id, LARGEST_ID) and kept - kept == 0) then
+      return nil
+    end
+    if id == ids[1] and not offset and at + width - 1 <= length then
+      offset = at
+      for place = 2, #ids do
+        local following, expiry = structUnpack('<dd', value, at + (place - 1) * each)
+        if following ~= ids[place] or expiry - expiry ~= 0 then
+          return nil
+        end
+      end
+      at = at + width
+    else
+      if kept > serverNow then
+        others = max(others, kept)
+      else
+        others = 1 / 0
+      end
+      at = at + HEADER + 8 * size
+    end
   end
-  if not together then
-    return table.concat(parts), nil
+  if at == length + 1 and offset then
+    return offset, others
   end
-  lastLength, lastOffset, lastStart = #value, first, string.format('%.0f', first - 1)
-  return table.concat(parts), lastStart
+  return nil
 end
 
-writeAmong = function(key, value, text, latest)
+-- By offset, as SETRANGE takes it.
+local starts = {}
+
+-- The records of this throttle in a value, NaN for those that it lacks; and where SETRANGE may write them, if they lie together.
+findAmong = function(value)
+  local offset = offsetIn(value)
+  if offset then
+    local start = starts[offset]
+    if not start then
+      start = string.format('%.0f', offset - 1)
+      starts[offset] = start
+    end
+    lastLength, lastOffset, lastStart = #value, offset, start
+    return value:sub(offset, offset + width - 1), start
+  end
+  local offsets, parts = offsetsIn(value) or {}, {}
+  for place = 1, #ids do
+    local at = offsets[ids[place]]
+    parts[place] = at and value:sub(at, at + each - 1) or nothing:sub(1, each)
+  end
+  return table.concat(parts), nil
+end
+
+-- Writes the new records, whose latest expiry is `latest`, and was `before`. `start`: where SETRANGE may write them, or nil.
+writeAmong = function(key, value, start, text, latest, before)
+  local offset, others = offsetIn(value)
+  if offset and others < 1 / 0 then
+    if others >= latest and others >= before then
+      call('SETRANGE', key, start, text)
+      return
+    end
+    local whole = value:sub(1, offset - 1) .. text .. value:sub(offset + width)
+    call('SET', key, whole, 'PXAT', textOf(others > latest and others or latest))
+    return
+  end
   local texts = {}
   for place = 1, #ids do
     texts[ids[place]] = text:sub((place - 1) * each + 1, place * each)

@@ -110,7 +110,7 @@ for run = at, max(#ARGV, at), 3 do
         -- SETRANGE keeps the TTL, and costs less than half as much as SET.
         call('SETRANGE', key, start, text)
       elseif whole then
-        writeAmong(key, whole, text, latest)
+        writeAmong(key, whole, start, text, latest, before)
       else
         call('SET', key, text, 'PXAT', textOf(latest))
       end
