@@ -137,7 +137,8 @@ export class PeriodicLimiter extends AlgorithmLimiter {
 
 /**
  * Counts in windows at whole multiples of the period since the Unix epoch, the same for all keys. For quotas of a plan, such as
- * 1,000 a day from midnight UTC. In any span of one period at most `2 × limit` units pass.
+ * 1,000 a day from midnight UTC, or for months and billing periods by `Quota.perMonth` and its like. In any span of one period at most
+ * `2 × limit` units pass.
  * @example
  * const limiter = new FixedWindowLimiter({ store: new RedisStore({ url: 'redis://localhost:6379' }) })
  * const throttle = new Throttle({ limiter, rate: '1000/day' })

@@ -142,6 +142,19 @@ test('temporal-polyfill is as large as docs/installing.md says', async () => {
   expectSize(outputFiles[0]?.contents, minified, compressed)
 })
 
+test('Node loads temporal-polyfill when the first calendar quota is made, and not before', async () => {
+  consumer.write(
+    'plain.cjs',
+    `const { DictionaryStore, Quota, Throttle } = require('onrush')
+    const loaded = () => Object.keys(require.cache).filter((path) => path.endsWith('temporal-polyfill.js')).length
+    new Throttle({ store: new DictionaryStore(), rate: '1000 per 30 days' }).checkSync('key')
+    console.log(loaded(), Quota.perMonth(5).name, loaded())`,
+  )
+  const run = await consumer.run(join(consumer.directory, 'plain.cjs'))
+  const natively = 'Temporal' in globalThis
+  expect(run).toMatchObject({ code: 0, stdout: `0 5-1month@UTC ${natively ? 0 : 1}\n`, stderr: '' })
+})
+
 test('a bundle makes calendar quotas where nothing is installed', async () => {
   consumer.write('calendar.mjs', IN_CALENDAR)
   for (const [name, bundle] of Object.entries(BUNDLERS)) {
