@@ -22,11 +22,8 @@ async function changeOfWindow(url: string, limiter: string, round: number): Prom
   // Time to start the processes, and to use up the first window.
   const minute = Math.ceil((Date.now() + 15_000) / 60_000) * 60_000
   const rate = `${LIMIT}/calendar day in ${offsetOf(minute)}`
-  const job = { url, limiter, rate, prefix: `${limiter} ${round}`, shiftsZones: false }
-  const crew = await Promise.all([
-    ...[0, 0, YEAR].map((ahead) => CalendarClient.start({ ...job, ahead })),
-    CalendarClient.start({ ...job, ahead: 0, shiftsZones: true }),
-  ])
+  const crew = [{}, {}, { ahead: YEAR }, { shiftsZones: true }].map((mistakes) => new CalendarClient(mistakes))
+  await Promise.all(crew.map((one) => one.prepare({ url, limiter, rate, prefix: `${limiter} ${round}` })))
   // The process with wrong data must not be the first, because who opens a window says when it ends.
   await crew[0]?.check()
   const admitted = await Promise.all(crew.map((one) => one.saturate(60_000).admitted))

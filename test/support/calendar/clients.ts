@@ -5,6 +5,14 @@ import { fileURLToPath } from 'node:url'
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
 
+/** What is wrong about a process. */
+export interface Mistakes {
+  /** How far its clocks are ahead of the true time, in ms. */
+  readonly ahead: number
+  /** Whether its data of time zones are wrong. */
+  readonly shiftsZones: boolean
+}
+
 export interface Job {
   readonly url: string
   readonly prefix: string
@@ -12,10 +20,6 @@ export interface Job {
   readonly limiter: string
   /** The text of a quota. */
   readonly rate: string
-  /** How far the process's clocks are ahead of the true time, in ms. */
-  readonly ahead: number
-  /** Whether its data of time zones are wrong. */
-  readonly shiftsZones: boolean
   /** As of RedisStore. */
   readonly resend?: boolean
   /** Passes the time to Redis, so far ahead of the true time, in ms. `undefined`: the server's clock decides. */
@@ -44,14 +48,14 @@ export type Reply =
 export class CalendarClient {
   readonly #child: ChildProcess
 
-  private constructor(child: ChildProcess) {
-    this.#child = child
+  constructor({ ahead = 0, shiftsZones = false }: Partial<Mistakes> = {}) {
+    const mistakes: Mistakes = { ahead, shiftsZones }
+    this.#child = fork(WORKER, [JSON.stringify(mistakes)], { execArgv: ['--import', 'tsx'] })
   }
 
-  static async start(job: Job): Promise<CalendarClient> {
-    const client = new CalendarClient(fork(WORKER, { execArgv: ['--import', 'tsx'] }))
-    await client.#ask({ prepare: job })
-    return client
+  /** Takes a quota to count. */
+  async prepare(job: Job): Promise<void> {
+    await this.#ask({ prepare: job })
   }
 
   async check(checks = 1): Promise<readonly Checked[]> {

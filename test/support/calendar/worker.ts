@@ -1,33 +1,36 @@
 /** A process with a clock and data of time zones of its own. Started by `clients.ts`, never by hand. */
-import type { Throttle } from 'onrush'
-import type { Job, Reply, Request } from './clients.ts'
+import type { RedisStore, Throttle } from 'onrush'
+import type { Job, Mistakes, Reply, Request } from './clients.ts'
 
 const { timeOrigin } = performance
 
 /** How far a passed-in clock is ahead of the true time, in ms. */
 let clockAhead = 0
 
-async function prepare({ ahead, shiftsZones, url, prefix, limiter, rate, resend = false, clockAhead: given }: Job) {
-  // All that a process has of the time, before anything reads it.
-  const wrong = Date.now.bind(Date)
-  Date.now = () => wrong() + ahead
+let store: RedisStore | undefined
+let throttle: Throttle | undefined
+
+/** The package, read when the process has its mistakes. */
+const loading = load(JSON.parse(process.argv[2] ?? '{}'))
+
+async function load({ ahead, shiftsZones }: Mistakes) {
+  const now = Date.now.bind(Date)
+  Date.now = () => now() + ahead
   Object.defineProperty(performance, 'timeOrigin', { value: timeOrigin + ahead })
   if (shiftsZones) await shiftZones()
-  const onrush = await import('onrush')
-  const { limiterNamed } = await import('../limiters.ts')
+  return { onrush: await import('onrush'), limiters: await import('../limiters.ts') }
+}
+
+async function prepare({ url, prefix, limiter, rate, resend = false, clockAhead: given }: Job): Promise<void> {
+  const { onrush, limiters } = await loading
+  await store?.close()
   clockAhead = given ?? 0
   const clock = () => Math.floor((timeOrigin + performance.now() + clockAhead) * 1000)
-  const store = new onrush.RedisStore({
-    url,
-    prefix,
-    timeout: 30_000,
-    resend,
-    ...(given === undefined ? {} : { clock }),
-  })
-  const Limiter = limiterNamed(limiter)
-  const throttle = new onrush.Throttle({ limiter: new Limiter({ store }), rate })
+  const options = { url, prefix, timeout: 30_000, resend, ...(given === undefined ? {} : { clock }) }
+  store = new onrush.RedisStore(options)
+  const Limiter = limiters.limiterNamed(limiter)
+  throttle = new onrush.Throttle({ limiter: new Limiter({ store }), rate })
   await store.ping()
-  return { store, throttle }
 }
 
 /** Lets all days begin as they do in Tokyo, as with data of time zones that are wrong. */
@@ -42,8 +45,6 @@ async function shiftZones(): Promise<void> {
   Reflect.set(globalThis, 'Temporal', Temporal)
 }
 
-let prepared: ReturnType<typeof prepare> | undefined
-
 process.on('message', (request: Request) => {
   if ('clockAhead' in request) {
     clockAhead = request.clockAhead
@@ -57,12 +58,10 @@ process.on('disconnect', () => process.exit())
 
 async function answer(request: Exclude<Request, { readonly clockAhead: number }>): Promise<Reply> {
   if ('prepare' in request) {
-    prepared = prepare(request.prepare)
-    await prepared
+    await prepare(request.prepare)
     return 'ready'
   }
-  if (prepared === undefined) throw new Error('asked before there was a job')
-  const { throttle } = await prepared
+  if (throttle === undefined) throw new Error('asked before there was a job')
   if ('checks' in request) {
     const results: { readonly remaining: number; readonly resetAfter: number; readonly limited: boolean }[] = []
     for (let check = 0; check < request.checks; check++) {
