@@ -8,11 +8,11 @@ import type { RateLimitResult } from './result.ts'
 
 /** A check, reservation or turn was decided, or failed. */
 export interface DecisionEvent {
-  /** The method called; `check` stands for `peek` and the Sync forms too. */
-  readonly method: 'check' | 'checkAll' | 'reserve' | 'acquire'
+  /** The method called; `check` stands for `peek`, `checkUpTo` and the Sync forms too. */
+  readonly method: 'check' | 'checkAll' | 'reserve' | 'reserveAll' | 'acquire'
   /** The name of the quota that binds, or of the first quota if the check failed. A fallback's share has the name of the whole quota. */
   readonly policy: string
-  /** Units asked for; for `checkAll` the sum over its subjects. 0: a peek, which spends nothing. */
+  /** Units asked for; for `checkAll` and `reserveAll` the sum over their subjects. 0: a peek, which spends nothing. `result.spent` has the units spent. */
   readonly quantity: number
   /** Milliseconds from the call to its result; for `acquire` this includes the wait. */
   readonly duration: number

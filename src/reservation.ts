@@ -23,6 +23,16 @@ export class HeldUnits {
     })
   }
 
+  /** The permits of a hold, and the units that are spent beside them. */
+  static ofPermit({ result, permit }: Hold, quantity: number): HeldUnits {
+    return new HeldUnits(quantity, async (change, cancels) => {
+      if (permit === undefined) return result
+      const ended = await permit.finish(change, cancels)
+      forgotten.unregister(permit)
+      return ended
+    })
+  }
+
   /** @param adjustBy spends so many units more, or gives back; `cancels`: in layers with a quantity of their own too */
   constructor(units: number, adjustBy: (change: number, cancels: boolean) => Promise<RateLimitResult>) {
     this.#units = units
@@ -86,15 +96,9 @@ export class Reservation implements AsyncDisposable {
    * A reservation on layers with permits.
    * @internal
    */
-  static holding({ result, permit }: Hold, quantity: number): Reservation {
-    const held = new HeldUnits(quantity, async (change, cancels) => {
-      if (permit === undefined) return result
-      const ended = await permit.finish(change, cancels)
-      forgotten.unregister(permit)
-      return ended
-    })
-    const made = new Reservation(result, held, permit)
-    if (permit !== undefined) forgotten.register(made, undefined, permit)
+  static holding(hold: Hold, quantity: number): Reservation {
+    const made = new Reservation(hold.result, HeldUnits.ofPermit(hold, quantity), hold.permit)
+    if (hold.permit !== undefined) warnIfForgotten(made, hold.permit)
     return made
   }
 
@@ -142,7 +146,7 @@ export class Reservation implements AsyncDisposable {
 }
 
 /** The signal of reservations without permits. */
-const NEVER = new AbortController().signal
+export const NEVER: AbortSignal = new AbortController().signal
 
 let hasWarned = false
 
@@ -156,6 +160,11 @@ const forgotten = new FinalizationRegistry<undefined>(() => {
       'lives. End each reservation (`await using`, or `finally`), or give `maxHold`.',
   )
 })
+
+/** Warns once if `reservation` is garbage before the permit that it holds was ended. */
+export function warnIfForgotten(reservation: object, permit: HeldPermit): void {
+  forgotten.register(reservation, undefined, permit)
+}
 
 /** @throws ReservationSettledError for a reservation that holds nothing. */
 export function checkHeld({ limited }: RateLimitResult, isHeld: boolean): void {

@@ -86,6 +86,8 @@ export interface ThrottleAsked extends Asked {
   readonly store: BaseStore
   readonly shadow: boolean
   readonly publishKeys: boolean
+  /** Holds the permits of the subject. `undefined`: it has none. */
+  readonly permits: PermitDecider | undefined
 }
 
 /** Options of a single call. */
@@ -413,13 +415,15 @@ export class Throttle {
   ask(key: string, quantity: number, rate: Rate | undefined, reserves: boolean): ThrottleAsked {
     const moded = rate === undefined ? this.#decider : this.#deciderFor({ rate }, PLAIN_OPTIONS)
     const decider = moded instanceof ShadowDecider ? moded.decider : moded
-    if (decider instanceof PermitDecider) throw holdsNothing(reserves ? 'reserveAll' : 'checkAll')
+    const permits = decider instanceof PermitDecider ? decider : undefined
+    if (permits !== undefined && !reserves) throw holdsNothing('checkAll', 'reserveAll')
     if (decider instanceof RateLimitDecider) {
       const method = reserves ? 'reserveAll' : 'checkAll'
       throw new TypeError(`${method} takes throttles whose limiters have an algorithm, not limiters of your own`)
     }
     const terms = reserves ? reservingTerms({}, quantity, decider.layers) : undefined
-    return { decider, key, quantity, terms, store: this.#store, shadow: this.#shadow, publishKeys: this.#publishKeys }
+    const asked = { decider, key, quantity, terms, permits }
+    return { ...asked, store: this.#store, shadow: this.#shadow, publishKeys: this.#publishKeys }
   }
 
   #check(

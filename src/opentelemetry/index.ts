@@ -83,7 +83,7 @@ export function recordMetrics(options: MetricsOptions = {}): () => void {
   const stops = [
     subscribe('onrush:decision', (event) => {
       // A peek is not a decision, so it is not counted.
-      if (event.quantity === 0 && event.method !== 'reserve') return
+      if (event.quantity === 0 && !event.method.startsWith('reserve')) return
       const attributes = outcomeOf(event)
       checks.add(1, { ...attributes, 'onrush.policy': policyOf(event.policy) })
       checkDuration.record(event.duration / 1000, { ...attributes, 'onrush.method': event.method })

@@ -4,11 +4,13 @@ import { checkFunction, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
 import type { LimitData } from '../limit-data.ts'
+import type { Spent } from '../operations/reserve.ts'
 import { PermitDesk } from '../permits/desk.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
 import { setImmediate } from '../unmocked.ts'
+import type { RedisAsked } from './call/request.ts'
 import type { IoredisConnection } from './clients/ioredis.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
 import { DenyCache } from './deny-cache.ts'
@@ -129,12 +131,20 @@ export class RedisStore extends BaseStore {
 
   /** @internal */
   override decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
-    const subjects = asked.map(({ decider, key, quantity, terms }) => {
-      if (!(decider instanceof RedisDecider)) throw new TypeError('checkAll needs all throttles on one store')
-      return { decider, key, quantity, terms }
-    })
-    return this.#context.coalescer.checkAll(subjects, signal)
+    return this.#context.coalescer.checkAll(askedHere(asked), signal)
   }
+
+  /** @internal */
+  override reserveAll(asked: readonly Asked[], signal?: AbortSignal): Promise<Spent> {
+    return this.#context.coalescer.reserveAll(askedHere(asked), signal)
+  }
+}
+
+function askedHere(asked: readonly Asked[]): RedisAsked[] {
+  return asked.map(({ decider, key, quantity, terms }) => {
+    if (!(decider instanceof RedisDecider)) throw new TypeError('all throttles must be on one store')
+    return { decider, key, quantity, terms }
+  })
 }
 
 /** Quits gracefully; if the server does not answer within the timeout, disconnects. */

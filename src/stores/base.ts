@@ -8,6 +8,7 @@ import { storeClock } from '../clock.ts'
 import { type Duration, timerMilliseconds } from '../duration.ts'
 import { MismatchedDataError, StoreTimeoutError } from '../errors.ts'
 import { LimitData } from '../limit-data.ts'
+import type { Spent } from '../operations/reserve.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { PermitDesk } from '../permits/desk.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -182,7 +183,15 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
    * Decides several subjects, all or nothing. All their deciders belong to this store.
    * @internal
    */
-  decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
+  async decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
+    return (await decideAllBySwapping(this.#access, asked, signal)).result
+  }
+
+  /**
+   * As `decideAll`, and tells where the units were spent: a mark for each layer of each subject, in order.
+   * @internal
+   */
+  reserveAll(asked: readonly Asked[], signal?: AbortSignal): Promise<Spent> {
     return decideAllBySwapping(this.#access, asked, signal)
   }
 

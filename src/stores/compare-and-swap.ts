@@ -6,6 +6,7 @@ import type { Layer } from '../algorithms/driver.ts'
 import { neededIn, spendsAny, type Terms } from '../algorithms/terms.ts'
 import { type Answer, type AnyOperation, type Beside, CHECK, type Operation } from '../operations/operation.ts'
 import { holdsPermits } from '../operations/permits.ts'
+import { reserve, type Spent } from '../operations/reserve.ts'
 import { Tickets } from '../operations/tickets.ts'
 import type { RateLimitResult } from '../result.ts'
 import { type Charge, decideCharges, type Outcome } from './charges.ts'
@@ -149,7 +150,7 @@ export async function decideAllBySwapping(
   access: RecordAccess,
   asked: readonly Asked[],
   signal?: AbortSignal,
-): Promise<RateLimitResult> {
+): Promise<Spent> {
   const subjects = asked.map(({ decider, key, quantity, terms }) => {
     if (!(decider instanceof CompareAndSwapDecider)) throw new TypeError('all throttles must be on one store')
     return { decider, quantity, charges: decider.charges(key, quantity, terms) }
@@ -159,8 +160,10 @@ export async function decideAllBySwapping(
     subjects.flatMap(({ charges }) => charges),
     signal,
   )
-  return combineSubjects(
+  const marks = outcomes.map(({ mark }) => mark)
+  const result = combineSubjects(
     subjects.map(({ decider, quantity, charges }) => decider.combined(outcomes.splice(0, charges.length), quantity)),
     asked,
   )
+  return reserve.answered(result, marks)
 }

@@ -30,7 +30,7 @@ function importsOf(from: string): Import[] {
 const publicModules = imports.filter(({ from }) => from === 'index.ts').map(({ to }) => to)
 
 const FACES = /^((http|nestjs|opentelemetry)\/.*|decorator\.ts)$/
-const THROTTLE = /^(throttle|check-all)\.ts$/
+const THROTTLE = /^(throttle|subjects|check-all|hold-together|reserve-all)\.ts$/
 const LIMITERS = /^limiters\//
 const REDIS = /^redis\//
 const SCHEDULING = /^redis\/scheduling\//

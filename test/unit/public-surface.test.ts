@@ -11,6 +11,8 @@ const VALUES = [
     'LimitData',
     'Reservation',
     'checkAll',
+    'reserveAll',
+    'JointReservation',
     'throttled',
     'subscribe',
     'sleep',

@@ -71,7 +71,13 @@ function settleTogether(entry: Entry, asked: readonly RedisAsked[], reader: Repl
       if (admitted) reader.keepSpent(cell, subject)
       cell += subject.states.length
     }
-    waiter.resolve(combineSubjects(results, asked))
+    const result = combineSubjects(results, asked)
+    if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
+    else
+      waiter.resolveWithMarks(
+        result,
+        subjects.flatMap((subject) => marksOf(subject, now)),
+      )
   }
 }
 

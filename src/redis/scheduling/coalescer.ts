@@ -8,6 +8,7 @@ import type { Terms } from '../../algorithms/terms.ts'
 import { Deadline } from '../../deadline.ts'
 import { StoreTimeoutError } from '../../errors.ts'
 import { type Answer, CHECK, type Operation } from '../../operations/operation.ts'
+import { reserve, type Spent } from '../../operations/reserve.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { Signals } from '../../signals.ts'
 import { nextTick, setImmediate, steadyNow } from '../../unmocked.ts'
@@ -89,14 +90,28 @@ export class Coalescer {
 
   /** Decides several subjects in one call, all or nothing. */
   checkAll(subjects: readonly RedisAsked[], signal?: AbortSignal): Promise<RateLimitResult> {
-    const [first] = subjects
-    if (first === undefined) throw new RangeError('checkAll needs at least one subject, got []')
-    const queue = this.#router.ofAll(subjects)
     const promise = new Promise<RateLimitResult>(capture)
     const waiter = captured(this.#askedAt())
-    const keys = subjects.map(({ key }) => key)
-    queue.join(keys, waiter, (batch) => batch.addAll(first, subjects, waiter), false)
+    this.#joinAll(subjects, waiter)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
+  }
+
+  /** As `checkAll`, and tells where the units were spent. */
+  reserveAll(subjects: readonly RedisAsked[], signal?: AbortSignal): Promise<Spent> {
+    const { promise, resolve, reject } = withResolvers<Spent>()
+    const answer = (result: RateLimitResult, marks?: readonly number[]): void =>
+      resolve(reserve.answered(result, marks))
+    const waiter = new PendingCheck(answer, reject, this.#askedAt(), answer)
+    this.#joinAll(subjects, waiter)
+    return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
+  }
+
+  #joinAll(subjects: readonly RedisAsked[], waiter: PendingCheck): void {
+    const [first] = subjects
+    if (first === undefined) throw new RangeError('checkAll needs at least one subject, got []')
+    const keys = subjects.map(({ key }) => key)
+    const queue = this.#router.ofAll(subjects)
+    queue.join(keys, waiter, (batch) => batch.addAll(first, subjects, waiter), false)
   }
 
   /**

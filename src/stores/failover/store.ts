@@ -5,6 +5,7 @@ import { checkFunction, checkInteger, named, notInstance } from '../../arguments
 import { type Duration, positiveMilliseconds, timerMilliseconds } from '../../duration.ts'
 import { type FailoverChange, type FailoverState, failovers } from '../../events.ts'
 import type { LimitData } from '../../limit-data.ts'
+import type { Spent } from '../../operations/reserve.ts'
 import { checkOptionNames } from '../../option-names.ts'
 import { warnProcess } from '../../process-warning.ts'
 import { Quota } from '../../quota.ts'
@@ -161,6 +162,29 @@ export class FailoverStore extends BaseStore {
 
   /** @internal */
   override async decideAll(asked: readonly Asked[], signal?: AbortSignal): Promise<RateLimitResult> {
+    const { onPrimary, onFallback } = this.#askedOfBoth(asked)
+    return this.#breaker.answer(
+      () => this.#primary.decideAll(onPrimary, signal),
+      async () => degraded(await this.#fallback.decideAll(onFallback, signal)),
+      signal,
+      asked[0]?.key,
+    )
+  }
+
+  /** @internal */
+  override async reserveAll(asked: readonly Asked[], signal?: AbortSignal): Promise<Spent> {
+    const { onPrimary, onFallback } = this.#askedOfBoth(asked)
+    const onFallbackStore = async (): Promise<Spent> => {
+      const spent = await this.#fallback.reserveAll(onFallback, signal)
+      // What is settled later is settled by these deciders.
+      const fallbacks = [...(spent.fallbacks ?? []), ...onFallback.map(({ decider }) => decider)]
+      return { ...spent, result: degraded(spent.result), fallbacks }
+    }
+    const onPrimaryStore = (): Promise<Spent> => this.#primary.reserveAll(onPrimary, signal)
+    return this.#breaker.answer(onPrimaryStore, onFallbackStore, signal, asked[0]?.key)
+  }
+
+  #askedOfBoth(asked: readonly Asked[]): { onPrimary: Asked[]; onFallback: Asked[] } {
     const onPrimary: Asked[] = []
     const onFallback: Asked[] = []
     for (const { decider, ...question } of asked) {
@@ -173,12 +197,7 @@ export class FailoverStore extends BaseStore {
         onFallback.flatMap(({ decider, key }) => decider.layers.map((layer) => `${stateNameOf(layer)}:${key}`)),
       )
     }
-    return this.#breaker.answer(
-      () => this.#primary.decideAll(onPrimary, signal),
-      async () => degraded(await this.#fallback.decideAll(onFallback, signal)),
-      signal,
-      asked[0]?.key,
-    )
+    return { onPrimary, onFallback }
   }
 
   /**

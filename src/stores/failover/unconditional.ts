@@ -4,6 +4,7 @@ import type { Layer } from '../../algorithms/driver.ts'
 import { neededIn, spendsAny, spentIn, type Terms } from '../../algorithms/terms.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import type { LimitData } from '../../limit-data.ts'
+import { reserve, type Spent } from '../../operations/reserve.ts'
 import type { Quota } from '../../quota.ts'
 import { RateLimitResult, type RateLimitResultFields } from '../../result.ts'
 import { BaseStore } from '../base.ts'
@@ -28,6 +29,10 @@ abstract class FixedAnswerStore extends BaseStore {
       asked.map(({ decider, quantity, terms }) => this.#decide(decider.layers, quantity, terms)),
       asked,
     )
+  }
+
+  override async reserveAll(asked: readonly Asked[]): Promise<Spent> {
+    return reserve.answered(await this.decideAll(asked))
   }
 
   override async reset(): Promise<void> {}

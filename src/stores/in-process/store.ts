@@ -1,10 +1,11 @@
 /** Base class of the stores in the memory of this process. A check is one synchronous step, and so atomic. */
 import { combineSubjects } from '../../algorithms/combine.ts'
-import { decide, type Layer, stateNameOf } from '../../algorithms/driver.ts'
+import { decide, type Layer, type Subject, stateNameOf } from '../../algorithms/driver.ts'
 import { type Clock, readClock, storeClock } from '../../clock.ts'
 import type { Duration } from '../../duration.ts'
 import { MismatchedDataError } from '../../errors.ts'
 import type { LimitData } from '../../limit-data.ts'
+import { marksOf, reserve, type Spent } from '../../operations/reserve.ts'
 import { PermitDesk } from '../../permits/desk.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { BaseStore } from '../base.ts'
@@ -102,21 +103,27 @@ export abstract class InProcessStore extends BaseStore {
 
   /** @internal */
   override async decideAll(asked: readonly Asked[]): Promise<RateLimitResult> {
-    return this.decideAllSync(asked)
+    return this.#decideTogether(asked).result
   }
 
   /** @internal */
-  decideAllSync(asked: readonly Asked[]): RateLimitResult {
+  override async reserveAll(asked: readonly Asked[]): Promise<Spent> {
+    const { result, subjects, now } = this.#decideTogether(asked)
+    return reserve.answered(
+      result,
+      subjects.flatMap((subject) => marksOf(subject, now)),
+    )
+  }
+
+  #decideTogether(asked: readonly Asked[]): { result: RateLimitResult; subjects: readonly Subject[]; now: number } {
     const now = this.#clock()
     const opened = asked.map(({ decider, key, quantity, terms }) => {
       if (!(decider instanceof InProcessDecider)) throw new TypeError('all throttles must be on one store')
       return { decider, key, subject: decider.open(key, quantity, now, terms) }
     })
-    const { admitted, results } = decide(
-      opened.map(({ subject }) => subject),
-      now,
-    )
+    const subjects = opened.map(({ subject }) => subject)
+    const { admitted, results } = decide(subjects, now)
     if (admitted) for (const { decider, key, subject } of opened) decider.write(key, subject, now)
-    return combineSubjects(results, asked)
+    return { result: combineSubjects(results, asked), subjects, now }
   }
 }

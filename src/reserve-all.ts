@@ -1,0 +1,129 @@
+/** Several subjects reserved together, all or nothing, and put right or given back together. */
+import { combineSubjects } from './algorithms/combine.ts'
+import { checkQuantity, checkSignal, itemsOf } from './arguments.ts'
+import type { CheckAllOptions } from './check-all.ts'
+import { decisions } from './events.ts'
+import { type Answer, giveUp, type HeldTogether, holdTogether } from './hold-together.ts'
+import { checkOptionNames, optionNames } from './option-names.ts'
+import { publishDecision } from './publish-decision.ts'
+import { checkHeld, HeldUnits, NEVER, warnIfForgotten } from './reservation.ts'
+import type { RateLimitResult } from './result.ts'
+import { shadowOf } from './shadow.ts'
+import { heed } from './signals.ts'
+import { askedIn, type CheckAllSubject, questionOfAll } from './subjects.ts'
+import type { ThrottleAsked } from './throttle.ts'
+
+const OPTIONS = optionNames<CheckAllOptions>({ signal: true })
+
+/**
+ * Reserves in all throttles, or in none, as `checkAll` spends: for work whose actual cost is known only later, and counts for several
+ * subjects, such as a user and a tenant. Does not wait. Permits of a `ConcurrencyLimiter` are held one subject after another, and the other
+ * subjects decided in one step after them: whoever is refused leaves nothing held, but others may be refused meanwhile.
+ * @returns rejects as `checkAll` does
+ * @example
+ * const limiter = new GcraLimiter({ store: new DictionaryStore() })
+ * const user = new Throttle({ limiter, rate: '1000/minute name user' })
+ * const tenant = new Throttle({ limiter, rate: '50000/minute name tenant' })
+ * await using held = await reserveAll([
+ *   { throttle: user, key: 'user:42', quantity: 600 },
+ *   { throttle: tenant, key: 'tenant:7', quantity: 600 },
+ * ])
+ * if (!held.result.limited) await held.settle([540, 540])
+ */
+export async function reserveAll(
+  subjects: readonly CheckAllSubject[],
+  options: CheckAllOptions = {},
+): Promise<JointReservation> {
+  const asked = askedIn('reserveAll', subjects)
+  checkOptionNames('options of reserveAll', options, OPTIONS)
+  const { signal } = options
+  checkSignal(signal)
+  signal?.throwIfAborted()
+  const { store } = asked[0]
+  const decide = (): Promise<HeldTogether> => heed(holdTogether(store, asked, signal), signal, giveUp)
+  const together = await (decisions.hasSubscribers
+    ? publishDecision(questionOfAll('reserveAll', asked), decide)
+    : decide())
+  return JointReservation.of(asked, together)
+}
+
+/** Units of several subjects that are held together: `reserveAll` makes a joint reservation. `await using` cancels one that was not settled. */
+export class JointReservation implements AsyncDisposable {
+  /** The result of the check; `layers[i]` is subject i's. If limited, nothing is held. */
+  readonly result: RateLimitResult
+  /** One per subject: the fencing token of its permit. `undefined` without permits. */
+  readonly tokens: readonly (number | undefined)[]
+  /** Aborts when a permit of a subject is lost. Never aborts without permits, or once the reservation has ended. */
+  readonly signal: AbortSignal
+  readonly #held: readonly HeldUnits[]
+
+  /**
+   * `reserveAll` makes them.
+   * @internal
+   */
+  static of(asked: readonly ThrottleAsked[], together: HeldTogether): JointReservation {
+    const made = new JointReservation(asked, together)
+    for (const { hold } of together.answers) if (hold?.permit !== undefined) warnIfForgotten(made, hold.permit)
+    return made
+  }
+
+  private constructor(asked: readonly ThrottleAsked[], { result, answers }: HeldTogether) {
+    const signals = answers.flatMap(({ hold }) => hold?.permit?.signal ?? [])
+    this.result = result
+    this.tokens = answers.map(({ hold }) => hold?.permit?.token)
+    this.signal = signals.length > 0 ? AbortSignal.any(signals) : NEVER
+    this.#held = asked.map((one, index) => heldBy(one, answers[index]))
+  }
+
+  /**
+   * Corrects the estimates, as `settle` of a reservation does, each subject by its own actual cost.
+   * @param actuals units really used, one per subject: a non-negative safe integer, or `undefined` for what was reserved. Default: what was
+   * reserved
+   * @returns what a peek at all subjects would answer after it; rejects with a `ReservationSettledError` the second time, or when limited
+   */
+  readonly settle = async (actuals: readonly (number | undefined)[] = []): Promise<RateLimitResult> => {
+    const units = unitsIn(actuals, this.#held.length)
+    checkHeld(
+      this.result,
+      this.#held.some(({ areHeld }) => areHeld),
+    )
+    return this.#end((held, index) => held.settle(units[index]))
+  }
+
+  /** Gives all of it back, in every layer of every subject; does nothing when limited, or settled or cancelled before. */
+  readonly cancel = async (): Promise<void> => {
+    if (!this.result.limited && this.#held.some(({ areHeld }) => areHeld)) await this.#end((held) => held.cancel())
+  };
+
+  /** As `cancel`, so that `await using` gives back what was never settled. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cancel()
+  }
+
+  /** Ends what is held still. One subject that fails keeps no other from its end. */
+  async #end(end: (held: HeldUnits, index: number) => Promise<RateLimitResult>): Promise<RateLimitResult> {
+    const ended = this.#held.map((held, index) => (held.areHeld ? end(held, index) : undefined))
+    await Promise.allSettled(ended)
+    const results = await Promise.all(ended)
+    return combineSubjects(
+      results.filter((result) => result !== undefined),
+      [],
+    )
+  }
+}
+
+function heldBy({ decider, key, quantity, shadow, permits }: ThrottleAsked, answer: Answer | undefined): HeldUnits {
+  if (answer?.hold !== undefined) return HeldUnits.ofPermit(answer.hold, quantity)
+  const looks = async (): Promise<RateLimitResult> => (permits ?? decider).check(key, 0)
+  if (answer === undefined || permits !== undefined) return new HeldUnits(0, looks)
+  return HeldUnits.of(shadow ? shadowOf(decider) : decider, key, answer.spent)
+}
+
+/** @throws TypeError or RangeError for actual units that are none, or for more of them than subjects. */
+function unitsIn(actuals: unknown, subjects: number): (number | undefined)[] {
+  return itemsOf('actuals', actuals, subjects).map((actual) => {
+    if (actual === undefined) return undefined
+    checkQuantity(actual)
+    return actual
+  })
+}

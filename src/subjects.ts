@@ -1,0 +1,137 @@
+/** The subjects of a `checkAll` or a `reserveAll`: how they are read, and how those in shadow mode are decided beside the others. */
+import { combineSubjects } from './algorithms/combine.ts'
+import { stateNameOf } from './algorithms/driver.ts'
+import { spendsAny } from './algorithms/terms.ts'
+import { checkKey, checkQuantity, itemsOf, named, notInstance } from './arguments.ts'
+import { MAXIMUM_STATES } from './bounds.ts'
+import type { Spent } from './operations/reserve.ts'
+import { checkOptionNames, optionNames } from './option-names.ts'
+import type { Question } from './publish-decision.ts'
+import type { Rate } from './rate.ts'
+import { RateLimitResult } from './result.ts'
+import { unlimited } from './shadow.ts'
+import { Throttle, type ThrottleAsked } from './throttle.ts'
+
+/** One of the keys that a `checkAll` or `reserveAll` decides together, with its throttle. */
+export interface CheckAllSubject {
+  /** The throttle that decides, by its rate. The throttles of all subjects must be on one store. */
+  readonly throttle: Throttle
+  /** The key whose quota is spent: a non-empty text of up to 64 KiB of UTF-8. */
+  readonly key: string
+  /**
+   * The units to spend: an integer, 0 or more. 0 only tests for room, and refuses nobody; in a `reserveAll` it pays the layers with a
+   * `quantity` of their own. Default 1.
+   */
+  readonly quantity?: number | undefined
+  /** This subject's own quota, such as a plan, instead of the throttle's. Under the same name and period, what is used carries over. */
+  readonly rate?: Rate | undefined
+}
+
+const SUBJECT = optionNames<CheckAllSubject>({ throttle: true, key: true, quantity: true, rate: true })
+
+type Method = 'checkAll' | 'reserveAll'
+
+/** @throws TypeError or RangeError for subjects that cannot be decided together. */
+export function askedIn(
+  method: Method,
+  subjects: readonly CheckAllSubject[],
+): readonly [ThrottleAsked, ...ThrottleAsked[]] {
+  const [first, ...others] = itemsOf('subjects', subjects, MAXIMUM_STATES).map((subject, index) =>
+    askedOf(method, subject, subjects[index]?.rate),
+  )
+  if (first === undefined) throw new RangeError(`${method} needs at least one subject, got []`)
+  for (const { store } of others)
+    if (store !== first.store) throw new TypeError(`${method} needs all throttles on one store`)
+  const asked = [first, ...others] as const
+  checkStates(method, asked)
+  return asked
+}
+
+function askedOf(method: Method, subject: unknown, rate: Rate | undefined): ThrottleAsked {
+  checkOptionNames('subject', subject, SUBJECT)
+  const { throttle, key, quantity = 1 }: Partial<Record<keyof CheckAllSubject, unknown>> = subject
+  if (!(throttle instanceof Throttle)) throw notInstance('throttle must be a Throttle', Throttle, throttle)
+  checkKey(key)
+  checkQuantity(quantity)
+  return throttle.ask(key, quantity, rate, method === 'reserveAll')
+}
+
+function checkStates(method: Method, asked: readonly ThrottleAsked[]): void {
+  let states = 0
+  for (const { decider } of asked) states += decider.layers.length
+  if (states > MAXIMUM_STATES) throw new RangeError(`${method} takes at most ${MAXIMUM_STATES} states, got ${states}`)
+  const { length } = asked
+  for (let later = 1; later < length; later++) {
+    for (let earlier = 0; earlier < later; earlier++) checkApart(method, asked[earlier], asked[later])
+  }
+}
+
+/** Throws if two subjects would spend the same state. Compares keys first, because they mostly differ and names of states cost more. */
+function checkApart(method: Method, one: ThrottleAsked | undefined, other: ThrottleAsked | undefined): void {
+  if (one === undefined || other === undefined || one.key !== other.key) return
+  const names = one.decider.layers.map(stateNameOf)
+  const twice = other.decider.layers.map(stateNameOf).find((name) => names.includes(name))
+  if (twice === undefined) return
+  throw new RangeError(`${method} was given the same state twice: ${named(`${twice}:${other.key}`)}`)
+}
+
+/** The decision of one step over all subjects, and what each of them has spent. */
+export interface Together {
+  readonly result: RateLimitResult
+  /** One per subject. `marks` is `undefined` for a subject that holds nothing. */
+  readonly spent: readonly Spent[]
+}
+
+/**
+ * Decides subjects all or nothing. Those in shadow mode are decided after the others: they never refuse, and spend only if the others were
+ * admitted.
+ * @param decide decides some of the subjects in one step
+ */
+export async function reserveTogether(
+  asked: readonly ThrottleAsked[],
+  decide: (asked: readonly ThrottleAsked[]) => Promise<Spent>,
+): Promise<Together> {
+  const shadows = asked.filter(({ shadow }) => shadow)
+  const others = asked.filter(({ shadow }) => !shadow)
+  if (shadows.length === 0) return apart(await decide(others), others)
+  if (others.length === 0) {
+    const { result, spent } = apart(await decide(shadows), shadows)
+    return { result: unlimited(result), spent }
+  }
+  const enforced = apart(await decide(others), others)
+  const refused = enforced.result.limited && others.some(({ quantity, terms }) => spendsAny(quantity, terms))
+  const seen = apart(
+    await decide(refused ? shadows.map((one) => ({ ...one, quantity: 0, terms: undefined })) : shadows),
+    shadows,
+  )
+  const ofOthers = [...enforced.spent]
+  const ofShadows = seen.spent.map((one) => ({ ...one, result: unlimited(one.result) }))
+  const spent = asked.flatMap(({ shadow }) => (shadow ? ofShadows : ofOthers).splice(0, 1))
+  const combined = combineSubjects(
+    spent.map(({ result }) => result),
+    asked,
+  )
+  const result = new RateLimitResult({ ...combined, wouldLimit: refused || seen.result.limited }, true)
+  return { result, spent }
+}
+
+/** Divides the answer of one step among its subjects. */
+function apart({ result, marks, fallbacks }: Spent, asked: readonly ThrottleAsked[]): Together {
+  let at = 0
+  const spent = asked.map(({ decider }, index) => {
+    const own = result.layers[index] ?? result
+    const from = at
+    at += decider.layers.length
+    return { result: own, units: own.spent, marks: marks?.slice(from, at), fallbacks }
+  })
+  return { result, spent }
+}
+
+export function questionOfAll(method: Method, asked: readonly ThrottleAsked[]): Question {
+  return {
+    method,
+    layers: asked.flatMap(({ decider }) => decider.layers),
+    quantity: asked.reduce((sum, { quantity }) => sum + quantity, 0),
+    keys: asked.flatMap(({ key, publishKeys }) => (publishKeys ? [key] : [])),
+  }
+}
