@@ -18,9 +18,9 @@ export function combineLayers(
   layers: readonly CountedLayer[],
   quantity: number,
 ): RateLimitResult {
-  for (const layer of layers) if (layer.quantity !== undefined) return combineCosts(results, layers, quantity)
-  const [only] = results
-  return results.length === 1 && only !== undefined ? only : combine(results)
+  for (let index = 0; index < layers.length; index++)
+    if (layers[index]?.quantity !== undefined) return combineCosts(results, layers, quantity)
+  return results.length === 1 && results[0] !== undefined ? results[0] : combine(results)
 }
 
 /** Combines the results of subjects into one, which keeps the array. Subjects that only look have no influence, unless all do. */
