@@ -60,7 +60,13 @@ export class CalendarPeriod {
    */
   static of(options: GivenPeriod): CalendarPeriod {
     const { unit, every = 1, timeZone = 'UTC', anchor, weekStart } = options
-    const name = JSON.stringify([unit, every, timeZone, anchor, weekStart].map((value) => [typeof value, value]))
+    checkUnit(unit)
+    checkInteger('every', every, 1)
+    if (every > MOST_UNITS) throw new RangeError(`every must be from 1 to ${MOST_UNITS}, got ${every}`)
+    checkText('timeZone', timeZone)
+    if (anchor !== undefined) checkText('anchor', anchor)
+    if (weekStart !== undefined) checkWeekStart(weekStart, unit)
+    const name = JSON.stringify([unit, every, timeZone, anchor, weekStart])
     const ready = cached.get(name)
     if (ready !== undefined) return ready
     const made = new CalendarPeriod(unit, every, timeZone, anchor, weekStart)
@@ -76,9 +82,6 @@ export class CalendarPeriod {
     anchor: string | undefined,
     weekStart: number | undefined,
   ) {
-    checkUnit(unit)
-    checkInteger('every', every, 1)
-    if (every > MOST_UNITS) throw new RangeError(`every must be from 1 to ${MOST_UNITS}, got ${every}`)
     const { PlainDate } = loadTemporal()
     const usual = PlainDate.from(defaultAnchor(unit, weekStart))
     const first = anchor === undefined ? usual : PlainDate.from(checkedDate(anchor, unit, weekStart))
@@ -86,7 +89,7 @@ export class CalendarPeriod {
     this.every = every
     this.timeZone = checkedTimeZone(timeZone)
     this.anchor = first.toString()
-    const isUsual = this.anchor === defaultAnchor(unit, unit === 'week' ? first.dayOfWeek : undefined)
+    const isUsual = this.anchor === defaultAnchor(unit, first.dayOfWeek)
     const startsWeek = unit === 'week' && isUsual && first.dayOfWeek > 1
     const units = every === 1 ? unit : `${every} ${unit}s`
     const starting = startsWeek ? ` starting ${WEEKDAYS[first.dayOfWeek - 1]}` : ''
@@ -135,22 +138,21 @@ function checkUnit(unit: unknown): asserts unit is CalendarUnit {
   throw new RangeError(`unit must be one of ${UNITS.join(', ')}, got ${named(unit)}${didYouMean(unit, UNITS)}`)
 }
 
-/** 1970-01-01, or for weeks the first day of the week that holds it. */
-function defaultAnchor(unit: CalendarUnit, weekStart: number | undefined): string {
-  if (unit !== 'week') {
-    if (weekStart === undefined) return FIRST_DATE
-    throw new RangeError(`weekStart must be given only with the unit week, got ${named(weekStart)} with ${unit}`)
-  }
-  const { PlainDate } = loadTemporal()
-  const start: unknown = weekStart ?? 1
-  checkInteger('weekStart', start, 1)
-  if (start > 7) throw new RangeError(`weekStart must be from 1 (Monday) to 7 (Sunday), got ${start}`)
-  const date = PlainDate.from(FIRST_DATE)
-  return date.subtract({ days: (date.dayOfWeek - start + 7) % 7 }).toString()
+function checkWeekStart(weekStart: unknown, unit: CalendarUnit): void {
+  checkInteger('weekStart', weekStart, 1)
+  if (weekStart > 7) throw new RangeError(`weekStart must be from 1 (Monday) to 7 (Sunday), got ${weekStart}`)
+  if (unit === 'week') return
+  throw new RangeError(`weekStart must be given only with the unit week, got ${weekStart} with ${unit}`)
 }
 
-function checkedDate(anchor: unknown, unit: CalendarUnit, weekStart: number | undefined): string {
-  checkText('anchor', anchor)
+/** 1970-01-01, or for weeks the first day of the week that holds it. */
+function defaultAnchor(unit: CalendarUnit, weekStart = 1): string {
+  if (unit !== 'week') return FIRST_DATE
+  const date = loadTemporal().PlainDate.from(FIRST_DATE)
+  return date.subtract({ days: (date.dayOfWeek - weekStart + 7) % 7 }).toString()
+}
+
+function checkedDate(anchor: string, unit: CalendarUnit, weekStart: number | undefined): string {
   const date = dateIn(anchor)
   if (date === undefined) throw new RangeError(`anchor must be a date such as '2026-01-31', got ${named(anchor)}`)
   if (unit === 'week' && weekStart !== undefined && date.dayOfWeek !== weekStart) {
@@ -171,8 +173,7 @@ function dateIn(text: string): { readonly dayOfWeek: number } | undefined {
 }
 
 /** The zone as Temporal writes it: `Europe/Berlin` for `europe/berlin`. */
-function checkedTimeZone(timeZone: unknown): string {
-  checkText('timeZone', timeZone)
+function checkedTimeZone(timeZone: string): string {
   try {
     if (TIME_ZONE.test(timeZone)) {
       return loadTemporal().Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(timeZone).timeZoneId

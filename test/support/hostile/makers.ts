@@ -47,6 +47,27 @@ export const MAKERS: readonly Entrance[] = [
     call: (value) => Reflect.apply(Quota.perSecond, Quota, [1, value]),
   },
   {
+    name: 'the options of a calendar quota',
+    says: /^options of Quota.calendar must|^unit must/,
+    takes: never,
+    call: (value) => Reflect.apply(Quota.calendar, Quota, [value]),
+  },
+  {
+    name: 'the extras of perWeek',
+    says: /^options of Quota must/,
+    takes: optional(isPlain),
+    call: (value) => Reflect.apply(Quota.perWeek, Quota, [1, value]),
+  },
+  ...(['unit', 'every', 'timeZone', 'anchor', 'weekStart'] as const).map((name) => ({
+    name: `the ${name} of a calendar quota`,
+    says: new RegExp(`^${name} must`),
+    takes: (value: unknown) =>
+      (value === undefined && name !== 'unit') ||
+      (name === 'every' && isPositive(value) && Number(value) <= 120) ||
+      (name === 'weekStart' && isPositive(value) && Number(value) <= 7),
+    call: (value: unknown) => Reflect.apply(Quota.calendar, Quota, [{ count: 1, unit: 'week', [name]: value }]),
+  })),
+  {
     name: 'the text of a quota',
     says: /^(quota|count|count \+ maximumBurst|period) must/,
     takes: never,
