@@ -5,6 +5,7 @@ import type { Answer, AnyOperation, Operation } from '../operations/operation.ts
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
 import { CompiledLayers } from './call/layers.ts'
+import type { StateNames } from './call/state-names.ts'
 import type { RedisConnection } from './clients/client.ts'
 import type { DenyCache } from './deny-cache.ts'
 import type { KeyNames } from './keys.ts'
@@ -16,6 +17,7 @@ export interface DeciderContext {
   readonly connection: RedisConnection
   readonly names: KeyNames
   readonly denyCache: DenyCache | undefined
+  readonly stateNames: StateNames
 }
 
 export class RedisDecider extends CompiledLayers implements Decider {

@@ -31,12 +31,15 @@ export function checkPrefix(prefix: unknown): asserts prefix is string {
 export class KeyNames {
   /** The start of every key name: `<prefix>:{`. */
   readonly start: string
+  /** The key of the names of states: `<prefix>:names`. */
+  readonly ofStates: string
   /** Keys whose stem is `start` and the key as it is. They need no call of `stem`. */
   readonly plain: RegExp
   readonly #tag: HashTag | undefined
 
   constructor(prefix: string, tag: HashTag | undefined) {
     this.start = `${prefix}:{`
+    this.ofStates = `${prefix}:names`
     this.plain = tag === undefined ? PLAIN : NONE
     this.#tag = tag
   }

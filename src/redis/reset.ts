@@ -9,11 +9,13 @@ import type { DeciderContext } from './decider.ts'
 const BATCH = '500'
 
 export async function reset(context: DeciderContext): Promise<void> {
-  const { connection, coalescer } = context
+  const { connection, coalescer, names, stateNames } = context
   // A cluster's client knows the masters only once it has connected.
   await coalescer.within(() => ping(connection))
   const masters = await coalescer.within(() => connection.masters())
   await Promise.all(masters.map((master) => resetOn(master, context)))
+  await unlink([Buffer.from(names.ofStates)], context)
+  stateNames.forget()
 }
 
 async function resetOn(master: Pick<RedisConnection, 'send'>, context: DeciderContext): Promise<void> {

@@ -11,6 +11,7 @@ import { BaseStore } from '../stores/base.ts'
 import type { Asked } from '../stores/decider.ts'
 import { setImmediate } from '../unmocked.ts'
 import type { RedisAsked } from './call/request.ts'
+import { StateNames } from './call/state-names.ts'
 import type { IoredisConnection } from './clients/ioredis.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
 import { DenyCache } from './deny-cache.ts'
@@ -61,9 +62,11 @@ export class RedisStore extends BaseStore {
     }
     this.#denyCache = denyCache === undefined ? undefined : new DenyCache(denyCache, steadyClock(clock))
     const { connection, own } = open(timeout, resend)
-    const coalescer = new Coalescer({ connection, names, clock, timeout, resend, denyCache: this.#denyCache })
+    const stateNames = new StateNames(connection, names)
+    const shared = { connection, names, denyCache: this.#denyCache, stateNames }
+    const coalescer = new Coalescer({ ...shared, clock, timeout, resend })
     if (own !== undefined) this.#quit = () => quit(own, coalescer)
-    this.#context = { connection, names, coalescer, denyCache: this.#denyCache }
+    this.#context = { ...shared, coalescer }
     this.#records = new Records(this.#context, clock)
   }
 

@@ -27,7 +27,7 @@ test('keys lie on all nodes, and all that belongs to one key in one slot', async
   // One value with all small states, and a log.
   expect(names).toHaveLength(KEYS.length * 2)
   expect(new Set(names.map(calculateSlot)).size).toBe(new Set(KEYS.map((key) => calculateSlot(`{${key}}`))).size)
-  const counts = await Promise.all(shared.client.nodes('master').map((node) => node.keys(`${prefix}:*`)))
+  const counts = await Promise.all(shared.client.nodes('master').map((node) => node.keys(`${prefix}:{*`)))
   for (const found of counts) expect(found.length).toBeGreaterThan(0)
 })
 

@@ -17,6 +17,7 @@ import { settle } from './decode.ts'
 import { type Call, makeCall } from './encode.ts'
 import { type Evaluation, ResendRecords } from './resend-records.ts'
 import { ECHO_LENGTH, leaveOutOfStep, run, startsWithEcho } from './run-script.ts'
+import type { StateNames } from './state-names.ts'
 
 /** When the steady clock was 0, in ms since the epoch. */
 const TIME_ORIGIN = performance.timeOrigin
@@ -53,6 +54,8 @@ export interface ExchangeOptions {
   readonly resend: boolean
   /** Learns the refusals of each call. `undefined`: the deny cache is off. */
   readonly denyCache: RefusalLog | undefined
+  /** Learns which states each call has written. */
+  readonly stateNames: StateNames
 }
 
 /** Remembers refusals. */
@@ -67,6 +70,7 @@ export class Exchange {
   readonly #names: KeyNames
   readonly #clock: Clock | undefined
   readonly #denyCache: RefusalLog | undefined
+  readonly #stateNames: StateNames
   readonly #sender: RetryingSender
   readonly #connection: RedisConnection
   readonly #timeout: number
@@ -83,6 +87,7 @@ export class Exchange {
     this.#names = names
     this.#clock = clock
     this.#denyCache = denyCache
+    this.#stateNames = options.stateNames
     this.#connection = connection
     this.#timeout = timeout
     this.#sender = new RetryingSender(options, (batch, serverTime) => this.#callOf(batch, serverTime))
@@ -103,6 +108,11 @@ export class Exchange {
     published?.()
     this.#beforeAnswers()
     settle(batch, delivered.call, delivered.reply)
+    for (const { decider, subjects } of batch.entries) {
+      if (decider.namesDueAt > batch.askedAt + this.#stateNames.ahead && subjects === undefined) continue
+      this.#stateNames.note(batch)
+      break
+    }
     this.#denyCache?.note(batch, sentAt)
     if (this.#knowsEviction) return
     this.#knowsEviction = true

@@ -50,6 +50,8 @@ export class CompiledLayers {
   readonly weight: number
   /** The custom Lua of the layers. It must not run in a call with other requests. '': all algorithms are built in. */
   readonly customLua: string
+  /** When the names of the states are to be noted again, by the time of StateNames. */
+  namesDueAt = 0
   /** The ends of the Redis keys of tickets, one per layer with permits. */
   readonly ticketSuffixes: readonly string[]
 

@@ -58,12 +58,15 @@ export class Coalescer {
   /** True while the callers whom a reply has answered continue, in microtasks. */
   #answering = false
 
-  constructor({ connection, names, clock, timeout, resend, denyCache }: CoalescerOptions) {
+  constructor({ connection, names, clock, timeout, resend, denyCache, stateNames }: CoalescerOptions) {
     this.#denyCache = denyCache
     this.#connection = connection
     this.#timeout = timeout
     this.#router = new Router(connection, names)
-    this.#exchange = new Exchange({ connection, names, clock, timeout, resend, denyCache }, this.#beforeAnswers)
+    this.#exchange = new Exchange(
+      { connection, names, clock, timeout, resend, denyCache, stateNames },
+      this.#beforeAnswers,
+    )
     this.#commands = new SingleCommands(connection)
     const mode = resend ? 'resend' : 'once'
     this.#interval = timeout * LOOK_INTERVAL[mode]

@@ -48,7 +48,7 @@ export function stillCluster(): StillCluster {
       return new RedisStore({ client, prefix: uniquePrefix(), timeout: 20_000, ...options })
     },
     async keysUnder(prefix) {
-      const names = await Promise.all(client.nodes('master').map((node) => node.keys(`${prefix}:*`)))
+      const names = await Promise.all(client.nodes('master').map((node) => node.keys(`${prefix}:{*`)))
       return names.flat()
     },
   }

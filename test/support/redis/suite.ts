@@ -21,7 +21,7 @@ export interface Suite {
   /** The stores' client: that of the name in ONRUSH_TEST_CLIENT, else the one that looks. */
   readonly provided: Client
   store(choice?: StoreChoice): RedisStore
-  /** The names of the keys under a prefix. */
+  /** The names of the keys under a prefix, but for the names of states, which are only words. */
   keys(prefix: string): Promise<string[]>
   /** Whose Redis store has the suite's client. */
   both(start: number, options?: ImplementationOptions): BothImplementations
@@ -56,7 +56,7 @@ export async function redisSuite(): Promise<Suite> {
     // Long enough for any pause of the machine: nothing here is about timeouts.
     store: ({ prefix = uniquePrefix(), ...choice } = {}) =>
       new RedisStore({ client: provided, timeout: 20_000, prefix, ...choice }),
-    keys: (prefix) => client.keys(`${prefix}:*`),
+    keys: (prefix) => client.keys(`${prefix}:*{*`),
     both: (start, options) => new BothImplementations(client, start, { client: provided, ...options }),
   }
 }
