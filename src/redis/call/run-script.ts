@@ -67,6 +67,16 @@ export function run(
   })
 }
 
+/** Runs a script by its text, which is longer than its hash but never asked for again: for a script that runs seldom. */
+export function runText(
+  connection: RedisConnection,
+  { source }: Script,
+  keys: readonly (string | Buffer)[],
+  args: readonly (string | Buffer)[],
+): Promise<unknown> {
+  return connection.send('EVAL', [source, String(keys.length), ...keys, ...args])
+}
+
 /** Runs a script that replies with its echo and a value; resolves with the value. */
 export async function ask(
   connection: RedisConnection,
@@ -74,9 +84,10 @@ export async function ask(
   asked: Script,
   keys: readonly (string | Buffer)[],
   args: readonly (string | Buffer)[],
+  by: typeof run = run,
 ): Promise<unknown> {
   const echo = nextEcho()
-  const reply = await run(connection, asked, keys, [echo, ...args])
+  const reply = await by(connection, asked, keys, [echo, ...args])
   if (Array.isArray(reply) && reply.length <= 2 && isEcho(reply[0], echo)) return reply[1]
   throw leaveOutOfStep(connection, node)
 }

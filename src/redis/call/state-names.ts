@@ -9,7 +9,7 @@ import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
 import type { CompiledLayers } from './layers.ts'
 import * as lua from './lua.generated.ts'
-import { ask } from './run-script.ts'
+import { ask, runText } from './run-script.ts'
 import { script } from './scripts.ts'
 
 const NOTE_NAMES = script(lua.noteNames)
@@ -54,6 +54,6 @@ export class StateNames {
     if (texts.length === 0) return
     const connection = this.#connection
     const node = connection.cluster ? connection.nodeOf(calculateSlot(this.#name)) : ''
-    ask(connection, node, NOTE_NAMES, [this.#name], [TIME_TO_LIVE, MOST_NAMES, ...texts]).catch(() => {})
+    ask(connection, node, NOTE_NAMES, [this.#name], [TIME_TO_LIVE, MOST_NAMES, ...texts], runText).catch(() => {})
   }
 }
