@@ -1,7 +1,7 @@
 /** How a call of a throttle differs from a usual check, by its options. */
 import type { Layer } from './algorithms/driver.ts'
 import { holdingTerms, Leave, type Terms } from './algorithms/terms.ts'
-import { checkBoolean, named } from './arguments.ts'
+import { checkBoolean, checkOptions, named } from './arguments.ts'
 import { holdsPermits } from './operations/permits.ts'
 
 const PERCENTAGE = /^\d{1,2}(\.\d{1,9})?%$/
@@ -70,6 +70,7 @@ function notLeave(value: unknown, Wrong: typeof TypeError | typeof RangeError): 
 
 /** @throws TypeError for options that hold a `leave`, of a method whose callers wait. */
 export function refuseLeave(method: string, options: object): void {
+  checkOptions('options of a check', options)
   if (!('leave' in options) || options.leave === undefined) return
   throw new TypeError(
     `${method} takes no leave, because its callers wait in their order; reserve takes one, without maxWait`,

@@ -30,6 +30,10 @@ const RATES: readonly (readonly LimiterLayer[])[] = [
   [],
   [{ counting: { name: 'GcraLimiter', Limiter: GcraLimiter }, rate: Quota.perSecond(5) }],
   [{ counting: { name: 'MovingWindowLimiter', Limiter: MovingWindowLimiter }, rate: Quota.perSecond(6) }],
+  [
+    { counting: { name: 'GcraLimiter', Limiter: GcraLimiter }, rate: Quota.perSecond(5) },
+    { counting: { name: 'MovingWindowLimiter', Limiter: MovingWindowLimiter }, rate: Quota.perSecond(9), quantity: 2 },
+  ],
 ]
 
 const ticket = fc.record({ serial: fc.integer({ min: 1, max: 6 }), quantity: fc.integer({ min: 1, max: 4 }) })
@@ -68,7 +72,7 @@ const step = fc.record({
         ),
       }),
     },
-    fc.record({ kind: fc.constant('peek' as const) }),
+    fc.record({ kind: fc.constant('peek' as const), quantity: fc.nat({ max: 6 }) }),
     fc.record({ kind: fc.constant('clear' as const) }),
   ),
 })
@@ -89,7 +93,7 @@ function run(whole: Decider, permits: Decider, { holder, listens, what }: Step):
     case 'look':
       return permits.operate('key', lookAtPermits, { ...speaker, ...what })
     case 'peek':
-      return whole.operate('key', peekAtPermits, { quantity: 0 })
+      return whole.operate('key', peekAtPermits, what)
     default:
       return whole.operate('key', clear, undefined)
   }
@@ -115,14 +119,19 @@ test('whatever is asked, ended and looked at is answered and kept alike', async 
     fc.asyncProperty(
       fc.constantFrom(...RATES),
       counts,
+      fc.constantFrom(undefined, undefined, 1),
       fc.array(fc.tuple(fc.nat({ max: 1 }), step), { minLength: 1, maxLength: 40 }),
-      async (rates, [first = 1, second = first], steps) => {
+      async (rates, [first = 1, second = first], quantity, steps) => {
         const both = suite.both(start)
         if (listening !== undefined) await ears.unsubscribe(`${listening.prefix}:wake:${REACHED}`)
         listening = both
         await ears.subscribe(`${both.prefix}:wake:${REACHED}`)
         const versions = [first, second].map((count) => {
-          const own = { counting: PERMITS, rate: Quota.concurrent(count, { lease: LEASE / 1000, name: 'own' }) }
+          const own = {
+            counting: PERMITS,
+            rate: Quota.concurrent(count, { lease: LEASE / 1000, name: 'own' }),
+            quantity,
+          }
           return { whole: deciders(both, [...rates, own]), permits: deciders(both, [own]) }
         })
         for (const [version, one] of steps) {

@@ -42,6 +42,13 @@ export function isPlain(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !isRevoked(value) && !Array.isArray(value)
 }
 
+/** No item, or one that is undefined. */
+export function isAtMostUndefined(value: unknown): boolean {
+  return (
+    isEmptyArray(value) || (!isRevoked(value) && Array.isArray(value) && value.length === 1 && value[0] === undefined)
+  )
+}
+
 export function isEmptyArray(value: unknown): boolean {
   return !isRevoked(value) && Array.isArray(value) && value.length === 0
 }

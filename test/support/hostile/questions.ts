@@ -6,11 +6,13 @@ import {
   LimitData,
   MovingWindowLimiter,
   Quota,
+  reserveAll,
   Throttle,
   throttled,
 } from 'onrush'
 import {
   type Entrance,
+  isAtMostUndefined,
   isKey,
   isMilliseconds,
   isPlain,
@@ -26,6 +28,11 @@ const rate = Quota.perDay(10)
 /** No caller waits its turn. */
 const AT_ONCE = { maxWait: 0 }
 
+/** Below the smaller limit of the two quotas, or a percentage. */
+function isLeave(value: unknown): boolean {
+  return typeof value === 'string' ? /^\d\d?(\.\d{1,9})?%$/.test(value) : isQuantity(value) && Number(value) < 5
+}
+
 let keys = 0
 
 function newKey(): string {
@@ -37,25 +44,27 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
   const limiter = new GcraLimiter({ store })
   const layers = [Quota.perDay(10), Quota.perHour(5)]
   const throttle = new Throttle({ limiter: new MovingWindowLimiter({ store }), rate: layers })
-  const method = (name: 'check' | 'peek' | 'clear' | 'refund' | 'reserve' | 'acquire', ...args: unknown[]): unknown =>
-    Reflect.apply(throttle[name], throttle, args)
+  const method = (
+    name: 'check' | 'checkUpTo' | 'peek' | 'clear' | 'refund' | 'reserve' | 'acquire',
+    ...args: unknown[]
+  ): unknown => Reflect.apply(throttle[name], throttle, args)
   const promises = true
   return [
-    ...(['check', 'peek', 'clear', 'refund', 'reserve', 'acquire'] as const).map((name) => ({
+    ...(['check', 'checkUpTo', 'peek', 'clear', 'refund', 'reserve', 'acquire'] as const).map((name) => ({
       name: `the key of ${name}`,
       says: /^key must/,
       takes: isKey,
       call: (value: unknown) => method(name, value, ...(name === 'acquire' ? [1, AT_ONCE] : [])),
       promises,
     })),
-    ...(['check', 'refund', 'reserve', 'acquire'] as const).map((name) => ({
+    ...(['check', 'checkUpTo', 'refund', 'reserve', 'acquire'] as const).map((name) => ({
       name: `the quantity of ${name}`,
       says: /^quantity must/,
       takes: optional(isQuantity),
       call: (value: unknown) => method(name, 'key', value, ...(name === 'acquire' ? [AT_ONCE] : [])),
       promises,
     })),
-    ...(['check', 'refund', 'reserve', 'acquire'] as const).map((name) => ({
+    ...(['check', 'checkUpTo', 'refund', 'reserve', 'acquire'] as const).map((name) => ({
       name: `the options of ${name}`,
       says: /^options of a check must/,
       takes: optional(isPlain),
@@ -76,6 +85,20 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
       call: (value: unknown) => method(name, 'key', 1, { signal: value }),
       promises,
     })),
+    ...(['check', 'reserve'] as const).map((name) => ({
+      name: `what ${name} leaves to others`,
+      says: /^leave must/,
+      takes: optional(isLeave),
+      call: (value: unknown) => method(name, newKey(), 1, { leave: value }),
+      promises,
+    })),
+    {
+      name: 'upTo of reserve',
+      says: /^upTo must/,
+      takes: optional((value) => typeof value === 'boolean'),
+      call: (value) => method('reserve', newKey(), 1, { upTo: value }),
+      promises,
+    },
     {
       name: 'the longest wait of acquire',
       says: /^maxWait must/,
@@ -95,6 +118,23 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
       says: /^(subject|throttle) must/,
       takes: never,
       call: (value) => Reflect.apply(checkAll, undefined, [[{ throttle, key: 'key' }, value]]),
+      promises,
+    },
+    {
+      name: 'a subject of reserveAll',
+      says: /^(subject|throttle) must/,
+      takes: never,
+      call: (value) => Reflect.apply(reserveAll, undefined, [[{ throttle, key: 'key' }, value]]),
+      promises,
+    },
+    {
+      name: 'the units that a reservation of several subjects is settled with',
+      says: /^(actuals|quantity) must/,
+      takes: optional(isAtMostUndefined),
+      call: async (value) => {
+        const reservation = await reserveAll([{ throttle, key: newKey(), quantity: 0 }])
+        return Reflect.apply(reservation.settle, reservation, [value])
+      },
       promises,
     },
     {
@@ -121,7 +161,7 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
     {
       name: 'the units that a reservation is settled with',
       says: /^quantity must/,
-      takes: isQuantity,
+      takes: optional(isQuantity),
       call: async (value) => {
         const reservation = await throttle.reserve(newKey(), 0)
         return Reflect.apply(reservation.settle, reservation, [value])
@@ -166,6 +206,12 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
       says: /^(layer|limiter of a layer) must/,
       takes: never,
       call: (value) => made(Throttle, { layers: [{ limiter, rate }, value] }),
+    },
+    {
+      name: 'the quantity of a layer',
+      says: /^quantity of a layer must/,
+      takes: optional((value) => isQuantity(value) && value !== 0 && Number(value) <= rate.limit),
+      call: (value) => made(Throttle, { layers: [{ limiter, rate, quantity: value }] }),
     },
     {
       name: 'the function that is throttled',

@@ -90,7 +90,9 @@ export class BothImplementations {
   /** The deciders of the two stores for these layers. */
   deciders(layers: readonly LimiterLayer[]): { readonly local: Decider; readonly remote: Decider } {
     const on = (store: BaseStore) =>
-      store.decider(layers.flatMap(({ counting, rate }) => layersOf(new counting.Limiter({ store }), rate)))
+      store.decider(
+        layers.flatMap(({ counting, rate, quantity }) => layersOf(new counting.Limiter({ store }), rate, quantity)),
+      )
     return { local: on(this.#dictionary), remote: on(this.#redis) }
   }
 
