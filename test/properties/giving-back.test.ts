@@ -2,9 +2,11 @@
 import fc from 'fast-check'
 import { Quota, type Reservation } from 'onrush'
 import { describe, test } from 'vitest'
+import { calendarQuotasWith, instants } from '../support/calendar/arbitraries.ts'
 import { command, quotas, sequence, starts } from '../support/exact/arbitraries.ts'
 import { clear, type ExactReservation, refund, reserve } from '../support/exact/layers.ts'
 import { COUNTINGS, expectExact, Pair, runs, Timeline } from '../support/exact/pair.ts'
+import { CALENDAR_LIMITERS } from '../support/limiters.ts'
 
 /** Debts may reach forty times the limit and must stay whole. */
 const headroom = 100
@@ -80,6 +82,18 @@ describe.each(COUNTINGS)('$name', (counting) => {
     await refundBoth(pair, most - 5n)
   })
 })
+
+test.each(COUNTINGS.filter(({ name }) => CALENDAR_LIMITERS.some((counting) => counting.name === name)))(
+  'refunds, reservations and settling of a calendar quota count as exact arithmetic does: $name',
+  async (counting) => {
+    await fc.assert(
+      fc.asyncProperty(instants, calendarQuotasWith(headroom), actions, async (start, quota, list) => {
+        await play(new Pair(new Timeline(start), [{ counting, quota }]), list)
+      }),
+      runs(40),
+    )
+  },
+)
 
 test('layers are refunded, reserved and settled together', async () => {
   await fc.assert(

@@ -8,6 +8,7 @@ import {
   FixedWindowLimiter,
   GcraLimiter,
   MovingWindowLimiter,
+  PeriodicLimiter,
   Quota,
   SlidingWindowCounterLimiter,
   StoreUnavailableError,
@@ -340,6 +341,23 @@ test('units of the previous window leave over as long as that window lasted, and
   const other = new Throttle({ limiter: new SlidingWindowCounterLimiter({ store }), rate: Quota.perMonth(31) })
   // January lasts longer than February, with which its units are gone.
   expect(other.checkSync('other', 31).resetAfter).toBe(29 * 86_400_000)
+})
+
+test('what a settled reservation gives back goes to the window in which it was spent', async () => {
+  let now = Date.parse('2026-02-20T00:00Z')
+  const store = new DictionaryStore({ clock: () => now * 1000 })
+  const rate = Quota.perMonth(28)
+  const used = async (Limiter: (typeof CALENDAR_LIMITERS)[number]['Limiter'], key: string): Promise<number[]> => {
+    const throttle = new Throttle({ limiter: new Limiter({ store }), rate })
+    now = Date.parse('2026-02-20T00:00Z')
+    const reservation = await throttle.reserve(key, 10)
+    now = Date.parse('2026-03-01T00:00Z')
+    const before = await throttle.check(key, 3)
+    return [before.remaining, (await reservation.settle(4)).remaining]
+  }
+  expect(await used(SlidingWindowCounterLimiter, 'sliding')).toEqual([15, 21])
+  expect(await used(FixedWindowLimiter, 'fixed')).toEqual([25, 25])
+  expect(await used(PeriodicLimiter, 'periodic')).toEqual([25, 25])
 })
 
 test('a check asks Temporal only when a window has ended', () => {

@@ -88,15 +88,22 @@ export function lengthOf({ unit, every }: Pick<CalendarPeriod, 'unit' | 'every'>
   return LONGEST[unit] * every * DAY
 }
 
-/** Counts that a sliding window counter counts exactly: `2 * limit * length` is below 2^53. */
-function counts(calendar: Calendar): fc.Arbitrary<number> {
-  const most = Math.floor(Number.MAX_SAFE_INTEGER / (2 * lengthOf(calendar)))
+/** Counts that a sliding window counter counts exactly: `2 * limit * length` is below 2^53, also for debts if `headroom` is more than 2. */
+function counts(calendar: Calendar, headroom = 2): fc.Arbitrary<number> {
+  const most = Math.floor(Number.MAX_SAFE_INTEGER / (headroom * lengthOf(calendar)))
   return fc.oneof(fc.integer({ min: 1, max: Math.min(most, 10) }), fc.integer({ min: 1, max: most }))
 }
 
 export const calendarQuotas: fc.Arbitrary<Quota> = calendars.chain((calendar) =>
   counts(calendar).map((count) => Quota.calendar({ ...calendar, count })),
 )
+
+/** Of which debts of so many limits are still counted exactly. */
+export function calendarQuotasWith(headroom: number): fc.Arbitrary<Quota> {
+  return calendars
+    .filter((calendar) => headroom * lengthOf(calendar) <= Number.MAX_SAFE_INTEGER)
+    .chain((calendar) => counts(calendar, headroom).map((count) => Quota.calendar({ ...calendar, count })))
+}
 
 /** Quotas of one name and calendar whose counts differ. */
 export const changingCalendarQuotas: fc.Arbitrary<[Quota, ...Quota[]]> = calendars.chain((calendar) => {
