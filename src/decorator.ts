@@ -4,6 +4,7 @@ import { ThrottleExceededError } from './errors.ts'
 import { copyMetadata, isMethodName, type LegacyMethod, legacyMethodOf } from './legacy-method.ts'
 import { legacyMethodKey, methodKey } from './method-key.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
+import type { RateLimitResult } from './result.ts'
 import { sleep } from './sleep.ts'
 import { Throttle } from './throttle.ts'
 
@@ -27,7 +28,7 @@ export interface ThrottledFunction<This, Args extends unknown[], Result> {
   /** Rejects with a `ThrottleExceededError` when limited; the function has then not been called. */
   (this: This, ...args: Args): Promise<Awaited<Result>>
   /**
-   * Waits its turn, as `throttle.acquire` does, until the call may run. Rejects with a `ThrottleExceededError` at once when
+   * Waits its turn, as `throttle.acquire` does (or, for permits, in their queue), until the call may run. Rejects with a `ThrottleExceededError` at once when
    * it never can. An object is given to it as `sleepAndRetry.call(object, …)`.
    */
   sleepAndRetry(...args: Args): Promise<Awaited<Result>>
@@ -71,7 +72,8 @@ type AnyMethod = (this: never, ...args: never[]) => unknown
 
 /**
  * Makes a wrapper of functions that is also a decorator of methods, standard (TC39) or legacy (`experimentalDecorators`): each call first
- * spends from a quota.
+ * spends from a quota. On a throttle with a `ConcurrencyLimiter` each call holds a permit until the function has returned, or its promise
+ * has settled.
  * @returns throws a TypeError for what is no function or method, and where no key is given for a function without a name or
  * on a store that other processes may share
  * @throws TypeError or RangeError for wrong options
@@ -113,8 +115,9 @@ export function throttled<KeyArgs extends unknown[] = unknown[]>(
     async function run(receiver: unknown, args: unknown[], patient: boolean): Promise<unknown> {
       const whose: string = typeof keyOf === 'function' ? Reflect.apply(keyOf, receiver, args) : keyOf
       for (;;) {
-        const result = await (patient ? throttle.acquire(whose, quantity) : throttle.check(whose, quantity))
-        if (!result.limited) return Reflect.apply(fn, receiver, args)
+        const admitted = await admit(throttle, whose, quantity, patient)
+        const { result } = admitted
+        if (!result.limited) return called(fn, receiver, args, admitted.ended)
         if (!patient || !Number.isFinite(result.retryAfter)) throw new ThrottleExceededError(result)
         // `acquire` returned a limited result, as a fallback that denies does. Ask again later.
         await sleep(result.retryAfter)
@@ -137,6 +140,29 @@ export function throttled<KeyArgs extends unknown[] = unknown[]>(
     })
   }
   return wrap
+}
+
+interface Admitted {
+  readonly result: RateLimitResult
+  /** Ends the permit of the call. `undefined`: the throttle holds none. */
+  readonly ended?: (() => Promise<unknown>) | undefined
+}
+
+async function admit(throttle: Throttle, key: string, quantity: number, patient: boolean): Promise<Admitted> {
+  if (!throttle.holdsPermits)
+    return { result: await (patient ? throttle.acquire(key, quantity) : throttle.check(key, quantity)) }
+  const reservation = await throttle.reserve(key, quantity, patient ? { maxWait: Number.POSITIVE_INFINITY } : {})
+  return { result: reservation.result, ended: () => reservation.settle() }
+}
+
+async function called(fn: AnyFunction, receiver: unknown, args: unknown[], ended: Admitted['ended']): Promise<unknown> {
+  if (ended === undefined) return Reflect.apply(fn, receiver, args)
+  try {
+    return await Reflect.apply(fn, receiver, args)
+  } finally {
+    // A failed end is sent again in the background, and must not fail a call that is done.
+    await ended().catch(() => {})
+  }
 }
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown

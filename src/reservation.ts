@@ -27,9 +27,9 @@ export class HeldUnits {
   static ofPermit({ result, permit }: Hold, quantity: number): HeldUnits {
     return new HeldUnits(quantity, async (change, cancels) => {
       if (permit === undefined) return result
-      const ended = await permit.finish(change, cancels)
+      // An end that fails is sent again in the background, so the permit is not forgotten.
       forgotten.unregister(permit)
-      return ended
+      return permit.finish(change, cancels)
     })
   }
 

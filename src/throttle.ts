@@ -392,6 +392,14 @@ export class Throttle {
   }
 
   /**
+   * True if a reservation holds permits.
+   * @internal
+   */
+  get holdsPermits(): boolean {
+    return this.#decider.layers.some(holdsPermits)
+  }
+
+  /**
    * True if other processes may spend from the same quotas.
    * @internal
    */

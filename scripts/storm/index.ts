@@ -4,7 +4,7 @@ import { startProxy } from '../../test/support/servers/proxy.ts'
 import { startRedis } from '../../test/support/servers/redis.ts'
 import { storm } from './run.ts'
 
-type Faults = (typeof proxy)['faults']
+type Faults = (typeof first)['faults']
 
 const FAULTS: readonly [string, (faults: Faults) => void][] = [
   ['connections reset', (faults) => faults.resetAll()],
@@ -15,23 +15,27 @@ const FAULTS: readonly [string, (faults: Faults) => void][] = [
 
 const seconds = Number(process.argv[2] ?? 120)
 await using server = await startRedis()
-await using proxy = await startProxy(server)
+await using first = await startProxy(server)
+await using second = await startProxy(server)
+const proxies = [first, second]
 
 const report = await storm({
   url: server.url,
-  through: `redis://127.0.0.1:${proxy.port}`,
+  through: proxies.map(({ port }) => `redis://127.0.0.1:${port}`),
   prefix: 'storm',
   processes: 4,
   count: 4,
   lease: 1000,
   duration: seconds * 1000,
   kills: true,
+  stops: true,
   flushes: true,
   fault: async () => {
     const [name, begin] = FAULTS[Math.floor(Math.random() * FAULTS.length)] ?? ['none', () => {}]
-    begin(proxy.faults)
-    await sleep(Math.random() * 600)
-    proxy.faults.pass()
+    const { faults } = Math.random() < 0.5 ? first : second
+    begin(faults)
+    await sleep(Math.random() * 2500)
+    faults.pass()
     return name
   },
 })

@@ -16,8 +16,8 @@ import { Snapshots } from './snapshots.ts'
 export interface StormOptions {
   /** The server itself, for the snapshots. */
   readonly url: string
-  /** By way of what may fail. Default: the server itself. */
-  readonly through?: string
+  /** By way of what may fail: the processes take turns. Default: the server itself. */
+  readonly through?: readonly string[]
   readonly prefix: string
   readonly processes: number
   readonly count: number
@@ -27,8 +27,9 @@ export interface StormOptions {
   readonly duration: number
   /** Makes a fault of the network; returns its name. Default: none. */
   readonly fault?: (() => Promise<string>) | undefined
-  /** Whether processes are killed and stopped. */
   readonly kills: boolean
+  /** Whether processes are stopped for a while. */
+  readonly stops: boolean
   readonly flushes: boolean
 }
 
@@ -49,7 +50,7 @@ export async function storm(options: StormOptions): Promise<StormReport> {
   const log = join(mkdtempSync(join(tmpdir(), 'onrush-storm-')), 'log')
   writeFileSync(log, '')
   const settings: Settings = {
-    url: options.through ?? url,
+    url,
     prefix,
     count,
     lease,
@@ -66,8 +67,12 @@ export async function storm(options: StormOptions): Promise<StormReport> {
   /** Spans in which more may be held, as docs say: a process that was stopped, and after a flush. */
   const excused: { from: number; to: number }[] = []
   const deaths = new Map<number, number>()
-  const start = (): ChildProcess => fork(WORKER, [JSON.stringify(settings)], { execArgv: ['--import', 'tsx'] })
-  const children = Array.from({ length: options.processes }, start)
+  const { through = [url] } = options
+  const start = (index: number): ChildProcess =>
+    fork(WORKER, [JSON.stringify({ ...settings, url: through[index % through.length] })], {
+      execArgv: ['--import', 'tsx'],
+    })
+  const children = Array.from({ length: options.processes }, (_, index) => start(index))
   snapshots.start()
   const end = performance.now() + options.duration
   await sleep(1500)
@@ -81,8 +86,8 @@ export async function storm(options: StormOptions): Promise<StormReport> {
       happened('kill')
       deaths.set(child.pid ?? 0, from)
       child.kill('SIGKILL')
-      children[index] = start()
-    } else if (options.kills && chance < 0.5 && child !== undefined) {
+      children[index] = start(index)
+    } else if (options.stops && chance < 0.5 && child !== undefined) {
       happened('stop')
       child.kill('SIGSTOP')
       await sleep(Math.random() * 2.5 * lease)

@@ -44,7 +44,7 @@ async function use(): Promise<void> {
       if (!ended) log('lost', key, own, quantity)
       ended = true
     })
-    await sleep(Math.random() * 20)
+    await sleep(Math.random() < 0.03 ? Math.random() * 2.5 * settings.lease : Math.random() * 20)
     if (!ended) log('ends', key, own, quantity)
     ended = true
     await (Math.random() < 0.5 ? permit.settle() : permit.cancel())

@@ -1,8 +1,10 @@
 /** The user with the least rights that `docs/security.md` shows can do all that a store does, and nothing else. */
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import calculateSlot from 'cluster-key-slot'
 import { Redis } from 'ioredis'
 import {
+  ConcurrencyLimiter,
   checkAll,
   GcraLimiter,
   LimitData,
@@ -69,6 +71,16 @@ async function doAll(store: RedisStore): Promise<void> {
       { throttle: layers, key: 'together' },
     ])
   }
+  const permits = new Throttle({
+    limiter: new ConcurrencyLimiter({ store }),
+    rate: Quota.concurrent(1, { lease: '1s' }),
+  })
+  const held = await permits.reserve('permits')
+  const waiting = permits.reserve('permits', 1, { maxWait: '20s' })
+  await sleep(600)
+  await held.settle()
+  await (await waiting).cancel()
+  await permits.clear('permits')
   const data = new LimitData({ used: 1, remaining: 2 })
   await store.set('record', data, 60_000)
   expect(await store.get('record')).toEqual(data)
