@@ -1,5 +1,6 @@
 /** The main class of the public API. It joins quotas, the algorithm that counts them, and the store that keeps the counts. */
 import type { Layer } from './algorithms/driver.ts'
+import { BUILT_IN } from './algorithms/index.ts'
 import { type Terms, UP_TO } from './algorithms/terms.ts'
 import { checkBoolean, checkInteger, checkKey, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
 import { leavingTerms, lookingTerms, refuseLeave, reservingTerms } from './asked-terms.ts'
@@ -15,6 +16,7 @@ import { reserve } from './operations/reserve.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
 import { holdsNothing, PermitDecider, withPermits } from './permits/decider.ts'
 import { publishCheck, publishCheckSync, publishDecision, questionOf } from './publish-decision.ts'
+import type { Quota } from './quota.ts'
 import type { Rate } from './rate.ts'
 import { ReadyRates } from './ready-rates.ts'
 import { Reservation } from './reservation.ts'
@@ -298,8 +300,33 @@ export class Throttle {
     return Reservation.of(decider, key, spent)
   }
 
+  /**
+   * Reserves, and holds one permit of the key beside: in one step.
+   * @internal
+   */
+  async reserveInFlight(
+    key: string,
+    quantity: number,
+    inFlight: Quota,
+    options: Pick<ReserveOptions, 'rate' | 'maxHold'>,
+  ): Promise<Reservation> {
+    checkKey(key)
+    checkQuantity(quantity)
+    const moded = this.#deciderOf(options, RESERVE_OPTIONS)
+    const decider = moded instanceof ShadowDecider ? moded.decider : moded
+    if (decider instanceof RateLimitDecider) {
+      throw new TypeError('inFlight needs a throttle whose limiter has an algorithm, not a limiter of your own')
+    }
+    return this.#hold({ desk: this.#store.desk, layers: inFlightLayers(decider, inFlight) }, key, quantity, options)
+  }
+
   /** Reserves on layers with permits. In shadow mode nobody waits, and nobody is refused. */
-  async #hold(decider: PermitDecider, key: string, quantity: number, options: ReserveOptions): Promise<Reservation> {
+  async #hold(
+    decider: Pick<PermitDecider, 'desk' | 'layers'>,
+    key: string,
+    quantity: number,
+    options: ReserveOptions,
+  ): Promise<Reservation> {
     const { signal } = options
     const request = permitRequestOf(decider, quantity, options)
     signal?.throwIfAborted()
@@ -482,6 +509,17 @@ export class Throttle {
     this.#ownRates.keep(rate, made)
     return made
   }
+}
+
+const layersInFlight = new WeakMap<Decider, Map<Quota, readonly Layer[]>>()
+
+/** The decider's layers, and one in which each reservation holds one permit. The same array for the same quota. */
+function inFlightLayers(decider: Decider, quota: Quota): readonly Layer[] {
+  const known = layersInFlight.get(decider) ?? new Map<Quota, readonly Layer[]>()
+  layersInFlight.set(decider, known)
+  const made = known.get(quota) ?? [...decider.layers, { algorithm: BUILT_IN.concurrency, quota, quantity: 1 }]
+  known.set(quota, made)
+  return made
 }
 
 /** True for `{ rate }`, the most common options. A fast path that skips the check of names and allocates nothing. */

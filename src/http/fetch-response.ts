@@ -15,17 +15,30 @@ const SWITCHING_PROTOCOLS = 101
  * Handles a request whose response may not count, and reports the response's status to the decision. The count is corrected before the
  * response is returned, because some runtimes then stop all pending work.
  */
-export async function handleReserved<Answer extends Response | undefined>(
+export async function handleReserved(
   decision: Decision,
   signal: AbortSignal,
-  handle: () => Promise<Answer>,
-): Promise<Answer> {
+  handle: () => Promise<Response>,
+): Promise<Response>
+export async function handleReserved(
+  decision: Decision,
+  signal: AbortSignal,
+  handle: () => Promise<Response | undefined>,
+): Promise<Response | undefined>
+export async function handleReserved(
+  decision: Decision,
+  signal: AbortSignal,
+  handle: () => Promise<Response | undefined>,
+): Promise<Response | undefined> {
   const leave = () => void decision.left()
-  if (signal.aborted) leave()
-  signal.addEventListener('abort', leave)
+  // A permit is held for as long as the handler works.
+  if (signal.aborted && !decision.holdsPermit) leave()
+  if (!decision.holdsPermit) signal.addEventListener('abort', leave)
   try {
     const response = await handle()
-    await decision.ended(response?.status ?? SWITCHING_PROTOCOLS)
+    const status = response?.status ?? SWITCHING_PROTOCOLS
+    if (decision.holdsPermit && response?.body) return endingWith(response, () => decision.ended(status))
+    await decision.ended(status)
     return response
   } catch (error) {
     // 500, because a server answers a thrown error so.
@@ -34,6 +47,13 @@ export async function handleReserved<Answer extends Response | undefined>(
   } finally {
     signal.removeEventListener('abort', leave)
   }
+}
+
+/** The same response, which calls back when its body was read to its end, or its reader has gone. */
+function endingWith(response: Response, ended: () => Promise<void>): Response {
+  const { readable, writable } = new TransformStream()
+  response.body?.pipeTo(writable).then(ended, ended)
+  return new Response(readable, response)
 }
 
 /** The response with the decision's header fields; a copy if its headers are immutable, as those of a fetched response. */

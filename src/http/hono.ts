@@ -32,7 +32,7 @@ export function rateLimit<E extends Env = Env>(options: HonoRateLimitOptions<E>)
     const { signal } = context.req.raw
     const response = limit.awaitsEnd ? await handleReserved(decision, signal, handle) : await handle()
     const answer = withHeaders(response, decision)
-    if (answer === response) return undefined
+    if (answer === context.res) return undefined
     // Cleared first, because Hono would otherwise copy the fields of the old response into the new one.
     context.res = undefined
     context.res = answer

@@ -26,7 +26,13 @@ export function rateLimit(options: KoaRateLimitOptions): Middleware {
     const decision = await decideForNode(limit, context.res, context)
     decision?.writeHeaders(context)
     if (decision?.result.limited) await onLimited(decision.result, context)
-    else await next()
+    else {
+      try {
+        await next()
+      } finally {
+        decision?.handled?.()
+      }
+    }
   }
 }
 

@@ -20,9 +20,35 @@ async function decideAndTell<Context extends readonly unknown[]>(
   // Listens before the store is asked, because the client may leave meanwhile.
   const end = endOf(response)
   const decision = await limit.decide(...context)
-  if (decision !== undefined)
-    void end.then((status) => (status === undefined ? decision.left() : decision.ended(status)))
-  return decision
+  if (decision === undefined) return undefined
+  const tell = (status: number | undefined): Promise<void> =>
+    status === undefined ? decision.left() : decision.ended(status)
+  if (!decision.holdsPermit) {
+    void end.then(tell)
+    return decision
+  }
+  const { done, handled } = workOn(response)
+  // The client may have gone while the handler works on.
+  void end.then(async (status) => {
+    if (!response.writableEnded) await done
+    await tell(status)
+  })
+  return { ...decision, handled }
+}
+
+/** `done` resolves when the handler has ended the response, though nobody may read it, or when `handled` is called. */
+function workOn(response: ServerResponse): { done: Promise<void>; handled: () => void } {
+  let handled = (): void => {}
+  const done = new Promise<void>((resolve) => {
+    handled = resolve
+  })
+  const { end } = response
+  const wrapped = function (this: ServerResponse, ...args: unknown[]): unknown {
+    handled()
+    return Reflect.apply(end, this, args)
+  }
+  Reflect.set(response, 'end', wrapped)
+  return { done, handled }
 }
 
 /** Resolves to the response's status. `undefined`: the client left before the response began. */

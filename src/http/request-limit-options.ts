@@ -1,6 +1,8 @@
 /** The options that all middlewares share, with their checks. */
-import { checkBoolean, checkFunction, checkQuantity, named } from '../arguments.ts'
+import { checkBoolean, checkFunction, checkQuantity, named, notInstance } from '../arguments.ts'
+import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
+import { Quota } from '../quota.ts'
 import { quotasIn, type Rate } from '../rate.ts'
 import { Throttle } from '../throttle.ts'
 import { checkedStandard, type HeaderStandard } from './headers.ts'
@@ -18,6 +20,13 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
   readonly rate?: Rate | ((...context: Context) => Rate | undefined | Promise<Rate | undefined>) | undefined
   /** The units that a request spends, or a function that returns them: an integer, 0 or more. Default 1. */
   readonly quantity?: number | ((...context: Context) => number | Promise<number>) | undefined
+  /**
+   * How many requests of a key may be handled at once, over all processes: a number, or a `Quota.concurrent`. Decided in one step with
+   * the rate. A permit is held until the response has ended; if the client has gone, until the handler is done too. Default: no limit.
+   */
+  readonly inFlight?: number | Quota | undefined
+  /** Ends the permit of a request after so long, if nothing tells that its handler is done: milliseconds, or a text. Default `'5m'`. */
+  readonly maxHold?: Duration | undefined
   /** True for requests that are not limited at all. Default: none. */
   readonly skip?: ((...context: Context) => boolean | Promise<boolean>) | undefined
   /**
@@ -51,6 +60,8 @@ export const REQUEST_LIMIT_NAMES = {
   key: true,
   rate: true,
   quantity: true,
+  inFlight: true,
+  maxHold: true,
   skip: true,
   counted: true,
   countLeavers: true,
@@ -77,6 +88,8 @@ export function checkRequestLimitOptions<Context extends readonly unknown[]>(
   if (key !== undefined) checkFunction('key', key)
   if (rate !== undefined && typeof rate !== 'function') quotasIn(rate)
   if (quantity !== undefined && typeof quantity !== 'function') checkQuantity(quantity)
+  if (options.inFlight !== undefined) inFlightQuota(options.inFlight)
+  if (options.maxHold !== undefined) positiveMilliseconds('maxHold', options.maxHold)
   if (skip !== undefined) checkFunction('skip', skip)
   checkBoolean('countLeavers', countLeavers)
   if (onLimited !== undefined) checkFunction('onLimited', onLimited)
@@ -95,6 +108,8 @@ export function overlaid<Context extends readonly unknown[], OnLimited>(
     key: own.key ?? options.key,
     rate: ('rate' in own ? own : options).rate,
     quantity: ('quantity' in own ? own : options).quantity,
+    inFlight: ('inFlight' in own ? own : options).inFlight,
+    maxHold: ('maxHold' in own ? own : options).maxHold,
     skip: ('skip' in own ? own : options).skip,
     counted: ('counted' in own ? own : options).counted,
     countLeavers: ('countLeavers' in own ? own : options).countLeavers,
@@ -102,6 +117,14 @@ export function overlaid<Context extends readonly unknown[], OnLimited>(
     onLimited: ('onLimited' in own ? own : options).onLimited,
     onError: ('onError' in own ? own : options).onError,
   }
+}
+
+/** @throws TypeError or RangeError for what is no number of permits. */
+export function inFlightQuota(inFlight: unknown): Quota {
+  if (inFlight instanceof Quota && inFlight.isConcurrent) return inFlight
+  if (inFlight instanceof Quota) throw new RangeError(`inFlight must be a Quota.concurrent, got ${inFlight}`)
+  if (typeof inFlight === 'number') return Quota.concurrent(inFlight, { name: 'in-flight' })
+  throw notInstance('inFlight must be a number or a Quota.concurrent', Quota, inFlight)
 }
 
 export function checkThrottle(throttle: unknown): Throttle {

@@ -3,17 +3,24 @@
  * if only some responses count. Each middleware adds only the way in which its framework answers.
  */
 import { checkFunction } from '../arguments.ts'
+import type { Duration } from '../duration.ts'
+import { ReservationSettledError } from '../errors.ts'
+import type { Quota } from '../quota.ts'
+import type { Rate } from '../rate.ts'
 import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
+import type { Throttle } from '../throttle.ts'
 import { type HeaderStandard, rateLimitHeaders } from './headers.ts'
 import {
   type Counts,
   checkRequestLimitOptions,
   checkThrottle,
   countsBy,
+  inFlightQuota,
   REQUEST_LIMIT_OPTIONS,
   type RequestLimitOptions,
 } from './request-limit-options.ts'
+import { remember } from './reservation-of.ts'
 
 /** The target of header fields; fetch's `Headers` is one. */
 export interface HeaderWriter {
@@ -24,10 +31,14 @@ export interface HeaderWriter {
 /** A throttle's decision about a request. */
 export interface Decision {
   readonly result: RateLimitResult
+  /** True if a permit is held until `ended` or `left` is called: when the response has ended, and its handler is done. */
+  readonly holdsPermit: boolean
   /** Writes the response's header fields. */
   writeHeaders(writer: HeaderWriter): void
   /** Call with the status of the response. Only the first call counts. Never rejects. */
   ended(status: number): Promise<void>
+  /** Call when the handler is done, where a framework tells. */
+  handled?(): void
   /** Call if the client left before the response began; `ended` may follow if the handler's status becomes known. Never rejects. */
   left(): Promise<void>
 }
@@ -43,6 +54,8 @@ export class RequestLimit<Context extends readonly unknown[]> {
   readonly #standard: HeaderStandard | false
   readonly #counts: Counts<Context> | undefined
   readonly #countLeavers: boolean
+  readonly #inFlight: Quota | undefined
+  readonly #maxHold: Duration
 
   /**
    * @param names the names of the middleware's options
@@ -56,6 +69,8 @@ export class RequestLimit<Context extends readonly unknown[]> {
     checkFunction('key', key)
     // Named one by one: a spread would leave out what the options inherit.
     this.#options = { throttle, key, rate, quantity, skip, onError }
+    this.#inFlight = options.inFlight === undefined ? undefined : inFlightQuota(options.inFlight)
+    this.#maxHold = options.maxHold ?? '5m'
     this.#standard = headers
     this.#counts = countsBy(counted, countLeavers)
     this.#countLeavers = countLeavers
@@ -63,7 +78,9 @@ export class RequestLimit<Context extends readonly unknown[]> {
 
   /** True if decisions must be told how the response ended. */
   get awaitsEnd(): boolean {
-    return this.#counts !== undefined
+    if (this.#counts !== undefined || this.#inFlight !== undefined) return true
+    const { throttle } = this.#options
+    return typeof throttle === 'function' || throttle.holdsPermits
   }
 
   /**
@@ -82,15 +99,23 @@ export class RequestLimit<Context extends readonly unknown[]> {
     const units = typeof quantity === 'function' ? await quantity(...context) : quantity
     const options = own === undefined ? undefined : { rate: own }
     try {
-      if (this.#counts === undefined) return this.#decision(await chosen.check(name, units, options))
-      const reservation = await chosen.reserve(name, units, options)
-      return this.#decision(reservation.result, this.#settlementOf(reservation, units, context))
+      const holdsPermit = this.#inFlight !== undefined || chosen.holdsPermits
+      if (this.#counts === undefined && !holdsPermit) return this.#decision(await chosen.check(name, units, options))
+      const reservation = await this.#reserve(chosen, name, units, own)
+      remember(reservation, context)
+      return this.#decision(reservation.result, this.#settlementOf(reservation, units, holdsPermit, context))
     } catch (error) {
       const passes =
         !(error instanceof TypeError || error instanceof RangeError) && (await this.#allows(error, context))
       if (passes) return undefined
       throw error
     }
+  }
+
+  #reserve(throttle: Throttle, key: string, units: number, rate: Rate | undefined): Promise<Reservation> {
+    const inFlight = this.#inFlight
+    if (inFlight !== undefined) return throttle.reserveInFlight(key, units, inFlight, { rate, maxHold: this.#maxHold })
+    return throttle.reserve(key, units, throttle.holdsPermits ? { rate, maxHold: this.#maxHold } : { rate })
   }
 
   #decision(result: RateLimitResult, settlement: Settlement = NOTHING_TO_SETTLE): Decision {
@@ -111,7 +136,7 @@ export class RequestLimit<Context extends readonly unknown[]> {
     }
   }
 
-  #settlementOf(reservation: Reservation, units: number, context: Context): Settlement {
+  #settlementOf(reservation: Reservation, units: number, holdsPermit: boolean, context: Context): Settlement {
     // A refused reservation holds nothing, so there is nothing to give back.
     let open = !reservation.result.limited
     const settle = async (counts: () => boolean | undefined) => {
@@ -121,13 +146,17 @@ export class RequestLimit<Context extends readonly unknown[]> {
         if (counts()) await reservation.settle(units)
         else await reservation.cancel()
       } catch (error) {
+        // The handler has put it right itself, by `reservationOf`.
+        if (error instanceof ReservationSettledError) return
         // The response was sent, so no request can fail any more. The reserved units stay spent.
         await this.#allows(error, context).catch(() => {})
       }
     }
+    const counts = this.#counts
     return {
-      ended: (status) => settle(() => this.#counts?.(status, context)),
-      left: this.#countLeavers ? NOTHING_TO_SETTLE.left : () => settle(() => false),
+      holdsPermit,
+      ended: (status) => settle(() => (counts === undefined ? true : counts(status, context))),
+      left: this.#countLeavers && !holdsPermit ? NOTHING_TO_SETTLE.left : () => settle(() => this.#countLeavers),
     }
   }
 
@@ -137,6 +166,6 @@ export class RequestLimit<Context extends readonly unknown[]> {
   }
 }
 
-type Settlement = Pick<Decision, 'ended' | 'left'>
+type Settlement = Pick<Decision, 'ended' | 'left' | 'holdsPermit'>
 
-const NOTHING_TO_SETTLE: Settlement = { ended: async () => {}, left: async () => {} }
+const NOTHING_TO_SETTLE: Settlement = { holdsPermit: false, ended: async () => {}, left: async () => {} }

@@ -14,7 +14,7 @@ import { rateLimit as fastifyRateLimit } from '../../../src/http/fastify.ts'
 import { rateLimit as fetchRateLimit } from '../../../src/http/fetch.ts'
 import { rateLimit as honoRateLimit } from '../../../src/http/hono.ts'
 import { rateLimit as koaRateLimit } from '../../../src/http/koa.ts'
-import type { Rate, RateLimitResult, Throttle } from '../../../src/index.ts'
+import type { Quota, Rate, RateLimitResult, Throttle } from '../../../src/index.ts'
 
 /** The data of a request: its path, and its `x-user` field. */
 export interface Asked {
@@ -28,6 +28,7 @@ export interface Limit {
   readonly key?: (asked: Asked) => string
   readonly rate?: Rate | ((asked: Asked) => Rate | undefined)
   readonly quantity?: number | ((asked: Asked) => number)
+  readonly inFlight?: number | Quota
   readonly skip?: (asked: Asked) => boolean
   readonly counted?: 'all' | 'failed' | 'successful' | ((status: number, asked: Asked) => boolean)
   readonly countLeavers?: boolean
@@ -51,12 +52,24 @@ export type StartService = (limits: readonly Limit[], handle: Handle) => Promise
 
 /** The options for a framework that hands over what says `asked`. */
 function optionsFor<Given extends readonly unknown[]>(limit: Limit, asked: (...given: Given) => Asked) {
-  const { throttle, key = ({ user }) => user, rate, quantity, skip, counted, countLeavers, headers, onError } = limit
+  const {
+    throttle,
+    key = ({ user }) => user,
+    rate,
+    quantity,
+    inFlight,
+    skip,
+    counted,
+    countLeavers,
+    headers,
+    onError,
+  } = limit
   return {
     throttle: typeof throttle === 'function' ? (...given: Given) => throttle(asked(...given)) : throttle,
     key: (...given: Given) => key(asked(...given)),
     rate: typeof rate === 'function' ? (...given: Given) => rate(asked(...given)) : rate,
     quantity: typeof quantity === 'function' ? (...given: Given) => quantity(asked(...given)) : quantity,
+    inFlight,
     skip: skip && ((...given: Given) => skip(asked(...given))),
     counted:
       typeof counted === 'function' ? (status: number, ...given: Given) => counted(status, asked(...given)) : counted,
