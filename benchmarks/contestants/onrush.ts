@@ -25,6 +25,8 @@ export interface OnrushOptions {
   readonly resend?: boolean
   /** The number of quotas, checked together; the second is for two periods, and so on. Default: one quota, without an array. */
   readonly layers?: number
+  /** The number of throttles that take turns on one store, each with a quota as those of `layers`. Default 1. */
+  readonly throttles?: number
   /** Units that a check spends. Default 1. */
   readonly quantity?: number
 }
@@ -75,10 +77,18 @@ async function contestant(
   options: OnrushOptions,
   close: () => Promise<void>,
 ): Promise<Contestant> {
-  const { quantity = 1 } = options
+  const { quantity = 1, throttles: count = 1 } = options
   const throttle = await throttleOn(store, setting, options)
+  const throttles = [throttle]
+  for (let times = 2; times <= count; times++) {
+    throttles.push(await throttleOn(store, { ...setting, period: setting.period * times }, options))
+  }
+  let turn = 0
   return {
-    check: (key) => throttle.check(key, quantity),
+    check:
+      count === 1
+        ? (key) => throttle.check(key, quantity)
+        : (key) => (throttles[turn++ % count] ?? throttle).check(key, quantity),
     admits: async (key, units) => !(await throttle.check(key, units)).limited,
     [Symbol.asyncDispose]: close,
   }

@@ -1,7 +1,8 @@
 /** Measures a cluster, where the keys of a batch are on several nodes and each slot needs its own call. */
 import { startCluster } from '../../test/support/servers/cluster.ts'
+import { rowOf } from '../harness/answer.ts'
 import type { Question } from '../harness/bench.ts'
-import { against, compare } from '../harness/compare.ts'
+import { against, compare, ratio } from '../harness/compare.ts'
 import { Field, ROOMY } from '../harness/field.ts'
 import { ServerMeter } from '../harness/server-meter.ts'
 
@@ -34,6 +35,13 @@ export const cluster: Question = {
           ratio: `× ${PEER}`,
           plot: { kind: 'bars', metric: 'rate' },
           rows: against(rows, PEER),
+        },
+      ],
+      goals: [
+        {
+          text: `cluster of three, without shards: ≥ 1.5× ${PEER}`,
+          samples: ratio(rowOf(rows, 'onrush'), rowOf(rows, PEER), 'rate'),
+          bound: { atLeast: 1.5 },
         },
       ],
     }

@@ -52,7 +52,7 @@ export const growth: Question = {
   },
 }
 
-/** Variants by number of keys. A key lives for 43 s, the time that one unit takes to come back. */
+/** Variants by number of keys. A key lives for seven minutes, the time that one unit takes to come back. */
 function keysVariant(keys: number): Kind {
   return { name: 'onrush', at: keys, ...ROOMY, limit: 2000, keys }
 }
