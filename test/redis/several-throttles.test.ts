@@ -143,7 +143,7 @@ test('whatever several throttles are asked in one turn is answered as if asked o
       }
       await both.expectSameStates(keys(122))
     }),
-    runs(40),
+    runs(15),
   )
 })
 

@@ -6,7 +6,6 @@
 
 import type { Terms } from '../../algorithms/terms.ts'
 import { Deadline } from '../../deadline.ts'
-import { StoreTimeoutError } from '../../errors.ts'
 import { type Answer, CHECK, type Operation } from '../../operations/operation.ts'
 import { reserve, type Spent } from '../../operations/reserve.ts'
 import type { RateLimitResult } from '../../result.ts'
@@ -26,10 +25,10 @@ import {
 } from '../call/request.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import type { DenyCache } from '../deny-cache.ts'
-import { LOOK_INTERVAL, SHORTEST_SILENCE, SILENCE } from '../limits.ts'
 import { SingleCommands } from './commands.ts'
 import type { Node } from './queue.ts'
 import { Router } from './router.ts'
+import { Timeouts } from './timeouts.ts'
 
 export interface CoalescerOptions extends ExchangeOptions {
   /** Answers keys that Redis has just refused, without a call. `undefined`: the deny cache is off. */
@@ -39,20 +38,15 @@ export interface CoalescerOptions extends ExchangeOptions {
 export class Coalescer {
   readonly #connection: RedisConnection
   readonly #timeout: number
-  /** ms between two looks at what waits and what is in flight. */
-  readonly #interval: number
-  /** ms without a reply, while calls are in flight, after which the connection is considered dead. */
-  readonly #silence: number
   readonly #router: Router
   readonly #exchange: Exchange
   readonly #denyCache: DenyCache | undefined
   readonly #commands: SingleCommands
   readonly #signals = new Signals()
+  readonly #timeouts: Timeouts
   readonly #deadline: Deadline
   /** True while the client connects. Waiting batches are sent when the attempt has ended. */
   #opening = false
-  /** Set once any request was cancelled or timed out, sent or not. From then on each batch is pruned before it is sent. */
-  #someGaveUp = false
   /** When the first request of this turn was made. `undefined`: no flush is scheduled. */
   #turn: number | undefined
   /** True while the callers whom a reply has answered continue, in microtasks. */
@@ -68,10 +62,8 @@ export class Coalescer {
       this.#beforeAnswers,
     )
     this.#commands = new SingleCommands(connection)
-    const mode = resend ? 'resend' : 'once'
-    this.#interval = timeout * LOOK_INTERVAL[mode]
-    this.#silence = Math.max(timeout * SILENCE[mode], SHORTEST_SILENCE)
-    this.#deadline = new Deadline(this.#interval, (now) => this.#look(now))
+    this.#timeouts = new Timeouts({ connection, router: this.#router, commands: this.#commands, timeout, resend })
+    this.#deadline = new Deadline(this.#timeouts.interval, (now) => this.#look(now))
   }
 
   check(
@@ -232,18 +224,20 @@ export class Coalescer {
   /** In a turn nothing leaves before the turn is over, also where a reply has made room: what waits takes all with it that the turn asks. */
   #pump(node: Node): void {
     if (this.#turn !== undefined || node.waiting.length === 0 || this.#isOpening()) return
-    const uncork = node.waiting.length > 1 ? this.#connection.cork(node.address) : undefined
+    let uncork = node.waiting.length > 1 ? this.#connection.cork(node.address) : undefined
     try {
       while (node.waiting.length > 0) {
         const queue = node.next()
         const batch = queue?.shift()
         if (queue === undefined || batch === undefined) return
         const now = steadyNow()
-        const latest = now - this.#timeout
-        if (batch.askedAt <= latest) this.#giveUp(batch, latest)
-        if (this.#someGaveUp) batch.prune()
-        if (batch.entries.length > 0) for (const part of queue.send(batch)) this.#send(node, part, now)
-        else batch.finish()
+        if (batch.askedAt <= now - this.#timeout) this.#timeouts.giveUp(batch, now)
+        if (this.#timeouts.someGaveUp) batch.prune()
+        if (batch.entries.length > 0) {
+          const parts = queue.send(batch)
+          if (parts.length > 1) uncork ??= this.#connection.cork(node.address)
+          for (const part of parts) this.#send(node, part, now)
+        } else batch.finish()
       }
     } finally {
       uncork?.()
@@ -268,7 +262,7 @@ export class Coalescer {
   async #cancellable<Given>(promise: Promise<Given>, waiter: PendingRequest, signal: AbortSignal): Promise<Given> {
     const cancel = (): void => {
       waiter.settled = true
-      this.#someGaveUp = true
+      this.#timeouts.someGaveUp = true
       waiter.reject(signal.reason)
     }
     this.#signals.add(signal, cancel)
@@ -280,53 +274,15 @@ export class Coalescer {
   }
 
   #restIfIdle(): void {
-    if (this.#turn === undefined && !this.#opening && this.#commands.inFlight === 0 && this.#isIdle())
-      this.#deadline.rest()
+    if (this.#turn !== undefined || this.#opening || this.#commands.inFlight > 0) return
+    for (const node of this.#router.nodes) if (!node.isIdle) return
+    this.#deadline.rest()
   }
 
-  #isIdle(): boolean {
-    for (const { waiting, callsInFlight } of this.#router.nodes)
-      if (waiting.length > 0 || callsInFlight > 0) return false
-    return true
-  }
-
-  /**
-   * Rejects requests that have timed out, and reopens connections that have been silent for too long.
-   * @returns when to look next; `undefined`: nothing waits
-   */
+  /** Gives up what has timed out. Returns when to look next; `undefined`: nothing waits. */
   #look(now: number): number | undefined {
-    const latest = now - this.#timeout
-    const unsent = new StoreTimeoutError(this.#timeout, false, this.#connection.failure)
-    for (const node of this.#router.nodes) this.#checkLife(node, now)
-    for (const queue of this.#router.queues()) {
-      queue.order.expire(latest, unsent)
-      // Remove batches without callers now. Otherwise they would be kept until there is a connection.
-      queue.drop((batch) => this.#giveUp(batch, latest))
-      // A batch in flight without callers must not count against the maximum of calls in flight.
-      for (const batch of queue.inFlight()) if (this.#giveUp(batch, latest)) batch.finish()
-    }
-    const { oldest, unanswered } = this.#commands.expire(latest, this.#timeout)
-    if (unanswered && this.#isIdle()) this.#connection.reopen('')
-    this.#connection.giveUpHandshake(now)
+    this.#timeouts.expire(now)
     for (const node of this.#router.nodes) this.#pump(node)
-    const next = Math.min(oldest, this.#router.oldest())
-    return next === Number.POSITIVE_INFINITY ? undefined : Math.min(next + this.#timeout, now + this.#interval)
-  }
-
-  /** Rejects requests of a batch that were asked at `latest` or before. True: no caller waits for the batch any more. */
-  #giveUp(batch: Batch, latest: number): boolean {
-    if (batch.askedAt > latest) return false
-    this.#someGaveUp = true
-    const failure = batch.failure ?? (batch.sent ? undefined : this.#connection.failure)
-    return batch.expire(latest, new StoreTimeoutError(this.#timeout, batch.sent, failure))
-  }
-
-  #checkLife(node: Node, now: number): void {
-    if (node.silentSince === undefined) {
-      if (node.callsInFlight > 0) node.silentSince = now
-    } else if (now - node.silentSince >= this.#silence) {
-      node.silentSince = undefined
-      this.#connection.reopen(node.address)
-    }
+    return this.#timeouts.next(now)
   }
 }

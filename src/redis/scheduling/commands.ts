@@ -44,21 +44,22 @@ export class SingleCommands {
     }
   }
 
-  /**
-   * Rejects commands asked at `latest` or before.
-   * @returns `oldest`: when the oldest remaining command was asked; `unanswered`: whether a rejected command had been sent
-   */
-  expire(latest: number, timeout: number): { oldest: number; unanswered: boolean } {
-    let oldest = Number.POSITIVE_INFINITY
+  /** Rejects commands asked at `latest` or before. Returns whether one of them had been sent. */
+  expire(latest: number, timeout: number): boolean {
     let unanswered = false
     for (const { askedAt, reject, sent } of this.#commands.items()) {
-      if (askedAt > latest) oldest = Math.min(oldest, askedAt)
-      else {
-        unanswered ||= sent
-        reject(new StoreTimeoutError(timeout, sent, sent ? undefined : this.#connection.failure))
-      }
+      if (askedAt > latest) continue
+      unanswered ||= sent
+      reject(new StoreTimeoutError(timeout, sent, sent ? undefined : this.#connection.failure))
     }
-    return { oldest, unanswered }
+    return unanswered
+  }
+
+  /** When the oldest of the commands asked after `latest` was asked. `Infinity`: there is none. */
+  oldest(latest: number): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { askedAt } of this.#commands.items()) if (askedAt > latest) oldest = Math.min(oldest, askedAt)
+    return oldest
   }
 
   async #opened(): Promise<void> {

@@ -20,6 +20,11 @@ export class Node implements NodeState {
     this.address = address
   }
 
+  /** True if no batch waits for the node or is in flight there. */
+  get isIdle(): boolean {
+    return this.waiting.length === 0 && this.callsInFlight === 0
+  }
+
   /** Removes and returns the next queue with a batch to send. Skips queues that have their maximum of calls in flight. */
   next(): BatchQueue | undefined {
     if (this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
