@@ -7,7 +7,7 @@ import type { SingleCommands } from './commands.ts'
 import type { Node } from './queue.ts'
 import type { Router } from './router.ts'
 
-export interface TimeoutsOptions {
+export interface TimeoutsContext {
   readonly connection: RedisConnection
   readonly router: Router
   readonly commands: SingleCommands
@@ -29,7 +29,7 @@ export class Timeouts {
   /** ms without a reply, while calls are in flight, after which the connection is considered dead. */
   readonly #silence: number
 
-  constructor({ connection, router, commands, timeout, resend }: TimeoutsOptions) {
+  constructor({ connection, router, commands, timeout, resend }: TimeoutsContext) {
     const mode = resend ? 'resend' : 'once'
     this.interval = timeout * LOOK_INTERVAL[mode]
     this.#connection = connection
