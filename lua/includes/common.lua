@@ -53,14 +53,5 @@ end
 -- The latest expiry, in µs: no command takes more than MAXIMUM_UNITS ms, and a debt may take longer to drain.
 local LATEST_EXPIRY = MAXIMUM_UNITS * 1000
 
-local lastExpiry, lastText
-
--- The text of an expiry (µs since the epoch) for a command: in ms. Formatted here, because Redis would write some whole numbers with an
--- exponent. The last text is cached, because the keys of a call mostly share their expiry.
-local function textOf(expiry)
-  if expiry ~= lastExpiry then
-    lastExpiry = expiry
-    lastText = string.format('%.0f', ceil(min(expiry, LATEST_EXPIRY) / 1000))
-  end
-  return lastText
-end
+-- The text of an expiry for a command: see text_of.lua.
+local lastExpiry, lastText, textOf

@@ -23,6 +23,7 @@
 -- Everything is decided before anything is written, so that an error leaves nothing half-done. Every key is written with a TTL.
 
 --#include common.lua
+--#include text_of.lua
 -- src/redis/call/scripts.ts inserts the algorithms that a call needs, each as the result of a function.
 local algorithms = {
 --#include <algorithms>

@@ -1,7 +1,8 @@
 -- Decides checks of one throttle on different keys, whose layers all have one algorithm. batch.lua decides the same, and everything else, but
 -- costs more. Written for one layer. For more, src/redis/call/unroll.ts repeats what stands between `each` and `end`, and replaces names that
--- end in _1 elsewhere by those of all layers. OLD and NEW stand for the numbers of a state. The algorithm's functions are inlined, because
--- calling a function costs as much as its body.
+-- end in _1 elsewhere by those of all layers. OLD and NEW stand for the numbers of a state, CHANGED for those of a value that change where each
+-- record is kept as long as before. The algorithm's functions are inlined, because calling a function costs as much as its body; other
+-- functions are defined where they are first needed, because defining one takes time in each run of the script.
 --
 -- KEYS     the values of the keys, as includes/records.lua describes them
 -- ARGV     the call's echo; clock (µs since the epoch; -1: the server's); for each layer: the id of its state, count, period in µs, limit;
@@ -21,7 +22,7 @@ local id_1 = ARGV[at] + 0
 local quota_1 = { count = ARGV[at + 1] + 0, period = ARGV[at + 2] + 0, limit = ARGV[at + 3] + 0 }
 at = at + 4
 --#end
--- For values that hold other records too. Made when first needed, because defining a function takes time in each run of the script.
+-- For values that hold other records too.
 local findAmong, writeAmong
 -- Of the last such value: its length, and where the records of this throttle lay together in it, as a number and as the text for SETRANGE,
 -- which counts from 0. Mostly the values of a call are alike.
@@ -93,26 +94,39 @@ for run = at, max(#ARGV, at), 3 do
     end
     if quantity > 0 and admitted > 0 then
       local spent = quantity * admitted
-      local latest, before = 0, 0
+      local isKept = not whole
       --#each
       NEW = spend(spent, now, quota_1, NEW)
       local expiry_1 = expiresAt(quota_1, NEW)
       expiry_1 = expiry_1 + shift
-      if expiry_1 > latest then
-        latest = expiry_1
-      end
-      if known_1 and kept_1 > before then
-        before = kept_1
+      if expiry_1 ~= kept_1 or not known_1 then
+        isKept = false
       end
       --#end
-      local text = structPack(format, id_1, expiry_1, NEW)
-      if latest == before and start then
+      if isKept then
         -- SETRANGE keeps the TTL, and costs less than half as much as SET.
-        call('SETRANGE', key, start, text)
-      elseif whole then
-        writeAmong(key, whole, start, text, latest, before)
+        call('SETRANGE', key, 'CHANGED_START', structPack(CHANGED_FORMAT, CHANGED))
       else
-        call('SET', key, text, 'PXAT', textOf(latest))
+        if not textOf then
+          --#include text_of.lua
+        end
+        local latest, before = 0, 0
+        --#each
+        if expiry_1 > latest then
+          latest = expiry_1
+        end
+        if known_1 and kept_1 > before then
+          before = kept_1
+        end
+        --#end
+        local text = structPack(format, id_1, expiry_1, NEW)
+        if latest == before and start then
+          call('SETRANGE', key, start, text)
+        elseif whole then
+          writeAmong(key, whole, start, text, latest, before)
+        else
+          call('SET', key, text, 'PXAT', textOf(latest))
+        end
       end
     end
     values[place] = value

@@ -30,6 +30,7 @@ const sliding: Counting = { name: 'SlidingWindowCounterLimiter', Limiter: Slidin
 const second = Quota.parse('7/s')
 const minute = Quota.parse('9/m')
 const hour = Quota.parse('20/h')
+const day = Quota.perDay(9)
 const plan = new Quota({ count: 5, period: 1000, name: 'plan' })
 const largerPlan = new Quota({ count: 11, period: 1000, name: 'plan' })
 
@@ -169,6 +170,32 @@ test('values of one length are told apart in one call, whatever lies where in th
     for (const { id, numbers } of records) if (id === stateId('fixed:5-1h', 2)) expect(numbers).toEqual([NOW, 4])
   }
 })
+
+test.each([
+  ['one layer', [day], []],
+  ['two layers', [day, Quota.perDay(7)], []],
+  ['three layers', [day, Quota.perDay(7), Quota.perDay(8)], []],
+  ['one layer beside records of others', [day], [Quota.perDay(6)]],
+])(
+  'by the server’s clock, a state of %s that is kept as long as before is written in its place',
+  async (_what, rate, others) => {
+    const prefix = uniquePrefix()
+    const limiter = new FixedWindowLimiter({ store: suite.store({ prefix }) })
+    const keys = ['x', 'y', 'z']
+    for (const other of others) await Promise.all(keys.map((key) => new Throttle({ limiter, rate: other }).check(key)))
+    const throttle = new Throttle({ limiter, rate })
+    for (let used = 1; used <= 4; used++) {
+      const results = await Promise.all(keys.map((key) => throttle.check(key)))
+      const left = rate.map(({ limit }) => limit - used)
+      expect(results.map(({ layers }) => layers.map(({ remaining }) => remaining))).toEqual(keys.map(() => left))
+      for (const key of keys) {
+        const records = await recordsOf(`${prefix}:{${key}}`)
+        expect(records.map(({ id }) => id)).toEqual([...others, ...rate].map(({ name }) => stateId(`fixed:${name}`, 2)))
+        expect(records.map(({ numbers }) => numbers[1])).toEqual([...others.map(() => 1), ...rate.map(() => used)])
+      }
+    }
+  },
+)
 
 describe('a record that has expired', () => {
   const clock = () => NOW

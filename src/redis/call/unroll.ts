@@ -31,11 +31,24 @@ export function unrolled(program: string, size: number, layers: number): string 
     } else if (repeated !== undefined) repeated.push(line)
     else lines.push(line.replace(LIST_OF_FIRST, (list) => ofLayers(list, layers)))
   }
+  // Of a single record only the numbers behind the header change.
+  const [start, format, changed] =
+    layers === 1
+      ? [String(8 * HEADER_NUMBERS), `'<${'d'.repeat(size)}'`, newNumbers(size)]
+      : ['0', 'format', ofLayers(`id_1, expiry_1, ${newNumbers(size)}`, layers)]
   return lines
     .join('\n')
+    .replace('CHANGED_START', start)
+    .replace('CHANGED_FORMAT', format)
+    .replace('CHANGED', changed)
     .replace(FORMAT, `<${'d'.repeat(numbers)}`)
     .replace('WIDTH', String(numbers * 8))
     .replace(NOTHING, '\\255'.repeat(numbers * 8))
+}
+
+/** The names of a state's new numbers. */
+function newNumbers(size: number): string {
+  return Array.from({ length: size }, (_, index) => `new${index + 1}_1`).join(', ')
 }
 
 function ofLayers(list: string, layers: number): string {
