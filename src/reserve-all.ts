@@ -47,7 +47,17 @@ export async function reserveAll(
   return JointReservation.of(asked, together)
 }
 
-/** Units of several subjects that are held together: `reserveAll` makes a joint reservation. `await using` cancels one that was not settled. */
+/**
+ * Units of several subjects that are held together: `reserveAll` makes a joint reservation, and `settle` puts its guesses right. `await using`
+ * cancels a joint reservation that was not settled.
+ * @example
+ * const throttle = new Throttle({ store: new DictionaryStore(), rate: '100000/minute' })
+ * await using held = await reserveAll([
+ *   { throttle, key: 'tokens:user:42', quantity: 1000 },
+ *   { throttle, key: 'tokens:tenant:7', quantity: 1000 },
+ * ])
+ * if (!held.result.limited) await held.settle([640, 640])
+ */
 export class JointReservation implements AsyncDisposable {
   /** The result of the check; `layers[i]` is subject i's. If limited, nothing is held. */
   readonly result: RateLimitResult

@@ -1,6 +1,6 @@
 /** Checks that leave units to others, take what there is, or cost something else in a layer, put to several stores alike. */
 import fc from 'fast-check'
-import { Quota, type Reservation, type Throttle } from 'onrush'
+import { checkAll, type JointReservation, Quota, type Reservation, reserveAll, type Throttle } from 'onrush'
 import { quotas } from '../exact/arbitraries.ts'
 import { LIMITERS } from '../limiters.ts'
 import type { LimiterLayer } from '../redis/implementations.ts'
@@ -45,7 +45,18 @@ function unitsOf({ limit }: Quota, share: number): number {
 }
 
 export interface Question {
-  readonly do: 'check' | 'checkUpTo' | 'peek' | 'reserve' | 'reserve up to' | 'settle' | 'cancel' | 'refund'
+  readonly do:
+    | 'check'
+    | 'checkUpTo'
+    | 'peek'
+    | 'reserve'
+    | 'reserve up to'
+    | 'settle'
+    | 'cancel'
+    | 'refund'
+    | 'checkAll'
+    | 'reserveAll'
+    | 'end all'
   /** Which of the throttles. */
   readonly throttle: number
   readonly key: string
@@ -60,7 +71,7 @@ export interface Question {
 const question: fc.Arbitrary<Question> = fc.record({
   do: fc.constantFrom(
     ...(['check', 'check', 'check', 'checkUpTo', 'checkUpTo', 'checkUpTo', 'peek', 'reserve'] as const),
-    ...(['reserve up to', 'settle', 'cancel', 'refund'] as const),
+    ...(['reserve up to', 'settle', 'cancel', 'refund', 'checkAll', 'reserveAll', 'end all'] as const),
   ),
   throttle: fc.nat({ max: 1 }),
   key: fc.constantFrom(...KEYS),
@@ -89,6 +100,7 @@ export class Asker {
   readonly #throttles: readonly Throttle[]
   readonly #layers: readonly (readonly Chosen[])[]
   readonly #reservations: Reservation[] = []
+  readonly #joint: JointReservation[] = []
 
   constructor(throttles: readonly Throttle[], layers: readonly (readonly Chosen[])[]) {
     this.#throttles = throttles
@@ -99,9 +111,10 @@ export class Asker {
   async answers(questions: readonly Question[], together: boolean): Promise<unknown[]> {
     const answers: Promise<unknown>[] = []
     const reserved: Promise<Reservation>[] = []
+    const joint: Promise<JointReservation>[] = []
     for (const question of questions) {
       for (let time = 0; time < question.times; time++) {
-        const answer = this.#answer(question, reserved)
+        const answer = this.#answer(question, reserved, joint)
         answers.push(answer)
         if (!together) await answer
       }
@@ -109,10 +122,15 @@ export class Asker {
     const given = await Promise.all(answers)
     const held = await Promise.all(reserved)
     this.#reservations.push(...held.filter(({ result }) => !result.limited))
+    this.#joint.push(...(await Promise.all(joint)).filter(({ result }) => !result.limited))
     return given
   }
 
-  async #answer(question: Question, reserved: Promise<Reservation>[]): Promise<unknown> {
+  async #answer(
+    question: Question,
+    reserved: Promise<Reservation>[],
+    joint: Promise<JointReservation>[],
+  ): Promise<unknown> {
     const at = question.throttle % this.#throttles.length
     const throttle = this.#throttles[at]
     if (throttle === undefined) throw new RangeError('no throttle was made')
@@ -131,12 +149,34 @@ export class Asker {
         return this.#reservations.shift()?.settle(quantity % 2 === 0 ? undefined : quantity)
       case 'cancel':
         return this.#reservations.shift()?.cancel()
+      case 'checkAll':
+        return checkAll(this.#subjects(question, quantity))
+      case 'reserveAll': {
+        const reservation = reserveAll(this.#subjects(question, quantity))
+        joint.push(reservation)
+        return (await reservation).result
+      }
+      case 'end all': {
+        const reservation = this.#joint.shift()
+        return quantity % 2 === 0 ? reservation?.cancel() : reservation?.settle([quantity])
+      }
       default: {
         const reservation = throttle.reserve(key, quantity, { leave, upTo: question.do === 'reserve up to' })
         reserved.push(reservation)
         return (await reservation).result
       }
     }
+  }
+
+  /** Of one throttle or two, on different keys. The second asks for something else, or only looks. */
+  #subjects({ throttle, key, quantity: share }: Question, quantity: number) {
+    const [one, other] = [throttle, throttle + 1].map((at) => this.#throttles[at % this.#throttles.length])
+    if (one === undefined || other === undefined) throw new RangeError('no throttle was made')
+    const second = KEYS.find((name) => name !== key) ?? key
+    return [
+      { throttle: one, key, quantity },
+      { throttle: other, key: second, quantity: share % 3 },
+    ]
   }
 
   #unitsOf(
