@@ -41,7 +41,8 @@ export async function reserveInTurn(
   maxWait: number,
   signal: AbortSignal | undefined,
 ): Promise<Spent> {
-  if (!decider.supports(takeTurn)) return pollToReserve(decider, key, quantity, maxWait, signal)
+  // A turn of 0 units would not pay the layers with a quantity of their own.
+  if (quantity === 0 || !decider.supports(takeTurn)) return pollToReserve(decider, key, quantity, maxWait, signal)
   const result = await waitForTurn(decider, key, quantity, maxWait, signal)
   // Algorithms that promise turns need no marks.
   return { result, units: result.spent, marks: result.limited ? undefined : decider.layers.map(() => 0) }

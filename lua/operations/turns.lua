@@ -124,12 +124,13 @@ local function addVacancy(turn, begin, last, set)
   end
 end
 
--- µs until all layers have room. nil: the quantity exceeds a limit.
-local function waitFor(begin, last, quantity)
+-- µs until all layers have room. nil: the quantity exceeds a limit. The quantity of a cell is what a turn costs in that layer.
+local function waitFor(begin, last)
   local wait = 0
   for cell = begin, last, 4 do
     local layer, key = argument[cell], argument[cell + 2]
     local algorithm, quota = counted[layer], quotas[layer]
+    local quantity = argument[cell + 1]
     if quantity > quota.limit then
       return nil
     end
@@ -142,7 +143,7 @@ end
 local function takeTurn(begin, last, numbers, _, beside)
   local set = beside[1]
   local quantity, longest, mayTake = argument[numbers + 1], argument[numbers + 2], argument[numbers + 3] == 1
-  local wait = waitFor(begin, last, quantity)
+  local wait = waitFor(begin, last)
   local vacancy = mayTake and wait and quantity > 0 and takeVacancy(begin, last, set, quantity, wait, longest)
   for number = 1, lengthOf(begin, last) do
     said[#said + 1] = vacancy and vacancy[number] or -1
@@ -154,7 +155,7 @@ local function takeTurn(begin, last, numbers, _, beside)
     local layer, key = argument[cell], argument[cell + 2]
     local algorithm, quota = counted[layer], quotas[layer]
     new1Of[key], new2Of[key], new3Of[key], new4Of[key] =
-      algorithm.spendLater(quantity, wait, now, quota, new1Of[key], new2Of[key], new3Of[key], new4Of[key])
+      algorithm.spendLater(argument[cell + 1], wait, now, quota, new1Of[key], new2Of[key], new3Of[key], new4Of[key])
     present[key] = true
     changed[key] = SPENT
   end

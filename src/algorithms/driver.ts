@@ -102,12 +102,21 @@ export function decideOne(layer: Layer, held: Held, quantity: number, now: numbe
   return resultOf(layer, held.state, available - spent, limited, needed, spent, now)
 }
 
-/** The result of a peek at these states; with `spent`, the result for a caller who has just been admitted, and has spent so many units. */
+/** The result of a peek at these states; with `spent`, the result for a caller who has just been admitted with a check of so many units. */
 export function peek(layers: readonly Layer[], states: readonly unknown[], now: number, spent = 0): RateLimitResult {
   const results: RateLimitResult[] = []
   let index = 0
   for (const layer of layers)
-    results.push(answer(layer, states[index++], neededIn(layer, 0, undefined), spent > 0, spent, now))
+    results.push(
+      answer(
+        layer,
+        states[index++],
+        neededIn(layer, 0, undefined),
+        spent > 0,
+        spent > 0 ? spentIn(layer, spent) : 0,
+        now,
+      ),
+    )
   return combineLayers(results, layers, spent)
 }
 

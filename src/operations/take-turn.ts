@@ -1,6 +1,7 @@
 /** Promises a start in one step, for `acquire`. The units are charged now, as if spent at the start. Lua: `lua/operations/turns.lua`. */
 import { CENTURY } from '../algorithms/algorithm.ts'
 import { decideSubject, type Layer, peek } from '../algorithms/driver.ts'
+import { spentIn } from '../algorithms/terms.ts'
 import type { Answer, Found, Operation } from './operation.ts'
 import { numbersOf, numbersOfTurn, type Turn, vacanciesIn, vacancyKind } from './vacancies.ts'
 
@@ -63,32 +64,33 @@ export const takeTurn: Operation<TurnAsked, Promised> = {
   },
 }
 
-/** True if the algorithms of all layers can charge units for a later start, and a turn costs the same in all layers. */
+/** True if the algorithms of all layers can charge units for a later start. */
 export function canPromise(layers: readonly Layer[]): boolean {
-  return layers.every(
-    ({ algorithm, quantity }) => algorithm.size > 0 && algorithm.spendLater !== undefined && quantity === undefined,
-  )
+  return layers.every(({ algorithm }) => algorithm.size > 0 && algorithm.spendLater !== undefined)
 }
 
 /** Charges one layer as of `wait` µs from now, when all layers have room. */
 function spendLater(
   { states, present }: Found,
-  { algorithm, quota }: Layer,
+  layer: Layer,
   index: number,
   quantity: number,
   wait: number,
   now: number,
 ): Turn['charged'][number] {
+  const { algorithm, quota } = layer
   const before = numbersOf(states[index])
-  states[index] = algorithm.spendLater?.(states[index], quantity, wait, now, quota)
+  states[index] = algorithm.spendLater?.(states[index], spentIn(layer, quantity), wait, now, quota)
   present[index] = true
   return { before, after: numbersOf(states[index]) }
 }
 
 /** µs until all layers have room. `Infinity`: the quantity exceeds a limit. */
 function waitFor({ layers, states }: Found, quantity: number, now: number): number {
-  const waits = layers.map(({ algorithm, quota }, index) =>
-    quantity > quota.limit ? Number.POSITIVE_INFINITY : algorithm.retryAfter(states[index], quantity, now, quota),
-  )
+  const waits = layers.map((layer, index) => {
+    const { algorithm, quota } = layer
+    const units = spentIn(layer, quantity)
+    return units > quota.limit ? Number.POSITIVE_INFINITY : algorithm.retryAfter(states[index], units, now, quota)
+  })
   return Math.max(0, ...waits)
 }

@@ -45,3 +45,8 @@ export function ticketsNameOf(layer: Layer): string {
 export function stateSuffix(layer: Layer): string {
   return `}:${stateNameOf(layer)}`
 }
+
+/** Part of the name of data beside the states, such as vacancies: a turn that costs something else in a layer is no turn of others. */
+export function costSuffix({ quantity }: Layer): string {
+  return quantity === undefined ? '' : `=${quantity}`
+}

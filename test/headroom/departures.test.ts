@@ -10,6 +10,9 @@ import {
   Throttle,
 } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { giveUpTurn } from '../../src/operations/give-up-turn.ts'
+import { takeTurn } from '../../src/operations/take-turn.ts'
+import type { Decider } from '../../src/stores/decider.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 import { MapStore } from '../support/stores/map-store.ts'
 
@@ -35,6 +38,47 @@ async function callsOf(work: () => Promise<unknown>): Promise<{ checks: number; 
   return calls
 }
 
+describe.each([
+  ['DictionaryStore', () => new DictionaryStore({ clock })],
+  ['RedisStore', () => suite.store({ clock })],
+])('a turn on %s', (_, open) => {
+  test('costs each layer what a check does, and is refused where a layer could not pay in time', async () => {
+    const limiter = new GcraLimiter({ store: open() })
+    const throttle = new Throttle({
+      layers: [
+        { limiter, rate: Quota.perHour(2, { name: 'requests' }), quantity: 1 },
+        { limiter, rate: Quota.perHour(1000, { name: 'tokens' }) },
+      ],
+    })
+    const first = await throttle.acquire('key', 100, { maxWait: 0 })
+    expect(first).toMatchObject({ limited: false, spent: 100, remaining: 900 })
+    expect(first.layers.map(({ spent, remaining }) => [spent, remaining])).toEqual([
+      [1, 1],
+      [100, 900],
+    ])
+    await throttle.acquire('key', 900, { maxWait: 0 })
+    const refused = await throttle.acquire('key', 1, { maxWait: 1000 })
+    expect(refused).toMatchObject({ limited: true, spent: 0, retryAfter: 1_800_000 })
+  })
+})
+
+test('the start that somebody has left is for those to whom a turn costs the same', async () => {
+  const both = suite.both(NOON)
+  const layer = { counting: { name: GcraLimiter.name, Limiter: GcraLimiter }, rate: Quota.perSecond(1) }
+  const own = both.deciders([{ ...layer, quantity: 1 }])
+  const asked = both.deciders([layer])
+  for (const side of ['local', 'remote'] as const) {
+    const take = (decider: Decider) =>
+      decider.operate('key', takeTurn, { quantity: 1, longest: 10_000_000, mayTakeVacancy: true })
+    await take(own[side])
+    const left = await take(own[side])
+    await take(own[side])
+    await own[side].operate('key', giveUpTurn, left)
+    expect((await take(asked[side])).wait).toBe(3_000_000)
+    expect((await take(own[side])).wait).toBe(1_000_000)
+  }
+})
+
 describe('on Redis', () => {
   test('equal checks are merged, served in their order, and the last takes what is left', async () => {
     const throttle = new Throttle({ store: suite.store({ clock }), rate: Quota.perHour(10) })
@@ -47,7 +91,7 @@ describe('on Redis', () => {
     expect(calls).toEqual([{ checks: 6, keys: 1 }])
   })
 
-  test('a million callers of one moment are decided in one call', async () => {
+  test('thousands of callers of one moment are served in their order, and no others', async () => {
     const throttle = new Throttle({ store: suite.store({ clock }), rate: Quota.perHour(1000) })
     const answers = await Promise.all(Array.from({ length: 5000 }, () => throttle.check('key', 1, { leave: '20%' })))
     expect(answers.filter(({ limited }) => !limited)).toHaveLength(800)
@@ -161,16 +205,8 @@ test('an event tells what was asked for and what was spent, and a look asks for 
   ])
 })
 
-test('what another process spends between two records is given back, and the check is tried again', async () => {
-  const gate = { opened: Promise.resolve() as Promise<unknown>, reads: 0 }
-  class SlowStore extends MapStore {
-    override async get(key: string) {
-      gate.reads++
-      await gate.opened
-      return super.get(key)
-    }
-  }
-  const store = new SlowStore({ clock })
+test('callers that meet between two records spend no more than there is, and are told what they have spent', async () => {
+  const store = new MapStore({ clock })
   const limiter = new GcraLimiter({ store })
   const whole = new Throttle({ limiter, rate: [Quota.perHour(10), Quota.perDay(10)] })
   const answers = await Promise.all(Array.from({ length: 5 }, () => whole.checkUpTo('key', 4)))

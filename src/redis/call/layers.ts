@@ -3,7 +3,7 @@ import { type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
 import type { CalendarPeriod } from '../../calendar/period.ts'
 import { holdsPermits } from '../../operations/permits.ts'
-import { stateSuffix, ticketsNameOf } from '../../stores/state-key.ts'
+import { costSuffix, stateSuffix, ticketsNameOf } from '../../stores/state-key.ts'
 import { LOG_WEIGHT } from '../limits.ts'
 import { checksScriptOf, type LuaImplementation, luaImplementationOf, type Script } from './scripts.ts'
 import { HEADER_NUMBERS, stateId } from './state-records.ts'
@@ -86,7 +86,7 @@ export class CompiledLayers {
 
   /** The end of the Redis key for an operation's additional data. Differs from every `suffix`, because no algorithm has this name as id. */
   besideSuffix(name: string): string {
-    return `}:${name}${this.prepared.map(({ suffix }) => suffix.slice(1)).join('')}`
+    return `}:${name}${this.prepared.map(({ suffix, layer }) => suffix.slice(1) + costSuffix(layer)).join('')}`
   }
 
   /** True if both have a state name in common, so that they share the state of a key. */

@@ -9,7 +9,7 @@ import { holdsPermits } from '../../operations/permits.ts'
 import { Tickets } from '../../operations/tickets.ts'
 import type { RateLimitResult } from '../../result.ts'
 import type { SyncDecider } from '../decider.ts'
-import { ticketsNameOf } from '../state-key.ts'
+import { costSuffix, ticketsNameOf } from '../state-key.ts'
 
 /**
  * The states of one policy, by key. Tuples belong to the table. Decisions work on copies, because algorithms change states in place and a refused
@@ -89,7 +89,7 @@ export class InProcessDecider implements SyncDecider {
   }
 
   #besideName(name: string): string {
-    return `${name}:${this.layers.map(stateNameOf).join(':')}`
+    return `${name}:${this.layers.map((layer) => `${stateNameOf(layer)}${costSuffix(layer)}`).join(':')}`
   }
 
   /** The tickets themselves and no copies, because a key may have thousands. Operations change them and do not throw. */

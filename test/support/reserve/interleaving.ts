@@ -80,7 +80,13 @@ export function rounds({ most, back = true }: Choice): fc.Arbitrary<Round[]> {
 }
 
 function several(countings: readonly Counting[]): fc.Arbitrary<LimiterLayer[]> {
-  const layer = fc.record({ counting: fc.constantFrom(...countings), rate: quotas() })
+  const layer = fc
+    .record({ counting: fc.constantFrom(...countings), rate: quotas(), cost: fc.option(fc.nat({ max: 1000 })) })
+    .map(({ counting, rate, cost }) => ({
+      counting,
+      rate,
+      quantity: cost === null ? undefined : Math.max(Math.floor((rate.limit * cost) / 1000), 1),
+    }))
   const selector = ({ counting, rate }: LimiterLayer) => `${counting.name} ${rate}`
   return fc.uniqueArray(layer, { minLength: 1, maxLength: 3, selector })
 }
