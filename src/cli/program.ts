@@ -3,6 +3,9 @@ import addCompletion from '@bomb.sh/tab/commander'
 import { Command, CommanderError } from 'commander'
 import { StoreError } from '../errors.ts'
 import { OK, STORE, USAGE, UsageError } from './exit-codes.ts'
+import { addBench } from './live/bench.ts'
+import { addDoctor } from './live/doctor.ts'
+import { addKeyCommands, type Exit } from './live/key-commands.ts'
 import { addReplay } from './replay/command.ts'
 import { colorsOf, type Terminal } from './terminal.ts'
 import { version } from './version.ts'
@@ -12,16 +15,20 @@ Exit codes: 0 all went well, 1 the key is limited, 2 the command line or an inpu
 
 /** Runs a command line, such as `['replay', 'access.log']`. @returns the exit code */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
-  const program = programFor(terminal)
+  let code = OK
+  const program = programFor(terminal, (told) => {
+    code = told
+  })
   try {
     await program.parseAsync([...args], { from: 'user' })
-    return OK
+    return code
   } catch (error) {
     return codeOf(error, terminal)
   }
 }
 
-export function programFor(terminal: Terminal): Command {
+/** @param exit is told the exit code of a command that went well */
+export function programFor(terminal: Terminal, exit: Exit): Command {
   const program = new Command('onrush')
     .description('Choose rate limits by the traffic of the past, and see and change what keys may do.')
     .version(version)
@@ -33,6 +40,9 @@ export function programFor(terminal: Terminal): Command {
       writeErr: (text) => terminal.stderr.write(text),
     })
   addReplay(program, terminal)
+  addKeyCommands(program, terminal, exit)
+  addDoctor(program, terminal, exit)
+  addBench(program, terminal)
   for (const command of program.commands) command.copyInheritedSettings(program)
   addCompletion(program)
   return program

@@ -1,0 +1,105 @@
+/** Commands about one key under a known rate: peek, check, clear and refund. */
+import type { Command } from 'commander'
+import type { RateLimitResult } from '../../result.ts'
+import type { Throttle } from '../../throttle.ts'
+import { LIMITED, OK, UsageError } from '../exit-codes.ts'
+import { colorsOf, printable, type Terminal } from '../terminal.ts'
+import { confirm } from './confirm.ts'
+import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
+import { resultJson, resultText } from './result-report.ts'
+import { addThrottleOptions, type ThrottleTextOptions, throttleOf } from './throttle-options.ts'
+
+interface Options extends StoreOptions, ThrottleTextOptions {
+  readonly json?: boolean
+  readonly yes?: boolean
+}
+
+/** Ends the command with this exit code. */
+export type Exit = (code: number) => void
+
+interface KeyCommand {
+  readonly name: string
+  readonly description: string
+  /** The question before something is changed. `undefined`: the command only looks. */
+  readonly question?: (key: string, quantity: number) => string
+  readonly takesQuantity: boolean
+  /** Whether a limited key ends the command with code 1. */
+  readonly tells: boolean
+  run(throttle: Throttle, key: string, quantity: number): Promise<RateLimitResult>
+}
+
+const COMMANDS: readonly KeyCommand[] = [
+  {
+    name: 'peek',
+    description: 'tell what a key may do now, and spend nothing',
+    takesQuantity: false,
+    tells: true,
+    run: (throttle, key) => throttle.peek(key),
+  },
+  {
+    name: 'check',
+    description: 'spend units of a key, as a request would',
+    question: (key, quantity) => `Spend ${quantity} of ${key}?`,
+    takesQuantity: true,
+    tells: true,
+    run: (throttle, key, quantity) => throttle.check(key, quantity),
+  },
+  {
+    name: 'clear',
+    description: 'forget what a key has used',
+    question: (key) => `Forget what ${key} has used?`,
+    takesQuantity: false,
+    tells: false,
+    run: (throttle, key) => throttle.clear(key),
+  },
+  {
+    name: 'refund',
+    description: 'give units back to a key, at most as many as it has used',
+    question: (key, quantity) => `Give ${quantity} back to ${key}?`,
+    takesQuantity: true,
+    tells: false,
+    run: (throttle, key, quantity) => throttle.refund(key, quantity),
+  },
+]
+
+export function addKeyCommands(program: Command, terminal: Terminal, exit: Exit): void {
+  for (const command of COMMANDS) addKeyCommand(program, command, terminal, exit)
+}
+
+function addKeyCommand(program: Command, command: KeyCommand, terminal: Terminal, exit: Exit): void {
+  const { name, description, takesQuantity, question } = command
+  const added = program.command(name).description(description).argument('<key>', 'the key, such as user:42')
+  if (takesQuantity) added.argument('[quantity]', 'units', '1')
+  addThrottleOptions(addStoreOptions(added)).option('--json', 'print JSON')
+  if (question !== undefined) added.option('--yes', 'do not ask')
+  added.action(async (key: string, ...rest: unknown[]) => {
+    const quantity = takesQuantity ? quantityIn(rest[0]) : 1
+    await run(command, key, quantity, added.opts<Options>(), terminal, exit)
+  })
+}
+
+async function run(
+  { question, run: decide, tells }: KeyCommand,
+  key: string,
+  quantity: number,
+  options: Options,
+  terminal: Terminal,
+  exit: Exit,
+): Promise<void> {
+  await using live = await LiveStore.open(options, terminal)
+  const throttle = throttleOf(live.store, options)
+  if (question !== undefined) {
+    const isSure = await confirm(question(printable(key), quantity), options.yes, terminal)
+    if (!isSure) return
+  }
+  const result = await decide(throttle, key, quantity)
+  const shown = options.json === true ? resultJson(key, result) : resultText(key, result, colorsOf(terminal))
+  terminal.stdout.write(`${shown}\n`)
+  exit(tells && result.limited ? LIMITED : OK)
+}
+
+function quantityIn(text: unknown): number {
+  const quantity = Number(text)
+  if (String(text).trim() !== '' && Number.isSafeInteger(quantity) && quantity >= 0) return quantity
+  throw new UsageError(`quantity must be a whole number of at least 0, got ${JSON.stringify(text)}`)
+}
