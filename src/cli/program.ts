@@ -1,11 +1,14 @@
 /** The command line: its commands, and what their errors become. */
 import addCompletion from '@bomb.sh/tab/commander'
 import { Command, CommanderError } from 'commander'
-import { StoreError } from '../errors.ts'
+import { InvalidStoreUrlError, StoreError } from '../errors.ts'
 import { OK, STORE, USAGE, UsageError } from './exit-codes.ts'
 import { addBench } from './live/bench.ts'
 import { addDoctor } from './live/doctor.ts'
+import { addExplain } from './live/explain.ts'
 import { addKeyCommands, type Exit } from './live/key-commands.ts'
+import { addList } from './live/ls.ts'
+import { addWatch } from './live/watch.ts'
 import { addReplay } from './replay/command.ts'
 import { colorsOf, type Terminal } from './terminal.ts'
 import { version } from './version.ts'
@@ -41,7 +44,10 @@ export function programFor(terminal: Terminal, exit: Exit): Command {
     })
   addReplay(program, terminal)
   addKeyCommands(program, terminal, exit)
+  addExplain(program, terminal)
+  addList(program, terminal)
   addDoctor(program, terminal, exit)
+  addWatch(program, terminal)
   addBench(program, terminal)
   for (const command of program.commands) command.copyInheritedSettings(program)
   addCompletion(program)
@@ -54,7 +60,7 @@ function codeOf(error: unknown, terminal: Terminal): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE
   const message = error instanceof Error ? error.message : String(error)
   terminal.stderr.write(`${colorsOf(terminal).red('error:')} ${message}\n`)
-  if (error instanceof StoreError) return STORE
+  if (error instanceof StoreError) return error instanceof InvalidStoreUrlError ? USAGE : STORE
   if (error instanceof UsageError || error instanceof RangeError || error instanceof TypeError) return USAGE
   return STORE
 }

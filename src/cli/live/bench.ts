@@ -2,7 +2,7 @@
 import { createHistogram } from 'node:perf_hooks'
 import type { Command } from 'commander'
 import { Throttle } from '../../throttle.ts'
-import { UsageError } from '../exit-codes.ts'
+import { wholeNumber } from '../option-values.ts'
 import { type Terminal, whole } from '../terminal.ts'
 import { confirm } from './confirm.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
@@ -29,9 +29,9 @@ export function addBench(program: Command, terminal: Terminal): void {
 }
 
 async function run(options: Options, terminal: Terminal): Promise<void> {
-  const seconds = wholeFrom('--seconds', options.seconds, 600)
-  const inFlight = wholeFrom('--in-flight', options.inFlight, 10_000)
-  const keys = wholeFrom('--keys', options.keys, 1_000_000)
+  const seconds = wholeNumber('--seconds', options.seconds, 1, 600)
+  const inFlight = wholeNumber('--in-flight', options.inFlight, 1, 10_000)
+  const keys = wholeNumber('--keys', options.keys, 1, 1_000_000)
   await using live = await LiveStore.open(options, terminal)
   const question = `Load ${live.shownUrl} with checks for ${seconds} s, on ${whole(keys)} keys of prefix ${live.prefix}?`
   if (!(await confirm(question, options.yes, terminal))) return
@@ -58,10 +58,4 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
       ? `${JSON.stringify(figures, undefined, 2)}\n`
       : `${whole(perSecond)} checks a second, ${whole(decided)} in all; with ${whole(inFlight)} in flight a check takes ${p50.toFixed(2)} ms (median), ${p99.toFixed(2)} ms (99 %)\n`,
   )
-}
-
-function wholeFrom(option: string, text: string, most: number): number {
-  const number = Number(text)
-  if (text.trim() !== '' && Number.isInteger(number) && number >= 1 && number <= most) return number
-  throw new UsageError(`${option} must be a whole number from 1 to ${most}, got ${JSON.stringify(text)}`)
 }

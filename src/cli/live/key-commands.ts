@@ -2,7 +2,8 @@
 import type { Command } from 'commander'
 import type { RateLimitResult } from '../../result.ts'
 import type { Throttle } from '../../throttle.ts'
-import { LIMITED, OK, UsageError } from '../exit-codes.ts'
+import { LIMITED, OK } from '../exit-codes.ts'
+import { wholeNumber } from '../option-values.ts'
 import { colorsOf, printable, type Terminal } from '../terminal.ts'
 import { confirm } from './confirm.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
@@ -73,7 +74,7 @@ function addKeyCommand(program: Command, command: KeyCommand, terminal: Terminal
   addThrottleOptions(addStoreOptions(added)).option('--json', 'print JSON')
   if (question !== undefined) added.option('--yes', 'do not ask')
   added.action(async (key: string, ...rest: unknown[]) => {
-    const quantity = takesQuantity ? quantityIn(rest[0]) : 1
+    const quantity = takesQuantity ? wholeNumber('quantity', String(rest[0]), 0) : 1
     await run(command, key, quantity, added.opts<Options>(), terminal, exit)
   })
 }
@@ -96,10 +97,4 @@ async function run(
   const shown = options.json === true ? resultJson(key, result) : resultText(key, result, colorsOf(terminal))
   terminal.stdout.write(`${shown}\n`)
   exit(tells && result.limited ? LIMITED : OK)
-}
-
-function quantityIn(text: unknown): number {
-  const quantity = Number(text)
-  if (String(text).trim() !== '' && Number.isSafeInteger(quantity) && quantity >= 0) return quantity
-  throw new UsageError(`quantity must be a whole number of at least 0, got ${JSON.stringify(text)}`)
 }

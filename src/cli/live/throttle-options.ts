@@ -4,6 +4,7 @@ import type { BaseStore } from '../../stores/base.ts'
 import { Throttle } from '../../throttle.ts'
 import { ALGORITHM_NAMES, limiterOf } from '../algorithms.ts'
 import { UsageError } from '../exit-codes.ts'
+import { collect } from '../option-values.ts'
 
 export interface ThrottleTextOptions {
   readonly rate: readonly string[]
@@ -15,7 +16,7 @@ export function addThrottleOptions(command: Command): Command {
     .option(
       '--rate <rate>',
       "the throttle's rate, as in the program: '100/minute burst 20' (repeatable: layers)",
-      all,
+      collect,
       [],
     )
     .option('--algorithm <name>', `how the rate is counted: ${ALGORITHM_NAMES.join(', ')}`, 'gcra')
@@ -31,8 +32,4 @@ export function throttleOf(store: BaseStore, { rate, algorithm }: ThrottleTextOp
   } catch (error) {
     throw new UsageError(`--rate: ${error instanceof Error ? error.message : String(error)}`)
   }
-}
-
-function all(value: string, previous: readonly string[]): string[] {
-  return [...previous, value]
 }

@@ -4,6 +4,7 @@ import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { ALGORITHM_NAMES } from '../algorithms.ts'
 import { UsageError } from '../exit-codes.ts'
+import { collect } from '../option-values.ts'
 import { colorsOf, type Terminal } from '../terminal.ts'
 import { jsonReport } from './json-report.ts'
 import { FORMAT_NAMES } from './log-format.ts'
@@ -36,27 +37,27 @@ export function addReplay(program: Command, terminal: Terminal): void {
     .option(
       '--rate <rate>',
       "a limit to try, such as '100/minute burst 20', or several as one: '10/second; 1000/day' (repeatable)",
-      all,
+      collect,
       [],
     )
     .option(
       '--algorithm <name>',
       `how limits count: ${ALGORITHM_NAMES.join(', ')} (repeatable; default: gcra)`,
-      all,
+      collect,
       [],
     )
     .option('--together', 'try also all rates as layers of one throttle')
     .option(
       '--smallest <period>',
       'find the smallest limit of this period that touches few keys, such as minute (repeatable)',
-      all,
+      collect,
       [],
     )
     .option('--touching <share>', 'the share of keys of which --smallest may touch fewer', '0.1%')
     .option(
       '--where <condition>',
       'play only lines for which this holds: status>=400, method=POST, path~^/api/ (repeatable)',
-      all,
+      collect,
       [],
     )
     .option('--cost <field>', 'the field of units that a line costs (default: 1 a line)')
@@ -74,10 +75,6 @@ export function addReplay(program: Command, terminal: Terminal): void {
     .action(async (files: string[], options: Options) => {
       await run(files, options, terminal)
     })
-}
-
-function all(value: string, previous: readonly string[]): string[] {
-  return [...previous, value]
 }
 
 async function run(files: readonly string[], given: Options, terminal: Terminal): Promise<void> {

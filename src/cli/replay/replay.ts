@@ -14,6 +14,7 @@ import { DictionaryStore } from '../../stores/in-process/dictionary.ts'
 import { Throttle } from '../../throttle.ts'
 import { limiterOf } from '../algorithms.ts'
 import { UsageError } from '../exit-codes.ts'
+import { wholeNumber } from '../option-values.ts'
 import { condition } from './condition.ts'
 import { keyExpression } from './key-expression.ts'
 import { sourceOf } from './lines.ts'
@@ -118,7 +119,7 @@ export async function replay(
   const simulation = await simulate(
     options.smallest.length > 0 ? spool.keep(requests) : requests,
     candidates.map(({ throttle }) => throttle),
-    { sortWithin, hardestHit: wholeIn('--top', options.top) },
+    { sortWithin, hardestHit: wholeNumber('--top', options.top, 0) },
   )
   if (simulation.requests === 0) throw new UsageError(noRequests(lines, unreadable))
   return {
@@ -183,12 +184,6 @@ function shareIn(text: string): number {
   throw new UsageError(
     `--touching must be a share from 0% to less than 100%, such as 0.1%, got ${JSON.stringify(text)}`,
   )
-}
-
-function wholeIn(option: string, text: string): number {
-  const number = Number(text)
-  if (text.trim() !== '' && Number.isSafeInteger(number) && number >= 0) return number
-  throw new UsageError(`${option} must be a whole number of at least 0, got ${JSON.stringify(text)}`)
 }
 
 /** Runs `make`; an error about a value becomes one about the command line. */

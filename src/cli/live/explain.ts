@@ -1,0 +1,120 @@
+/** `onrush explain`: every state of a key, in words. */
+import type { Command } from 'commander'
+import { encodeKey } from '../../stores/state-key.ts'
+import { collect } from '../option-values.ts'
+import { colorsOf, duration, printable, type Terminal, table, whole } from '../terminal.ts'
+import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
+import { literally } from './key-names.ts'
+import { Policies } from './policies.ts'
+import { START, scan } from './scan.ts'
+import { type State, LOG, stateOfLog, statesIn } from './states.ts'
+import { type Ticket, ticketsOf } from './tickets.ts'
+
+interface Options extends StoreOptions {
+  readonly rate: readonly string[]
+  readonly json?: boolean
+}
+
+interface Explained extends State {
+  readonly tickets: readonly Ticket[]
+}
+
+export function addExplain(program: Command, terminal: Terminal): void {
+  const command = program
+    .command('explain')
+    .description(
+      'tell every state of a key: used, left, when all is back, who holds permits (scans the keys of the prefix)',
+    )
+    .argument('<key>', 'the key, such as user:42')
+  addStoreOptions(command)
+    .option('--rate <rate>', 'a rate whose name nobody has noted (repeatable)', collect, [])
+    .option('--json', 'print JSON')
+    .action(async (key: string, options: Options) => {
+      await using live = await LiveStore.open(options, terminal)
+      const states = await explain(live, key, options.rate)
+      terminal.stdout.write(`${options.json === true ? jsonOf(key, states) : textOf(key, states, terminal)}\n`)
+    })
+}
+
+async function explain(live: LiveStore, key: string, rates: readonly string[]): Promise<Explained[]> {
+  const { connection, names, store } = live
+  const policies = await Policies.of(live, rates)
+  const now = await store.currentTime()
+  const value = await connection.send('GET', [names.value(key)])
+  const states: Explained[] = (Buffer.isBuffer(value) ? statesIn(value, policies, now) : []).map((state) => ({
+    ...state,
+    tickets: [],
+  }))
+  for await (const { keys } of scan(live, START, patternOf(live, key))) {
+    for (const named of keys) {
+      if (named.key !== key || named.what === '') continue
+      const policy = named.what.replace(/:set$/, '')
+      const held = states.findIndex(({ name }) => name === policy)
+      const state = states[held]
+      if (named.what.endsWith(':set') && state !== undefined) {
+        states[held] = { ...state, tickets: await ticketsOf(live, named.name) }
+      } else if (named.what.startsWith(LOG)) {
+        states.push({ ...(await stateOfLog(live, named, policies)), tickets: [] })
+      }
+    }
+  }
+  return states
+}
+
+/** With hash tags of its own choice, a store has the tag before the key. */
+function patternOf({ names }: LiveStore, key: string): string {
+  return names.tagsAreChosen ? `*${literally(encodeKey(key))}}` : literally(names.stem(key).slice(names.start.length))
+}
+
+function textOf(key: string, states: readonly Explained[], terminal: Terminal): string {
+  if (states.length === 0) return `${printable(key)} has no state: nothing is used under any policy`
+  const colors = colorsOf(terminal)
+  const rows = states.flatMap(({ name, result, used, keptUntil, permits, tickets }) => [
+    [
+      printable(name),
+      used === undefined || result === undefined ? '?' : `${whole(used)} of ${whole(result.limit)}`,
+      result === undefined ? '?' : whole(result.remaining),
+      result === undefined ? '?' : duration(result.resetAfter),
+      keptUntil === undefined ? '' : new Date(keptUntil).toISOString(),
+      wordsOf(result?.limited, permits?.waiting ?? 0, colors.red),
+    ],
+    ...tickets.map((ticket) => [`  ${ticketText(ticket)}`, '', '', '', '', '']),
+  ])
+  const shown = table(['state', 'used', 'left', 'all back in', 'kept until', ''], rows, colors)
+  const unknown = states.some(({ result }) => result === undefined)
+  const hint = unknown
+    ? '\nA state shown by its number, or without numbers, is of a policy whose name nobody has noted: give its --rate.'
+    : ''
+  return `${printable(key)}\n${shown}${hint}`
+}
+
+function wordsOf(limited: boolean | undefined, waiting: number, red: (text: string) => string): string {
+  return [...(limited === true ? [red('limited')] : []), ...(waiting > 0 ? [`${whole(waiting)} wait`] : [])].join(', ')
+}
+
+function ticketText({ holder, serial, quantity, until, waits }: Ticket): string {
+  const who = `holder ${holder} ticket ${serial}`
+  return waits
+    ? `${who} waits for ${whole(quantity)}`
+    : `${who} holds ${whole(quantity)} until ${new Date(until).toISOString()} unless renewed`
+}
+
+function jsonOf(key: string, states: readonly Explained[]): string {
+  const shown = states.map(({ name, result, used, keptUntil, permits, tickets }) => ({
+    name,
+    used,
+    ...(result === undefined
+      ? {}
+      : {
+          quota: String(result.quota),
+          limit: result.limit,
+          remaining: result.remaining,
+          limited: result.limited,
+          resetAfter: result.resetAfter,
+          retryAfter: result.retryAfter,
+        }),
+    keptUntil: keptUntil === undefined ? undefined : new Date(keptUntil).toISOString(),
+    ...(permits === undefined ? {} : { ...permits, tickets }),
+  }))
+  return JSON.stringify({ key, states: shown }, undefined, 2)
+}

@@ -1,0 +1,60 @@
+/** Goes through the keys of a prefix by SCAN, which never blocks a server, on every master in turn. */
+import { UsageError } from '../exit-codes.ts'
+import type { LiveStore } from './connection.ts'
+import { literally, type NamedKey, readKeyName } from './key-names.ts'
+
+/** Keys looked at by one SCAN. */
+const PAGE = '1000'
+
+/** Where a scan goes on: the number of a master, and the cursor there. */
+export interface Position {
+  readonly master: number
+  readonly cursor: string
+}
+
+export const START: Position = { master: 0, cursor: '0' }
+
+/** Keys, and where the scan goes on after them. `undefined`: it has ended. */
+export interface Page {
+  readonly keys: readonly NamedKey[]
+  /** Keys looked at, of whatever prefix. */
+  readonly next: Position | undefined
+}
+
+/** @param pattern of the names after the prefix; an empty one means all */
+export async function* scan(live: LiveStore, from: Position, pattern = ''): AsyncGenerator<Page> {
+  const { connection, prefix } = live
+  const masters = await connection.masters()
+  const match = `${literally(connection.keyPrefix)}${literally(prefix)}:{${pattern}*`
+  let { master, cursor } = from
+  for (let server = masters[master]; server !== undefined; server = masters[master]) {
+    const reply = await server.send('SCAN', [cursor, 'MATCH', match, 'COUNT', PAGE])
+    if (!Array.isArray(reply)) return
+    cursor = String(reply[0])
+    if (cursor === '0') master++
+    const next = master < masters.length ? { master, cursor } : undefined
+    yield { keys: namedIn(reply[1], live), next }
+    if (next === undefined) return
+  }
+}
+
+function namedIn(names: unknown, { connection, prefix }: LiveStore): NamedKey[] {
+  if (!Array.isArray(names)) return []
+  return names.flatMap((name) => {
+    const named = readKeyName(prefix, String(name).slice(connection.keyPrefix.length))
+    return named === undefined ? [] : [named]
+  })
+}
+
+export function positionText({ master, cursor }: Position): string {
+  return `${master}:${cursor}`
+}
+
+/** @throws UsageError */
+export function positionIn(text: string): Position {
+  const [, master, cursor] = /^(\d+):(\d+)$/.exec(text) ?? []
+  if (master === undefined || cursor === undefined) {
+    throw new UsageError(`--from must be a position that ls has printed, such as 0:1024, got ${JSON.stringify(text)}`)
+  }
+  return { master: Number(master), cursor }
+}
