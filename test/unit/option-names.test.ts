@@ -392,7 +392,7 @@ const OTHERS = [
     'WaiterOptions',
   ],
   // Of the command line, which Commander checks.
-  ...['ReadOptions', 'RequestOptions', 'ReplayOptions'],
+  ...['ReadOptions', 'RequestOptions', 'ReplayOptions', 'StoreOptions', 'ThrottleTextOptions'],
 ]
 
 function routeOf(onrushOptions: object): void {

@@ -7,7 +7,7 @@ import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
 import { literally } from './key-names.ts'
 import { Policies } from './policies.ts'
 import { START, scan } from './scan.ts'
-import { type State, LOG, stateOfLog, statesIn } from './states.ts'
+import { LOG, type State, stateOfLog, statesIn } from './states.ts'
 import { type Ticket, ticketsOf } from './tickets.ts'
 
 interface Options extends StoreOptions {

@@ -7,7 +7,7 @@ import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
 import type { NamedKey } from './key-names.ts'
 import { Policies } from './policies.ts'
 import { type Position, positionIn, positionText, scan } from './scan.ts'
-import { type State, LOG, stateOfLog, statesIn } from './states.ts'
+import { LOG, type State, stateOfLog, statesIn } from './states.ts'
 
 interface Options extends StoreOptions {
   readonly limited?: boolean

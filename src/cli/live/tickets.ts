@@ -23,7 +23,7 @@ export async function ticketsOf({ connection }: LiveStore, name: string): Promis
     const member = items[at]
     const score = Number(String(items[at + 1]))
     if (!Buffer.isBuffer(member) || member.length !== 24) continue
-    const [holder, serial, quantity] = [member.readDoubleLE(0), member.readDoubleLE(8), member.readDoubleLE(16)]
+    const [holder, serial, quantity] = [member.readDoubleBE(0), member.readDoubleBE(8), member.readDoubleBE(16)]
     if (serial > 0) tickets.push({ holder, serial, quantity, until: Math.max(score / 1000, 0), waits: score < 0 })
   }
   return tickets
