@@ -8,7 +8,8 @@ import { warnProcess } from '../../src/process-warning.ts'
 import { readPage } from '../support/docs/snippets.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const CODE = /\bONRUSH_[A-Z_]+\b/g
+/** `ONRUSH_URL` is a variable of the environment. */
+const CODE = /\bONRUSH_(?!URL\b)[A-Z_]+\b/g
 
 const page = readPage('docs/errors.md')
 const { homepage }: { readonly homepage: string } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
