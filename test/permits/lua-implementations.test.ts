@@ -145,6 +145,6 @@ test('whatever is asked, ended and looked at is answered and kept alike', async 
         }
       },
     ),
-    runs(60),
+    runs(40),
   )
 })
