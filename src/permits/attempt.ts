@@ -182,9 +182,8 @@ export class Attempt {
     const results = new Map<number, RateLimitResult>()
     const ends = this.plan.permits.map(async ({ index, decider }) => {
       const part = this.parts.find((one) => one.index === index)
-      // A lost ticket is not known to the server, so there is nothing to end.
-      const ends = part?.place.held.has(part.ticket.serial) === true
-      const { result } = ends
+      // Also a lost one, which the server may still hold: ended by its name, it ends nobody else's.
+      const { result } = part
         ? await part.place.end(part.ticket)
         : await decider.operate(this.key, peekAtPermits, { quantity: 0 })
       results.set(index, result)

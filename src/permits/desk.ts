@@ -41,7 +41,10 @@ const LONGEST_PAUSE = 250
 export class PermitDesk implements Desk {
   readonly #options: PermitDeskOptions
   readonly holder = randomHolder()
+  /** The places that callers share, by name. */
   readonly #places = new Map<string, Place>()
+  /** The places where something is to be done. One that is not shared any more stays here while it holds tickets. */
+  readonly #tended = new Set<Place>()
   readonly #plans = new WeakMap<readonly Layer[], Plan>()
   readonly #waiters = new Map<number, Waiter>()
   /** The timer runs in the context in which the store was made, because it would keep that of a request alive. */
@@ -80,7 +83,10 @@ export class PermitDesk implements Desk {
   async #askOnce(attempt: Attempt, signal: AbortSignal | undefined): Promise<Hold> {
     const sentAt = steadyNow()
     const asked = await this.#firstAsk(attempt, -1, signal)
-    if (asked.status !== HELD || asked.result.limited) return { result: asked.result, permit: undefined }
+    if (asked.status !== HELD || asked.result.limited) {
+      for (const { place } of attempt.parts) this.#unshare(place)
+      return { result: asked.result, permit: undefined }
+    }
     attempt.keep(attempt.deadlineFrom(sentAt))
     return attempt.hold(asked.result, asked.marks, asked.value)
   }
@@ -224,9 +230,21 @@ export class PermitDesk implements Desk {
     const name = `${layer.quota.stateName} ${layer.quota.count} ${key}`
     const kept = this.#places.get(name)
     if (kept !== undefined) return kept
-    const made = new Place({ layer, key, decider, speaker: () => this.#speaker(key), watch: this.#watch })
+    const made: Place = new Place({
+      name,
+      layer,
+      key,
+      decider,
+      speaker: () => this.#speaker(key),
+      watch: (at) => this.#watch(made, at),
+    })
     this.#places.set(name, made)
     return made
+  }
+
+  /** Forgets the name of a place without tickets. Who has the place may go on with it. */
+  #unshare(place: Place): void {
+    if (place.isIdle && this.#places.get(place.name) === place) this.#places.delete(place.name)
   }
 
   #speaker(key: string): PermitsAsked {
@@ -244,7 +262,7 @@ export class PermitDesk implements Desk {
         this.told([serial, token, heard, now, ...header])
       },
       connected: () => {
-        for (const place of this.#places.values()) void place.lookAtWaiting(true)
+        for (const place of this.#tended) void place.lookAtWaiting(true)
       },
     })
     this.#ears?.listen(key)
@@ -261,7 +279,7 @@ export class PermitDesk implements Desk {
     this.#closed = true
     for (const waiter of this.#waiters.values()) waiter.fail(new StoreUnavailableError('The store was closed'))
     const ends: Promise<unknown>[] = []
-    for (const place of this.#places.values()) {
+    for (const place of this.#tended) {
       const tickets = [...place.waiting.values(), ...place.held.values()]
       for (const held of [...place.held.values()]) place.lose(held)
       for (const { serial, quantity } of tickets) ends.push(place.end({ serial, quantity }))
@@ -271,7 +289,8 @@ export class PermitDesk implements Desk {
     clearTimeout(this.#timer)
   }
 
-  readonly #watch = (at: number): void => {
+  #watch(place: Place, at: number): void {
+    this.#tended.add(place)
     if (at >= this.#timerAt || this.#closed) return
     clearTimeout(this.#timer)
     this.#arm(at)
@@ -288,10 +307,11 @@ export class PermitDesk implements Desk {
     this.#timerAt = Number.POSITIVE_INFINITY
     const now = steadyNow()
     let next = Number.POSITIVE_INFINITY
-    for (const [name, place] of this.#places) {
+    for (const place of this.#tended) {
       place.tend(now)
-      if (place.isIdle) this.#places.delete(name)
+      if (place.isIdle) this.#tended.delete(place)
       else next = Math.min(next, place.dueAt)
+      this.#unshare(place)
     }
     if (next < Number.POSITIVE_INFINITY && !this.#closed) this.#arm(Math.max(next, now + 1))
   }

@@ -67,6 +67,8 @@ const FIRST_WAITING = 4
 const LEASES_OF_ENDING = 2
 
 export interface PlaceOptions {
+  /** Unique among the places of a desk. */
+  readonly name: string
   readonly layer: Layer
   readonly key: string
   readonly decider: Decider
@@ -77,6 +79,7 @@ export interface PlaceOptions {
 }
 
 export class Place {
+  readonly name: string
   readonly key: string
   /** In ms. */
   readonly lease: number
@@ -97,7 +100,8 @@ export class Place {
   /** When the next ticket of anybody lapses, in ms of `performance.now`. */
   #soonestAt = Number.POSITIVE_INFINITY
 
-  constructor({ layer, key, decider, speaker, watch }: PlaceOptions) {
+  constructor({ name, layer, key, decider, speaker, watch }: PlaceOptions) {
+    this.name = name
     this.key = key
     this.#layer = layer
     this.decider = decider
