@@ -36,7 +36,13 @@ const RATES: readonly (readonly LimiterLayer[])[] = [
   ],
 ]
 
-const ticket = fc.record({ serial: fc.integer({ min: 1, max: 6 }), quantity: fc.integer({ min: 1, max: 4 }) })
+/** Mostly of the same quantity whenever it is named, so that what was asked for is ended and looked at. */
+const ticket = fc
+  .tuple(
+    fc.integer({ min: 1, max: 6 }),
+    fc.oneof({ weight: 12, arbitrary: fc.constant(undefined) }, fc.nat({ max: 5 })),
+  )
+  .map(([serial, quantity = 1 + (serial % 2)]) => ({ serial, quantity }))
 
 const step = fc.record({
   elapsed: fc.oneof(
@@ -49,14 +55,17 @@ const step = fc.record({
   what: fc.oneof(
     {
       weight: 5,
-      arbitrary: fc.record({
-        kind: fc.constant('ask' as const),
-        serial: fc.integer({ min: 1, max: 6 }),
-        quantity: fc.oneof({ weight: 5, arbitrary: fc.integer({ min: 1, max: 3 }) }, fc.integer({ min: 0, max: 5 })),
-        queue: fc.constantFrom(-1, 0, 2, 10),
-        priority: fc.integer({ min: -5, max: 5 }),
-        turn: fc.constantFrom(-1, -1, -1, 12_345),
-      }),
+      arbitrary: fc
+        .tuple(
+          ticket,
+          fc.record({
+            kind: fc.constant('ask' as const),
+            queue: fc.constantFrom(-1, 0, 2, 10, 10, 10),
+            priority: fc.constantFrom(0, 0, 0, -5, 5, 1),
+            turn: fc.constantFrom(-1, -1, -1, 12_345),
+          }),
+        )
+        .map(([one, how]) => ({ ...how, ...one })),
     },
     {
       weight: 3,
