@@ -127,7 +127,8 @@ export class Batch {
 
   /** True if a full batch takes a check more, because the checks of its throttle get a call of their own, which is not full. */
   #takesMore(entry: Entry, weight: number): boolean {
-    if (!this.#mixed || this.#isRepeated(entry) || this.weight + weight > KEYS_IN_FLIGHT) return false
+    if (!this.#mixed || entry.terms !== undefined || this.weight + weight > KEYS_IN_FLIGHT) return false
+    if (this.#isRepeated(entry)) return false
     this.#own ??= ownCalls(this.entries, this.#repeats)
     const own = this.#own.get(entry.decider)
     if (own === undefined || (own.length + 1) * weight > KEYS_IN_CALL) return false
