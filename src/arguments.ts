@@ -2,7 +2,8 @@
  * Checks of users' arguments, made before anything is sent or stored.
  * A wrong JavaScript type is a `TypeError`, a wrong value a `RangeError`; both name the value and what was expected.
  */
-import { inspect } from 'node:util'
+import { inspected } from './inspect.ts'
+import { byteLength } from './runtime.ts'
 import { inspectedWithoutSecrets, textWithoutSecrets } from './secrets.ts'
 
 /** The longest key, in bytes of UTF-8. */
@@ -25,13 +26,7 @@ export function quoted(text: string): string {
 
 function described(value: unknown): string {
   try {
-    return inspect(value, {
-      depth: 0,
-      breakLength: Number.POSITIVE_INFINITY,
-      maxStringLength: 80,
-      maxArrayLength: 4,
-      customInspect: false,
-    })
+    return inspected(value)
   } catch {
     return `a value of type ${typeof value} that cannot be shown`
   }
@@ -69,9 +64,9 @@ export function checkKey(key: unknown): asserts key is string {
 function checkUnusualKey(key: unknown): asserts key is string {
   if (typeof key !== 'string') throw new TypeError(`key must be a string, got ${named(key)}`)
   if (key.length === 0) throw new RangeError(`key must not be empty, got ''`)
-  if (Buffer.byteLength(key) > MAXIMUM_KEY_BYTES) {
+  if (byteLength(key) > MAXIMUM_KEY_BYTES) {
     throw new RangeError(
-      `key must be at most ${MAXIMUM_KEY_BYTES} bytes of UTF-8, got ${Buffer.byteLength(key)}: ${named(key)}`,
+      `key must be at most ${MAXIMUM_KEY_BYTES} bytes of UTF-8, got ${byteLength(key)}: ${named(key)}`,
     )
   }
 }

@@ -1,12 +1,14 @@
 /** Sources of time, all in integer microseconds since the Unix epoch. */
-import { performance } from 'node:perf_hooks'
 import { named } from './arguments.ts'
+import { builtin } from './runtime.ts'
 
 /** Integer µs since the Unix epoch. May go back: no quota is minted by it. */
 export type Clock = () => number
 
-/** Bound at import, from `node:perf_hooks`, so that no mock of the global `performance` affects it. */
-const steadyMilliseconds = performance.now.bind(performance)
+/** Bound at import, and from `node:perf_hooks` where there is one, so that no mock of the global `performance` affects it. */
+const { performance } = builtin('node:perf_hooks') ?? globalThis
+// On Workers `performance.now` is 0 while a Worker is loaded, and the time since 1970 in a request, as `Date.now` is.
+const steadyMilliseconds = performance.timeOrigin === 0 ? Date.now.bind(Date) : performance.now.bind(performance)
 
 /**
  * How far a mock's first time may lie before the steady time, in µs, without counting as a step back: a mock has whole milliseconds, and

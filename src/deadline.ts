@@ -1,6 +1,6 @@
 /** One timer for all requests that a store waits for. */
-import { AsyncResource } from 'node:async_hooks'
 import { LONGEST_TIMER } from './bounds.ts'
+import { AsyncResource } from './runtime.ts'
 import { setImmediate, setTimeout, steadyNow } from './unmocked.ts'
 
 export class Deadline {
@@ -22,12 +22,13 @@ export class Deadline {
   /** Call when a request begins to wait. Keeps the process alive. */
   watch(): void {
     if (this.#timer === undefined) this.#arm(this.#first)
-    else this.#timer.ref()
+    // In browsers and Workers a timer is a number, and there is no process to keep alive.
+    else this.#timer.ref?.()
   }
 
   /** Call when no request waits any more. The process may then end. */
   rest(): void {
-    this.#timer?.unref()
+    this.#timer?.unref?.()
   }
 
   #arm(delay: number): void {

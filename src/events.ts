@@ -2,9 +2,10 @@
  * Events about decisions, batches and faults, on channels of `node:diagnostics_channel`. An event is made only if its channel has
  * subscribers, and holds keys only for throttles with `publishKeys`.
  */
-import * as diagnostics from 'node:diagnostics_channel'
 import { named } from './arguments.ts'
+import { localChannels } from './local-channels.ts'
 import type { RateLimitResult } from './result.ts'
+import { builtin } from './runtime.ts'
 
 /** A check, reservation or turn was decided, or failed. */
 export interface DecisionEvent {
@@ -87,6 +88,8 @@ export interface Events {
 const CHANNELS: ReadonlySet<string> = new Set(
   ['decision', 'batch', 'failover', 'script', 'warning'].map((name) => `onrush:${name}`),
 )
+
+const diagnostics = builtin('node:diagnostics_channel') ?? localChannels
 
 interface Publisher<Event> {
   readonly hasSubscribers: boolean

@@ -3,6 +3,7 @@
  * package checks its version here on first use.
  */
 import { PeerDependencyError } from './errors.ts'
+import { builtin } from './runtime.ts'
 
 /**
  * Throws for a version that is too old. A package that cannot be found passes: it may not be installed, may be bundled, or there may be no
@@ -42,8 +43,9 @@ function installedVersion(name: string): string | undefined {
  * @throws any error if the runtime has no such function
  */
 export function projectRequire(): NodeJS.Require {
-  // Not imported, because a browser has no such module.
-  return globalThis.process.getBuiltinModule('node:module').createRequire(import.meta.url)
+  const module = builtin('node:module')
+  if (module === undefined) throw new Error('this runtime has no require')
+  return module.createRequire(import.meta.url)
 }
 
 /** Reads package.json by its path, because a package's `exports` may hide it. */

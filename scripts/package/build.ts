@@ -46,12 +46,19 @@ export async function buildPackage(dist: string): Promise<void> {
     adaptDeclarations(cjs),
     bundleCommandLine(join(dist, 'cli')),
   ])
+  await chooseIoredisByCondition(esm)
   for (const { node, types } of entries.values()) {
     const exported = names.get(node.require) ?? []
     const from = relative(dirname(node.default), node.require)
     await write(inDist(dist, node.default), `export { ${exported.join(', ')} } from '${from}'\n`)
     await write(inDist(dist, types.default), `export * from '${from}'\n`)
   }
+}
+
+/** Lets bundlers choose, by `imports` of package.json, whether ES modules see ioredis. */
+async function chooseIoredisByCondition(esm: string): Promise<void> {
+  const path = join(esm, 'redis/clients/ioredis-create.js')
+  await writeFile(path, (await readFile(path, 'utf8')).replace("'./ioredis-module.cjs'", "'#ioredis'"))
 }
 
 function inDist(dist: string, path: string): string {

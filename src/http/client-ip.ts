@@ -1,8 +1,8 @@
 /** The client's address as a key. Which proxies to believe about the address is configured, never guessed. */
-import { isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { checkInteger, checkOptions, named } from '../arguments.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
+import { builtin } from '../runtime.ts'
 import { clientBehind } from './embedded-ipv4.ts'
 
 /** The parts of a request that tell the client's address. */
@@ -114,6 +114,10 @@ function originOf(source: RequestOrigin | NodeRequestOrigin): RequestOrigin {
   const { socket, headers } = source
   return { remoteAddress: socket.remoteAddress, forwardedFor: headers['x-forwarded-for']?.toString() }
 }
+
+const net = builtin('node:net')
+const isIPv4: (text: string) => boolean = net?.isIPv4 ?? ((text) => ipaddr.IPv4.isValidFourPartDecimal(text))
+const isIPv6: (text: string) => boolean = net?.isIPv6 ?? ((text) => ipaddr.IPv6.isValid(text))
 
 /** An address with a port, as some proxies write: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
 const WITH_PORT = /^(?:\[(.+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/

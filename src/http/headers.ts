@@ -67,7 +67,7 @@ const FORMS: Record<HeaderStandard, (result: RateLimitResult, key?: string | Uin
         RateLimit: joined(results, serviceLimitText),
       }
     }
-    const partition: Parameter = ['pk', typeof key === 'string' ? Buffer.from(key) : key]
+    const partition: Parameter = ['pk', typeof key === 'string' ? new TextEncoder().encode(key) : key]
     return {
       'RateLimit-Policy': serializeList(results.map(({ quota, period }) => policy(quota, period, partition))),
       RateLimit: serializeList(results.map((single) => serviceLimit(single, partition))),

@@ -1,7 +1,8 @@
 /** Key names in Redis: `<prefix>:{<tag>}…`. The hash tag puts all layers of a key into one slot; encoding keeps different keys apart. */
-import { createHash } from 'node:crypto'
 import { checkText, named } from '../arguments.ts'
+import { byteLength } from '../runtime.ts'
 import { encodeKey } from '../stores/state-key.ts'
+import { sha256Base64Url } from './digest.ts'
 
 /** The longest key or hash tag that is stored whole, in bytes of UTF-8 after encoding. A longer one is cut and digested. */
 const LONGEST_WHOLE = 200
@@ -84,14 +85,13 @@ function encodeForRedis(text: string): string {
   if (text.length > LONGEST_WHOLE) return digested(text)
   const encoded = encodeKey(text)
   // Most texts need no counting of bytes, because a UTF-16 unit takes at most three bytes of UTF-8.
-  const isLong = encoded.length * 3 > LONGEST_WHOLE && Buffer.byteLength(encoded) > LONGEST_WHOLE
+  const isLong = encoded.length * 3 > LONGEST_WHOLE && byteLength(encoded) > LONGEST_WHOLE
   return isLong ? digested(text) : encoded
 }
 
 /** `<start>%…<SHA-256>`. No whole text looks like this, because encoding follows each `%` by `25`, `7B`, `7D` or `u`. */
 function digested(text: string): string {
-  // UTF-16, because UTF-8 encodes all lone surrogates alike.
-  return `${readableStart(text)}%…${createHash('sha256').update(text, 'utf16le').digest('base64url')}`
+  return `${readableStart(text)}%…${sha256Base64Url(text)}`
 }
 
 function readableStart(text: string): string {
@@ -99,7 +99,7 @@ function readableStart(text: string): string {
   let bytes = 0
   for (const character of text) {
     const encoded = encodeKey(character)
-    bytes += Buffer.byteLength(encoded)
+    bytes += byteLength(encoded)
     if (bytes > LONGEST_START) break
     start += encoded
   }

@@ -19,7 +19,8 @@ import { checkPrefix, KeyNames } from './keys.ts'
 import { checkRedisStoreOptions, type RedisStoreOptions, sourceOf, tagOf } from './options.ts'
 import { Records } from './records.ts'
 import { reset } from './reset.ts'
-import { Coalescer } from './scheduling/coalescer.ts'
+import type { Coalescer } from './scheduling/coalescer.ts'
+import { coalescerOf } from './scheduling/request-coalescer.ts'
 import { RedisEars } from './wake.ts'
 
 /**
@@ -64,7 +65,7 @@ export class RedisStore extends BaseStore {
     const { connection, own } = open(timeout, resend)
     const stateNames = new StateNames(connection, names)
     const shared = { connection, names, denyCache: this.#denyCache, stateNames }
-    const coalescer = new Coalescer({ ...shared, clock, timeout, resend })
+    const coalescer = coalescerOf({ ...shared, clock, timeout, resend })
     if (own !== undefined) this.#quit = () => quit(own, coalescer)
     this.#context = { ...shared, coalescer }
     this.#records = new Records(this.#context, clock)

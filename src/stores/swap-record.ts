@@ -1,10 +1,10 @@
 /** The compare-and-swap loop on one record of a custom store. */
-import { setImmediate } from 'node:timers/promises'
 import { CENTURY } from '../algorithms/algorithm.ts'
 import { type Layer, lifetimeOf } from '../algorithms/driver.ts'
 import { quoted } from '../arguments.ts'
 import { DataChangedInStoreError, MismatchedDataError } from '../errors.ts'
 import type { LimitData } from '../limit-data.ts'
+import { setImmediate } from '../unmocked.ts'
 import type { Question, RecordAccess } from './record-store.ts'
 
 /** A check fails after this many swaps lost to other processes. */
@@ -42,7 +42,7 @@ export function swap<T>(
         return answer
       } catch (error) {
         if (!(error instanceof MismatchedDataError)) throw error
-        await setImmediate()
+        await new Promise<void>((resolve) => setImmediate(resolve))
       }
     }
     throw new DataChangedInStoreError(`${quoted(name)} kept changing: lost ${MAXIMUM_TRIES} swaps to other processes`)

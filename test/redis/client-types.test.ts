@@ -1,4 +1,6 @@
 /** The types under which users hold their clients, checked by the compiler; what their constructors return is in clients.ts. */
+import type { Redis as Upstash } from '@upstash/redis'
+import type { Redis as UpstashOnWorkers } from '@upstash/redis/cloudflare'
 import type { Cluster, Redis } from 'ioredis'
 import type { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
 import type { Redis as Valkey, Cluster as ValkeyCluster } from 'iovalkey'
@@ -21,6 +23,8 @@ test('a store takes each of them without a cast', () => {
   expectTypeOf<Cluster5>().toExtend<Client>()
   expectTypeOf<Valkey>().toExtend<Client>()
   expectTypeOf<ValkeyCluster>().toExtend<Client>()
+  expectTypeOf<Upstash>().toExtend<Client>()
+  expectTypeOf<UpstashOnWorkers>().toExtend<Client>()
   expectTypeOf<RedisClientType>().toExtend<Client>()
   expectTypeOf<RedisClientPoolType>().toExtend<Client>()
   expectTypeOf<RedisClusterType>().toExtend<Client>()

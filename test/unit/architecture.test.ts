@@ -101,6 +101,7 @@ test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
         'method-key.ts',
         'peer-dependency.ts',
         'process-warning.ts',
+        'runtime.ts',
       ].includes(target) || FACES.test(target),
   ],
   ['nothing knows the command line', /^(?!cli\/)/, (target) => !CLI.test(target)],

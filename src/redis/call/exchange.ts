@@ -2,11 +2,10 @@
  * One call: sends a batch, again if that cannot count it twice, publishes the outcome to diagnostics channels, and settles the promises of
  * all callers.
  */
-import { setTimeout } from 'node:timers/promises'
 import { type Clock, readClock } from '../../clock.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { batches } from '../../events.ts'
-import { steadyNow } from '../../unmocked.ts'
+import { setTimeout, steadyNow } from '../../unmocked.ts'
 import { type RedisConnection, withoutCommand } from '../clients/client.ts'
 import { warnOfEviction } from '../clients/eviction.ts'
 import { FailoverWatch } from '../clients/failover-watch.ts'
@@ -226,7 +225,7 @@ class RetryingSender {
         // Keep an earlier error of the server, because it says more than a later loss of the connection.
         if (answered || batch.failure === undefined) batch.failure = withoutCommand(reason)
       }
-      await (this.#connection.opening() ?? setTimeout(PAUSE))
+      await (this.#connection.opening() ?? pause(PAUSE))
       // Callers who gave up before the first send were told that nothing was counted, so remove their requests. After a send the
       // call must stay the same, because it may have been counted.
       if (!batch.sent && batch.prune() && batch.entries.length > 0) {
@@ -266,4 +265,10 @@ function processTime(): number {
 function timeOutside(reply: Uint8Array): number | undefined {
   if (reply.byteLength !== ECHO_LENGTH + 8) return undefined
   return new DataView(reply.buffer, reply.byteOffset).getFloat64(ECHO_LENGTH, true)
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds)
+  })
 }

@@ -2,7 +2,7 @@
  * Makes calls that can be resent without counting twice. Each index in flight on a route owns a record in Redis, which holds the number and
  * the reply of its last call: see `lua/scripts/resend.lua`.
  */
-import { randomBytes } from 'node:crypto'
+import { randomHex } from '../digest.ts'
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
 import { type Script, withRecord } from './scripts.ts'
@@ -55,5 +55,5 @@ export class ResendRecords {
 }
 
 function newId(): string {
-  return randomBytes(16).toString('hex')
+  return randomHex()
 }

@@ -1,7 +1,7 @@
 /** The scripts that Redis runs. The batch script is composed of only those algorithms that a call needs. */
-import { createHash } from 'node:crypto'
 import type { Layer } from '../../algorithms/driver.ts'
 import { BUILT_IN } from '../../algorithms/index.ts'
+import { sha1Hex } from '../digest.ts'
 import * as lua from './lua.generated.ts'
 import { MOST_UNROLLED, unrolled } from './unroll.ts'
 
@@ -98,5 +98,5 @@ function filled(source: string, open: string, text: string): string {
 }
 
 export function script(source: string): Script {
-  return { source, sha1: createHash('sha1').update(source).digest('hex') }
+  return { source, sha1: sha1Hex(source) }
 }

@@ -5,12 +5,15 @@ import { IoredisConnection } from './ioredis.ts'
 import type { IoredisClient } from './ioredis-shape.ts'
 import { NodeRedisConnection } from './node-redis.ts'
 import { type AnyNodeRedis, isNodeRedis, isNodeRedisCluster } from './node-redis-shape.ts'
+import { UpstashConnection } from './upstash.ts'
+import { isUpstash, type UpstashClient } from './upstash-shape.ts'
 
 /**
- * A `Redis` or `Cluster` of ioredis 5 or 6 or of iovalkey, or what `createClient`, `createClientPool` or `createCluster` of
- * node-redis (`redis` 5 or 6) returns, connected. Told by their shape, so that none of them must be installed.
+ * A `Redis` or `Cluster` of ioredis 5 or 6 or of iovalkey; what `createClient`, `createClientPool` or `createCluster` of
+ * node-redis (`redis` 5 or 6) returns, connected; or a `Redis` of `@upstash/redis`, over HTTP. Told by their shape, so that none of them must be
+ * installed.
  */
-export type BorrowedClient = IoredisClient | AnyNodeRedis
+export type BorrowedClient = IoredisClient | AnyNodeRedis | UpstashClient
 
 /** @throws TypeError for anything but a supported client; the message names a client that is too old. */
 export function checkClient(client: unknown): asserts client is BorrowedClient {
@@ -18,14 +21,14 @@ export function checkClient(client: unknown): asserts client is BorrowedClient {
   const tooOld = isObject ? olderClient(client) : undefined
   if (isObject && tooOld === undefined && isClient(client)) return
   throw new TypeError(
-    `client must be a Redis or Cluster of ioredis 5 or 6 or of iovalkey, or a client, pool or cluster of node-redis 5 or 6, got ${
+    `client must be a Redis or Cluster of ioredis 5 or 6 or of iovalkey, a client, pool or cluster of node-redis 5 or 6, or a Redis of @upstash/redis, got ${
       tooOld ?? named(client)
     }`,
   )
 }
 
 export function isClient(client: object): client is BorrowedClient {
-  return isIoredis(client) || isNodeRedis(client)
+  return isIoredis(client) || isNodeRedis(client) || isUpstash(client)
 }
 
 /** The name of a client version that is not supported. `undefined`: the client is none of these. */
@@ -44,7 +47,8 @@ export function isCluster(client: BorrowedClient): boolean {
 
 /** @param timeout how long callers wait for a command, in ms */
 export function connectionOf(client: BorrowedClient, timeout: number, resend: boolean): RedisConnection {
-  return isIoredis(client) ? new IoredisConnection(client, false, resend) : new NodeRedisConnection(client, timeout)
+  if (isIoredis(client)) return new IoredisConnection(client, false, resend)
+  return isUpstash(client) ? new UpstashConnection(client, timeout) : new NodeRedisConnection(client, timeout)
 }
 
 function isIoredis(client: object): client is IoredisClient {

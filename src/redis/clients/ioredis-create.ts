@@ -2,6 +2,7 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { PeerDependencyError } from '../../errors.ts'
 import { checkPeerDependency, projectRequire } from '../../peer-dependency.ts'
+import { nodeProcess } from '../../runtime.ts'
 import type { Host, RedisUrl } from '../url.ts'
 import { loadIoredis } from './ioredis-module.cjs'
 
@@ -36,7 +37,11 @@ function loadBesideBundle(): typeof import('ioredis') {
     return projectRequire()('ioredis')
   } catch (error) {
     const missing = error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND'
-    const reason = missing ? 'is not installed: npm install ioredis' : `cannot be loaded (${error})`
+    const reason = missing
+      ? 'is not installed: npm install ioredis'
+      : nodeProcess?.getBuiltinModule === undefined
+        ? 'cannot be loaded in this runtime'
+        : `cannot be loaded (${error})`
     const message = `${NEEDS} needs ioredis 5.4 or later, which ${reason}, or give { client } instead`
     throw new PeerDependencyError('ioredis', undefined, message)
   }

@@ -5,7 +5,6 @@
  * Not a library, because the circuit breakers of libraries (cockatiel, opossum) probe with a caller's own request, which then waits; they
  * use wall time, which can jump; and they wrap every call in a policy.
  */
-import { AsyncResource } from 'node:async_hooks'
 import {
   InvalidStoreUrlError,
   StoreError,
@@ -14,6 +13,7 @@ import {
   UnsupportedServerError,
 } from '../../errors.ts'
 import type { FailoverChange, FailoverState } from '../../events.ts'
+import { AsyncResource } from '../../runtime.ts'
 import { setTimeout, steadyNow } from '../../unmocked.ts'
 import type { Awaitable } from '../base.ts'
 import type { Patience } from '../patience.ts'
@@ -134,7 +134,7 @@ export class Breaker {
     this.#probeAt = steadyNow() + this.#cooldown
     if (!this.#ended) {
       this.#timer = this.#context.runInAsyncScope(setTimeout, undefined, () => this.#probe(), this.#cooldown)
-      this.#timer.unref()
+      this.#timer.unref?.()
     }
     this.#enter({ state: 'open', cause })
   }

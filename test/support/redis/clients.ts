@@ -1,4 +1,5 @@
 /** Clients as users may bring them: of all packages, versions and protocols, and with the options that change replies. */
+import { Redis as Upstash } from '@upstash/redis'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
 import { Redis as Valkey, Cluster as ValkeyCluster } from 'iovalkey'
@@ -9,6 +10,7 @@ import {
   createClientPool as createClientPool5,
   createCluster as createCluster5,
 } from 'redis5'
+import { UpstashServer } from '../servers/upstash.ts'
 
 /** A client that `RedisStore` accepts. */
 export type Client = Extract<RedisStoreOptions, { readonly client: unknown }>['client']
@@ -78,6 +80,21 @@ export const CLIENTS: readonly ClientKind[] = [
   { name: 'node-redis 5 over RESP3', connect: (url) => connected(createClient5({ url, RESP: 3 })) },
   { name: 'node-redis 5 as a pool', connect: (url) => connected(createClientPool5({ url })) },
 ]
+
+/** Over HTTP, so without a connection that could be replaced. */
+export const HTTP_CLIENTS: readonly ClientKind[] = [
+  { name: '@upstash/redis', connect: (url) => overHttp(url, { enableAutoPipelining: true }) },
+  { name: '@upstash/redis with texts for replies', connect: (url) => overHttp(url, { responseEncoding: false }) },
+]
+
+async function overHttp(
+  url: string,
+  options: { readonly enableAutoPipelining?: boolean; readonly responseEncoding?: false },
+): Promise<ProvidedClient> {
+  const server = await UpstashServer.start(url)
+  const client = new Upstash({ url: server.url, token: server.token, ...options })
+  return { client, close: () => void server[Symbol.asyncDispose]() }
+}
 
 function rootNodes(addresses: readonly Address[]): { socket: Address }[] {
   return addresses.map((socket) => ({ socket }))
