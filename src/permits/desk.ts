@@ -2,8 +2,6 @@
  * The permits that one store object holds and waits for. One timer tends them all, and does not keep the process alive. Each ticket is named
  * here before the server is asked, so that it can be ended by its name whatever became of the reply.
  */
-import { AsyncResource } from 'node:async_hooks'
-import { randomBytes } from 'node:crypto'
 import type { Layer } from '../algorithms/driver.ts'
 import { LONGEST_TIMER } from '../bounds.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
@@ -12,6 +10,7 @@ import type { Grant, Speaker } from '../operations/permit-room.ts'
 import { HELD, NO_ROOM, WAITS } from '../operations/permit-room.ts'
 import type { PermitsAsked } from '../operations/permits.ts'
 import type { RateLimitResult } from '../result.ts'
+import { AsyncResource } from '../runtime.ts'
 import { heed } from '../signals.ts'
 import { sleep } from '../sleep.ts'
 import type { Decider } from '../stores/decider.ts'
@@ -300,7 +299,7 @@ export class PermitDesk implements Desk {
     this.#timerAt = at
     const delay = Math.min(Math.max(at - steadyNow(), 0), LONGEST_TIMER)
     this.#timer = this.#context.runInAsyncScope(setTimeout, undefined, this.#tend, delay)
-    this.#timer.unref()
+    this.#timer.unref?.()
   }
 
   readonly #tend = (): void => {
@@ -337,6 +336,6 @@ function permitResult({ parts: [part] }: Attempt, result: RateLimitResult): Rate
 }
 
 function randomHolder(): number {
-  const bytes = randomBytes(7)
-  return bytes.readUIntBE(0, 6) * 32 + ((bytes[6] ?? 0) % 32)
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
+  return high * 2 ** 21 + (low >>> 11)
 }

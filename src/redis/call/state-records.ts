@@ -3,7 +3,7 @@
  * little-endian doubles: the id of its state; until when it is kept, in µs of the server's clock; and the numbers of the state. Lua:
  * `lua/includes/records.lua`.
  */
-import { createHash } from 'node:crypto'
+import { sha1Hex } from '../digest.ts'
 
 /** The numbers of a record before those of its state: the id, and until when it is kept. */
 export const HEADER_NUMBERS = 2
@@ -30,10 +30,7 @@ export interface StateRecord {
  * @param size numbers per state, 1 to LARGEST_STATE
  */
 export function stateId(name: string, size: number): number {
-  const hash = createHash('sha1')
-    .update(name)
-    .digest()
-    .readUIntBE(0, HASH_BITS / 8)
+  const hash = Number.parseInt(sha1Hex(name).slice(0, HASH_BITS / 4), 16)
   return hash * SIZES + size
 }
 

@@ -46,6 +46,8 @@ export class UpstashConnection implements RedisConnection {
 
   opening(): undefined {}
 
+  cork(): undefined {}
+
   reopen(): void {}
 
   leave(): void {}
