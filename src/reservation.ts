@@ -114,7 +114,7 @@ export class Reservation implements AsyncDisposable {
    * the permit. Never aborts without permits, or once the reservation has ended.
    */
   get signal(): AbortSignal {
-    return this.#permit?.signal ?? NEVER
+    return this.#permit?.signal ?? neverAborted()
   }
 
   /**
@@ -145,8 +145,13 @@ export class Reservation implements AsyncDisposable {
   }
 }
 
-/** The signal of reservations without permits. */
-export const NEVER: AbortSignal = new AbortController().signal
+let never: AbortSignal | undefined
+
+/** The signal of reservations without permits. Made on first use, because Workers make none while they are loaded. */
+export function neverAborted(): AbortSignal {
+  never ??= new AbortController().signal
+  return never
+}
 
 let hasWarned = false
 

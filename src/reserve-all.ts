@@ -6,7 +6,7 @@ import { decisions } from './events.ts'
 import { type Answer, giveUp, type HeldTogether, holdTogether } from './hold-together.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import { publishDecision } from './publish-decision.ts'
-import { checkHeld, HeldUnits, NEVER, warnIfForgotten } from './reservation.ts'
+import { checkHeld, HeldUnits, neverAborted, warnIfForgotten } from './reservation.ts'
 import type { RateLimitResult } from './result.ts'
 import { shadowOf } from './shadow.ts'
 import { heed } from './signals.ts'
@@ -81,7 +81,7 @@ export class JointReservation implements AsyncDisposable {
     const signals = answers.flatMap(({ hold }) => hold?.permit?.signal ?? [])
     this.result = result
     this.tokens = answers.map(({ hold }) => hold?.permit?.token)
-    this.signal = signals.length > 0 ? AbortSignal.any(signals) : NEVER
+    this.signal = signals.length > 0 ? AbortSignal.any(signals) : neverAborted()
     this.#held = asked.map((one, index) => heldBy(one, answers[index]))
   }
 

@@ -10,7 +10,7 @@ const NPM = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 const ENVIRONMENT = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', CI: '1' }
 
 export class Project implements Disposable {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'onrush-project-'))
+  readonly directory = mkdtempSync(join(tmpdir(), 'onrush-project-'))
 
   /** @param files texts by their paths; package.json defaults to `{}` */
   constructor(files: Readonly<Record<string, string>>) {
@@ -18,7 +18,7 @@ export class Project implements Disposable {
   }
 
   write(path: string, text: string): void {
-    const target = join(this.#directory, path)
+    const target = join(this.directory, path)
     mkdirSync(dirname(target), { recursive: true })
     writeFileSync(target, text)
   }
@@ -37,7 +37,7 @@ export class Project implements Disposable {
    * @throws Error with the output, if the program fails
    */
   async run(program: string, args: readonly string[] = [], node = process.execPath): Promise<string> {
-    const binary = node.startsWith('node_modules') ? join(this.#directory, node) : node
+    const binary = node.startsWith('node_modules') ? join(this.directory, node) : node
     try {
       const { stdout, stderr } = await run(binary, [program, ...args], this.#options())
       return `${stdout}${stderr}`
@@ -45,6 +45,12 @@ export class Project implements Disposable {
       const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
       throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}${stderr}`)
     }
+  }
+
+  /** Runs a program that an installed package brings, and returns what it prints. */
+  runBinary(name: string, args: readonly string[]): Promise<string> {
+    const [program = '', ...rest] = args
+    return this.run(program, rest, `node_modules/.bin/${name}`)
   }
 
   /** Runs a server program for as long as `use` runs. */
@@ -58,11 +64,11 @@ export class Project implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 })
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 })
   }
 
   #options() {
-    return { cwd: this.#directory, env: ENVIRONMENT, timeout: 600_000, maxBuffer: 64 * 1024 * 1024 }
+    return { cwd: this.directory, env: ENVIRONMENT, timeout: 600_000, maxBuffer: 64 * 1024 * 1024 }
   }
 }
 

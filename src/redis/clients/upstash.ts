@@ -48,6 +48,9 @@ export class UpstashConnection implements RedisConnection {
 
   cork(): undefined {}
 
+  /** HTTP has no subscriptions, so what would be told is asked for. */
+  openSubscriber(): undefined {}
+
   reopen(): void {}
 
   leave(): void {}
