@@ -3,7 +3,7 @@ import 'reflect-metadata'
 import { Controller, Get, HttpException, type INestApplication, Module, type ModuleMetadata } from '@nestjs/common'
 import { APP_GUARD, NestFactory } from '@nestjs/core'
 import { afterEach, describe, expect, test } from 'vitest'
-import { DictionaryStore, Throttle, throttled } from '../../src/index.ts'
+import { ConcurrencyLimiter, DictionaryStore, FixedWindowLimiter, Quota, Throttle, throttled } from '../../src/index.ts'
 import {
   type NestRateLimitOptions,
   type NestRouteRateLimitOptions,
@@ -137,6 +137,33 @@ describe('the guard', () => {
     }
     const url = await serve({ ...limited, controllers: [controller({ well, fail })] })
     expect(await statusesOf(url, 'well', 'well', 'fail', 'well')).toEqual([200, 200, 418, 429])
+  })
+
+  test('holds a permit until the response has ended', async () => {
+    const limiter = new ConcurrencyLimiter({ store: new DictionaryStore() })
+    const limited = limitedBy({ throttle: new Throttle({ limiter, rate: Quota.concurrent(1) }), key })
+    let letGo = () => {}
+    const held = () =>
+      new Promise<string>((resolve) => {
+        letGo = () => resolve('held')
+      })
+    const url = await serve({ ...limited, controllers: [controller({ well, held })] })
+    const first = fetch(`${url}/held`)
+    await expect.poll(async () => (await fetch(`${url}/well`)).status, { timeout: 30_000 }).toBe(429)
+    letGo()
+    expect(await (await first).text()).toBe('held')
+    await expect.poll(async () => (await fetch(`${url}/well`)).status, { timeout: 30_000 }).toBe(200)
+  })
+
+  test('counts quotas of the calendar', async () => {
+    const store = new DictionaryStore({ clock })
+    const limiter = new FixedWindowLimiter({ store })
+    const limited = limitedBy({
+      throttle: new Throttle({ limiter, rate: Quota.perMonth(1, { name: 'monthly' }) }),
+      key,
+    })
+    const url = await serve({ ...limited, controllers: [controller({ well })] })
+    expect(await statusesOf(url, 'well', 'well')).toEqual([200, 429])
   })
 
   test('answers a refusal with the error that onLimited returns', async () => {
