@@ -32,9 +32,10 @@ function storeOn(options: { readonly timeout?: number; readonly client?: Upstash
   return new RedisStore({ client, prefix, timeout: 20_000, ...options })
 }
 
-/** The commands that came, but for the look at the settings of eviction, which a store takes once. */
+/** The names of the commands about the keys of users. A store also looks once at the settings of eviction, and notes the names of states. */
 function asked(): string[] {
-  return server.commands.filter((name) => name !== 'INFO')
+  const ours = server.commands.filter((command) => command.some((text) => /\{(?:key|user:\d)\}/.test(text)))
+  return ours.map(([name = '']) => name)
 }
 
 test('checks of one turn share one request', async () => {
@@ -126,7 +127,7 @@ test('reset deletes keys whose names are bytes', async () => {
   const store = storeOn()
   await new Throttle({ store, rate: '5/hour' }).check('key')
   await suite.client.set(Buffer.concat([Buffer.from(`${prefix}:{`), BYTES]), 'left by somebody', 'PX', 60_000)
-  expect(await suite.client.keys(`${prefix}:*`)).toHaveLength(2)
+  expect((await suite.client.keys(`${prefix}:*`)).length).toBeGreaterThan(1)
   await store.reset()
   expect(await suite.client.keys(`${prefix}:*`)).toEqual([])
 })

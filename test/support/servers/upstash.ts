@@ -11,8 +11,8 @@ export type UpstashFault = 'lose' | 'hang' | 'garble'
 
 export class UpstashServer implements AsyncDisposable {
   readonly token = 'secret'
-  /** The commands that came, by their names. */
-  readonly commands: string[] = []
+  /** The commands that came. */
+  readonly commands: (readonly string[])[] = []
   readonly url: string
   /** Applies to the commands that come while it is set. */
   fault: UpstashFault | undefined
@@ -49,8 +49,9 @@ export class UpstashServer implements AsyncDisposable {
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body))
     }
     const { fault } = this
-    const [name = '', ...args] = await commandIn(request)
-    this.commands.push(name)
+    const command = await commandIn(request)
+    this.commands.push(command)
+    const [name = '', ...args] = command
     if (request.headers.authorization !== `Bearer ${this.token}`) {
       return reply(401, { error: 'WRONGPASS invalid or missing auth token' })
     }
