@@ -29,7 +29,7 @@ export interface RateLimitResultFields {
   readonly degraded?: boolean | undefined
   /** The value that `limited` would have without shadow mode. Default: `limited`. */
   readonly wouldLimit?: boolean | undefined
-  /** Units that the check spent. Default 0. */
+  /** Units that the check spent: a number, 0 or more. Default 0. */
   readonly spent?: number | undefined
 }
 

@@ -105,8 +105,8 @@ export interface CheckOptions {
    */
   readonly signal?: AbortSignal | undefined
   /**
-   * Units that must be left for others: the check passes only if `quantity + leave` are available, and spends `quantity`. From 0 to below the
-   * limit of each layer, or a percentage of the limit, rounded up, such as `'20%'`. For callers that must not use up what more important ones
+   * Units that must be left for others: the check passes only if `quantity + leave` are available, and spends `quantity`. An integer, 0 or more, below
+   * the limit of each layer, or a percentage of the limit, rounded up, such as `'20%'`. For callers that must not use up what more important ones
    * need. `retryAfter` is that of `quantity + leave`; `remaining` does not heed it. Layers with a `quantity` of their own leave nothing. Default 0.
    */
   readonly leave?: number | string | undefined
