@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 /** The entries of the package, as `exports` in package.json has them, read from their sources. */
 const entries = [
   { find: /^onrush$/, replacement: source('index.ts') },
-  { find: /^onrush\/(http|nestjs|opentelemetry|simulate|testing)$/, replacement: source('$1/index.ts') },
+  { find: /^onrush\/(http|nestjs|opentelemetry|outbound|simulate|testing)$/, replacement: source('$1/index.ts') },
   { find: /^onrush\/([a-z-]+)$/, replacement: source('http/$1.ts') },
 ]
 

@@ -25,6 +25,20 @@ export interface DecisionEvent {
   readonly keys: readonly string[]
 }
 
+/** A key was blocked or unblocked by a call. Lock-outs are not among these: the decision that starts one has `result.blockedUntil`. */
+export interface BlockEvent {
+  /** The method called. */
+  readonly method: 'block' | 'unblock'
+  /** The name of the block. */
+  readonly name: string
+  /** The caller's result; `blockedUntil` tells how long the key is blocked. */
+  readonly result: RateLimitResult
+  /** The reason that the caller gave. `undefined`: none. */
+  readonly reason?: string | undefined
+  /** The key, but only of a throttle with `publishKeys`. */
+  readonly keys: readonly string[]
+}
+
 /** A call to Redis that decided several checks returned or failed. */
 export interface BatchEvent {
   /** Checks in the call. */
@@ -75,6 +89,8 @@ export interface WarningEvent {
 export interface Events {
   /** Each check, reservation and turn, when it has been decided or has failed. */
   readonly 'onrush:decision': DecisionEvent
+  /** Each `throttle.block` and `throttle.unblock`, when it has been done. */
+  readonly 'onrush:block': BlockEvent
   /** Each call to Redis that decides checks, when it has returned or failed. */
   readonly 'onrush:batch': BatchEvent
   /** Each change of a `FailoverStore`'s state. */
@@ -86,7 +102,7 @@ export interface Events {
 }
 
 const CHANNELS: ReadonlySet<string> = new Set(
-  ['decision', 'batch', 'failover', 'script', 'warning'].map((name) => `onrush:${name}`),
+  ['decision', 'block', 'batch', 'failover', 'script', 'warning'].map((name) => `onrush:${name}`),
 )
 
 const diagnostics = builtin('node:diagnostics_channel') ?? localChannels
@@ -97,6 +113,7 @@ interface Publisher<Event> {
 }
 
 export const decisions: Publisher<DecisionEvent> = diagnostics.channel('onrush:decision')
+export const blocks: Publisher<BlockEvent> = diagnostics.channel('onrush:block')
 export const batches: Publisher<BatchEvent> = diagnostics.channel('onrush:batch')
 export const failovers: Publisher<FailoverEvent> = diagnostics.channel('onrush:failover')
 export const scripts: Publisher<ScriptEvent> = diagnostics.channel('onrush:script')

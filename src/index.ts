@@ -1,5 +1,6 @@
 /** The public names of onrush. Only names here and in the other entries of package.json's `exports` are public. */
 export type { Algorithm } from './algorithms/algorithm.ts'
+export type { BlockOptions, BlocksOptions } from './blocks.ts'
 export type { CalendarPeriod } from './calendar/period.ts'
 export type { CalendarUnit } from './calendar/window.ts'
 export { type CheckAllOptions, checkAll } from './check-all.ts'
@@ -23,6 +24,7 @@ export {
 } from './errors.ts'
 export {
   type BatchEvent,
+  type BlockEvent,
   type DecisionEvent,
   type Events,
   type FailoverChange,
@@ -67,6 +69,7 @@ export { RateLimitResult, type RateLimitResultFields } from './result.ts'
 export { type SleepOptions, sleep } from './sleep.ts'
 export { registerStore, type StoreClass, storeFromUrl } from './store-from-url.ts'
 export { type Awaitable, BaseStore, type BaseStoreOptions } from './stores/base.ts'
+export type { BlockedKey, BlockedOptions } from './stores/blocked.ts'
 export type { FailoverStoreOptions } from './stores/failover/options.ts'
 export { FailoverStore } from './stores/failover/store.ts'
 export { DictionaryStore, type DictionaryStoreOptions } from './stores/in-process/dictionary.ts'

@@ -1,7 +1,7 @@
 /** Publishes decision events. Called only if the channel has subscribers. */
 import type { Layer } from './algorithms/driver.ts'
 import { spendsAny, type Terms } from './algorithms/terms.ts'
-import { type DecisionEvent, decisions } from './events.ts'
+import { type BlockEvent, blocks, type DecisionEvent, decisions } from './events.ts'
 import type { RateLimitResult } from './result.ts'
 import { heed } from './signals.ts'
 import type { Decider, SyncDecider } from './stores/decider.ts'
@@ -82,4 +82,16 @@ function decided({ layers }: Question, result: RateLimitResult): Pick<DecisionEv
   const answers = result.layers.flatMap((subject) => subject.layers)
   const binding = answers.findIndex(({ quota }) => quota === result.quota)
   return { policy: (layers[binding]?.quota ?? result.quota).name, result }
+}
+
+/** Publishes that a key was blocked or unblocked by a call. */
+export function publishBlock(
+  method: BlockEvent['method'],
+  stateName: string,
+  result: RateLimitResult,
+  reason: string | undefined,
+  keys: readonly string[],
+): void {
+  if (!blocks.hasSubscribers) return
+  blocks.publish({ method, name: stateName.slice(stateName.indexOf(':') + 1), result, reason, keys })
 }

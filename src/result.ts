@@ -31,6 +31,8 @@ export interface RateLimitResultFields {
   readonly wouldLimit?: boolean | undefined
   /** Units that the check spent: a number, 0 or more. Default 0. */
   readonly spent?: number | undefined
+  /** The end of the block that refuses the key. Default: none does. */
+  readonly blockedUntil?: Date | undefined
 }
 
 const FIELDS = optionNames<RateLimitResultFields>({
@@ -46,6 +48,7 @@ const FIELDS = optionNames<RateLimitResultFields>({
   degraded: true,
   wouldLimit: true,
   spent: true,
+  blockedUntil: true,
 })
 
 /**
@@ -84,6 +87,8 @@ export class RateLimitResult {
   declare readonly layers: readonly RateLimitResult[]
   /** The value that `limited` would have without shadow mode; equal to `limited` if shadow mode is off. */
   declare readonly wouldLimit: boolean
+  /** When the block ends that refuses the key, by the store's clock; `retryAfter` is no shorter. `undefined`: no block had a part in this. */
+  declare readonly blockedUntil: Date | undefined
 
   static {
     // `layers` is a getter on the prototype, so that a result of a single quota neither holds nor prints a reference to itself.
@@ -106,6 +111,7 @@ export class RateLimitResult {
           return periodOf(this)
         },
       },
+      blockedUntil: { configurable: true, value: undefined },
     })
   }
 
@@ -151,7 +157,10 @@ export class RateLimitResult {
     this.spent = spent
     this.quota = fields.quota
     this.degraded = degraded
-    if (fields.layers !== undefined || fields.wouldLimit !== undefined || fields.period !== undefined) add(fields, this)
+    const { layers, wouldLimit, period, blockedUntil } = fields
+    if (layers !== undefined || wouldLimit !== undefined || period !== undefined || blockedUntil !== undefined) {
+      add(fields, this)
+    }
   }
 
   /** The moment when all of `limit` is available again, rounded up to a whole ms. `from` is a Date or ms since the epoch; default now. */
@@ -188,7 +197,7 @@ export function resultOfLayers(
 }
 
 /** Adds the fields that most results do not have. */
-function add({ limited, layers, wouldLimit, period }: RateLimitResultFields, to: RateLimitResult): void {
+function add({ limited, layers, wouldLimit, period, blockedUntil }: RateLimitResultFields, to: RateLimitResult): void {
   if (period !== undefined) Object.defineProperty(to, 'period', { value: period, enumerable: true })
   if (layers !== undefined) {
     Object.defineProperty(to, 'layers', { value: Object.freeze(layersIn(layers)), enumerable: true })
@@ -196,6 +205,38 @@ function add({ limited, layers, wouldLimit, period }: RateLimitResultFields, to:
   if (wouldLimit !== undefined && wouldLimit !== limited) {
     Object.defineProperty(to, 'wouldLimit', { value: wouldLimit, enumerable: true })
   }
+  if (blockedUntil !== undefined) {
+    if (!(blockedUntil instanceof Date)) throw new TypeError(`blockedUntil must be a Date, got ${named(blockedUntil)}`)
+    Object.defineProperty(to, 'blockedUntil', { value: blockedUntil, enumerable: true })
+  }
+}
+
+/**
+ * The result of a key that is blocked for another `wait` ms: nothing can be spent before the block ends. The layers keep their own answers.
+ * @param wait ms from the decision to the end of the block
+ */
+export function whileBlocked(result: RateLimitResult, wait: number, until: Date): RateLimitResult {
+  const fields = {
+    limited: true,
+    limit: result.limit,
+    remaining: 0,
+    resetAfter: Math.max(result.resetAfter, wait),
+    // What is left counts only after the block, so one unit can be spent when the block ends.
+    nextAfter: result.remaining > 0 ? wait : Math.max(result.nextAfter, wait),
+    retryAfter: Math.max(result.retryAfter, wait),
+    quota: result.quota,
+    degraded: result.degraded,
+    period: ownPeriodOf(result),
+    blockedUntil: until,
+  }
+  return Object.hasOwn(result, 'layers') ? resultOfLayers(fields, result.layers) : new RateLimitResult(fields)
+}
+
+/** The result of several subjects, of which the latest block ends then. */
+export function withBlockedUntil(result: RateLimitResult, blockedUntil: Date): RateLimitResult {
+  const { limited, limit, remaining, resetAfter, nextAfter, retryAfter, quota, degraded, spent, layers } = result
+  const fields = { limited, limit, remaining, resetAfter, nextAfter, retryAfter, quota, degraded, spent, blockedUntil }
+  return resultOfLayers(fields, layers)
 }
 
 /** A copy of the result and its layers, marked as a fallback's (`degraded`) or as not limiting anybody (`shadow`). */
@@ -214,6 +255,7 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow', spent
     wouldLimit: result.wouldLimit,
     period: ownPeriodOf(result),
     spent,
+    blockedUntil: result.blockedUntil,
   }
   if (!Object.hasOwn(result, 'layers')) return new RateLimitResult(fields, true)
   return resultOfLayers(

@@ -8,11 +8,13 @@ import { type Decider, isSync, type SyncDecider } from './stores/decider.ts'
 /** The decider of a throttle in shadow mode. `acquire` does not wait: every caller starts at once. */
 export class ShadowDecider implements Decider {
   readonly layers: readonly Layer[]
+  readonly block: Decider['block']
   /** Makes the real decisions. */
   readonly decider: Decider
 
   constructor(decider: Decider) {
     this.layers = decider.layers
+    this.block = decider.block
     this.decider = decider
   }
 

@@ -58,7 +58,7 @@ function askedOf(method: Method, subject: unknown, rate: Rate | undefined): Thro
 
 function checkStates(method: Method, asked: readonly ThrottleAsked[]): void {
   let states = 0
-  for (const { decider } of asked) states += decider.layers.length
+  for (const { decider } of asked) states += decider.layers.length + (decider.block === undefined ? 0 : 1)
   if (states > MAXIMUM_STATES) throw new RangeError(`${method} takes at most ${MAXIMUM_STATES} states, got ${states}`)
   const { length } = asked
   for (let later = 1; later < length; later++) {
@@ -69,10 +69,14 @@ function checkStates(method: Method, asked: readonly ThrottleAsked[]): void {
 /** Throws if two subjects would spend the same state. Compares keys first, because they mostly differ and names of states cost more. */
 function checkApart(method: Method, one: ThrottleAsked | undefined, other: ThrottleAsked | undefined): void {
   if (one === undefined || other === undefined || one.key !== other.key) return
-  const names = one.decider.layers.map(stateNameOf)
-  const twice = other.decider.layers.map(stateNameOf).find((name) => names.includes(name))
+  const names = statesOf(one)
+  const twice = statesOf(other).find((name) => names.includes(name))
   if (twice === undefined) return
   throw new RangeError(`${method} was given the same state twice: ${named(`${twice}:${other.key}`)}`)
+}
+
+function statesOf({ decider: { layers, block } }: ThrottleAsked): string[] {
+  return [...layers, ...(block === undefined ? [] : [block])].map(stateNameOf)
 }
 
 /** The decision of one step over all subjects, and what each of them has spent. */

@@ -1,21 +1,37 @@
 /** The main class of the public API. It joins quotas, the algorithm that counts them, and the store that keeps the counts. */
+import type { BlockLayer } from './algorithms/block.ts'
 import type { Layer } from './algorithms/driver.ts'
 import { BUILT_IN } from './algorithms/index.ts'
 import { type Terms, UP_TO } from './algorithms/terms.ts'
-import { checkBoolean, checkInteger, checkKey, checkQuantity, checkSignal, itemsOf, notInstance } from './arguments.ts'
+import {
+  checkBoolean,
+  checkInteger,
+  checkKey,
+  checkQuantity,
+  checkSignal,
+  checkText,
+  itemsOf,
+  notInstance,
+} from './arguments.ts'
 import { leavingTerms, lookingTerms, refuseLeave, reservingTerms } from './asked-terms.ts'
+import { type BlockOptions, type BlocksOptions, blockEndIn, blocksIn, withoutStrikes } from './blocks.ts'
 import { MAXIMUM_LAYERS } from './bounds.ts'
+import type { Duration } from './duration.ts'
 import { decisions } from './events.ts'
+import { holdUnblocked } from './hold-unblocked.ts'
 import { BaseLimiter } from './limiters/base.ts'
 import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, GcraLimiter, layersOf } from './limiters/limiters.ts'
 import { adjust } from './operations/adjust.ts'
+import { block, strikeIfShort, unblock } from './operations/block.ts'
 import { clear } from './operations/clear.ts'
+import type { Answer } from './operations/operation.ts'
 import { holdsPermits } from './operations/permits.ts'
 import { reserve } from './operations/reserve.ts'
+import { spendDown } from './operations/spend-down.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
 import { holdsNothing, PermitDecider, withPermits } from './permits/decider.ts'
-import { publishCheck, publishCheckSync, publishDecision, questionOf } from './publish-decision.ts'
+import { publishBlock, publishCheck, publishCheckSync, publishDecision, questionOf } from './publish-decision.ts'
 import type { Quota } from './quota.ts'
 import type { Rate } from './rate.ts'
 import { ReadyRates } from './ready-rates.ts'
@@ -79,6 +95,11 @@ export type ThrottleOptions = (
    * false, and `wouldLimit` is the decision. Default false.
    */
   readonly shadow?: boolean | undefined
+  /**
+   * Lets keys be blocked: `true` by `block` alone, options also by refusals (`lockout`). A blocked key is refused everything, in every
+   * process, until its block ends. Default false.
+   */
+  readonly blocks?: boolean | BlocksOptions | undefined
   /** Whether the events of decisions include the keys. Default false, because a key may be personal, such as a name or an address. */
   readonly publishKeys?: boolean | undefined
 }
@@ -90,6 +111,13 @@ export interface ThrottleAsked extends Asked {
   readonly publishKeys: boolean
   /** Holds the permits of the subject. `undefined`: it has none. */
   readonly permits: PermitDecider | undefined
+}
+
+/** Units reserved for an attempt whose outcome counts. */
+export interface Attempt {
+  readonly reservation: Reservation
+  /** Starts a lock-out if nothing is left. Called once the reservation of a failed attempt is settled. */
+  settleFailure(): Promise<void>
 }
 
 /** Options of a single call. */
@@ -124,6 +152,7 @@ const OPTIONS = optionNames<ThrottleOptions>({
   rate: true,
   layers: true,
   shadow: true,
+  blocks: true,
   publishKeys: true,
 })
 const LAYER = optionNames<ThrottleLayer>({ limiter: true, rate: true, quantity: true })
@@ -145,6 +174,7 @@ const RESERVE_OPTIONS = optionNames<ReserveOptions>({
   maxHold: true,
 })
 const SYNC_CHECK_OPTIONS = optionNames<Pick<CheckOptions, 'rate' | 'leave'>>({ rate: true, leave: true })
+const BLOCK_OPTIONS = optionNames<BlockOptions>({ reason: true, signal: true })
 const SYNC_OPTIONS = optionNames<Pick<CheckOptions, 'rate'>>({ rate: true })
 
 /**
@@ -161,6 +191,7 @@ export class Throttle {
   readonly #rate: Rate | undefined
   readonly #store: BaseStore
   readonly #decider: Decider
+  readonly #block: BlockLayer | undefined
   readonly #shadow: boolean
   readonly #publishKeys: boolean
   readonly #ownRates = new ReadyRates()
@@ -171,7 +202,7 @@ export class Throttle {
    */
   constructor(options: ThrottleOptions) {
     checkOptionNames('options of Throttle', options, OPTIONS)
-    const { shadow = false, publishKeys = false } = options
+    const { shadow = false, publishKeys = false, blocks } = options
     checkBoolean('shadow', shadow)
     checkBoolean('publishKeys', publishKeys)
     this.#shadow = shadow
@@ -179,7 +210,8 @@ export class Throttle {
     if (options.layers !== undefined) {
       const layers = layersIn(options)
       this.#store = layers.store
-      this.#decider = this.#moded(layers.store.decider(layers.layers))
+      this.#block = blocksIn(blocks, layers.layers[0]?.quota.name ?? '')
+      this.#decider = this.#moded(layers.store.decider(layers.layers, this.#block))
       return
     }
     const { rate } = options
@@ -187,7 +219,9 @@ export class Throttle {
     this.#limiter = limiter
     this.#rate = rate
     this.#store = limiter.store
-    this.#decider = this.#moded(deciderOf(limiter, rate))
+    const decider = deciderOf(limiter, rate)
+    this.#block = blocksIn(blocks, decider.layers[0]?.quota.name ?? '')
+    this.#decider = this.#moded(this.#block === undefined ? decider : deciderOf(limiter, rate, this.#block))
   }
 
   /**
@@ -290,7 +324,7 @@ export class Throttle {
     const terms = reservingTerms(options ?? {}, quantity, decider.layers)
     const signal = options?.signal
     const permits = decider instanceof ShadowDecider ? decider.decider : decider
-    if (permits instanceof PermitDecider) return this.#hold(permits, key, quantity, options ?? {})
+    if (permits instanceof PermitDecider) return this.#hold(permits, permits, key, quantity, options ?? {})
     if (options !== undefined) checkPermitOptions(0, options)
     signal?.throwIfAborted()
     const spend = () => heed(decider.operate(key, reserve, { quantity, terms }, signal), signal)
@@ -317,33 +351,96 @@ export class Throttle {
     if (decider instanceof RateLimitDecider) {
       throw new TypeError('inFlight needs a throttle whose limiter has an algorithm, not a limiter of your own')
     }
-    return this.#hold({ desk: this.#store.desk, layers: inFlightLayers(decider, inFlight) }, key, quantity, options)
+    const permits = { desk: this.#store.desk, layers: inFlightLayers(decider, inFlight) }
+    return this.#hold(permits, decider, key, quantity, options)
   }
 
   /** Reserves on layers with permits. In shadow mode nobody waits, and nobody is refused. */
   async #hold(
-    decider: Pick<PermitDecider, 'desk' | 'layers'>,
+    permits: Pick<PermitDecider, 'desk' | 'layers'>,
+    decider: Decider,
     key: string,
     quantity: number,
     options: ReserveOptions,
   ): Promise<Reservation> {
     const { signal } = options
-    const request = permitRequestOf(decider, quantity, options)
+    const request = permitRequestOf(permits, quantity, options)
     signal?.throwIfAborted()
     const begin = async () => {
-      const { desk, layers } = decider
-      if (!this.#shadow) {
-        const begun = await desk.begin(layers, key, request, signal)
-        return 'wait' in begun ? begun.wait() : begun.hold
-      }
-      const begun = await desk.begin(layers, key, { ...request, maxWait: undefined }, signal)
-      const hold = 'wait' in begun ? await begun.wait() : begun.hold
+      if (!this.#shadow) return holdUnblocked(permits, decider, key, request, signal)
+      const hold = await holdUnblocked(permits, decider, key, { ...request, maxWait: undefined }, signal)
       return { ...hold, result: unlimited(hold.result) }
     }
     const hold = await (decisions.hasSubscribers
-      ? publishDecision(questionOf('reserve', decider, key, quantity, this.#publishKeys), begin)
+      ? publishDecision(questionOf('reserve', permits, key, quantity, this.#publishKeys), begin)
       : begin())
     return Reservation.holding(hold, quantity)
+  }
+
+  /**
+   * As `reserve`, but a refusal starts no lock-out; `settleFailure` does if the failed attempt has left nothing.
+   * @internal
+   */
+  async reserveAttempt(key: string, quantity: number, options?: CheckOptions): Promise<Attempt> {
+    checkKey(key)
+    checkQuantity(quantity)
+    const decider = this.#deciderOf(options)
+    if (decider.layers.some(holdsPermits)) {
+      return { reservation: await this.reserve(key, quantity, options), settleFailure: async () => {} }
+    }
+    const quiet = this.#withoutStrikes(decider)
+    const terms = reservingTerms({}, quantity, decider.layers)
+    const spend = () => quiet.operate(key, reserve, { quantity, terms })
+    const spent = await (decisions.hasSubscribers
+      ? publishDecision(questionOf('reserve', quiet, key, quantity, this.#publishKeys), spend)
+      : spend())
+    return {
+      reservation: Reservation.of(quiet, key, spent),
+      settleFailure: async () => {
+        if (decider !== quiet) await decider.operate(key, strikeIfShort, 1)
+      },
+    }
+  }
+
+  /**
+   * Blocks a key: everybody is refused until then, in every process from its next check on. A longer block stays as it is.
+   * @param end the length of the block, above 0 and at most 10 years: milliseconds or a text such as `'15m'`; or its end, a Date to come
+   * @returns the result of a peek at the blocked key; rejects with a TypeError if the throttle was made without `blocks`
+   */
+  async block(key: string, end: Duration | Date, options?: BlockOptions): Promise<RateLimitResult> {
+    checkKey(key)
+    const blockEnd = blockEndIn(end)
+    return this.#changeBlock('block', key, options, (decider, signal) => decider.operate(key, block, blockEnd, signal))
+  }
+
+  /**
+   * Lifts the block of a key, and forgets its lock-outs. Units that are used stay used.
+   * @returns the result of a peek after it; rejects with a TypeError if the throttle was made without `blocks`
+   */
+  async unblock(key: string, options?: BlockOptions): Promise<RateLimitResult> {
+    checkKey(key)
+    return this.#changeBlock('unblock', key, options, (decider, signal) =>
+      decider.operate(key, unblock, undefined, signal),
+    )
+  }
+
+  /**
+   * Spends in the quotas of these names until no more is left than the numbers say.
+   * @internal
+   */
+  async spendDown(key: string, left: ReadonlyMap<string, number>): Promise<RateLimitResult> {
+    checkKey(key)
+    const decider = this.#decider
+    const most = decider.layers.map(({ quota }) => left.get(quota.name))
+    return (await decider.operate(key, spendDown, most)).result
+  }
+
+  /**
+   * True if keys can be blocked.
+   * @internal
+   */
+  get hasBlocks(): boolean {
+    return this.#block !== undefined
   }
 
   /**
@@ -362,7 +459,7 @@ export class Throttle {
     checkKey(key)
     checkQuantity(quantity)
     refuseLeave('acquire', options)
-    const decider = this.#deciderOf(options, ACQUIRE_OPTIONS)
+    const decider = this.#withoutStrikes(this.#deciderOf(options, ACQUIRE_OPTIONS))
     if (decider.layers.some(holdsPermits)) throw holdsNothing('acquire', 'reserve with maxWait')
     const maxWait = maxWaitOf(options)
     const wait = () => waitForTurn(decider, key, quantity, maxWait, options.signal)
@@ -480,6 +577,29 @@ export class Throttle {
     return decider.checkSync(key, quantity, terms)
   }
 
+  async #changeBlock(
+    method: 'block' | 'unblock',
+    key: string,
+    options: BlockOptions | undefined,
+    change: (decider: Decider, signal: AbortSignal | undefined) => Promise<Answer>,
+  ): Promise<RateLimitResult> {
+    if (this.#block === undefined) {
+      throw new TypeError(`${method} needs a throttle with blocks: new Throttle({ …, blocks: true })`)
+    }
+    if (options !== undefined) checkOptionNames(`options of ${method}`, options, BLOCK_OPTIONS)
+    const { reason, signal } = options ?? {}
+    if (reason !== undefined) checkText('reason', reason)
+    checkSignal(signal)
+    signal?.throwIfAborted()
+    const { result } = await heed(change(this.#decider, signal), signal)
+    publishBlock(method, this.#block.stateName, result, reason, this.#publishKeys ? [key] : [])
+    return result
+  }
+
+  #withoutStrikes(decider: Decider): Decider {
+    return withoutStrikes(decider, (block) => this.#moded(this.#store.decider(decider.layers, block)))
+  }
+
   #moded(decider: Decider): Decider {
     const own = withPermits(decider, () => this.#store.desk)
     return this.#shadow ? shadowOf(own) : own
@@ -505,7 +625,7 @@ export class Throttle {
     }
     const ready = this.#ownRates.get(rate)
     if (ready !== undefined) return ready
-    const made = this.#moded(deciderOf(this.#limiter, rate))
+    const made = this.#moded(deciderOf(this.#limiter, rate, this.#block))
     this.#ownRates.keep(rate, made)
     return made
   }

@@ -16,6 +16,11 @@ interface Turn {
   cancel: () => void
 }
 
+interface Waited {
+  readonly result: RateLimitResult
+  readonly turn: Promised | undefined
+}
+
 /** The source of turns: a store. */
 interface Turns {
   /** @param mayTakeVacancy true if the start of a caller who has left is acceptable */
@@ -28,7 +33,7 @@ export class TurnQueue {
   /** Soonest first; one for each waiting caller. */
   readonly #turns: Turn[] = []
   /** Functions that let a waiting caller start, in order of arrival. */
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Set<(turn: Promised) => void>()
   readonly #signals = new Signals()
   #asking = 0
 
@@ -40,19 +45,22 @@ export class TurnQueue {
     return this.#asking === 0 && this.#waiting.size === 0
   }
 
-  /** Resolves when the caller may start, with an unlimited result, or at once with a limited one. */
-  async wait(maxWait: number, signal: AbortSignal | undefined): Promise<RateLimitResult> {
+  /**
+   * Resolves when the caller may start, with an unlimited result, or at once with a limited one.
+   * @returns also the turn for which the caller has waited; `undefined`: the caller has not waited
+   */
+  async wait(maxWait: number, signal: AbortSignal | undefined): Promise<Waited> {
     this.#asking++
     try {
       const asked = this.#source.take(Math.round(maxWait * 1000), !this.#isLongerThan(maxWait))
       const promised = await heed(asked, signal, (late) => this.#takeIn(late))
-      if (promised.result.limited) return promised.result
+      if (promised.result.limited) return { result: promised.result, turn: undefined }
       if (signal?.aborted) {
         this.#takeIn(promised)
         throw signal.reason
       }
-      await this.#started(promised, maxWait, signal)
-      return promised.result
+      const turn = await this.#started(promised, maxWait, signal)
+      return { result: promised.result, turn }
     } finally {
       this.#asking--
     }
@@ -64,20 +72,20 @@ export class TurnQueue {
     return last !== undefined && last.due - performance.now() > maxWait
   }
 
-  async #started(promised: Promised, maxWait: number, signal: AbortSignal | undefined): Promise<void> {
+  async #started(promised: Promised, maxWait: number, signal: AbortSignal | undefined): Promise<Promised | undefined> {
     // Units came back, so the store promised a turn before some that others wait for. This caller cannot wait behind those, and takes the
     // turn itself.
     if (this.#isLongerThan(maxWait)) return this.#startAlone(promised, signal)
-    if (promised.wait <= 0 && this.#waiting.size === 0) return
-    await new Promise<void>((resolve, reject) => {
+    if (promised.wait <= 0 && this.#waiting.size === 0) return undefined
+    return new Promise<Promised>((resolve, reject) => {
       const leave = (): void => {
         this.#waiting.delete(start)
         reject(signal?.reason)
         this.#giveUpLast()
       }
-      const start = (): void => {
+      const start = (turn: Promised): void => {
         if (signal !== undefined) this.#signals.forget(signal, leave)
-        resolve()
+        resolve(turn)
       }
       this.#waiting.add(start)
       if (signal !== undefined) this.#signals.add(signal, leave)
@@ -105,7 +113,7 @@ export class TurnQueue {
     const [first] = this.#waiting
     if (first === undefined) return
     this.#waiting.delete(first)
-    first()
+    first(turn.promised)
   }
 
   #giveUpLast(): void {
@@ -114,9 +122,11 @@ export class TurnQueue {
     if (turn !== undefined) this.#giveUp(turn.promised)
   }
 
-  async #startAlone(promised: Promised, signal: AbortSignal | undefined): Promise<void> {
+  async #startAlone(promised: Promised, signal: AbortSignal | undefined): Promise<Promised | undefined> {
+    if (promised.wait <= 0) return undefined
     try {
-      if (promised.wait > 0) await sleep(promised.wait / 1000, { signal })
+      await sleep(promised.wait / 1000, { signal })
+      return promised
     } catch (error) {
       this.#giveUp(promised)
       throw error

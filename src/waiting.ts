@@ -6,6 +6,8 @@ import type { Spent } from './operations/reserve.ts'
 import { takeTurn } from './operations/take-turn.ts'
 import { pollForTurn, pollToReserve } from './polling.ts'
 import type { RateLimitResult } from './result.ts'
+import { heed } from './signals.ts'
+import { sleep } from './sleep.ts'
 import type { Decider } from './stores/decider.ts'
 import { TurnQueue } from './turn-queue.ts'
 
@@ -70,8 +72,52 @@ export async function waitForTurn(
     })
   ofDecider.set(name, queue)
   try {
-    return await queue.wait(maxWait, signal)
+    return await startUnblocked(decider, key, queue, maxWait, signal)
   } finally {
     if (queue.isIdle && ofDecider.get(name) === queue) ofDecider.delete(name)
+  }
+}
+
+/** Starts at a turn, unless the key was blocked while the caller waited: then gives the turn up, and waits for another after the block. */
+async function startUnblocked(
+  decider: Decider,
+  key: string,
+  queue: TurnQueue,
+  maxWait: number,
+  signal: AbortSignal | undefined,
+): Promise<RateLimitResult> {
+  const since = performance.now()
+  while (true) {
+    const { result, turn } = await queue.wait(Math.max(0, maxWait - (performance.now() - since)), signal)
+    if (turn === undefined || decider.block === undefined) return result
+    const giveUp = () => decider.operate(key, giveUpTurn, turn)
+    try {
+      const { blockedUntil } = await heed(decider.check(key, 0, signal), signal)
+      if (blockedUntil === undefined) return result
+      await heed(giveUp(), signal)
+    } catch (error) {
+      giveUp().catch(() => {})
+      throw error
+    }
+  }
+}
+
+/**
+ * Waits for the end of a block, if that comes within `maxWait` ms.
+ * @returns the result that refuses the caller; `undefined`: the key is not blocked now
+ */
+export async function waitOffBlock(
+  decider: Decider,
+  key: string,
+  maxWait: number,
+  signal: AbortSignal | undefined,
+): Promise<RateLimitResult | undefined> {
+  if (decider.block === undefined) return undefined
+  const end = performance.now() + maxWait
+  while (true) {
+    const result = await heed(decider.check(key, 0, signal), signal)
+    if (result.blockedUntil === undefined) return undefined
+    if (result.retryAfter > end - performance.now()) return result
+    await sleep(result.retryAfter, { signal })
   }
 }

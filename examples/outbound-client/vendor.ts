@@ -1,4 +1,4 @@
-/** Stands for somebody else's API: it allows so many calls, and answers 429 to the others. */
+/** Stands for somebody else's API: it allows so many calls, and answers 429 to the others, and to one more, for a reason of its own. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { DictionaryStore, GcraLimiter, Quota, Throttle } from 'onrush'
@@ -9,6 +9,9 @@ export interface Vendor extends AsyncDisposable {
   readonly refused: number
 }
 
+/** The call that is refused although the limit allows it. */
+const UNLUCKY = 10
+
 /** 25 calls a second, and up to 50 at once. */
 export async function startVendor(): Promise<Vendor> {
   const limiter = new GcraLimiter({ store: new DictionaryStore() })
@@ -17,9 +20,10 @@ export async function startVendor(): Promise<Vendor> {
   let refused = 0
   const server = createServer((_request, response) => {
     const { limited } = throttle.checkSync('customer')
-    if (limited) refused++
+    const isRefused = limited || answered + refused + 1 === UNLUCKY
+    if (isRefused) refused++
     else answered++
-    response.writeHead(limited ? 429 : 200).end()
+    response.writeHead(isRefused ? 429 : 200, isRefused ? { 'Retry-After': '1' } : {}).end()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -4,10 +4,13 @@
 -- The quantity of a cell is what each caller spends there; below 0: as many units as there are, up to so many. After the cells, a number for
 -- each: the units that must be available; below 0: a look, which needs none and only asks for so many.
 
-local function checkByTerms(begin, last, repeats, count)
+-- Decides the checks `from` to `to` of a run, counted from 0. Returns how many callers of the last one were admitted.
+local function checkByTerms(begin, last, from, to, count)
   local neededAt = last + 4 - begin / 4
-  for turn = 0, repeats - 1 do
-    local admitted, upTo, most = count, nil, MAXIMUM_UNITS
+  local admitted
+  for turn = from, to do
+    admitted = count
+    local upTo, most = nil, MAXIMUM_UNITS
     for cell = begin, last, 4 do
       local layer, quantity = argument[cell], argument[cell + 1]
       local state = argument[cell + 2] + turn * argument[cell + 3]
@@ -48,4 +51,5 @@ local function checkByTerms(begin, last, repeats, count)
       end
     end
   end
+  return admitted
 end

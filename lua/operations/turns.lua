@@ -144,7 +144,12 @@ local function takeTurn(begin, last, numbers, _, beside)
   local set = beside[1]
   local quantity, longest, mayTake = argument[numbers + 1], argument[numbers + 2], argument[numbers + 3] == 1
   local wait = waitFor(begin, last)
-  local vacancy = mayTake and wait and quantity > 0 and takeVacancy(begin, last, set, quantity, wait, longest)
+  local held = blocks and max(0, new1Of[argument[blocks[1] + 2]] - now) or 0
+  if wait then
+    wait = max(wait, held)
+  end
+  -- A start before the end of a block is no start, so all vacancies pass meanwhile.
+  local vacancy = mayTake and held == 0 and wait and quantity > 0 and takeVacancy(begin, last, set, quantity, wait, longest)
   for number = 1, lengthOf(begin, last) do
     said[#said + 1] = vacancy and vacancy[number] or -1
   end

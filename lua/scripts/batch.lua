@@ -13,6 +13,7 @@
 --                       A state is told by its key and its layer: key + (layer - 1) × the number of KEYS
 --                       CHECK    `repeats` checks, each for `amount` callers; the state of the next check is `detail` further on
 --                       CHECK_BY_TERMS    as CHECK; a number for each cell follows the cells, see check_by_terms.lua
+--                       BLOCK    tells of the next run that its keys may be blocked, see lua/blocks/checks.lua. `amount` numbers follow
 --                       others    operations by their code. `amount` numbers follow the cells: the arguments of the operation, see
 --                                src/operations. Last cells of layer 0 are the keys of the operation's additional data
 -- Reply    the echo, then little-endian doubles: now; the record of each small state as it was read (NaN: a fresh state), in the order in
@@ -29,7 +30,7 @@ local algorithms = {
 --#include <algorithms>
 }
 
-local CHECK, CHECK_BY_TERMS = 0, -1
+local CHECK, CHECK_BY_TERMS, BLOCK = 0, -1, -2
 
 local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
@@ -185,9 +186,11 @@ end
 -- For each cell of a check on logs: the units available before.
 local before = {}
 
-local function check(begin, last, repeats, count)
-  for turn = 0, repeats - 1 do
-    local admitted = count
+-- Decides the checks `from` to `to` of a run, counted from 0. Returns how many callers of the last one were admitted.
+local function check(begin, last, from, to, count)
+  local admitted
+  for turn = from, to do
+    admitted = count
     for cell = begin, last, 4 do
       local layer, quantity = argument[cell], argument[cell + 1]
       local state = argument[cell + 2] + turn * argument[cell + 3]
@@ -215,6 +218,7 @@ local function check(begin, last, repeats, count)
       end
     end
   end
+  return admitted
 end
 
 --#include check_by_terms.lua
@@ -233,8 +237,13 @@ end
 -- Parameters of each operation: its first and last cell; the index in `argument` just before its numbers; the count of these numbers; and the
 -- keys of its additional data.
 local operations = {}
+-- The cells of the BLOCK runs before the run at hand; nil: there are none.
+local blocks
 --#include <operations>
 --#include <permits>
+local addBlock, checkBlockable
+-- src/redis/call/scripts.ts inserts the files of lua/blocks where a call needs them.
+--#include <blocks>
 
 local function operate(code, begin, last, amount)
   local numbers, beside = last + 3, {}
@@ -308,14 +317,24 @@ while at <= finish do
   local kind, repeats, amount, cells = argument[at], argument[at + 1], argument[at + 2], argument[at + 3]
   local begin = at + 4
   local last = begin + 4 * cells - 4
-  if kind == CHECK then
-    check(begin, last, repeats, amount)
-  elseif kind == CHECK_BY_TERMS then
-    checkByTerms(begin, last, repeats, amount)
-    last = last + cells
-  else
-    operate(kind, begin, last, amount)
+  if kind == BLOCK then
+    addBlock(begin)
     last = last + amount
+  else
+    if kind > CHECK then
+      operate(kind, begin, last, amount)
+      last = last + amount
+    elseif blocks then
+      checkBlockable(kind, begin, last, repeats, amount)
+    elseif kind == CHECK then
+      check(begin, last, 0, repeats - 1, amount)
+    else
+      checkByTerms(begin, last, 0, repeats - 1, amount)
+    end
+    if kind == CHECK_BY_TERMS then
+      last = last + cells
+    end
+    blocks = nil
   end
   at = last + 4
 end

@@ -7,6 +7,7 @@ import { MOST_UNROLLED, unrolled } from '../../src/redis/call/unroll.ts'
 import {
   algorithms,
   algorithmText,
+  blocksText,
   generated,
   generatedText,
   globalsIn,
@@ -23,12 +24,18 @@ const TARGET = new URL('../../src/redis/call/lua.generated.ts', import.meta.url)
 /** The globals that Redis gives a script. */
 const GIVEN = new Set('KEYS ARGV redis struct cjson math string table unpack type tonumber select'.split(' '))
 
+const blocks = ['checks', 'operations'].map(blocksText).join('\n')
+const [beforeBlocks] = scriptText('batch').split('--#include <blocks>')
+
 const text = [
   '/** Made by `npm run lua` from the folder lua; do not edit. */',
   ...scripts.map(
     (name) => `export const ${identifier(name)} = ${literal(`lua/scripts/${name}.lua`, scriptText(name))}`,
   ),
   `export const permits = ${permitsLiteral()}`,
+  `export const block = ${literal('lua/blocks/block.lua', blocksText('block'), includeText('common'))}`,
+  '/** What the batch script does for keys with blocks. */',
+  `export const blocks = ${literal('lua/blocks', blocks, beforeBlocks)}`,
   '/** By the names of the files in lua/algorithms. */',
   'export const algorithms = {',
   ...algorithms.flatMap((name) => [`${name}: {`, ...fieldsOf(name), '},']),

@@ -82,6 +82,11 @@ export function generatedText(script: string, algorithm: string, inlines = true)
   return inlines ? withFieldsAsLocals(withoutUnused(inlined(withoutUnused(program)))) : withoutUnused(program)
 }
 
+/** The text of a file of lua/blocks. */
+export function blocksText(name: string): string {
+  return textOf(`blocks/${name}.lua`)
+}
+
 /** The globals that a program uses. */
 export function globalsIn(text: string): string[] {
   return (parse(text, { scope: true, luaVersion: '5.1' }).globals ?? []).map(({ name }) => name)

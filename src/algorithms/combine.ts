@@ -1,5 +1,5 @@
 /** Combines the results of layers into that of a key, and the results of keys into that of a `checkAll`. */
-import { type RateLimitResult, resultOfLayers } from '../result.ts'
+import { type RateLimitResult, resultOfLayers, withBlockedUntil } from '../result.ts'
 import { spendsAny, type Terms } from './terms.ts'
 
 /** As much of a layer as is needed here. */
@@ -27,7 +27,15 @@ export function combineLayers(
 export function combineSubjects(results: readonly RateLimitResult[], asked: readonly AskedUnits[]): RateLimitResult {
   let spent = 0
   for (const result of results) spent += result.spent
-  return combine(results, asked.some(takesPart) ? asked : undefined, spent)
+  const counted = asked.some(takesPart) ? asked : undefined
+  const combined = combine(results, counted, spent)
+  let until: Date | undefined
+  results.forEach(({ blockedUntil }, index) => {
+    const subject = counted?.[index]
+    if (blockedUntil === undefined || (subject !== undefined && !takesPart(subject))) return
+    if (until === undefined || blockedUntil > until) until = blockedUntil
+  })
+  return until === undefined ? combined : withBlockedUntil(combined, until)
 }
 
 /** As much of a subject as is needed here. */

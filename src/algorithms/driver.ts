@@ -18,11 +18,13 @@ export interface Layer {
   readonly quantity?: number | undefined
   /** The quota of which `quota` is an instance's share. `undefined`: `quota` is whole. */
   readonly whole?: Quota | undefined
+  /** The name of the state. Default: the algorithm and the name of the quota. */
+  readonly stateName?: string | undefined
 }
 
 /** The part of a state's key that comes from the layer. Layers of one store with the same name share their states. */
-export function stateNameOf({ algorithm, quota }: Layer): string {
-  return `${algorithm.id}:${quota.stateName}`
+export function stateNameOf({ algorithm, quota, stateName }: Layer): string {
+  return stateName ?? `${algorithm.id}:${quota.stateName}`
 }
 
 /** A key to decide, with a state for each of its layers, rolled to now. */
@@ -168,7 +170,8 @@ function hasRoom({ layers, states, quantity, terms }: Subject, now: number): boo
   return true
 }
 
-function settleSubject(subject: Subject, admitted: boolean, now: number): RateLimitResult {
+/** Settles one key, whether it is admitted or not. */
+export function settleSubject(subject: Subject, admitted: boolean, now: number): RateLimitResult {
   const { layers, states, quantity, terms } = subject
   const spends = admitted && spendsAny(quantity, terms)
   const units = spends && terms?.upTo === true ? mostOf(subject, now) : quantity

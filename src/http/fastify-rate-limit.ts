@@ -1,5 +1,6 @@
 /** `onrush/fastify-rate-limit`: a store for @fastify/rate-limit. The plugin stays, and onrush counts. */
 import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import { AlgorithmLimiter, PeriodicLimiter } from '../limiters/limiters.ts'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import { type PlugOptions, WindowThrottles } from './window-throttles.ts'
 
@@ -27,7 +28,7 @@ type Callback = (error: Error | null, result?: { current: number; ttl: number })
  * @throws TypeError or RangeError for wrong options.
  */
 export function onrushStore(options: PlugOptions): FastifyRateLimitStoreCtor {
-  const throttles = new WindowThrottles(options, 'fastify-rate-limit')
+  const throttles = throttlesOf(options)
   return class extends RouteStore {
     constructor(settings: Settings) {
       super(throttles, '', settings)
@@ -35,24 +36,39 @@ export function onrushStore(options: PlugOptions): FastifyRateLimitStoreCtor {
   }
 }
 
-class RouteStore implements FastifyRateLimitStore {
-  readonly #throttles: WindowThrottles
-  readonly #scope: string
+/** What counts, and what counts refusals for `ban`. */
+interface Throttles {
+  readonly requests: WindowThrottles
+  readonly refusals: WindowThrottles
+}
 
-  /** @throws TypeError for settings that count refused requests, which spend nothing here. */
-  constructor(
-    throttles: WindowThrottles,
-    scope: string,
-    { ban = -1, continueExceeding, exponentialBackoff }: Settings,
-  ) {
-    if (ban !== -1 || continueExceeding || exponentialBackoff) {
-      throw new TypeError('ban, continueExceeding and exponentialBackoff count refused requests; this store does not')
+function throttlesOf(options: PlugOptions): Throttles {
+  // A limiter of one's own has no algorithm, so its keys cannot be blocked.
+  const block = options?.limiter instanceof AlgorithmLimiter ? 'ban' : undefined
+  const requests = new WindowThrottles(options, 'fastify-rate-limit', block)
+  const limiter = new PeriodicLimiter({ store: requests.limiter.store })
+  return { requests, refusals: new WindowThrottles({ limiter, name: `${requests.name}-refusals` }, 'refusals') }
+}
+
+class RouteStore implements FastifyRateLimitStore {
+  readonly #throttles: Throttles
+  readonly #scope: string
+  readonly #ban: number
+
+  /** @throws TypeError for settings that count refused requests beyond the window, which spend nothing here. */
+  constructor(throttles: Throttles, scope: string, { ban = -1, continueExceeding, exponentialBackoff }: Settings) {
+    if (continueExceeding || exponentialBackoff) {
+      throw new TypeError('continueExceeding and exponentialBackoff count refused requests; this store does not')
+    }
+    if (ban >= 0 && !(throttles.requests.limiter instanceof AlgorithmLimiter)) {
+      throw new TypeError('ban needs a limiter that has an algorithm, not a limiter of your own')
     }
     this.#throttles = throttles
     this.#scope = scope
+    this.#ban = ban
   }
 
-  /** Spends one unit. A refused request spends nothing, and is one over `max`. */
+  /** Spends one unit. A refused request spends nothing, and is one over `max`; with `ban` as many over `max` as were refused in the window. */
   incr(key: string, callback: Callback, timeWindow: number, max: number): void {
     this.#ask(key, 1, callback, timeWindow, max)
   }
@@ -68,9 +84,22 @@ class RouteStore implements FastifyRateLimitStore {
   }
 
   #ask(key: string, quantity: number, callback: Callback, timeWindow: number, max: number): void {
-    this.#throttles
-      .ask(JSON.stringify([this.#scope, key]), quantity, max, timeWindow)
-      .then(({ hits, wait }) => callback(null, { current: hits, ttl: Math.ceil(wait) }), callback)
+    this.#hits(JSON.stringify([this.#scope, key]), quantity, max, timeWindow).then(
+      ({ hits, wait }) => callback(null, { current: hits, ttl: Math.ceil(wait) }),
+      callback,
+    )
+  }
+
+  async #hits(key: string, quantity: number, max: number, timeWindow: number): Promise<{ hits: number; wait: number }> {
+    const window = this.#throttles.requests.of(max, timeWindow)
+    const hits = await window.ask(key, quantity)
+    if (this.#ban < 0 || !hits.limited) return hits
+    const banned = window.limit + this.#ban + 1
+    if (hits.isBlocked) return { hits: banned, wait: hits.wait }
+    if (quantity === 0) return hits
+    const refused = await this.#throttles.refusals.of(Math.trunc(this.#ban), timeWindow).ask(key, 1)
+    if (!refused.limited) return { hits: window.limit + refused.hits, wait: hits.wait }
+    return { hits: banned, wait: (await window.block(key)) ?? refused.wait }
   }
 }
 

@@ -1,6 +1,6 @@
 /** `onrush/nestjs-throttler`: a `ThrottlerStorage` for @nestjs/throttler. The guard stays, and onrush counts. */
 import type { ThrottlerStorage } from '@nestjs/throttler'
-import { PeriodicLimiter } from '../limiters/limiters.ts'
+import { AlgorithmLimiter } from '../limiters/limiters.ts'
 import { checkPeerDependency } from '../peer-dependency.ts'
 import { type PlugOptions, WindowThrottles } from './window-throttles.ts'
 
@@ -19,7 +19,6 @@ export type ThrottlerStorageRecord = Awaited<ReturnType<ThrottlerStorage['increm
  */
 export class OnrushThrottlerStorage implements ThrottlerStorage {
   readonly #throttles: WindowThrottles
-  readonly #blocks: WindowThrottles
 
   /**
    * Takes a limiter; the guard's `limit` and `ttl` become the quota.
@@ -27,14 +26,14 @@ export class OnrushThrottlerStorage implements ThrottlerStorage {
    * @throws TypeError or RangeError for wrong options.
    */
   constructor(options: PlugOptions) {
-    this.#throttles = new WindowThrottles(options, 'nestjs-throttler')
-    const limiter = new PeriodicLimiter({ store: options.limiter.store })
-    this.#blocks = new WindowThrottles({ limiter, name: `${this.#throttles.name}-block` }, 'block')
+    // A limiter of one's own has no algorithm, so its keys cannot be blocked.
+    const block = options?.limiter instanceof AlgorithmLimiter ? 'block' : undefined
+    this.#throttles = new WindowThrottles(options, 'nestjs-throttler', block)
   }
 
   /**
-   * Spends one unit of `limit` in `ttl` ms. A refused request spends nothing, and is one hit over the limit; it blocks
-   * the key until the limiter has room again, and for `blockDuration` ms where that is longer than `ttl`.
+   * Spends one unit of `limit` in `ttl` ms. A refused request spends nothing, and is one hit over the limit; it blocks the key until the limiter has
+   * room again. A `blockDuration` other than `ttl` blocks the key for so long instead, and after it the key starts afresh, as in that package.
    */
   async increment(
     key: string,
@@ -46,13 +45,14 @@ export class OnrushThrottlerStorage implements ThrottlerStorage {
     const subject = JSON.stringify([throttlerName, key])
     const window = this.#throttles.of(limit, ttl)
     const refused = window.limit + 1
-    const block = Number(blockDuration) > Number(ttl) ? this.#blocks.of(1, blockDuration) : undefined
-    const blocking = await block?.ask(subject, 0)
-    if (blocking?.limited) return blocked(refused, blocking.wait)
-    const { limited, hits, wait } = await window.ask(subject, 1)
+    const { limited, isBlocked, hits, wait } = await window.ask(subject, 1)
     if (!limited) return { totalHits: hits, timeToExpire: seconds(wait), isBlocked: false, timeToBlockExpire: 0 }
-    await block?.ask(subject, 1)
-    return blocked(refused, block === undefined ? wait : Number(blockDuration))
+    const length = Number(blockDuration)
+    if (isBlocked || !(length > 0) || length === Number(ttl)) return blocked(refused, wait)
+    const block = await window.block(subject, length)
+    // Nothing is spent during the block, so a key that is cleared now is fresh when the block ends.
+    await window.clear(subject)
+    return blocked(refused, block ?? length)
   }
 }
 

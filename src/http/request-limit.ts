@@ -9,7 +9,7 @@ import type { Quota } from '../quota.ts'
 import type { Rate } from '../rate.ts'
 import type { Reservation } from '../reservation.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Throttle } from '../throttle.ts'
+import type { Attempt, Throttle } from '../throttle.ts'
 import { type HeaderStandard, rateLimitHeaders } from './headers.ts'
 import {
   type Counts,
@@ -101,9 +101,10 @@ export class RequestLimit<Context extends readonly unknown[]> {
     try {
       const holdsPermit = this.#inFlight !== undefined || chosen.holdsPermits
       if (this.#counts === undefined && !holdsPermit) return this.#decision(await chosen.check(name, units, options))
-      const reservation = await this.#reserve(chosen, name, units, own)
+      const attempt = await this.#reserve(chosen, name, units, own)
+      const { reservation } = attempt
       remember(reservation, context)
-      return this.#decision(reservation.result, this.#settlementOf(reservation, units, holdsPermit, context))
+      return this.#decision(reservation.result, this.#settlementOf(attempt, units, holdsPermit, context))
     } catch (error) {
       const passes =
         !(error instanceof TypeError || error instanceof RangeError) && (await this.#allows(error, context))
@@ -112,10 +113,12 @@ export class RequestLimit<Context extends readonly unknown[]> {
     }
   }
 
-  #reserve(throttle: Throttle, key: string, units: number, rate: Rate | undefined): Promise<Reservation> {
+  async #reserve(throttle: Throttle, key: string, units: number, rate: Rate | undefined): Promise<Attempt> {
     const inFlight = this.#inFlight
-    if (inFlight !== undefined) return throttle.reserveInFlight(key, units, inFlight, { rate, maxHold: this.#maxHold })
-    return throttle.reserve(key, units, throttle.holdsPermits ? { rate, maxHold: this.#maxHold } : { rate })
+    const options = { rate, maxHold: this.#maxHold }
+    if (inFlight !== undefined) return withoutStrike(await throttle.reserveInFlight(key, units, inFlight, options))
+    if (throttle.holdsPermits) return withoutStrike(await throttle.reserve(key, units, options))
+    return throttle.reserveAttempt(key, units, { rate })
   }
 
   #decision(result: RateLimitResult, settlement: Settlement = NOTHING_TO_SETTLE): Decision {
@@ -136,15 +139,22 @@ export class RequestLimit<Context extends readonly unknown[]> {
     }
   }
 
-  #settlementOf(reservation: Reservation, units: number, holdsPermit: boolean, context: Context): Settlement {
+  #settlementOf(
+    { reservation, settleFailure }: Attempt,
+    units: number,
+    holdsPermit: boolean,
+    context: Context,
+  ): Settlement {
     // A refused reservation holds nothing, so there is nothing to give back.
     let open = !reservation.result.limited
     const settle = async (counts: () => boolean | undefined) => {
       if (!open) return
       open = false
       try {
-        if (counts()) await reservation.settle(units)
-        else await reservation.cancel()
+        if (counts()) {
+          await reservation.settle(units)
+          await settleFailure()
+        } else await reservation.cancel()
       } catch (error) {
         // The handler has put it right itself, by `reservationOf`.
         if (error instanceof ReservationSettledError) return
@@ -164,6 +174,11 @@ export class RequestLimit<Context extends readonly unknown[]> {
     const { onError } = this.#options
     return (typeof onError === 'function' ? await onError(error, ...context) : onError) === 'allow'
   }
+}
+
+/** An attempt that holds a permit, and starts no lock-out when it fails. */
+function withoutStrike(reservation: Reservation): Attempt {
+  return { reservation, settleFailure: async () => {} }
 }
 
 type Settlement = Pick<Decision, 'ended' | 'left' | 'holdsPermit'>

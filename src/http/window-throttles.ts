@@ -26,16 +26,21 @@ export class WindowThrottles {
   readonly name: string
   readonly limiter: BaseLimiter
   readonly #ready = new LRUCache<string, Window>({ max: KEPT_WINDOWS })
+  readonly #block: string | undefined
   readonly #warned = new Set<string>()
 
-  /** @throws TypeError or RangeError for a wrong limiter or name. */
-  constructor(options: PlugOptions, defaultName: string) {
+  /**
+   * @param block what the block of the keys is for, part of its name; `undefined`: keys cannot be blocked
+   * @throws TypeError or RangeError for a wrong limiter or name.
+   */
+  constructor(options: PlugOptions, defaultName: string, block?: string) {
     checkOptionNames('options of the store', options, OPTIONS)
     const { limiter, name = defaultName } = options
     if (!(limiter instanceof BaseLimiter)) throw new TypeError(`limiter must be a limiter, got ${named(limiter)}`)
     checkText('name', name)
     this.name = new Quota({ count: 1, period: 1, name }).name
     this.limiter = limiter
+    this.#block = block && `${this.name}-${block}`
   }
 
   /**
@@ -80,7 +85,8 @@ export class WindowThrottles {
     }
     if (count === 0 || count > Number.MAX_SAFE_INTEGER) return new Window(undefined, count, milliseconds)
     const rate = new Quota({ count, period: milliseconds, name: this.name })
-    return new Window(new Throttle({ limiter: this.limiter, rate }), count, milliseconds)
+    const blocks = this.#block === undefined ? undefined : { name: this.#block }
+    return new Window(new Throttle({ limiter: this.limiter, rate, blocks }), count, milliseconds)
   }
 
   #warnOnce(code: string, message: string): void {
@@ -127,20 +133,33 @@ export class Window {
     await this.#throttle?.clear(key)
   }
 
-  #fixed(): Hits {
-    return { limited: this.limit === 0, hits: 1, wait: this.#milliseconds }
+  /**
+   * Blocks the key for `milliseconds`, or if that is not given until its whole limit is available again.
+   * @returns ms until the block ends. `undefined`: a limit of 0 or `Infinity` blocks nobody
+   */
+  async block(key: string, milliseconds?: number): Promise<number | undefined> {
+    if (this.#throttle === undefined) return undefined
+    const length = milliseconds ?? (await this.#throttle.peek(key)).resetAfter
+    return (await this.#throttle.block(key, Math.max(length, 1))).retryAfter
   }
 
-  #hitsOf({ limited, remaining, resetAfter, retryAfter }: RateLimitResult, quantity: number): Hits {
+  #fixed(): Hits {
+    return { limited: this.limit === 0, isBlocked: false, hits: 1, wait: this.#milliseconds }
+  }
+
+  #hitsOf({ limited, remaining, resetAfter, retryAfter, blockedUntil }: RateLimitResult, quantity: number): Hits {
     const { limit } = this
-    if (!limited) return { limited, hits: limit - remaining, wait: resetAfter }
-    return { limited, hits: quantity > 0 ? limit + 1 : limit, wait: retryAfter }
+    if (!limited) return { limited, isBlocked: false, hits: limit - remaining, wait: resetAfter }
+    const isBlocked = blockedUntil !== undefined
+    return { limited, isBlocked, hits: quantity > 0 ? limit + 1 : limit, wait: retryAfter }
   }
 }
 
 /** The answer to such a package. */
 export interface Hits {
   readonly limited: boolean
+  /** Whether a block refuses the key. */
+  readonly isBlocked: boolean
   /** Units used; one more than the limit if the unit was refused, because the packages compare hits with the limit. */
   readonly hits: number
   /** Milliseconds until a refused request may come again; if admitted, until the whole limit is available. */

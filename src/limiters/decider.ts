@@ -1,4 +1,5 @@
 /** Deciders of limiters. An algorithm is decided by its store; a custom limiter decides by its own two methods. */
+import type { BlockLayer } from '../algorithms/block.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import type { Terms } from '../algorithms/terms.ts'
 import { clear } from '../operations/clear.ts'
@@ -10,11 +11,15 @@ import type { Decider } from '../stores/decider.ts'
 import type { BaseLimiter } from './base.ts'
 import { AlgorithmLimiter, layersOf, notOfPermits } from './limiters.ts'
 
-/** The decider of a limiter for a rate. */
-export function deciderOf(limiter: BaseLimiter, rate: Rate): Decider {
-  return limiter instanceof AlgorithmLimiter
-    ? limiter.store.decider(layersOf(limiter, rate))
-    : new RateLimitDecider(limiter, ratesIn(rate))
+/**
+ * The decider of a limiter for a rate.
+ * @param block the block of the keys; `undefined`: they cannot be blocked
+ * @throws TypeError for a block where the limiter decides by its own two methods
+ */
+export function deciderOf(limiter: BaseLimiter, rate: Rate, block?: BlockLayer): Decider {
+  if (limiter instanceof AlgorithmLimiter) return limiter.store.decider(layersOf(limiter, rate), block)
+  if (block !== undefined) throw new TypeError('blocks need a limiter that has an algorithm, not a limiter of your own')
+  return new RateLimitDecider(limiter, ratesIn(rate))
 }
 
 /** @throws RangeError for a quota of permits, which a limiter of one's own cannot hold. */

@@ -1,5 +1,6 @@
 /** Limiters that join an algorithm and a store. The built-in limiters differ only in their algorithm. */
 import type { Algorithm, CompleteAlgorithm } from '../algorithms/algorithm.ts'
+import { BLOCK_ID } from '../algorithms/block.ts'
 import { type Layer, stateNameOf } from '../algorithms/driver.ts'
 import { BUILT_IN, calendarAlgorithmOf } from '../algorithms/index.ts'
 import { withDefaults } from '../algorithms/with-defaults.ts'
@@ -68,7 +69,8 @@ export class AlgorithmLimiter<State = unknown> extends BaseLimiter {
     checkOptions('algorithm', algorithm)
     checkText('id of the algorithm', algorithm.id)
     const ours = OURS.get(algorithm.id)
-    if (!ID.test(algorithm.id) || (ours !== undefined && ours !== algorithm)) {
+    const isTaken = algorithm.id === BLOCK_ID || (ours !== undefined && ours !== algorithm)
+    if (!ID.test(algorithm.id) || isTaken) {
       throw new RangeError(
         `id of the algorithm must match ${ID.source} and be none of ours, got ${named(algorithm.id)}`,
       )

@@ -1,6 +1,6 @@
 /** Refunds units, or settles a reservation at the actual quantity. Lua: `lua/operations/adjust.lua`. */
-import { type Layer, lifetimeOf, peek } from '../algorithms/driver.ts'
-import type { Answer, Change, Found, Operation } from './operation.ts'
+import { type Layer, lifetimeOf } from '../algorithms/driver.ts'
+import { type Answer, type Change, type Found, type Operation, peekFound } from './operation.ts'
 import type { Spent } from './reserve.ts'
 
 export interface Adjustment {
@@ -39,9 +39,9 @@ export const adjust: Operation<Adjustment, Answer> = {
   answered: (result) => ({ result }),
 
   apply(found, args, now) {
-    const { layers, states } = found
+    const { layers } = found
     const changes = adjust.looks?.(args) === true ? layers.map(() => undefined) : adjustLayers(found, args, now)
-    return { changes, answer: { result: peek(layers, states, now) } }
+    return { changes, answer: { result: peekFound(found, now) } }
   },
 }
 

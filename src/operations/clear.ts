@@ -1,6 +1,5 @@
 /** Forgets a key in all layers. Lua: `lua/includes/clear.lua`. */
-import { peek } from '../algorithms/driver.ts'
-import type { Answer, Operation } from './operation.ts'
+import { type Answer, type Operation, peekFound } from './operation.ts'
 
 export const clear: Operation<undefined, Answer> = {
   method: 'clear',
@@ -21,6 +20,6 @@ export const clear: Operation<undefined, Answer> = {
       states[index] = algorithm.open(now, quota)
       present[index] = false
     })
-    return { changes: layers.map(() => 'given back'), answer: { result: peek(layers, states, now) } }
+    return { changes: layers.map(() => 'given back'), answer: { result: peekFound(found, now) } }
   },
 }

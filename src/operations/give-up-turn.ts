@@ -2,8 +2,7 @@
  * Gives up a promised turn. If nothing was spent after the turn was charged, its units are given back; otherwise the turn becomes
  * a vacancy, which a later caller may take. Lua: `lua/operations/turns.lua`.
  */
-import { peek } from '../algorithms/driver.ts'
-import type { Answer, Operation } from './operation.ts'
+import { type Answer, type Operation, peekFound } from './operation.ts'
 import type { Promised } from './take-turn.ts'
 import { numbersIn, vacanciesIn, vacancyKind } from './vacancies.ts'
 
@@ -26,8 +25,8 @@ export const giveUpTurn: Operation<Promised, Answer> = {
   answered: (result) => ({ result }),
 
   apply(found, { turn }, now) {
-    const { layers, states } = found
+    const { layers } = found
     const changes = turn === undefined ? layers.map(() => undefined) : vacanciesIn(found).add(found, turn, now)
-    return { changes, answer: { result: peek(layers, states, now) } }
+    return { changes, answer: { result: peekFound(found, now) } }
   },
 }

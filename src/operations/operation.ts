@@ -3,7 +3,8 @@
  * to changes and an answer. In-process stores run `apply` directly. Redis runs a function of `lua/operations`, and the client then
  * runs `apply` on the reply. Stores, failover and shadow mode run an operation without knowing which one it is.
  */
-import type { Layer } from '../algorithms/driver.ts'
+import { type KeyBlock, withBlock } from '../algorithms/blockable.ts'
+import { type Layer, peek } from '../algorithms/driver.ts'
 import type { Terms } from '../algorithms/terms.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Tell } from './permit-room.ts'
@@ -33,6 +34,13 @@ export interface Found {
   readonly tell?: Tell | undefined
   /** The numbers that the script has replied in addition to the states. `undefined`: the states are kept in this process. */
   readonly said?: readonly number[] | undefined
+  /** The key's block, whose state an operation may change in place. `undefined`: the throttle has no blocks. */
+  readonly block?: KeyBlock | undefined
+}
+
+/** The result of a peek at the states as they are now. */
+export function peekFound({ layers, states, block }: Found, now: number): RateLimitResult {
+  return withBlock(peek(layers, states, now), block, now)
 }
 
 /** How to write a state: 'spent' with a new expiry, 'given back' with the present expiry, `undefined` not at all. */
@@ -83,6 +91,8 @@ export interface Operation<Args, Given extends Answer> {
   readonly together: boolean
   /** True: the key is deleted without reading its state, and a FailoverStore does so on both stores. Default false. */
   readonly forgets?: boolean
+  /** True: a FailoverStore asks both stores, and answers as the primary does where it can. Default: `forgets`. */
+  readonly onBoth?: boolean
   /** True: the answer may be a start in the future. Shadow mode does not support such operations, because nobody waits there. Default false. */
   readonly waits?: boolean
   readonly beside?: BesideKind
@@ -115,12 +125,20 @@ export interface Operation<Args, Given extends Answer> {
    * @param marks one per layer: where in the window the units were spent
    */
   answered(result: RateLimitResult, marks?: readonly number[]): Given
+  /**
+   * Changes only the block of the key, in place. Missing: the operation changes the layers.
+   * @param whole µs until all layers that are short of the operation's quantity have their whole quota again; below 0: none is short
+   */
+  changeBlock?(block: KeyBlock, args: Args, now: number, whole: number): void
   /** Decides, and replaces changed states in `found`. */
   apply(found: Found, args: Args, now: number): Applied<Given>
 }
 
 /** An operation of any arguments and answer, as far as `supports` needs to know it. */
-export type AnyOperation = Pick<Operation<never, Answer>, 'method' | 'code' | 'together' | 'waits' | 'suits'>
+export type AnyOperation = Pick<
+  Operation<never, Answer>,
+  'method' | 'code' | 'together' | 'waits' | 'suits' | 'changeBlock'
+>
 
 /** The code of operations that are decided as checks. */
 export const CHECK = 0

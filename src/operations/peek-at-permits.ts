@@ -1,4 +1,5 @@
 /** Looks at a key whose layers hold permits. Changes nothing, not even what has lapsed. Lua: `lua/operations/permits.lua`. */
+import { withBlock } from '../algorithms/blockable.ts'
 import { look } from '../algorithms/driver.ts'
 import type { Answer, Operation } from './operation.ts'
 import { headerNumbers, roomsIn, takeHeaders } from './permits.ts'
@@ -30,6 +31,7 @@ export const peekAtPermits: Operation<PermitLook, Answer> = {
       const tickets = found.tickets?.map((set) => set && new Tickets(set.numbers))
       roomsIn({ ...found, tickets, tell: undefined }, { holder: 0, listens: 0, sharded: 0, lapses: true }, now)
     } else takeHeaders(found, said, 0)
-    return { changes: layers.map(() => undefined), answer: { result: look(layers, states, quantity, now) } }
+    const result = withBlock(look(layers, states, quantity, now), found.block, now)
+    return { changes: layers.map(() => undefined), answer: { result } }
   },
 }

@@ -1,5 +1,6 @@
 /** A check whose answer includes where in the window the units were spent, so that `adjust` can later return them there. */
-import { decideSubject, type Subject } from '../algorithms/driver.ts'
+import { decideBlockableSubject } from '../algorithms/blockable.ts'
+import type { Subject } from '../algorithms/driver.ts'
 import { spendsAny, spentIn, type Terms } from '../algorithms/terms.ts'
 import { type Answer, CHECK, type Operation } from './operation.ts'
 
@@ -31,9 +32,9 @@ export const reserve: Operation<Reserving, Spent> = {
 
   answered: (result, marks) => ({ result, units: result.spent, marks: result.limited ? undefined : marks }),
 
-  apply({ layers, states, present }, { quantity, terms }, now) {
-    const subject = { layers, states, quantity, terms }
-    const result = decideSubject(subject, now)
+  apply({ layers, states, present, block }, { quantity, terms }, now) {
+    const subject = { layers, states, quantity, terms, block }
+    const result = decideBlockableSubject(subject, now)
     const spends = !result.limited && spendsAny(quantity, terms)
     const changes = layers.map((layer, index) => {
       if (!spends || spentIn(layer, result.spent) === 0) return undefined

@@ -1,6 +1,7 @@
 /** Promises a start in one step, for `acquire`. The units are charged now, as if spent at the start. Lua: `lua/operations/turns.lua`. */
 import { CENTURY } from '../algorithms/algorithm.ts'
-import { decideSubject, type Layer, peek } from '../algorithms/driver.ts'
+import { withBlock } from '../algorithms/blockable.ts'
+import { type Layer, peek, settleSubject } from '../algorithms/driver.ts'
 import { spentIn } from '../algorithms/terms.ts'
 import type { Answer, Found, Operation } from './operation.ts'
 import { numbersOf, numbersOfTurn, type Turn, vacanciesIn, vacancyKind } from './vacancies.ts'
@@ -43,10 +44,12 @@ export const takeTurn: Operation<TurnAsked, Promised> = {
   answered: (result) => ({ result, wait: 0, turn: undefined }),
 
   apply(found, { quantity, longest, mayTakeVacancy }, now) {
-    const { layers, states } = found
-    const wait = waitFor(found, quantity, now)
+    const { layers, states, block } = found
+    const held = block === undefined ? 0 : Math.max(0, block.state[0] - now)
+    const wait = Math.max(waitFor(found, quantity, now), held)
     const unchanged = layers.map(() => undefined)
-    if (mayTakeVacancy && quantity > 0 && wait < Number.POSITIVE_INFINITY) {
+    // A start before the end of a block is no start, so all vacancies pass meanwhile.
+    if (mayTakeVacancy && held === 0 && quantity > 0 && wait < Number.POSITIVE_INFINITY) {
       const vacancy = vacanciesIn(found).take(found, quantity, wait, longest, now)
       // A vacancy is already charged, so no state changes.
       if (vacancy !== undefined) {
@@ -55,7 +58,8 @@ export const takeTurn: Operation<TurnAsked, Promised> = {
       }
     }
     if (quantity === 0 || wait > Math.min(longest, CENTURY)) {
-      const result = decideSubject({ layers, states, quantity, terms: undefined }, now)
+      const subject = { layers, states, quantity, terms: undefined }
+      const result = withBlock(settleSubject(subject, false, now), block, now)
       return { changes: unchanged, answer: { wait, turn: undefined, result } }
     }
     const charged = layers.map((layer, index) => spendLater(found, layer, index, quantity, wait, now))

@@ -11,11 +11,13 @@ import type { Desk } from '../stores/desk.ts'
 
 export class PermitDecider implements Decider {
   readonly layers: readonly Layer[]
+  readonly block: Decider['block']
   readonly desk: Desk
   readonly #decider: Decider
 
   constructor(decider: Decider, desk: Desk) {
     this.layers = decider.layers
+    this.block = decider.block
     this.#decider = decider
     this.desk = desk
   }
@@ -36,7 +38,7 @@ export class PermitDecider implements Decider {
   }
 
   supports(operation: AnyOperation): boolean {
-    return operation.code === clear.code
+    return operation.code === clear.code || operation.changeBlock !== undefined
   }
 }
 

@@ -1,4 +1,5 @@
 /** The decider of one throttle on Redis: turns its checks and operations into requests to the coalescer. */
+import type { BlockLayer } from '../algorithms/block.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import type { Terms } from '../algorithms/terms.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
@@ -25,8 +26,8 @@ export class RedisDecider extends CompiledLayers implements Decider {
   readonly #coalescer: Coalescer
 
   /** @throws TypeError for an algorithm without a Lua implementation. */
-  constructor({ coalescer, denyCache }: DeciderContext, layers: readonly Layer[]) {
-    super(layers)
+  constructor({ coalescer, denyCache }: DeciderContext, layers: readonly Layer[], block?: BlockLayer) {
+    super(layers, block)
     this.#coalescer = coalescer
     this.known = denyCache && ((key, quantity, terms) => denyCache.find(this, key, quantity, terms))
   }

@@ -1,4 +1,6 @@
 /** The store in Redis, which many processes share. Each check is decided in one atomic step, on the server's clock. */
+import { LRUCache } from 'lru-cache'
+import type { BlockLayer } from '../algorithms/block.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import { checkFunction, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
@@ -8,8 +10,10 @@ import type { Spent } from '../operations/reserve.ts'
 import { PermitDesk } from '../permits/desk.ts'
 import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
+import type { BlockedKey } from '../stores/blocked.ts'
 import type { Asked } from '../stores/decider.ts'
 import { setImmediate } from '../unmocked.ts'
+import { blockedKeys } from './blocked.ts'
 import type { RedisAsked } from './call/request.ts'
 import { StateNames } from './call/state-names.ts'
 import type { IoredisConnection } from './clients/ioredis.ts'
@@ -23,6 +27,9 @@ import type { Coalescer } from './scheduling/coalescer.ts'
 import { coalescerOf } from './scheduling/request-coalescer.ts'
 import { RedisEars } from './wake.ts'
 
+/** The most names of blocks that a store remembers, to tell them in `blocked()`. */
+const KEPT_BLOCKS = 1000
+
 /**
  * Limits that many processes share, in Redis or Valkey. Each check is decided atomically in Redis, in exact integer arithmetic, on the
  * server's clock; checks made in the same tick share one round trip. Make one store for each server and keep it.
@@ -35,6 +42,8 @@ export class RedisStore extends BaseStore {
   readonly #context: DeciderContext
   readonly #records: Records
   readonly #denyCache: DenyCache | undefined
+  /** The names of blocks, by the ids of their states. */
+  readonly #blocks = new LRUCache<number, string>({ max: KEPT_BLOCKS })
   readonly #timeout: number
   readonly #quit: (() => Promise<void>) | undefined
 
@@ -129,8 +138,16 @@ export class RedisStore extends BaseStore {
   }
 
   /** @internal */
-  protected override makeDecider(layers: readonly Layer[]): RedisDecider {
-    return new RedisDecider(this.#context, layers)
+  protected override makeDecider(layers: readonly Layer[], block?: BlockLayer): RedisDecider {
+    const made = new RedisDecider(this.#context, layers, block)
+    const { preparedBlock } = made
+    if (preparedBlock !== undefined && block !== undefined) this.#blocks.set(preparedBlock.numbers[0], block.stateName)
+    return made
+  }
+
+  /** @internal */
+  protected override blockedKeys(): AsyncGenerator<BlockedKey> {
+    return blockedKeys(this.#context, () => this.currentTime(), this.#blocks)
   }
 
   /** @internal */

@@ -3,6 +3,7 @@
  * stores decide a whole check in one atomic step instead, by deciders of their own.
  */
 import { LRUCache } from 'lru-cache'
+import type { BlockLayer } from '../algorithms/block.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import { storeClock } from '../clock.ts'
 import { type Duration, timerMilliseconds } from '../duration.ts'
@@ -12,6 +13,7 @@ import type { Spent } from '../operations/reserve.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { PermitDesk } from '../permits/desk.ts'
 import type { RateLimitResult } from '../result.ts'
+import { type BlockedKey, type BlockedOptions, blockedLimitIn, firstOf } from './blocked.ts'
 import { CompareAndSwapDecider, decideAllBySwapping } from './compare-and-swap.ts'
 import type { Asked, Decider } from './decider.ts'
 import type { Desk } from './desk.ts'
@@ -120,6 +122,19 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
     throw new TypeError(`${this.constructor.name} does not offer reset()`)
   }
 
+  /**
+   * The keys that are blocked now, of all throttles with `blocks`, in no order. For operators, because it looks at all keys of the store.
+   * @throws TypeError for wrong options, and if the store cannot list its keys, as stores of your own; RangeError for a `limit` below 1.
+   */
+  blocked(options: BlockedOptions = {}): AsyncGenerator<BlockedKey, void, undefined> {
+    return firstOf(this.blockedKeys(), blockedLimitIn(options))
+  }
+
+  /** @internal */
+  protected blockedKeys(): AsyncIterable<BlockedKey> | Iterable<BlockedKey> {
+    throw new TypeError(`${this.constructor.name} does not offer blocked()`)
+  }
+
   /** Ends the permits that this store object holds, and closes connections and timers. `await using store = …` calls this method at the end of the block. */
   async close(): Promise<void> {
     await this.closeDesk()
@@ -140,14 +155,18 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
 
   /**
    * Returns the decider of this store for these layers. Cached by their text.
+   * @param block the block of the keys; `undefined`: they cannot be blocked
    * @internal
    */
-  decider(layers: readonly Layer[]): Decider {
+  decider(layers: readonly Layer[], block?: BlockLayer): Decider {
     // JSON keeps the parts of the name apart, whatever characters the text of a Lua implementation has.
-    const name = JSON.stringify(layers.map(nameOf))
+    const name = JSON.stringify([
+      ...layers.map(nameOf),
+      ...(block === undefined ? [] : [[block.stateName, String(block.quota), block.lockout]]),
+    ])
     const ready = this.#deciders.get(name)
     if (ready?.layers.every((layer, index) => layer.algorithm === layers[index]?.algorithm)) return ready
-    const made = this.makeDecider(layers)
+    const made = this.makeDecider(layers, block)
     this.#deciders.set(name, made)
     return made
   }
@@ -175,8 +194,8 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   }
 
   /** @internal */
-  protected makeDecider(layers: readonly Layer[]): Decider {
-    return new CompareAndSwapDecider(this.#access, layers)
+  protected makeDecider(layers: readonly Layer[], block?: BlockLayer): Decider {
+    return new CompareAndSwapDecider(this.#access, layers, block)
   }
 
   /**

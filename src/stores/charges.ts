@@ -36,19 +36,30 @@ export function decideCharges(
   charges: readonly Charge[],
   signal?: AbortSignal,
 ): Promise<Outcome[]> {
+  return access.ask((question) => decideIn(access, question, charges), { signal })
+}
+
+/** The same, as part of a question. */
+export async function decideIn(
+  access: RecordAccess,
+  question: Question,
+  charges: readonly Charge[],
+): Promise<Outcome[]> {
   const [only] = charges
-  return access.ask(
-    charges.length === 1 && only !== undefined
-      ? async (question) => [await spend(access, question, only)]
-      : (question) => spendAll(access, question, charges),
-    { signal },
-  )
+  return charges.length === 1 && only !== undefined
+    ? [await spend(access, question, only)]
+    : spendAll(access, question, charges)
+}
+
+/** The answers if nothing is spent. */
+export function lookAtAll(access: RecordAccess, question: Question, charges: readonly Charge[]): Promise<Outcome[]> {
+  return Promise.all(charges.map((charge) => lookAt(access, question, charge)))
 }
 
 /** Until it spends all, or sees that it cannot: what another process has spent meanwhile may be there again when this one has given back. */
 async function spendAll(access: RecordAccess, question: Question, charges: readonly Charge[]): Promise<Outcome[]> {
   for (;;) {
-    const seen = await Promise.all(charges.map((charge) => lookAt(access, question, charge)))
+    const seen = await lookAtAll(access, question, charges)
     if (!charges.some(({ spends }) => spends) || seen.some(refuses)) return seen
     const spent = await trySpending(access, question, granted(seen))
     if (spent !== undefined) return spent
@@ -89,7 +100,7 @@ function granted(seen: readonly Outcome[]): Charge[] {
   )
 }
 
-function refuses({ charge, result }: Outcome): boolean {
+export function refuses({ charge, result }: Outcome): boolean {
   return charge.spends && result.limited
 }
 

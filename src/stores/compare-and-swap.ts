@@ -1,5 +1,6 @@
 /** Decides on custom stores: read a record, decide, compare-and-swap it, and retry if another process was quicker. */
 import { LRUCache } from 'lru-cache'
+import type { BlockLayer } from '../algorithms/block.ts'
 import { combineLayers, combineSubjects } from '../algorithms/combine.ts'
 import { HEADER_NUMBERS, isHeader } from '../algorithms/concurrency.ts'
 import type { Layer } from '../algorithms/driver.ts'
@@ -9,9 +10,18 @@ import { holdsPermits } from '../operations/permits.ts'
 import { reserve, type Spent } from '../operations/reserve.ts'
 import { Tickets } from '../operations/tickets.ts'
 import type { RateLimitResult } from '../result.ts'
-import { type Charge, decideCharges, type Outcome } from './charges.ts'
+import { type Charge, decideCharges, lookAtAll, type Outcome } from './charges.ts'
 import type { Asked, Decider } from './decider.ts'
 import type { Question, RecordAccess } from './record-store.ts'
+import {
+  type BlockCell,
+  blockedResult,
+  blockIn,
+  changeBlock,
+  type DecidedKey,
+  decideRecordedBlockable,
+  wholeAfter,
+} from './recorded-blocks.ts'
 import { encodeKey, stateSuffix } from './state-key.ts'
 import { type Cell, swap } from './swap-record.ts'
 
@@ -20,14 +30,16 @@ const KEPT_BESIDE = 1000
 
 export class CompareAndSwapDecider implements Decider {
   readonly layers: readonly Layer[]
+  readonly block: BlockLayer | undefined
   readonly #access: RecordAccess
   readonly #suffixes: readonly string[]
   /** Additional data of operations, such as vacancies. Kept in this process only, because a custom store has no place for them. */
   readonly #beside = new LRUCache<string, Beside>({ max: KEPT_BESIDE })
 
-  constructor(access: RecordAccess, layers: readonly Layer[]) {
+  constructor(access: RecordAccess, layers: readonly Layer[], block?: BlockLayer) {
     this.#access = access
     this.layers = layers
+    this.block = block
     this.#suffixes = layers.map(stateSuffix)
   }
 
@@ -48,8 +60,31 @@ export class CompareAndSwapDecider implements Decider {
     }))
   }
 
+  /** The record of the key's block. `undefined`: the throttle has no blocks. */
+  blockCell(key: string): BlockCell | undefined {
+    const { block } = this
+    return block && { layer: block, name: `{${encodeKey(key)}${stateSuffix(block)}` }
+  }
+
   async check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
-    return this.combined(await decideCharges(this.#access, this.charges(key, quantity, terms), signal), quantity)
+    return (await this.#decide(key, quantity, signal, terms)).result
+  }
+
+  async #decide(
+    key: string,
+    quantity: number,
+    signal: AbortSignal | undefined,
+    terms: Terms | undefined,
+  ): Promise<DecidedKey> {
+    const charges = this.charges(key, quantity, terms)
+    const block = this.blockCell(key)
+    if (block === undefined) {
+      const outcomes = await decideCharges(this.#access, charges, signal)
+      return { result: this.combined(outcomes, quantity), outcomes }
+    }
+    const [decided] = await decideRecordedBlockable(this.#access, [{ decider: this, quantity, charges, block }], signal)
+    if (decided === undefined) throw new RangeError('a decision needs a subject')
+    return decided
   }
 
   combined(outcomes: readonly Outcome[], quantity: number): RateLimitResult {
@@ -63,6 +98,8 @@ export class CompareAndSwapDecider implements Decider {
   /** Only a swap of one record is atomic, so operations that need all layers in one step are supported for a single layer only. */
   supports(operation: AnyOperation): boolean {
     if (operation.together && this.layers.length > 1) return false
+    // A block is a record of its own, so whoever waits looks at it again and again.
+    if (operation.waits === true && this.block !== undefined) return false
     return operation.suits?.(this.layers) ?? true
   }
 
@@ -73,18 +110,54 @@ export class CompareAndSwapDecider implements Decider {
     signal?: AbortSignal,
   ): Promise<Given> {
     if (operation.code === CHECK) {
-      const quantity = operation.quantity?.(args) ?? 0
-      const charges = this.charges(key, quantity, operation.terms?.(args))
-      const outcomes = await decideCharges(this.#access, charges, signal)
+      const { result, outcomes } = await this.#decide(
+        key,
+        operation.quantity?.(args) ?? 0,
+        signal,
+        operation.terms?.(args),
+      )
       const marks = outcomes.map(({ mark }) => mark)
-      return operation.answered(this.combined(outcomes, quantity), marks)
+      return operation.answered(result, marks)
     }
     const cells = this.#cells(key)
-    const operateOnAll = (question: Question): Promise<Given> =>
-      operation.forgets === true
-        ? this.#forget(question, cells, operation, args)
-        : this.#operateOnEach(question, cells, operation, args)
+    const block = this.blockCell(key)
+    const operateOnAll = (question: Question): Promise<Given> => {
+      if (operation.changeBlock !== undefined) return this.#changeBlock(question, key, block, operation, args)
+      const operated =
+        operation.forgets === true
+          ? this.#forget(question, cells, operation, args)
+          : this.#operateOnEach(question, cells, operation, args)
+      return block === undefined ? operated : this.#withBlock(question, block, operated)
+    }
     return this.#access.ask(operateOnAll, { finishes: true, signal })
+  }
+
+  async #withBlock<Given extends Answer>(
+    question: Question,
+    block: BlockCell,
+    operated: Promise<Given>,
+  ): Promise<Given> {
+    const answer = await operated
+    return { ...answer, result: blockedResult(answer.result, await blockIn(this.#access, question, block)) }
+  }
+
+  async #changeBlock<Args, Given extends Answer>(
+    question: Question,
+    key: string,
+    cell: BlockCell | undefined,
+    operation: Operation<Args, Given>,
+    args: Args,
+  ): Promise<Given> {
+    const access = this.#access
+    const outcomes = await lookAtAll(access, question, this.charges(key, 0))
+    const result = this.combined(outcomes, 0)
+    if (cell === undefined) return operation.answered(result)
+    const quantity = operation.quantity?.(args) ?? 0
+    const whole = wholeAfter(outcomes, () => quantity)
+    const found = await changeBlock(access, question, cell, (block, now) =>
+      operation.changeBlock?.(block, args, now, whole),
+    )
+    return operation.answered(blockedResult(result, found))
   }
 
   async #forget<Args, Given extends Answer>(
@@ -153,8 +226,16 @@ export async function decideAllBySwapping(
 ): Promise<Spent> {
   const subjects = asked.map(({ decider, key, quantity, terms }) => {
     if (!(decider instanceof CompareAndSwapDecider)) throw new TypeError('all throttles must be on one store')
-    return { decider, quantity, charges: decider.charges(key, quantity, terms) }
+    return { decider, quantity, charges: decider.charges(key, quantity, terms), block: decider.blockCell(key) }
   })
+  if (subjects.some(({ block }) => block !== undefined)) {
+    const decided = await decideRecordedBlockable(access, subjects, signal)
+    const results = decided.map(({ result }) => result)
+    return reserve.answered(
+      combineSubjects(results, asked),
+      decided.flatMap(({ outcomes }) => outcomes.map(({ mark }) => mark)),
+    )
+  }
   const outcomes = await decideCharges(
     access,
     subjects.flatMap(({ charges }) => charges),

@@ -1,4 +1,5 @@
 /** The interface between limiters and stores. A store makes a decider for the layers of a throttle, and limiters use only the decider. */
+import type { BlockLayer } from '../algorithms/block.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import type { Terms } from '../algorithms/terms.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
@@ -6,6 +7,8 @@ import type { RateLimitResult } from '../result.ts'
 
 export interface Decider {
   readonly layers: readonly Layer[]
+  /** The block of the throttle's keys. `undefined`: the throttle has no blocks. */
+  readonly block?: BlockLayer | undefined
   /**
    * Spends `quantity` in all layers, or nothing.
    * @param terms how the check differs from that. Default: not at all

@@ -24,6 +24,13 @@ export function encodeKey(key: string): string {
   return encoded + key.slice(copied)
 }
 
+/** The key that was encoded. */
+export function decodeKey(encoded: string): string {
+  return encoded.replace(/%(?:(25|7B|7D)|u(D[89A-F][0-9A-F]{2}))/g, (_, byte?: string, unit?: string) =>
+    String.fromCharCode(Number.parseInt(byte ?? unit ?? '', 16)),
+  )
+}
+
 /** The escape of a UTF-16 code unit outside of a surrogate pair. `undefined`: the unit is not escaped. */
 function escapeOf(unit: number): string | undefined {
   if (unit === 0x25) return '%25'

@@ -13,6 +13,9 @@ async function checkRun(environment?: Record<string, string>): Promise<void> {
   expect(lines[7]).toBe('30 guesses at once → 5 were tried, 25 were not')
   expect(lines[8]).toMatch(/^ann with her password → 429 .*"violated-policies":\["user"\]/)
   expect(lines[9]).toBe('bob with his password → 200 Welcome, bob')
+  expect(lines[10]).toBe('locked out: user ann, 1 time')
+  expect(lines[11]).toBe('the operator lets ann in → 200 user ann may log in again')
+  expect(lines[12]).toBe('ann with her password → 200 Welcome, ann')
 }
 
 test('guesses are few, and whoever knows the password is not slowed down', () => checkRun())
@@ -26,7 +29,7 @@ test('who leaves before the answer has guessed too', async () => {
   const store = new DictionaryStore()
   const user = new Throttle({ limiter: new GcraLimiter({ store }), rate: Quota.perHour(5, { name: 'user' }) })
   const left = async () => (await user.peek('user ann')).remaining
-  const app = await makeApp(store, { ann: 'correct horse' })
+  const app = await makeApp(store, { passwords: { ann: 'correct horse' }, operatorToken: 'secret' })
   const server = createServer(getRequestListener(app.fetch)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   try {

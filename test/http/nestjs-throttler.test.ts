@@ -2,8 +2,15 @@
 import 'reflect-metadata'
 import { Controller, Get, type INestApplication, Module } from '@nestjs/common'
 import { APP_GUARD, NestFactory } from '@nestjs/core'
-import { SkipThrottle, Throttle, ThrottlerGuard, ThrottlerModule, type ThrottlerOptions } from '@nestjs/throttler'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  SkipThrottle,
+  Throttle,
+  ThrottlerGuard,
+  ThrottlerModule,
+  type ThrottlerOptions,
+  ThrottlerStorageService,
+} from '@nestjs/throttler'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { OnrushThrottlerStorage } from '../../src/http/nestjs-throttler.ts'
 import { type BaseStore, DictionaryStore, GcraLimiter, PeriodicLimiter } from '../../src/index.ts'
 import { BrokenStore, stillStores } from '../support/http/stores.ts'
@@ -138,6 +145,23 @@ test('a block that is longer than the window begins with the first refusal and l
   expect(await hit()).toMatchObject({ isBlocked: true, totalHits: 2, timeToBlockExpire: 5 })
   now += 5_000_000
   expect(await hit()).toMatchObject({ isBlocked: false, totalHits: 1 })
+})
+
+test('after a block that is shorter than the window the key starts afresh, as with the package’s own storage', async () => {
+  vi.useFakeTimers({ now: 1_800_000_000_000 })
+  try {
+    store = new DictionaryStore()
+    const ours = new OnrushThrottlerStorage({ limiter: new PeriodicLimiter({ store }) })
+    const theirs = new ThrottlerStorageService()
+    for (const elapsed of [0, 0, 0, 1000, 3000, 1000, 0, 0, 4999, 1, 60_000]) {
+      vi.advanceTimersByTime(elapsed)
+      const { isBlocked } = await theirs.increment('ann', 60_000, 2, 5000, 'default')
+      expect((await ours.increment('ann', 60_000, 2, 5000, 'default')).isBlocked).toBe(isBlocked)
+    }
+    theirs.onApplicationShutdown()
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('a limit and times that are texts of numbers mean those numbers', async () => {

@@ -14,7 +14,7 @@ import { takeTurn } from '../../src/operations/take-turn.ts'
 import { vacancyKind } from '../../src/operations/vacancies.ts'
 
 const ROOM = new URL('../../src/operations/', import.meta.url)
-const LUA = new URL('../../lua/operations/', import.meta.url)
+const LUA = ['operations', 'blocks'].map((folder) => new URL(`../../lua/${folder}/`, import.meta.url))
 
 const NOW = 1_800_000_000_000_000
 const PERIOD = 3_600_000_000
@@ -32,11 +32,12 @@ function found(used: number | undefined, ...algorithms: readonly CompleteAlgorit
 }
 
 test('each operation has a code of its own, by which the script knows a function of its name', async () => {
-  const named = readdirSync(LUA).flatMap((file) =>
-    Array.from(
-      readFileSync(new URL(file, LUA), 'utf8').matchAll(/^operations\[(\d+)\] = (\w+)$/gm),
-      ([, code, name]): [number, string | undefined] => [Number(code), name],
-    ),
+  const texts = LUA.flatMap((folder) => readdirSync(folder).map((file) => readFileSync(new URL(file, folder), 'utf8')))
+  const named = texts.flatMap((text) =>
+    Array.from(text.matchAll(/^operations\[(\d+)\] = (\w+)$/gm), ([, code, name]): [number, string | undefined] => [
+      Number(code),
+      name,
+    ]),
   )
   const operations: [number, string][] = []
   for (const file of readdirSync(ROOM)) {

@@ -14,6 +14,7 @@ import * as koa from 'onrush/koa'
 import { RateLimit, RateLimitGuard, RateLimitModule } from 'onrush/nestjs'
 import { OnrushThrottlerStorage } from 'onrush/nestjs-throttler'
 import { recordMetrics } from 'onrush/opentelemetry'
+import { observe, outboundFetch } from 'onrush/outbound'
 import { simulate, smallestLimit } from 'onrush/simulate'
 import { storeContract } from 'onrush/testing'
 import { expect, test } from 'vitest'
@@ -25,6 +26,7 @@ const limiter = new GcraLimiter({ store })
 const rate = Quota.perDay(5)
 const throttle = new Throttle({ limiter, rate })
 const permits = new Throttle({ limiter: new onrush.ConcurrencyLimiter({ store }), rate: Quota.concurrent(5) })
+const blockable = new Throttle({ limiter, rate, blocks: true })
 const client = new Redis({ lazyConnect: true, autoResendUnfulfilledCommands: false })
 const middleware = { throttle, key: () => 'key' }
 
@@ -111,6 +113,48 @@ const CASES: readonly Case[] = [
     options: { store, rate: '5/day' },
     take: (options) => make(Throttle, options),
     typo: ['stores', 'store'],
+  },
+  {
+    types: ['BlocksOptions'],
+    what: 'blocks',
+    options: { lockout: '1m' },
+    take: (blocks) => make(Throttle, { store, rate: '5/day', blocks }),
+    typo: ['lockouts', 'lockout'],
+  },
+  {
+    types: ['BlockOptions'],
+    what: 'throttle.block',
+    options: { reason: 'abuse' },
+    take: (options) => Reflect.apply(blockable.block, blockable, ['key', '1m', options]),
+    typo: ['reasons', 'reason'],
+  },
+  {
+    types: ['BlockOptions'],
+    what: 'throttle.unblock',
+    options: { reason: 'appeal' },
+    take: (options) => Reflect.apply(blockable.unblock, blockable, ['key', options]),
+    typo: ['signals', 'signal'],
+  },
+  {
+    types: ['BlockedOptions'],
+    what: 'store.blocked',
+    options: { limit: 5 },
+    take: (options) => Reflect.apply(store.blocked, store, [options]),
+    typo: ['limits', 'limit'],
+  },
+  {
+    types: ['ObserveOptions'],
+    what: 'observe',
+    options: { longest: '1m' },
+    take: (options) => call(observe, blockable, 'key', { status: 200, headers: {} }, options),
+    typo: ['longst', 'longest'],
+  },
+  {
+    types: ['OutboundFetchOptions'],
+    what: 'outboundFetch',
+    options: { throttle: blockable, key: 'key' },
+    take: (options) => call(outboundFetch, options),
+    typo: ['maxwait', 'maxWait'],
   },
   {
     types: ['ThrottleLayer'],
@@ -379,6 +423,7 @@ const OTHERS = [
   // Internal.
   ...[
     'Subject',
+    'BlockableSubject',
     'BreakerOptions',
     'CoalescerOptions',
     'ExchangeOptions',

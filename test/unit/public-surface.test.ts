@@ -53,6 +53,7 @@ const TYPES = [
     'LimitDataFields',
     'Awaitable',
   ],
+  ...['BlocksOptions', 'BlockOptions', 'BlockedOptions', 'BlockedKey', 'BlockEvent'],
   ...['Algorithm', 'LimiterOptions', 'GcraLimiterOptions', 'AlgorithmLimiterOptions'],
   ...[
     'DictionaryStoreOptions',

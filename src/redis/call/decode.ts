@@ -1,6 +1,13 @@
 /** Decodes the reply of a call. The reply holds the states before the call; the same algorithms then compute each result from these. */
+import { type BlockLayer, blockStateIn } from '../../algorithms/block.ts'
+import {
+  type BlockableSubject,
+  decideBlockable,
+  decideBlockableSubject,
+  type KeyBlock,
+} from '../../algorithms/blockable.ts'
 import { combineSubjects } from '../../algorithms/combine.ts'
-import { decide, decideOne, decideSubject, type Held, type Subject } from '../../algorithms/driver.ts'
+import { decideOne, decideSubject, type Held, type Subject } from '../../algorithms/driver.ts'
 import { spendsAny, spentIn } from '../../algorithms/terms.ts'
 import { marksOf } from '../../operations/reserve.ts'
 import { unavailable } from '../errors.ts'
@@ -20,6 +27,7 @@ export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
     try {
       if (operation !== undefined) settleOperation(entry, operation, reader)
       else if (subjects !== undefined) settleTogether(entry, subjects, reader)
+      else if (decider.block !== undefined) settleBlockable(entry, decider.block, reader)
       else if (decider.onlyLayer !== undefined && terms === undefined) settleOnlyLayer(entry, decider.onlyLayer, reader)
       else settleLayers(entry, reader)
     } catch (error) {
@@ -58,18 +66,36 @@ function settleLayers(entry: Entry, reader: ReplyReader): void {
   }
 }
 
+/** One key that may be blocked, for one or many callers. */
+function settleBlockable(entry: Entry, block: BlockLayer, reader: ReplyReader): void {
+  const { now } = reader
+  const begin = reader.cell
+  const subject = reader.subject(entry)
+  // A refusal in which a block had a part is not remembered, nor any by which a later check would start a lock-out.
+  const remembers = block.lockout.length === 0
+  for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
+    const result = decideBlockableSubject(subject, now)
+    if (result.limited && remembers && result.blockedUntil === undefined) entry.refused = result
+    if (!result.limited) reader.keepSpent(begin, subject)
+    if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
+    else waiter.resolveWithMarks(result, marksOf(subject, now))
+  }
+  reader.keepBlock(begin, subject)
+}
+
 /** The subjects of one `checkAll`. */
 function settleTogether(entry: Entry, asked: readonly RedisAsked[], reader: ReplyReader): void {
   const { now } = reader
   const begin = reader.cell
-  const subjects: Subject[] = []
+  const subjects: BlockableSubject[] = []
   for (const one of asked) subjects.push(reader.subject(one))
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
-    const { admitted, results } = decide(subjects, now)
+    const { admitted, results } = decideBlockable(subjects, now)
     let cell = begin
     for (const subject of subjects) {
       if (admitted) reader.keepSpent(cell, subject)
-      cell += subject.states.length
+      reader.keepBlock(cell, subject)
+      cell += subject.states.length + (subject.block === undefined ? 0 : 1)
     }
     const result = combineSubjects(results, asked)
     if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
@@ -85,9 +111,12 @@ function settleOperation({ decider }: Entry, operation: RequestedOperation, read
   const said = reader.said(operation.replies)
   const begin = reader.cell
   const { states, present } = reader.find(decider)
-  const found = { layers: decider.repliesAfter, states, present, beside: operation.beside?.said(said), said }
+  const block = reader.block(decider)
+  const beside = operation.beside?.said(said)
+  const found = { layers: decider.repliesAfter, states, present, beside, said, block }
   operation.settle(found, reader.now)
   reader.keepFound(begin, states, present)
+  reader.keepBlock(begin, found)
 }
 
 /** Reads the doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps the states as changed by the entries already decoded. */
@@ -123,15 +152,22 @@ class ReplyReader {
   /** Skips the rest of an entry that could not be decoded, and started at this cell and next number. */
   skip(entry: Entry, cell: number, next: number): void {
     const prepared = entry.all().flatMap(({ decider }) => decider.prepared)
-    this.cell = cell + prepared.length
+    const blocks = entry.all().filter(({ decider }) => decider.block !== undefined)
+    this.cell = cell + prepared.length + blocks.length
     this.next = prepared.reduce((end, layer) => end + saidOf(layer), next + (entry.operation?.replies ?? 0))
   }
 
   /** Reads the next cells as one subject. */
-  subject({ decider, quantity, terms }: RedisAsked): Subject {
+  subject({ decider, quantity, terms }: RedisAsked): BlockableSubject {
     const states: unknown[] = []
     for (const layer of decider.prepared) states.push(this.state(this.indexes[this.cell++] ?? 0, layer))
-    return { layers: decider.replies, states, quantity, terms }
+    return { layers: decider.replies, states, quantity, terms, block: this.block(decider) }
+  }
+
+  /** Reads the next cell as the block of a key. `undefined`: the key cannot be blocked. */
+  block({ block, preparedBlock }: CompiledLayers): KeyBlock | undefined {
+    if (block === undefined || preparedBlock === undefined) return undefined
+    return { layer: block, state: blockStateIn(this.state(this.indexes[this.cell++] ?? 0, preparedBlock)) }
   }
 
   /** Reads the next cells, and whether each state is present in Redis. */
@@ -188,6 +224,11 @@ class ReplyReader {
       if (spentIn(layer, quantity) > 0) this.keep(this.indexes[begin + index] ?? 0, states[index], true)
       index++
     }
+  }
+
+  /** Keeps the block of the key whose cells begin there. */
+  keepBlock(begin: number, { states, block }: Pick<BlockableSubject, 'states' | 'block'>): void {
+    if (block !== undefined) this.keep(this.indexes[begin + states.length] ?? 0, block.state, true)
   }
 
   /** Keeps the states of consecutive cells, which may be absent, as after a clear. */

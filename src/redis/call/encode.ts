@@ -1,5 +1,7 @@
 /** Encodes a batch as KEYS and ARGV of `lua/scripts/checks.lua` or `lua/scripts/batch.lua`. */
 
+import type { BlockLayer } from '../../algorithms/block.ts'
+import { mayStrike } from '../../algorithms/blockable.ts'
 import { haveSameTerms, neededIn, spendsAny, spentIn } from '../../algorithms/terms.ts'
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
@@ -28,6 +30,7 @@ export interface Call {
 /** Kinds of runs. Others are the codes of operations. */
 const CHECK = 0
 const CHECK_BY_TERMS = -1
+const BLOCK = -2
 
 /** Consecutive entries that differ only in their keys. Encoded once, with a count. */
 interface Run {
@@ -128,8 +131,9 @@ class Layout {
 
   add(entry: Entry): void {
     const start = this.#cells.length
-    if (entry.subjects === undefined) this.#locate(entry)
-    else for (const asked of entry.subjects) this.#locate(asked)
+    if (entry.subjects !== undefined) this.#locateBlockable(entry.subjects)
+    else if (entry.decider.block === undefined) this.#locate(entry)
+    else this.#locateBlockable([entry])
     const { operation } = entry
     this.#replied += operation?.replies ?? 0
     const run = this.#runs.at(-1)
@@ -167,6 +171,28 @@ class Layout {
   #locate({ decider, key }: RedisAsked): void {
     const stem = this.#names.stem(key)
     const value = decider.hasValue ? this.#keyOf(`${stem}}`, this.#valueKeys) - 1 : 0
+    this.#locateLayers(decider, stem, value)
+  }
+
+  /** Keys that may be blocked. The script names the states of all blocks before those of the layers. */
+  #locateBlockable(subjects: readonly RedisAsked[]): void {
+    const places = subjects.map(({ decider, key }) => {
+      const stem = this.#names.stem(key)
+      const value = decider.hasValue ? this.#keyOf(`${stem}}`, this.#valueKeys) - 1 : 0
+      const { preparedBlock } = decider
+      const layer = preparedBlock === undefined ? 0 : this.#layerOf(preparedBlock)
+      const index = preparedBlock === undefined ? undefined : this.#stateOf(value, layer, preparedBlock)
+      return { decider, stem, value, layer, index }
+    })
+    for (const { decider, stem, value, layer, index } of places) {
+      this.#locateLayers(decider, stem, value)
+      if (index === undefined) continue
+      this.#cells.push({ layer, key: value })
+      this.#stateIndexes.push(index)
+    }
+  }
+
+  #locateLayers(decider: CompiledLayers, stem: string, value: number): void {
     for (const prepared of decider.prepared) {
       const layer = this.#layerOf(prepared)
       if (prepared.size > 0) {
@@ -249,6 +275,16 @@ class Layout {
         cells.push(layer, units, (layer - 1) * keys + (key < 0 ? values - key : key + 1), strides[index] ?? 0)
         needed.push(neededFrom(one, asked))
       })
+      const { block } = asked.decider
+      if (block === undefined) continue
+      // Tells of the next run that the last of its cells so far belong to a key with a block.
+      const { layer, key } = this.#cells[at++] ?? NO_CELL
+      const { length } = prepared
+      const lockout = operation !== undefined || mayStrikeFor(block, asked) ? block.lockout : NOTHING
+      const amount = NUMBERS_OF_BLOCK + lockout.length
+      numbers.push(BLOCK, 1, amount, 1, layer, 0, (layer - 1) * keys + key + 1, strides[length] ?? 0)
+      const spends = spendsAny(asked.quantity, asked.terms) ? 1 : 0
+      numbers.push(cells.length / 4 - length, length, spends, ...lockout)
     }
     if (operation === undefined) {
       if (hasTerms) numbers.push(CHECK_BY_TERMS, repeats, count, cells.length / 4, ...cells, ...needed)
@@ -262,12 +298,19 @@ class Layout {
 
 const NOTHING: readonly number[] = []
 
+/** The numbers of a run of kind BLOCK, before the lengths of lock-outs. */
+const NUMBERS_OF_BLOCK = 3
+
 const NO_CELL: Cell = { layer: 0, key: 0 }
 
 /** Units that a check spends in a layer; below 0: as many as there are, up to so many. 0: a look. */
 function costIn({ layer }: CompiledLayer, { quantity, terms }: RedisAsked): number {
   if (!spendsAny(quantity, terms)) return 0
   return layer.quantity ?? (terms?.upTo === true ? -quantity : quantity)
+}
+
+function mayStrikeFor(block: BlockLayer, { decider: { layers }, quantity, terms }: RedisAsked): boolean {
+  return mayStrike(block, { layers, quantity, terms })
 }
 
 /** Units that must be available in a layer; below 0: a look, which refuses nobody. */

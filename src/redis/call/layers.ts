@@ -1,11 +1,18 @@
 /** The layers of a throttle, compiled for Redis once: ids of states, key suffixes of logs, numbers for the scripts, and the scripts. */
+import type { BlockLayer } from '../../algorithms/block.ts'
 import { type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
 import type { CalendarPeriod } from '../../calendar/period.ts'
 import { holdsPermits } from '../../operations/permits.ts'
 import { costSuffix, stateSuffix, ticketsNameOf } from '../../stores/state-key.ts'
 import { LOG_WEIGHT } from '../limits.ts'
-import { checksScriptOf, type LuaImplementation, luaImplementationOf, type Script } from './scripts.ts'
+import {
+  checksScriptOf,
+  type LuaImplementation,
+  luaImplementationOf,
+  luaImplementationOfBlock,
+  type Script,
+} from './scripts.ts'
 import { HEADER_NUMBERS, stateId } from './state-records.ts'
 
 export interface CompiledLayer {
@@ -28,6 +35,10 @@ export interface CompiledLayer {
 export class CompiledLayers {
   readonly layers: readonly Layer[]
   readonly prepared: readonly CompiledLayer[]
+  /** The block of the keys. `undefined`: they cannot be blocked. */
+  readonly block: BlockLayer | undefined
+  /** The same, compiled. */
+  readonly preparedBlock: CompiledLayer | undefined
   /** Decode the reply to a check, one per layer. */
   readonly replies: readonly Layer[]
   /** Decode the reply to an operation, one per layer. That reply describes the states after the operation. */
@@ -44,7 +55,7 @@ export class CompiledLayers {
   readonly replied: number
   /** True if any layer keeps a small state, so that the key has a value. */
   readonly hasValue: boolean
-  /** One per layer: the distance in KEYS between the key of a layer's state and that of the next entry. */
+  /** One per layer, and one for the block: the distance in KEYS between the key of a state and that of the next entry. */
   readonly strides: readonly number[]
   /** How many keys a check counts as. A log counts as several, and without a fast script each layer as one, because deciding takes longer. */
   readonly weight: number
@@ -56,10 +67,13 @@ export class CompiledLayers {
   readonly ticketSuffixes: readonly string[]
 
   /** @throws TypeError for an algorithm without a Lua implementation; RangeError for layers whose states have one id. */
-  constructor(layers: readonly Layer[]) {
+  constructor(layers: readonly Layer[], block?: BlockLayer) {
     this.layers = layers
-    this.prepared = layers.map(prepare)
-    refuseCollisions(this.prepared)
+    this.prepared = layers.map((layer) => prepare(layer, luaImplementationOf(layer)))
+    this.block = block
+    this.preparedBlock = block && prepare(block, luaImplementationOfBlock(block))
+    const states = this.states
+    refuseCollisions(states)
     this.replies = this.prepared.map(({ reply }) => reply)
     this.repliesAfter = this.prepared.map(({ size, reply }) =>
       size > 0 ? reply : { ...reply, algorithm: answersAfter(reply.algorithm) },
@@ -70,15 +84,15 @@ export class CompiledLayers {
     const isUniform =
       !this.hasOwnQuantities && this.prepared.every(({ implementation }) => implementation === first?.implementation)
     this.script =
-      first === undefined || !isUniform
+      first === undefined || !isUniform || block !== undefined
         ? undefined
         : checksScriptOf(first.implementation, first.size, this.prepared.length)
     this.texts = this.prepared.flatMap(({ numbers }) => numbers.map(String))
     this.replied = this.prepared.reduce((sum, { size }) => sum + HEADER_NUMBERS + size, 0)
     const logs = this.prepared.filter(({ size }) => size === 0).length
-    this.hasValue = logs < this.prepared.length
-    this.strides = this.prepared.map(({ size }) => (size === 0 ? logs : 1))
-    const small = this.script === undefined ? this.prepared.length - logs : 1
+    this.hasValue = logs < states.length
+    this.strides = states.map(({ size }) => (size === 0 ? logs : 1))
+    const small = this.script === undefined ? states.length - logs : 1
     this.weight = small + logs * LOG_WEIGHT
     this.customLua = layers.map(({ lua = '' }) => lua).join('')
     this.ticketSuffixes = layers.filter(holdsPermits).map((layer) => `}:${ticketsNameOf(layer)}`)
@@ -89,23 +103,27 @@ export class CompiledLayers {
     return `}:${name}${this.prepared.map(({ suffix, layer }) => suffix.slice(1) + costSuffix(layer)).join('')}`
   }
 
+  /** All states of a key: those of the layers, and its block. */
+  get states(): readonly CompiledLayer[] {
+    return this.preparedBlock === undefined ? this.prepared : [...this.prepared, this.preparedBlock]
+  }
+
   /** True if both have a state name in common, so that they share the state of a key. */
   sharesState(other: CompiledLayers): boolean {
-    return this.prepared.some(({ suffix }) => other.prepared.some((theirs) => theirs.suffix === suffix))
+    return this.states.some(({ suffix }) => other.states.some((theirs) => theirs.suffix === suffix))
   }
 
   /** True if both have quotas with the same state name but different numbers. They cannot share a call, which reads a state by one quota. */
   conflicts(other: CompiledLayers): boolean {
-    return this.prepared.some(({ suffix, layer }) =>
-      other.prepared.some((theirs) => theirs.suffix === suffix && !theirs.layer.quota.equals(layer.quota)),
+    return this.states.some(({ suffix, layer }) =>
+      other.states.some((theirs) => theirs.suffix === suffix && !theirs.layer.quota.equals(layer.quota)),
     )
   }
 }
 
-function prepare(layer: Layer): CompiledLayer {
+function prepare(layer: Layer, implementation: LuaImplementation): CompiledLayer {
   const { algorithm, quota } = layer
   const { size } = algorithm
-  const implementation = luaImplementationOf(layer)
   const id = size === 0 ? 0 : stateId(stateNameOf(layer), size)
   const suffix = stateSuffix(layer)
   const { calendar } = quota

@@ -53,6 +53,11 @@ export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplemen
   return made
 }
 
+/** The Lua implementation of a block, which the script keeps as it keeps the state of an algorithm. */
+export function luaImplementationOfBlock(block: Layer): LuaImplementation {
+  return luaImplementationOf({ ...block, lua: lua.block })
+}
+
 const unrolledScripts = new Map<string, Script>()
 
 /**
@@ -76,7 +81,8 @@ export function batchScriptOf(used: readonly LuaImplementation[]): Script {
   if (ready !== undefined) return ready
   const algorithms = used.map(({ text }) => `(function()\n${text}\nend)()`).join(',\n')
   const permits = used.some(({ text }) => text === lua.algorithms.concurrency.implementation) ? lua.permits : ''
-  const made = script(filled(filled(lua.batch, 'permits', permits), 'algorithms', algorithms))
+  const blocks = used.some(({ text }) => text === lua.block) ? lua.blocks : ''
+  const made = script(filled(filled(filled(lua.batch, 'permits', permits), 'blocks', blocks), 'algorithms', algorithms))
   composed.set(name, made)
   return made
 }

@@ -35,7 +35,8 @@ export class StateNames {
   /** Notes the names of states that the batch has written, if they are due. */
   note({ entries, askedAt }: Batch): void {
     for (const entry of entries) {
-      if (entry.quantity === 0 || entry.refused !== undefined) continue
+      // An operation on a block has a quantity of 0 too.
+      if ((entry.quantity === 0 && entry.decider.block === undefined) || entry.refused !== undefined) continue
       for (const { decider } of entry.all()) this.#noteThrottle(decider, askedAt + this.ahead)
     }
   }
@@ -48,7 +49,7 @@ export class StateNames {
   #noteThrottle(decider: CompiledLayers, now: number): void {
     if (decider.namesDueAt > now) return
     decider.namesDueAt = now + NOTED_AGAIN
-    const texts = decider.prepared.flatMap(({ layer, numbers: [id], size }) =>
+    const texts = decider.states.flatMap(({ layer, numbers: [id], size }) =>
       size > 0 ? [String(id), `${stateNameOf(layer)} ${layer.quota}`] : [],
     )
     if (texts.length === 0) return

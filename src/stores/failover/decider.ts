@@ -8,6 +8,7 @@ import type { Breaker } from './breaker.ts'
 
 export class FailoverDecider implements Decider {
   readonly layers: readonly Layer[]
+  readonly block: Decider['block']
   readonly primary: Decider
   /** Its quotas are the shares of this instance. */
   readonly fallback: Decider
@@ -17,6 +18,7 @@ export class FailoverDecider implements Decider {
   constructor(breaker: Breaker, primary: Decider, fallback: Decider) {
     this.#breaker = breaker
     this.layers = primary.layers
+    this.block = primary.block
     this.primary = primary
     this.fallback = fallback
     this.known =
@@ -56,7 +58,7 @@ export class FailoverDecider implements Decider {
     // The fallback gave the earlier answer, so the fallback must handle the follow-up, even if the primary is back.
     if (before?.fallbacks?.includes(this.fallback) === true) return onFallback()
     const onPrimary = (): Promise<Given> => this.primary.operate(key, operation, args, signal)
-    if (operation.forgets === true) return this.#breaker.onBoth(onPrimary, onFallback, signal, key)
+    if (operation.onBoth ?? operation.forgets) return this.#breaker.onBoth(onPrimary, onFallback, signal, key)
     const instead =
       before === undefined ? onFallback : () => this.#insteadOfPrimary(key, operation, operation.insteadOf?.(args))
     return this.#breaker.answer(onPrimary, instead, signal, key)

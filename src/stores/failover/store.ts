@@ -1,4 +1,5 @@
 /** A store that answers from a fallback while its primary is unavailable, and marks such answers. */
+import type { BlockLayer } from '../../algorithms/block.ts'
 import { type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { gcra } from '../../algorithms/gcra.ts'
 import { checkFunction, checkInteger, named, notInstance } from '../../arguments.ts'
@@ -11,6 +12,7 @@ import { warnProcess } from '../../process-warning.ts'
 import { Quota } from '../../quota.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { type Awaitable, BaseStore } from '../base.ts'
+import type { BlockedKey, BlockedOptions } from '../blocked.ts'
 import type { Asked } from '../decider.ts'
 import type { Desk } from '../desk.ts'
 import { Patience } from '../patience.ts'
@@ -139,6 +141,11 @@ export class FailoverStore extends BaseStore {
     await Promise.all([resetWhileAnswering(this.#primary), resetWhileAnswering(this.#fallback)])
   }
 
+  /** The blocked keys of the primary, or of the fallback while the primary is not asked. */
+  override blocked(options?: BlockedOptions): AsyncGenerator<BlockedKey, void, undefined> {
+    return (this.#breaker.asksPrimary ? this.#primary : this.#fallback).blocked(options)
+  }
+
   /**
    * Closes both stores, and stops probing. Rejects with a `StoreTimeoutError` if a store takes more than twice its `timeout`, or more than a
    * second if that is longer.
@@ -154,10 +161,14 @@ export class FailoverStore extends BaseStore {
   }
 
   /** @internal */
-  protected override makeDecider(layers: readonly Layer[]): FailoverDecider {
+  protected override makeDecider(layers: readonly Layer[], block?: BlockLayer): FailoverDecider {
     const shares = layers.map((layer) => this.#share(layer))
     checkApart(shares.map(stateNameOf))
-    return new FailoverDecider(this.#breaker, this.#primary.decider(layers), this.#fallback.decider(shares))
+    return new FailoverDecider(
+      this.#breaker,
+      this.#primary.decider(layers, block),
+      this.#fallback.decider(shares, block),
+    )
   }
 
   /** @internal */

@@ -1,4 +1,5 @@
 /** Fallbacks that count nothing. FailOpenStore allows every check up to the limit, FailClosedStore denies all. */
+import type { BlockLayer } from '../../algorithms/block.ts'
 import { combineLayers, combineSubjects } from '../../algorithms/combine.ts'
 import type { Layer } from '../../algorithms/driver.ts'
 import { neededIn, spendsAny, spentIn, type Terms } from '../../algorithms/terms.ts'
@@ -14,9 +15,10 @@ abstract class FixedAnswerStore extends BaseStore {
   /** The answer for every key, of one quota, to a caller who needs so many units. `retryAfter` is `Infinity` if they exceed the limit. */
   protected abstract answer(quota: Quota, needed: number): RateLimitResultFields
 
-  protected override makeDecider(layers: readonly Layer[]): Decider {
+  protected override makeDecider(layers: readonly Layer[], block?: BlockLayer): Decider {
     return {
       layers,
+      block,
       check: async (_key, quantity, _signal, terms) => this.#decide(layers, quantity, terms),
       operate: async (_key, operation, args) =>
         operation.answered(this.#decide(layers, operation.quantity?.(args) ?? 0, operation.terms?.(args))),
@@ -36,6 +38,8 @@ abstract class FixedAnswerStore extends BaseStore {
   }
 
   override async reset(): Promise<void> {}
+
+  protected override *blockedKeys(): Generator<never> {}
 
   override get answersWithin(): number {
     return 0

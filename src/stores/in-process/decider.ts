@@ -1,6 +1,8 @@
 /** The decider of in-process stores. Each check or operation is one synchronous step, and so atomic. */
 import type { CompleteAlgorithm } from '../../algorithms/algorithm.ts'
-import { decideSubject, type Layer, lifetimeOf, type Subject, stateNameOf } from '../../algorithms/driver.ts'
+import { type BlockLayer, blockStateIn } from '../../algorithms/block.ts'
+import { type BlockableSubject, decideBlockableSubject, type KeyBlock } from '../../algorithms/blockable.ts'
+import { decideSubject, type Layer, lifetimeOf, stateNameOf } from '../../algorithms/driver.ts'
 import { spendsAny, spentIn, type Terms } from '../../algorithms/terms.ts'
 import type { Clock } from '../../clock.ts'
 import type { Answer, AnyOperation, Change, Found, Operation } from '../../operations/operation.ts'
@@ -19,17 +21,27 @@ export interface StateTable {
   get(key: string): unknown
   set(key: string, state: unknown, expires: number): void
   delete(key: string): void
+  /** All keys, with their states. */
+  entries(): Iterable<readonly [key: string, state: unknown]>
   /** Called after a stored state was changed in place. Missing: the table need not know. */
   renew?(key: string, expires: number): void
 }
 
+/** The blocks of a throttle's keys, by key. */
+interface Blocks {
+  readonly layer: BlockLayer
+  readonly table: StateTable
+}
+
 export class InProcessDecider implements SyncDecider {
   readonly layers: readonly Layer[]
+  readonly block: BlockLayer | undefined
   protected readonly clock: Clock
   readonly #tables: readonly StateTable[]
   readonly #tableOf: (name: string) => StateTable
   /** Tells holders in this process of permits that were handed over. */
   tell: Tell | undefined
+  readonly #blocks: Blocks | undefined
 
   /** @param tableOf returns the table of this name, for an operation's additional data; called only when needed */
   constructor(
@@ -37,23 +49,26 @@ export class InProcessDecider implements SyncDecider {
     layers: readonly Layer[],
     tables: readonly StateTable[],
     tableOf: (name: string) => StateTable,
+    blocks?: Blocks,
   ) {
     this.clock = clock
     this.layers = layers
     this.#tables = tables
     this.#tableOf = tableOf
+    this.#blocks = blocks
+    this.block = blocks?.layer
   }
 
   /** Copies of the states of the key, rolled to now. */
-  open(key: string, quantity: number, now: number, terms?: Terms): Subject {
+  open(key: string, quantity: number, now: number, terms?: Terms): BlockableSubject {
     const states = this.layers.map(({ algorithm, quota }, index) => {
       const state = this.#tables[index]?.get(key)
       return state === undefined ? algorithm.open(now, quota) : algorithm.roll(copied(algorithm, state), now, quota)
     })
-    return { layers: this.layers, states, quantity, terms }
+    return { layers: this.layers, states, quantity, terms, block: this.#blockOf(key, now) }
   }
 
-  write(key: string, subject: Subject, now: number): void {
+  write(key: string, subject: BlockableSubject, now: number): void {
     const { quantity, terms } = subject
     if (!spendsAny(quantity, terms)) return
     this.layers.forEach((layer, index) => {
@@ -63,24 +78,44 @@ export class InProcessDecider implements SyncDecider {
     })
   }
 
+  /** Writes the block of a key if the decision has changed it. */
+  writeBlock(key: string, block: KeyBlock | undefined, now: number): void {
+    if (block === undefined || this.#blocks === undefined) return
+    const { layer, state } = block
+    const { table } = this.#blocks
+    const [until = 0, strikes = 0] = numbersIn(table.get(key))
+    if (state[0] === until && state[1] === strikes) return
+    const lifetime = layer.algorithm.resetAfter(state, now, layer.quota)
+    if (lifetime > 0) table.set(key, [...state], now + lifetime)
+    else table.delete(key)
+  }
+
+  #blockOf(key: string, now: number): KeyBlock | undefined {
+    if (this.#blocks === undefined) return undefined
+    const { layer, table } = this.#blocks
+    return { layer, state: layer.algorithm.roll(blockStateIn(table.get(key)), now, layer.quota) }
+  }
+
   checkSync(key: string, quantity: number, terms?: Terms): RateLimitResult {
     const now = this.clock()
     const subject = this.open(key, quantity, now, terms)
-    const result = decideSubject(subject, now)
+    const result = subject.block === undefined ? decideSubject(subject, now) : decideBlockableSubject(subject, now)
     if (!result.limited) this.write(key, subject, now)
+    this.writeBlock(key, subject.block, now)
     return result
   }
 
   operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given {
     const now = this.clock()
-    const { layers, states } = this.open(key, 0, now)
+    const { layers, states, block } = this.open(key, 0, now)
     const present = this.#tables.map((table) => table.get(key) !== undefined)
     const table = operation.beside && this.#tableOf(this.#besideName(operation.beside.name))
     const kept = table?.get(key)
     const tickets = operation.tickets === true ? this.#tickets(key) : undefined
-    const found = { layers, states, present, beside: operation.beside?.open(kept), tickets, tell: this.tell }
+    const found = { layers, states, present, beside: operation.beside?.open(kept), tickets, tell: this.tell, block }
     const { changes, answer } = operation.apply(found, args, now)
     this.#writeChanges(key, found, changes, now)
+    this.writeBlock(key, block, now)
     const expires = found.beside?.expires
     if (expires !== undefined) table?.set(key, found.beside, expires)
     else if (kept !== undefined) table?.delete(key)
@@ -137,6 +172,11 @@ export class InProcessDecider implements SyncDecider {
       else table?.delete(key)
     })
   }
+}
+
+/** The numbers of a tuple; none of any other state. */
+export function numbersIn(state: unknown): readonly number[] {
+  return Array.isArray(state) ? state : []
 }
 
 /** Copies a tuple. Any other state, such as a log, is returned as is, because its algorithm changes it in place. */

@@ -65,6 +65,11 @@ export class DictionaryStore extends InProcessStore {
   protected override table(name: string): StateTable {
     return this.#tables.get(name)
   }
+
+  /** @internal */
+  protected override allTables(): Iterable<readonly [name: string, table: StateTable]> {
+    return this.#tables.entries()
+  }
 }
 
 class DictionaryTable implements StateTable {
@@ -88,6 +93,10 @@ class DictionaryTable implements StateTable {
   delete(key: string): void {
     this.#states.delete(key)
     if (this.#states.size === 0) this.#occupied.delete(this)
+  }
+
+  entries(): Iterable<readonly [key: string, state: unknown]> {
+    return this.#states.entries()
   }
 
   clear(): void {

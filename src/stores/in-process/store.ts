@@ -1,6 +1,8 @@
 /** Base class of the stores in the memory of this process. A check is one synchronous step, and so atomic. */
+import type { BlockLayer } from '../../algorithms/block.ts'
+import { decideBlockable } from '../../algorithms/blockable.ts'
 import { combineSubjects } from '../../algorithms/combine.ts'
-import { decide, type Layer, type Subject, stateNameOf } from '../../algorithms/driver.ts'
+import { type Layer, type Subject, stateNameOf } from '../../algorithms/driver.ts'
 import { type Clock, readClock, storeClock } from '../../clock.ts'
 import type { Duration } from '../../duration.ts'
 import { MismatchedDataError } from '../../errors.ts'
@@ -9,8 +11,9 @@ import { marksOf, reserve, type Spent } from '../../operations/reserve.ts'
 import { PermitDesk } from '../../permits/desk.ts'
 import type { RateLimitResult } from '../../result.ts'
 import { BaseStore } from '../base.ts'
+import { BLOCK_STATES, type BlockedKey, blockedKeyOf } from '../blocked.ts'
 import type { Asked, SyncDecider } from '../decider.ts'
-import { InProcessDecider, type StateTable } from './decider.ts'
+import { InProcessDecider, numbersIn, type StateTable } from './decider.ts'
 import { SingleDecider } from './single-layer.ts'
 
 export abstract class InProcessStore extends BaseStore {
@@ -34,6 +37,23 @@ export abstract class InProcessStore extends BaseStore {
    * @internal
    */
   protected abstract table(name: string): StateTable
+
+  /**
+   * All tables, by name.
+   * @internal
+   */
+  protected abstract allTables(): Iterable<readonly [name: string, table: StateTable]>
+
+  /** @internal */
+  protected override *blockedKeys(): Generator<BlockedKey> {
+    for (const [name, table] of this.allTables()) {
+      if (!name.startsWith(BLOCK_STATES)) continue
+      for (const [key, state] of table.entries()) {
+        const blocked = blockedKeyOf(key, name, numbersIn(state), this.#clock())
+        if (blocked !== undefined) yield blocked
+      }
+    }
+  }
 
   abstract override get(key: string): LimitData | undefined
 
@@ -90,15 +110,17 @@ export abstract class InProcessStore extends BaseStore {
   }
 
   /** @internal */
-  protected override makeDecider(layers: readonly Layer[]): SyncDecider {
+  protected override makeDecider(layers: readonly Layer[], block?: BlockLayer): SyncDecider {
     const names = layers.map(stateNameOf)
     const tables = names.map((name) => this.table(name))
     const tableOf = (name: string): StateTable => this.table(name)
     const [layer] = layers
     const [table] = tables
-    return layers.length === 1 && layer !== undefined && layer.quantity === undefined && table !== undefined
+    const blocks = block && { layer: block, table: this.table(block.stateName) }
+    const isPlain = layers.length === 1 && layer?.quantity === undefined && block === undefined
+    return isPlain && layer !== undefined && table !== undefined
       ? new SingleDecider(this.#clock, layer, table, tableOf)
-      : new InProcessDecider(this.#clock, layers, tables, tableOf)
+      : new InProcessDecider(this.#clock, layers, tables, tableOf, blocks)
   }
 
   /** @internal */
@@ -122,8 +144,11 @@ export abstract class InProcessStore extends BaseStore {
       return { decider, key, subject: decider.open(key, quantity, now, terms) }
     })
     const subjects = opened.map(({ subject }) => subject)
-    const { admitted, results } = decide(subjects, now)
-    if (admitted) for (const { decider, key, subject } of opened) decider.write(key, subject, now)
+    const { admitted, results } = decideBlockable(subjects, now)
+    for (const { decider, key, subject } of opened) {
+      if (admitted) decider.write(key, subject, now)
+      decider.writeBlock(key, subject.block, now)
+    }
     return { result: combineSubjects(results, asked), subjects, now }
   }
 }

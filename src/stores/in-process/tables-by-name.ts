@@ -20,6 +20,14 @@ export class TablesByName<Table extends object> {
     return this.#tables.size
   }
 
+  /** All tables that are still referenced, by name. */
+  *entries(): Generator<readonly [name: string, table: Table]> {
+    for (const [name, kept] of this.#tables) {
+      const table = kept.deref()
+      if (table !== undefined) yield [name, table]
+    }
+  }
+
   get(name: string): Table {
     const kept = this.#tables.get(name)?.deref()
     if (kept !== undefined) return kept

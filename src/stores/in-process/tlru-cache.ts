@@ -100,6 +100,11 @@ export class TlruCacheStore extends InProcessStore {
     return this.#tables.get(name)
   }
 
+  /** @internal */
+  protected override allTables(): Iterable<readonly [name: string, table: StateTable]> {
+    return this.#tables.entries()
+  }
+
   #makeTable(): StateTable {
     // Remember the last entry read, because a state is mostly renewed just after it was read. This saves a lookup.
     let last = ''
@@ -117,6 +122,11 @@ export class TlruCacheStore extends InProcessStore {
         this.#further += entry.further - before
         if (this.#further > this.#mostFurther) this.#dropStates(entry)
       },
+      entries: () =>
+        [...this.#entries.values()].flatMap((entry) => {
+          const state = entry.get(table)
+          return state === undefined ? [] : [[entry.key, state]]
+        }),
       renew: (key, expires) => {
         const entry = key === last ? found : this.#entries.peek(key)
         entry?.renew(table, expires)

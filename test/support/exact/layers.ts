@@ -40,6 +40,11 @@ export function check(now: bigint, layers: ExactLayers, quantity: bigint): Exact
   return combine(decide(now, [{ layers, quantity }])[0] ?? [])
 }
 
+/** The answer to a check that changes nothing. */
+export function refuse(now: bigint, layers: ExactLayers, quantity: bigint): ExactResult {
+  return combine(layers.map((layer) => layer.answer(now, quantity, layer.short(now, quantity))))
+}
+
 export function checkAll(now: bigint, subjects: readonly ExactSubject[]): ExactResult {
   const results = decide(now, subjects).map(combine)
   const taking = results.filter((_, index) => subjects[index]?.quantity !== 0n)

@@ -16,6 +16,8 @@ export interface ExactResult {
   readonly quota: Quota
   /** Only where there is more than the result itself. */
   readonly layers?: readonly ExactResult[]
+  /** Only where a block had a part in it. */
+  readonly blockedUntil?: Date
 }
 
 /** The greatest number of units that anything counts up to. */

@@ -152,7 +152,7 @@ export function expectExact(answered: RateLimitResult, exact: ExactResult): void
 }
 
 function inMicroseconds(result: RateLimitResult, like: ExactResult): ExactResult {
-  const { limited, limit, remaining, resetAfter, nextAfter, retryAfter, quota, layers } = result
+  const { limited, limit, remaining, resetAfter, nextAfter, retryAfter, quota, layers, blockedUntil } = result
   return {
     limited,
     limit: BigInt(limit),
@@ -161,6 +161,7 @@ function inMicroseconds(result: RateLimitResult, like: ExactResult): ExactResult
     nextAfter: BigInt(Math.round(nextAfter * 1000)),
     retryAfter: retryAfter === Number.POSITIVE_INFINITY ? 'never' : BigInt(Math.round(retryAfter * 1000)),
     quota,
+    ...(blockedUntil === undefined ? {} : { blockedUntil }),
     ...(like.layers === undefined
       ? {}
       : { layers: layers.map((layer, index) => inMicroseconds(layer, like.layers?.[index] ?? like)) }),

@@ -2,6 +2,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import {
   type BaseStore,
+  type BlocksOptions,
   type CheckOptions,
   DictionaryStore,
   type RateLimitResult,
@@ -11,6 +12,7 @@ import {
 } from 'onrush'
 import { expect } from 'vitest'
 import type { MovingLog } from '../../../src/algorithms/moving-window.ts'
+import { blocksIn } from '../../../src/blocks.ts'
 import { layersOf } from '../../../src/limiters/limiters.ts'
 import { Tickets } from '../../../src/operations/tickets.ts'
 import { Vacancies } from '../../../src/operations/vacancies.ts'
@@ -68,7 +70,7 @@ export class BothImplementations {
     this.#redis = new RedisStore({ client, prefix: this.prefix, clock, timeout: 20_000, ...options })
   }
 
-  throttle(layers: readonly LimiterLayer[]): ThrottlePair {
+  throttle(layers: readonly LimiterLayer[], blocks?: BlocksOptions): ThrottlePair {
     const on = (store: DictionaryStore | RedisStore): Throttle =>
       new Throttle({
         layers: layers.map(({ counting, rate, quantity }) => ({
@@ -76,6 +78,7 @@ export class BothImplementations {
           rate,
           quantity,
         })),
+        blocks,
       })
     return { local: on(this.#dictionary), remote: on(this.#redis) }
   }
@@ -88,11 +91,16 @@ export class BothImplementations {
   }
 
   /** The deciders of the two stores for these layers. */
-  deciders(layers: readonly LimiterLayer[]): { readonly local: Decider; readonly remote: Decider } {
-    const on = (store: BaseStore) =>
-      store.decider(
-        layers.flatMap(({ counting, rate, quantity }) => layersOf(new counting.Limiter({ store }), rate, quantity)),
+  deciders(
+    layers: readonly LimiterLayer[],
+    blocks?: BlocksOptions,
+  ): { readonly local: Decider; readonly remote: Decider } {
+    const on = (store: BaseStore) => {
+      const own = layers.flatMap(({ counting, rate, quantity }) =>
+        layersOf(new counting.Limiter({ store }), rate, quantity),
       )
+      return store.decider(own, blocksIn(blocks, own[0]?.quota.name ?? ''))
+    }
     return { local: on(this.#dictionary), remote: on(this.#redis) }
   }
 

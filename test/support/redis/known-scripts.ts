@@ -1,5 +1,5 @@
 /** Every script that calls of the built-in limiters may need, so that a server knows them. */
-import { Quota } from 'onrush'
+import { type BlocksOptions, Quota } from 'onrush'
 import { LIMITERS } from '../limiters.ts'
 import type { BothImplementations } from './implementations.ts'
 
@@ -7,12 +7,15 @@ import type { BothImplementations } from './implementations.ts'
  * Has each script run once. A call whose script a node does not know yet is sent again, and then later ones may be decided before
  * it: tests of the order in which things are asked begin with this.
  */
-export async function makeScriptsKnown(both: BothImplementations): Promise<void> {
+export async function makeScriptsKnown(both: BothImplementations, blocks?: BlocksOptions): Promise<void> {
   const subsets = Array.from({ length: 2 ** LIMITERS.length - 1 }, (_, index) =>
     LIMITERS.filter((_, place) => ((index + 1) >> place) & 1),
   )
   for (const subset of subsets) {
-    const { remote } = both.throttle(subset.map((counting) => ({ counting, rate: Quota.perSecond(1) })))
+    const { remote } = both.throttle(
+      subset.map((counting) => ({ counting, rate: Quota.perSecond(1) })),
+      blocks,
+    )
     await Promise.all([remote.check('key'), remote.check('key', 0)])
   }
   for (const counting of LIMITERS) {

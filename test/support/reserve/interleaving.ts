@@ -1,6 +1,7 @@
 /** Everything that can be asked about a key, in random order, put to several stores alike. */
 import fc from 'fast-check'
 import { Quota, type Reservation, type Throttle } from 'onrush'
+import { strikeIfShort } from '../../../src/operations/block.ts'
 import { giveUpTurn } from '../../../src/operations/give-up-turn.ts'
 import { type Promised, takeTurn } from '../../../src/operations/take-turn.ts'
 import type { Decider } from '../../../src/stores/decider.ts'
@@ -12,7 +13,19 @@ import type { LimiterLayer } from '../redis/implementations.ts'
 export const KEYS = ['one', 'two']
 
 interface Ask {
-  readonly do: 'check' | 'refund' | 'reserve' | 'settle' | 'cancel' | 'clear' | 'acquire' | 'give up'
+  readonly do:
+    | 'block'
+    | 'unblock'
+    | 'attempt'
+    | 'failure'
+    | 'check'
+    | 'refund'
+    | 'reserve'
+    | 'settle'
+    | 'cancel'
+    | 'clear'
+    | 'acquire'
+    | 'give up'
   readonly key: string
   /** Units up to 3, or parts in a thousand of the first layer's limit. */
   readonly quantity: number
@@ -29,53 +42,60 @@ export interface Round {
   readonly asks: readonly Ask[]
 }
 
-const ask: fc.Arbitrary<Ask> = fc.record({
-  do: fc.constantFrom(
-    ...([
-      'check',
-      'check',
-      'check',
-      'check',
-      'acquire',
-      'acquire',
-      'acquire',
-      'acquire',
-      'reserve',
-      'reserve',
-    ] as const),
-    ...([
-      'reserve',
-      'settle',
-      'settle',
-      'settle',
-      'cancel',
-      'refund',
-      'refund',
-      'give up',
-      'give up',
-      'clear',
-    ] as const),
-  ),
-  key: fc.constantFrom(...KEYS),
-  quantity: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 1200 })),
-  which: fc.nat({ max: 20 }),
-  longest: fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.nat({ max: 3000 })),
-})
+/** What only throttles with blocks can be asked. */
+const OF_BLOCKS = ['block', 'unblock', 'attempt', 'attempt', 'failure', 'failure', 'check', 'check', 'check'] as const
+
+const ask = (blocks: boolean): fc.Arbitrary<Ask> =>
+  fc.record({
+    do: fc.constantFrom(
+      ...(blocks ? OF_BLOCKS : []),
+      ...([
+        'check',
+        'check',
+        'check',
+        'check',
+        'acquire',
+        'acquire',
+        'acquire',
+        'acquire',
+        'reserve',
+        'reserve',
+      ] as const),
+      ...([
+        'reserve',
+        'settle',
+        'settle',
+        'settle',
+        'cancel',
+        'refund',
+        'refund',
+        'give up',
+        'give up',
+        'clear',
+      ] as const),
+    ),
+    key: fc.constantFrom(...KEYS),
+    quantity: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 1200 })),
+    which: fc.nat({ max: 20 }),
+    longest: fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.nat({ max: 3000 })),
+  })
 
 export interface Choice {
   /** Asks of one round. */
   readonly most: number
   /** Whether time may go back. Default true. */
   readonly back?: boolean
+  /** Whether keys may be blocked. Default false. */
+  readonly blocks?: boolean
 }
 
-export function rounds({ most, back = true }: Choice): fc.Arbitrary<Round[]> {
+export function rounds({ most, back = true, blocks = false }: Choice): fc.Arbitrary<Round[]> {
   const elapsed = fc.oneof(
     { weight: 4, arbitrary: fc.constant(0) },
     { weight: 6, arbitrary: fc.nat({ max: 1500 }) },
     ...(back ? [{ weight: 1, arbitrary: fc.integer({ min: -100, max: -1 }) }] : []),
   )
-  const asks = fc.array(ask, { minLength: 1, maxLength: most, size: 'max' })
+  const asks = fc.array(ask(blocks), { minLength: 1, maxLength: most, size: 'max' })
   return fc.array(fc.record({ elapsed, asks }), { minLength: 1, maxLength: Math.ceil(40 / most), size: 'max' })
 }
 
@@ -123,19 +143,32 @@ interface Planned extends Ask {
 export class Side {
   readonly #throttle: Throttle
   readonly #decider: Decider | undefined
+  readonly #waits: boolean
   readonly #reservations = new Map<number, Reservation>()
   readonly #turns = new Map<number, Promised>()
 
   /** @param decider what the store makes of the throttle; without it nobody waits for a turn */
   constructor(throttle: Throttle, decider?: Decider) {
     this.#throttle = throttle
-    this.#decider = decider?.supports(takeTurn) === true ? decider : undefined
+    this.#decider = decider
+    this.#waits = decider?.supports(takeTurn) === true
   }
 
   async answer({ do: what, key, quantity, longest, id, held }: Planned): Promise<unknown> {
     switch (what) {
       case 'check':
         return this.#throttle.check(key, quantity)
+      case 'block':
+        return this.#throttle.block(key, Math.min(Math.max(longest, 1), 86_400_000_000) / 1000)
+      case 'unblock':
+        return this.#throttle.unblock(key)
+      case 'attempt': {
+        const { reservation } = await this.#throttle.reserveAttempt(key, quantity)
+        if (!reservation.result.limited) this.#reservations.set(id, reservation)
+        return reservation.result
+      }
+      case 'failure':
+        return this.#decider?.operate(key, strikeIfShort, 1)
       case 'refund':
         return this.#throttle.refund(key, quantity)
       case 'clear':
@@ -150,6 +183,7 @@ export class Side {
       case 'cancel':
         return this.#reservations.get(held)?.cancel()
       case 'acquire': {
+        if (!this.#waits) return undefined
         const turn = await this.#decider?.operate(key, takeTurn, { quantity, longest, mayTakeVacancy: true })
         if (turn === undefined) return undefined
         this.#turns.set(id, turn)
@@ -203,7 +237,7 @@ export class Plan {
   /** Remembers what may be put right in a later round. */
   note(planned: readonly Planned[], side: Side): void {
     for (const { do: what, id } of planned) {
-      if (what === 'reserve' && side.hasReserved(id)) this.#reserved.push(id)
+      if ((what === 'reserve' || what === 'attempt') && side.hasReserved(id)) this.#reserved.push(id)
       if (what === 'acquire') this.#promised.push(id)
     }
   }

@@ -1,0 +1,82 @@
+/** A `fetch` that waits its turn, and heeds what the vendor answers. */
+import { checkFunction, checkKey, checkQuantity } from '../arguments.ts'
+import type { Duration } from '../duration.ts'
+import { ThrottleExceededError } from '../errors.ts'
+import { optionNames } from '../option-names.ts'
+import { warnProcess } from '../process-warning.ts'
+import type { Throttle } from '../throttle.ts'
+import { maxWaitOf } from '../waiting.ts'
+import type { OutboundResponse } from './headers.ts'
+import { OBSERVE_NAMES, type ObserveOptions, Observer } from './observe.ts'
+
+/** A function that calls as `fetch` does: the global one, or undici's. */
+export type FetchLike = (input: never, init?: never) => Promise<OutboundResponse>
+
+/** Options of `outboundFetch`. */
+export interface OutboundFetchOptions<Fetch extends FetchLike = typeof fetch> extends ObserveOptions {
+  /** The throttle whose turns the calls wait for; one with `blocks`. */
+  readonly throttle: Throttle
+  /** The key whose quota a call spends: a text, or a function of the call's arguments. */
+  readonly key: string | ((...call: Parameters<Fetch>) => string)
+  /** The function that makes the call, such as undici's `fetch`. Default: the global `fetch`. */
+  readonly fetch?: Fetch | undefined
+  /** Units that each call spends, or a function of the call's arguments: a non-negative safe integer. Default 1. */
+  readonly quantity?: number | ((...call: Parameters<Fetch>) => number) | undefined
+  /**
+   * The longest wait for a turn: milliseconds, 0 or more, or a text such as `'10s'`. A call that would wait longer rejects at once with a
+   * `ThrottleExceededError`. Default `Infinity`.
+   */
+  readonly maxWait?: Duration | undefined
+}
+
+const OPTIONS = optionNames<OutboundFetchOptions>({
+  ...OBSERVE_NAMES,
+  throttle: true,
+  key: true,
+  fetch: true,
+  quantity: true,
+  maxWait: true,
+})
+
+/**
+ * Makes a `fetch` that waits its turn, calls, and then heeds the response as `observe` does. A refusal of the vendor pauses the calls of all
+ * processes; its response is returned like any other, and the call is not made again. The `signal` of a call ends its wait too.
+ * @returns rejects with a `ThrottleExceededError` if the turn would come later than `maxWait`, or never
+ * @throws TypeError or RangeError for wrong options
+ * @example
+ * const store = new RedisStore({ url: 'redis://localhost:6379' })
+ * const throttle = new Throttle({ store, rate: '500/minute', blocks: true })
+ * const fetchOrders = outboundFetch({ throttle, key: 'vendor' })
+ * const response = await fetchOrders('https://api.example.com/orders')
+ */
+export function outboundFetch<Fetch extends FetchLike = typeof fetch>(options: OutboundFetchOptions<Fetch>): Fetch
+export function outboundFetch(options: OutboundFetchOptions): typeof fetch {
+  const observer = new Observer(options?.throttle, options, OPTIONS)
+  const { throttle, key, quantity = 1, fetch: call = globalThis.fetch } = options
+  if (typeof key !== 'function') checkKey(key)
+  if (typeof quantity !== 'function') checkQuantity(quantity)
+  checkFunction('fetch', call)
+  const maxWait = maxWaitOf(options)
+
+  return async (...asked: Parameters<typeof fetch>) => {
+    const name = typeof key === 'function' ? key(...asked) : key
+    const units = typeof quantity === 'function' ? quantity(...asked) : quantity
+    const signal = signalOf(asked)
+    const result = await throttle.acquire(name, units, { maxWait, signal })
+    if (result.limited) throw new ThrottleExceededError(result)
+    const response = await call(...asked)
+    try {
+      await observer.heed(name, response)
+    } catch (error) {
+      // The response must not be lost because the store could not be told of it.
+      warnProcess('ONRUSH_OBSERVE_FAILED', `a vendor's response could not be heeded: ${String(error)}`)
+    }
+    return response
+  }
+}
+
+/** The signal of the call, or of its `Request`. */
+function signalOf([input, init]: Parameters<typeof fetch>): AbortSignal | undefined {
+  if (init?.signal) return init.signal
+  return typeof input === 'object' && 'signal' in input ? input.signal : undefined
+}
