@@ -1,30 +1,45 @@
-/** A process that calls a vendor again and again: `caller.ts <redis> <prefix> <vendor> <end in ms since the epoch>`. Tells of each call when it ends. */
+/** A process that calls a vendor again and again: `caller.ts <redis> <vendor>`. It starts and stops at a word, and tells of each call. */
 import { RedisStore, Throttle } from 'onrush'
 import { outboundFetch } from 'onrush/outbound'
 
-const [redis = '', prefix = '', vendor = '', end = ''] = process.argv.slice(2)
-await using store = new RedisStore({ url: redis, prefix, timeout: '20s' })
-const throttle = new Throttle({ store, rate: '200/second', blocks: true })
-const call = outboundFetch({ throttle, key: 'vendor' })
-
-interface Told {
-  /** When the turn was asked for, and when the response had been heeded, in ms since the epoch. */
+/** Times in ms since the epoch. */
+export interface Call {
+  readonly path: string
+  /** When the turn was asked for. */
   readonly asked: number
-  readonly ended: number
+  /** When the response had been heeded. */
+  readonly heeded: number
   readonly status: number
+  /** The end of the block, of a refused call. */
+  readonly blockedUntil?: number | undefined
 }
 
-async function callAgainAndAgain(): Promise<void> {
-  while (Date.now() < Number(end)) {
+/** Calls of a process at one time. */
+const AT_ONCE = 4
+
+const [redis = '', vendor = ''] = process.argv.slice(2)
+const store = new RedisStore({ url: redis, timeout: '20s' })
+const throttle = new Throttle({ store, rate: '500/second', blocks: true })
+const call = outboundFetch({ throttle, key: 'vendor' })
+let stops = false
+
+async function callAgainAndAgain(order: number): Promise<void> {
+  for (let index = 0; !stops; index++) {
+    const url = new URL(`${vendor}-${order}-${index}`)
     const asked = Date.now()
-    const response = await call(vendor)
-    await response.arrayBuffer()
-    const told: Told = { asked, ended: Date.now(), status: response.status }
+    const { status } = await call(url)
+    const heeded = Date.now()
+    const blockedUntil = status === 429 ? (await throttle.peek('vendor')).blockedUntil?.getTime() : undefined
+    const told: Call = { path: url.pathname, asked, heeded, status, blockedUntil }
     process.send?.(told)
   }
 }
 
 process.send?.('ready')
-await new Promise((resolve) => process.once('message', resolve))
-await Promise.all(Array.from({ length: 4 }, callAgainAndAgain))
-process.disconnect()
+process.on('message', async (word) => {
+  if (word === 'stop') stops = true
+  if (word !== 'go') return
+  await Promise.all(Array.from({ length: AT_ONCE }, (_, order) => callAgainAndAgain(order)))
+  await store.close()
+  process.disconnect()
+})
