@@ -31,6 +31,20 @@ test('keys lie on all nodes, and all that belongs to one key in one slot', async
   for (const found of counts) expect(found.length).toBeGreaterThan(0)
 })
 
+test.each([{}, { shards: 4 }])(
+  'blocked keys of all nodes are refused, and listed by their names: %o',
+  async (options) => {
+    const own = store(options)
+    const throttle = new Throttle({ store: own, rate: '1/minute', blocks: { lockout: '1h', name: 'login' } })
+    for (const key of KEYS) await throttle.check(key)
+    const refused = await Promise.all(KEYS.map((key) => throttle.check(key)))
+    for (const { blockedUntil } of refused) expect(blockedUntil).toBeInstanceOf(Date)
+    const listed: string[] = []
+    for await (const { key, name, strikes } of own.blocked()) listed.push(`${key} ${name} ${strikes}`)
+    expect(listed.sort()).toEqual(KEYS.map((key) => `${key} login 1`).sort())
+  },
+)
+
 describe('checkAll', () => {
   const spread = ['a', 'b', 'c']
 
