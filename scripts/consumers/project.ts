@@ -26,8 +26,8 @@ export class Project implements Disposable {
   /** @throws Error if npm fails, or warns of onrush's `engines` or of incompatible packages */
   async install(...packages: readonly string[]): Promise<void> {
     const { stderr } = await run(NPM, ['install', '--no-audit', '--no-fund', ...packages], this.#options())
-    // Only onrush's own `engines` matters; other packages may require another Node.
-    const complaint = /.*ERESOLVE.*|.*EBADENGINE.*'onrush@.*/.exec(stderr)
+    // Only what concerns onrush matters: other packages may require another Node, or packages that do not fit each other.
+    const complaint = /ERESOLVE(?:(?!ERESOLVE)[\s\S])*\bonrush@.*|.*EBADENGINE.*'onrush@.*/.exec(stderr)
     if (complaint !== null) throw new Error(complaint[0])
   }
 
