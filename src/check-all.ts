@@ -11,7 +11,7 @@ import type { ThrottleAsked } from './throttle.ts'
 
 /** Options of a whole `checkAll` or `reserveAll`. */
 export interface CheckAllOptions {
-  /** Ends the wait at once: the promise rejects with its reason. What has left may have been counted; what has not never leaves. */
+  /** Cancels the call: the promise rejects at once with the signal's reason. A call that was already sent may have been counted; one that was not is never sent. Default: none. */
   readonly signal?: AbortSignal | undefined
 }
 

@@ -43,7 +43,7 @@ export interface Decision {
   left(): Promise<void>
 }
 
-/** What is asked of the options with each request. */
+/** The options that each request uses. */
 type AskedOptions<Context extends readonly unknown[]> = Pick<
   RequestLimitOptions<Context>,
   'throttle' | 'key' | 'rate' | 'quantity' | 'skip' | 'onError'
@@ -67,7 +67,7 @@ export class RequestLimit<Context extends readonly unknown[]> {
     const { headers = 'ietf' } = options
     if (throttle === undefined) checkThrottle(throttle)
     checkFunction('key', key)
-    // Named one by one: a spread would leave out what the options inherit.
+    // Not a spread, because a spread would leave out inherited options.
     this.#options = { throttle, key, rate, quantity, skip, onError }
     this.#inFlight = options.inFlight === undefined ? undefined : inFlightQuota(options.inFlight)
     this.#maxHold = options.maxHold ?? '5m'

@@ -60,7 +60,7 @@ export class KeyOrder {
     }
     for (const key of request.keys) {
       const fence = this.fences.get(key)
-      // Behind others that wait for a batch, the request goes on when they do.
+      // If earlier requests at the fence wait for a batch, this request continues when they do.
       if (fence?.waitsFor === undefined || fence.queue.length === 1) this.#drain(key)
     }
   }
