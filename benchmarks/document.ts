@@ -1,4 +1,4 @@
-/** `npm run bench:document`: draws the plots and fills the tables of `docs/performance.md`, from `results` alone. */
+/** `npm run bench:document`: draws the plots and fills the tables of `docs/performance.md`, from `results`. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
 import { filled, goalsText, machineText, resultText } from './harness/markdown.ts'
@@ -12,7 +12,11 @@ const PLOTS = 'docs/plots'
 const DOCUMENT = 'docs/performance.md'
 
 const found = readResults()
-const results = QUESTIONS.flatMap(({ name }) => found.get(name) ?? [])
+// The title and the description are those of the question now, because their wording may be mended without measuring again.
+const results = QUESTIONS.flatMap(({ name, title, about }): Result[] => {
+  const result = found.get(name)
+  return result === undefined ? [] : [{ ...result, title, about }]
+})
 /** The text of each block of the document, by the block's name. */
 const texts = new Map<string, string>([
   ['goals', goalsText(results)],

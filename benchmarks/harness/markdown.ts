@@ -37,6 +37,7 @@ export function machineText(results: readonly Result[]): string {
 }
 
 function measuredWith({ pace }: Result): string {
+  if (pace.rounds === 1) return `One round of ${pace.roundTime} ms.`
   return `Medians of ${pace.rounds} rounds of ${pace.roundTime} ms each, quartiles in brackets.`
 }
 

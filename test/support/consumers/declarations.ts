@@ -30,7 +30,7 @@ const UNIT: Rule = {
 const DURATION_UNIT: Rule = { part: 'unit', says: /\b(?:ms|milliseconds)\b/i }
 const RANGE: Rule = {
   part: 'range',
-  says: /\b(?:or more|above \d|at least|at most|positive|non-negative|any finite|from \S+(?: \S+)? to)\b/,
+  says: /\b(?:or more|above \d|at least|at most|positive|non-negative|any finite|from \S+(?: \S+)? to)\b/i,
 }
 const DEFAULT: Rule = { part: 'default', says: /\bdefault\b/i }
 
