@@ -12,10 +12,10 @@ const PLOTS = 'docs/plots'
 const DOCUMENT = 'docs/performance.md'
 
 const found = readResults()
-// The title and the description are those of the question now, because their wording may be mended without measuring again.
-const results = QUESTIONS.flatMap(({ name, title, about }): Result[] => {
+// The words are those of the question now, because they may be mended without measuring again.
+const results = QUESTIONS.flatMap(({ name, title, about, remarks = [] }): Result[] => {
   const result = found.get(name)
-  return result === undefined ? [] : [{ ...result, title, about }]
+  return result === undefined ? [] : [{ ...result, title, about, remarks }]
 })
 /** The text of each block of the document, by the block's name. */
 const texts = new Map<string, string>([

@@ -61,7 +61,7 @@ async function askAll(questions: readonly Question[], pace: Pace, machine: Machi
 }
 
 async function ask(question: Question, bench: Bench, machine: Machine, versions: Versions): Promise<Result> {
-  const { name, title, about } = question
+  const { name, title, about, remarks = [] } = question
   const { quick, rounds, roundTime, warmUpTime } = bench
   const start = performance.now()
   await bench.meter.flush()
@@ -70,7 +70,14 @@ async function ask(question: Question, bench: Bench, machine: Machine, versions:
   const answer = await question.ask(bench).finally(() => bench.progress.stop())
   const noise = judgeNoise(answer.sections, others)
   return {
-    ...{ question: name, title, about, date: new Date().toISOString(), seconds: (performance.now() - start) / 1000 },
+    ...{
+      question: name,
+      title,
+      about,
+      remarks,
+      date: new Date().toISOString(),
+      seconds: (performance.now() - start) / 1000,
+    },
     pace: { quick, rounds, roundTime, warmUpTime },
     ...{ machine, versions, noise },
     ...answer,

@@ -33,8 +33,6 @@ export interface Answer {
   readonly settings: Readonly<Record<string, number | string>>
   readonly sections: readonly Section[]
   readonly goals?: readonly Goal[]
-  /** Remarks that a reader needs to understand the numbers. */
-  readonly remarks?: readonly string[]
 }
 
 /** The row of this contestant. @throws RangeError when there is none. */

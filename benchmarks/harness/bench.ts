@@ -11,6 +11,8 @@ export interface Question {
   readonly title: string
   /** An explanation of the question for readers of the table, in a sentence or two. */
   readonly about: string
+  /** Remarks that a reader needs to understand the numbers. Default: none. */
+  readonly remarks?: readonly string[]
   ask(bench: Bench): Promise<Answer>
 }
 

@@ -17,7 +17,7 @@ export function resultText(result: Result, plots: ReadonlyMap<string, string>): 
     parts.push(`**${section.title}**`, tableText(sectionTable(section)))
     if (plot !== undefined) parts.push(`![${result.title}: ${section.title}](${plot})`)
   }
-  parts.push(...(result.remarks ?? []))
+  parts.push(...result.remarks)
   if (result.noise.noisy) parts.push(`The machine was noisy: ${result.noise.signs.join(' ')}`)
   return parts.join('\n\n')
 }

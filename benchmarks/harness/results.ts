@@ -11,6 +11,7 @@ export interface Result extends Answer {
   readonly question: string
   readonly title: string
   readonly about: string
+  readonly remarks: readonly string[]
   /** ISO 8601. */
   readonly date: string
   /** How long the question took. */

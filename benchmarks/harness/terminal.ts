@@ -6,7 +6,7 @@ import { goalTable, sectionTable, type Table as Texts } from './tables.ts'
 export function print(result: Result): void {
   const lines = [`\n${result.title}. ${result.about}`, settingsLine(result)]
   for (const section of result.sections) lines.push(`\n${section.title}`, render(sectionTable(section)))
-  for (const remark of result.remarks ?? []) lines.push(remark)
+  for (const remark of result.remarks) lines.push(remark)
   if (result.goals.length > 0) lines.push(render(goalTable(result.goals)))
   if (result.noise.noisy)
     lines.push('THE MACHINE WAS NOISY: small differences mean nothing here.', ...result.noise.signs)

@@ -31,6 +31,10 @@ export const accuracy: Question = {
   name: 'accuracy',
   title: 'Accuracy',
   about: '4 processes check one key as fast as they can, with a limit of 100 units a second.',
+  remarks: [
+    'most in a period: the most admissions that certainly fell within one period, because they were requested and answered within it.',
+    'units lost: the units of 3 remaining that a refused request for 5 spends.',
+  ],
   async ask(bench) {
     const names = bench.quick ? QUICK_NAMES : NAMES
     bench.progress.expect(names.length)
@@ -44,10 +48,6 @@ export const accuracy: Question = {
     return {
       settings: { limit: LIMIT, periodSeconds: PERIOD / 1000, processes: PROCESSES, inFlight: IN_FLIGHT, periods },
       sections: [{ name: 'accuracy', title: 'At saturation', plot: { kind: 'bars', metric: 'mostInAPeriod' }, rows }],
-      remarks: [
-        'most in a period: the most admissions that certainly fell within one period, because they were requested and answered within it.',
-        'units lost: the units of 3 remaining that a refused request for 5 spends.',
-      ],
     }
   },
 }

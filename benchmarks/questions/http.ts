@@ -17,6 +17,11 @@ export const http: Question = {
   title: 'Requests over HTTP',
   about:
     'Requests of 10,000 users to one process, none refused, by few and by many connections that ask without a pause.',
+  remarks: [
+    'client µs is processor time of the service for a request.',
+    'The cost of a limiter is its figure minus that of the bare framework, in the same round.',
+    'express-rate-limit keeps its counts by rate-limit-redis on node-redis; the others use ioredis.',
+  ],
   async ask(bench) {
     const numbers = bench.quick ? [MANY] : [FEW, MANY]
     const frameworks = bench.quick ? FRAMEWORKS.slice(-1) : FRAMEWORKS
@@ -40,11 +45,6 @@ export const http: Question = {
       settings: { keys: KEYS, connections: numbers.join(' and ') },
       sections: compared.flatMap(({ framework, rows, added }) => sectionsOf(framework, rows, added)),
       goals: compared.flatMap(({ framework, added }) => goalsOf(framework, added, numbers)),
-      remarks: [
-        'client µs is processor time of the service for a request.',
-        'The cost of a limiter is its figure minus that of the bare framework, in the same round.',
-        'express-rate-limit keeps its counts by rate-limit-redis on node-redis; the others use ioredis.',
-      ],
     }
   },
 }

@@ -21,6 +21,10 @@ export const waiters: Question = {
   name: 'waiters',
   title: 'Waiting one’s turn',
   about: 'One process whose callers all ask at once, and wait until a rate that is kept in Redis lets them start.',
+  remarks: [
+    'start error: how far the start of each lay from its place in a row of evenly spaced starts that begins with the first.',
+    'The queue of rate-limiter-flexible counts in windows of a second, so all of a window’s starts come at its beginning.',
+  ],
   async ask(bench) {
     const many = bench.quick ? 200 : 2000
     const some = (MODEST * (bench.quick ? 100 : 500)) / 1000
@@ -43,10 +47,6 @@ export const waiters: Question = {
           plot: { kind: 'bars', metric: 'startError99' },
           rows: starts,
         },
-      ],
-      remarks: [
-        'start error: how far the start of each lay from its place in a row of evenly spaced starts that begins with the first.',
-        'The queue of rate-limiter-flexible counts in windows of a second, so all of a window’s starts come at its beginning.',
       ],
     }
   },
