@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { InvalidStoreUrlError, StoreError } from '../errors.ts'
 import { OK, STORE, USAGE, UsageError } from './exit-codes.ts'
 import { addBench } from './live/bench.ts'
+import { addBlockCommands } from './live/block-commands.ts'
 import { addDoctor } from './live/doctor.ts'
 import { addExplain } from './live/explain.ts'
 import { addKeyCommands, type Exit } from './live/key-commands.ts'
@@ -44,6 +45,7 @@ export function programFor(terminal: Terminal, exit: Exit): Command {
     })
   addReplay(program, terminal)
   addKeyCommands(program, terminal, exit)
+  addBlockCommands(program, terminal)
   addExplain(program, terminal)
   addList(program, terminal)
   addDoctor(program, terminal, exit)

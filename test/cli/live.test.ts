@@ -134,6 +134,18 @@ function keysIn(keys: unknown): { key: string }[] {
   return Array.isArray(keys) ? keys : []
 }
 
+test('block and unblock act in every process, ls lists who is blocked, and explain says until when', async () => {
+  const five = new Throttle({ store, rate: '5/minute', blocks: true })
+  expect(await shop('block', 'mallory', '1 hour', ...RATE, '--yes')).toMatchObject({ code: 0 })
+  expect((await five.check('mallory')).blockedUntil).toBeInstanceOf(Date)
+  const listed = keysIn((await json('ls', '--blocked')).keys)
+  expect(listed).toEqual([expect.objectContaining({ key: 'mallory', blockedUntil: expect.stringMatching(/^20/) })])
+  expect((await shop('explain', 'mallory')).out).toMatch(/block:5-1m .*blocked until 20/)
+  expect(await shop('unblock', 'mallory', ...RATE, '--yes')).toMatchObject({ code: 0 })
+  expect((await five.check('mallory')).limited).toBe(false)
+  expect(keysIn((await json('ls', '--blocked')).keys)).toEqual([])
+})
+
 test('doctor finds nothing wrong with a server of defaults, and says what is', async () => {
   expect(await shop('doctor')).toMatchObject({ code: 0, out: expect.stringContaining('scripts run') })
   await admin.config('SET', 'maxmemory-policy', 'allkeys-lru')
@@ -215,7 +227,8 @@ test.each<[what: string, args: string[], error: RegExp]>([
   ['a rate that cannot be read', ['peek', 'ada', '--rate', '5/fortnight'], /--rate: quota must be/],
   ['an empty key', ['peek', '', ...RATE], /key must not be empty/],
   ['a quantity that is none', ['check', 'ada', '1.5', ...RATE, '--yes'], /quantity must be a whole number/],
-  ['two filters', ['ls', '--limited', '--holding'], /one of --limited, --holding/],
+  ['a block of no length', ['block', 'ada', 'x', ...RATE, '--yes'], /duration|length/],
+  ['two filters', ['ls', '--limited', '--holding'], /one of --limited, --blocked, --holding/],
   ['a position that is none', ['ls', '--limited', '--from', 'x'], /--from must be a position/],
 ])('%s ends with code 2 and a clear line', async (_what, args, error) => {
   expect(await shop(...args)).toMatchObject({ code: 2, out: '', error: expect.stringMatching(error) })

@@ -69,19 +69,21 @@ function patternOf({ names }: LiveStore, key: string): string {
 function textOf(key: string, states: readonly Explained[], terminal: Terminal): string {
   if (states.length === 0) return `${printable(key)} has no state: nothing is used under any policy`
   const colors = colorsOf(terminal)
-  const rows = states.flatMap(({ name, result, used, keptUntil, permits, tickets }) => [
+  const rows = states.flatMap(({ name, result, used, keptUntil, permits, block, tickets }) => [
     [
       printable(name),
       used === undefined || result === undefined ? '?' : `${whole(used)} of ${whole(result.limit)}`,
       result === undefined ? '?' : whole(result.remaining),
       result === undefined ? '?' : duration(result.resetAfter),
       keptUntil === undefined ? '' : new Date(keptUntil).toISOString(),
-      wordsOf(result?.limited, permits?.waiting ?? 0, colors.red),
+      [wordsOf(result?.limited, permits?.waiting ?? 0, colors.red), blockText(block)]
+        .filter((text) => text !== '')
+        .join(', '),
     ],
     ...tickets.map((ticket) => [`  ${ticketText(ticket)}`, '', '', '', '', '']),
   ])
   const shown = table(['state', 'used', 'left', 'all back in', 'kept until', ''], rows, colors)
-  const unknown = states.some(({ result }) => result === undefined)
+  const unknown = states.some(({ result, block }) => result === undefined && block === undefined)
   const hint = unknown
     ? '\nA state shown by its number, or without numbers, is of a policy whose name nobody has noted: give its --rate.'
     : ''
@@ -92,6 +94,15 @@ function wordsOf(limited: boolean | undefined, waiting: number, red: (text: stri
   return [...(limited === true ? [red('limited')] : []), ...(waiting > 0 ? [`${whole(waiting)} wait`] : [])].join(', ')
 }
 
+function blockText(block: State['block']): string {
+  if (block === undefined) return ''
+  const { until, strikes } = block
+  const remembered = strikes > 0 ? `${whole(strikes)} lock-outs remembered` : ''
+  return [until === undefined ? 'not blocked now' : `blocked until ${until.toISOString()}`, remembered]
+    .filter(Boolean)
+    .join(', ')
+}
+
 function ticketText({ holder, serial, quantity, until, waits }: Ticket): string {
   const who = `holder ${holder} ticket ${serial}`
   return waits
@@ -100,7 +111,7 @@ function ticketText({ holder, serial, quantity, until, waits }: Ticket): string 
 }
 
 function jsonOf(key: string, states: readonly Explained[]): string {
-  const shown = states.map(({ name, result, used, keptUntil, permits, tickets }) => ({
+  const shown = states.map(({ name, result, used, keptUntil, permits, block, tickets }) => ({
     name,
     used,
     ...(result === undefined
@@ -115,6 +126,7 @@ function jsonOf(key: string, states: readonly Explained[]): string {
         }),
     keptUntil: keptUntil === undefined ? undefined : new Date(keptUntil).toISOString(),
     ...(permits === undefined ? {} : { ...permits, tickets }),
+    ...(block === undefined ? {} : { blockedUntil: block.until, strikes: block.strikes }),
   }))
   return JSON.stringify({ key, states: shown }, undefined, 2)
 }

@@ -12,6 +12,7 @@ import { LOG, type State, stateOfLog, statesIn } from './states.ts'
 interface Options extends StoreOptions {
   readonly limited?: boolean
   readonly holding?: boolean
+  readonly blocked?: boolean
   readonly top?: string
   readonly limit: string
   readonly scan: string
@@ -28,6 +29,7 @@ export function addList(program: Command, terminal: Terminal): void {
   const command = program.command('ls').description('list keys that are limited, hold permits, or have used most')
   addStoreOptions(command)
     .option('--limited', 'keys of which not even one unit can be spent now')
+    .option('--blocked', 'keys that are blocked')
     .option('--holding', 'keys whose permits are held')
     .option('--top <what>', 'the keys that have most of this: used')
     .option('--limit <count>', 'how many keys to list, 1 to 10000', '20')
@@ -42,9 +44,9 @@ export function addList(program: Command, terminal: Terminal): void {
 }
 
 async function list(options: Options, terminal: Terminal): Promise<{ listed: Listed[]; next: Position | undefined }> {
-  const { limited, holding, top } = options
-  if ([limited, holding, top !== undefined].filter((one) => one === true).length !== 1) {
-    throw new UsageError('give one of --limited, --holding and --top used')
+  const { limited, holding, blocked, top } = options
+  if ([limited, holding, blocked, top !== undefined].filter((one) => one === true).length !== 1) {
+    throw new UsageError('give one of --limited, --blocked, --holding and --top used')
   }
   if (top !== undefined && top !== 'used') throw new UsageError(`--top must be used, got ${JSON.stringify(top)}`)
   const most = wholeNumber('--limit', options.limit, 1, 10_000)
@@ -60,15 +62,7 @@ async function list(options: Options, terminal: Terminal): Promise<{ listed: Lis
     next = page.next
     seen += Math.max(page.keys.length, 1)
     for (const state of (await Promise.all(page.keys.map((key) => statesOf(live, key, policies, now)))).flat()) {
-      if (
-        limited === true
-          ? state.result?.limited === true
-          : holding === true
-            ? (state.permits?.held ?? 0) > 0
-            : state.used
-      ) {
-        listed.push(state)
-      }
+      if (isWanted(state, options)) listed.push(state)
     }
     if (top === undefined ? listed.length >= most : false) break
     if (top !== undefined && listed.length > 10 * most) keepMostUsed(listed, most)
@@ -76,6 +70,12 @@ async function list(options: Options, terminal: Terminal): Promise<{ listed: Lis
   }
   if (top !== undefined) keepMostUsed(listed, most)
   return { listed, next }
+}
+
+function isWanted({ result, permits, block, used }: State, { limited, holding, blocked }: Options): boolean {
+  if (limited === true) return result?.limited === true
+  if (blocked === true) return block?.until !== undefined
+  return holding === true ? (permits?.held ?? 0) > 0 : (used ?? 0) > 0
 }
 
 async function statesOf(live: LiveStore, named: NamedKey, policies: Policies, now: number): Promise<Listed[]> {
@@ -103,15 +103,17 @@ function textOf(listed: readonly Listed[], next: Position | undefined, terminal:
     printable(state.name),
     state.used === undefined ? '?' : `${whole(state.used)} of ${whole(state.result?.limit ?? 0)}`,
     percent(shareUsed(state)),
-    state.result === undefined ? '?' : duration(state.result.resetAfter),
+    state.block?.until?.toISOString() ?? (state.result === undefined ? '?' : duration(state.result.resetAfter)),
   ])
   const shown =
-    rows.length === 0 ? 'none' : table(['key', 'state', 'used', '', 'all back in'], rows, colorsOf(terminal))
+    rows.length === 0
+      ? 'none'
+      : table(['key', 'state', 'used', '', 'all back in, or blocked until'], rows, colorsOf(terminal))
   return next === undefined ? shown : `${shown}\nThere are more keys: go on with --from ${positionText(next)}`
 }
 
 function jsonOf(listed: readonly Listed[], next: Position | undefined): string {
-  const keys = listed.map(({ key, name, used, result, permits }) => ({
+  const keys = listed.map(({ key, name, used, result, permits, block }) => ({
     key,
     name,
     used,
@@ -119,6 +121,7 @@ function jsonOf(listed: readonly Listed[], next: Position | undefined): string {
     remaining: result?.remaining,
     resetAfter: result?.resetAfter,
     ...permits,
+    blockedUntil: block?.until,
   }))
   return JSON.stringify({ keys, next: next === undefined ? null : positionText(next) }, undefined, 2)
 }

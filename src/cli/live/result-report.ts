@@ -3,8 +3,10 @@ import type { RateLimitResult } from '../../result.ts'
 import { type Colors, duration, printable, table, whole } from '../terminal.ts'
 
 export function resultText(key: string, result: RateLimitResult, colors: Colors): string {
-  const { limited, layers } = result
-  const state = limited ? colors.red('limited') : colors.green('not limited')
+  const { limited, layers, blockedUntil } = result
+  const state = limited
+    ? colors.red(blockedUntil === undefined ? 'limited' : `blocked until ${blockedUntil.toISOString()}`)
+    : colors.green('not limited')
   const rows = layers.map((layer) => [
     String(layer.quota),
     `${whole(layer.remaining)} of ${whole(layer.limit)}`,
@@ -18,8 +20,12 @@ export function resultText(key: string, result: RateLimitResult, colors: Colors)
 
 /** JSON has no Infinity: a time that never comes is null. */
 export function resultJson(key: string, result: RateLimitResult): string {
-  const { limited, layers } = result
-  return JSON.stringify({ key, limited, ...numbersOf(result), layers: layers.map(numbersOf) }, undefined, 2)
+  const { limited, layers, blockedUntil } = result
+  return JSON.stringify(
+    { key, limited, blockedUntil, ...numbersOf(result), layers: layers.map(numbersOf) },
+    undefined,
+    2,
+  )
 }
 
 function numbersOf({ limited, limit, remaining, resetAfter, retryAfter, nextAfter, quota }: RateLimitResult): object {

@@ -1,5 +1,6 @@
 /** The states of a key, each read by the algorithm that wrote it. */
 
+import { areOfBlock } from '../../algorithms/block.ts'
 import { concurrency } from '../../algorithms/concurrency.ts'
 import { peek } from '../../algorithms/driver.ts'
 import { movingWindow } from '../../algorithms/moving-window.ts'
@@ -24,6 +25,8 @@ export interface State {
   readonly used: number | undefined
   /** Until when the state is kept, in ms since the epoch; `undefined`: for as long as the key of Redis lives. */
   readonly keptUntil: number | undefined
+  /** Of a block: until when it lasts, and how many lock-outs are remembered. */
+  readonly block: { readonly until: Date | undefined; readonly strikes: number } | undefined
   /** Of permits: what is held, and who waits. */
   readonly permits: { readonly held: number; readonly waiting: number } | undefined
 }
@@ -38,7 +41,19 @@ export function statesIn(value: Uint8Array, policies: Policies, now: number): St
 }
 
 function stateOf({ id, keptUntil, numbers }: StateRecord, policy: Policy | undefined, now: number): State {
-  const kept = { keptUntil: keptUntil / 1000 }
+  const kept = { keptUntil: keptUntil / 1000, block: undefined }
+  if (areOfBlock(numbers)) {
+    const [until = 0, strikes = 0] = numbers
+    const block = { until: until > now ? new Date(Math.ceil(until / 1000)) : undefined, strikes }
+    return {
+      ...kept,
+      name: policy?.name ?? `block ${id}`,
+      result: undefined,
+      used: undefined,
+      permits: undefined,
+      block,
+    }
+  }
   if (policy?.layer === undefined) {
     return { name: policy?.name ?? String(id), result: undefined, used: undefined, permits: undefined, ...kept }
   }
@@ -53,7 +68,7 @@ function stateOf({ id, keptUntil, numbers }: StateRecord, policy: Policy | undef
 /** A log, which only its script can read. */
 export async function stateOfLog({ store }: LiveStore, { key, what }: NamedKey, policies: Policies): Promise<State> {
   const { layer } = policies.ofName(what)
-  const known = { name: what, keptUntil: undefined, permits: undefined }
+  const known = { name: what, keptUntil: undefined, permits: undefined, block: undefined }
   if (layer === undefined) return { ...known, result: undefined, used: undefined }
   const limiter: AlgorithmLimiter = new MovingWindowLimiter({ store })
   const result = await new Throttle({ limiter, rate: layer.quota }).peek(key)
