@@ -21,11 +21,11 @@ export interface RequestLimitOptions<Context extends readonly unknown[]> {
   /** The units that a request spends, or a function that returns them: an integer, 0 or more. Default 1. */
   readonly quantity?: number | ((...context: Context) => number | Promise<number>) | undefined
   /**
-   * How many requests of a key may be handled at once, over all processes: a number, or a `Quota.concurrent`. Decided in one step with
+   * How many requests of a key may be handled at once, over all processes: a whole number of at least 1, or a `Quota.concurrent`. Decided in one step with
    * the rate. A permit is held until the response has ended; if the client has gone, until the handler is done too. Default: no limit.
    */
   readonly inFlight?: number | Quota | undefined
-  /** Ends the permit of a request after so long, if nothing tells that its handler is done: milliseconds, or a text. Default `'5m'`. */
+  /** Ends the permit of a request after so long, if nothing tells that its handler is done: milliseconds above 0, or a text. Default `'5m'`. */
   readonly maxHold?: Duration | undefined
   /** True for requests that are not limited at all. Default: none. */
   readonly skip?: ((...context: Context) => boolean | Promise<boolean>) | undefined

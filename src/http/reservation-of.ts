@@ -20,12 +20,11 @@ export function remember(reservation: Reservation, context: readonly unknown[]):
  * @param request what the framework hands to a handler: the request, or in Koa and Hono the context
  * @returns `undefined` if no middleware has reserved: it does with `inFlight`, with `counted` other than `'all'`, and on throttles with permits
  * @example
- * const app = express()
- * app.post('/complete', async (request, response) => {
+ * async function complete(request: Request): Promise<Response> {
  *   const tokens = 640
  *   await reservationOf(request)?.settle(tokens)
- *   response.end()
- * })
+ *   return new Response('done')
+ * }
  */
 export function reservationOf(request: object): Reservation | undefined {
   return reservations.get(request)
