@@ -70,8 +70,10 @@ for layer = 1, layers do
 end
 
 local values = small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}
--- For each value: where its records begin, by id. Empty: the value is damaged.
+-- For each value: where its records begin, by id. Empty: the value is damaged. Only of values that were searched.
 local offsetsOf = {}
+-- For each value: true if it is the record of a single state, and this state was loaded.
+local isSole = {}
 -- For each value the first of its states that was loaded; for each state the next of its value.
 local firstOf, lastOf, nextOf = {}, {}, {}
 -- For each state: its numbers after the requests already decided. A state of more than four numbers, and a log, is one table.
@@ -133,21 +135,36 @@ local function load(state, layer)
   end
   lastOf[key] = state
   local value = values[key]
-  local offset = value and offsetIn(key, value, layer)
-  if offset then
-    local _, expiry, old1, old2, old3, old4 = structUnpack(formatOf[layer], value, offset)
-    if size > 4 then
-      old1 = { select(3, structUnpack(formatOf[layer], value, offset)) }
+  local record, id, expiry, old1, old2, old3, old4
+  if value then
+    local format, width = formatOf[layer], widthOf[layer]
+    local offset = 1
+    -- The usual value is a single record, which needs no search.
+    if #value == width then
+      record = value
+      id, expiry, old1, old2, old3, old4 = structUnpack(format, value)
+    end
+    if id == idOf[layer] then
+      isSole[key] = true
+    else
+      offset = offsetIn(key, value, layer)
+      record = offset and value:sub(offset, offset + width - 1)
+      if offset then
+        id, expiry, old1, old2, old3, old4 = structUnpack(format, value, offset)
+      end
+    end
+    if record and size > 4 then
+      old1 = { select(3, structUnpack(format, value, offset)) }
       -- struct.unpack also returns where it has stopped.
       old1[size + 1] = nil
     end
-    if expiry > serverNow and (algorithm.valid or areFinite)(quota, old1, old2, old3, old4) then
-      replied[#replied + 1] = value:sub(offset, offset + widthOf[layer] - 1)
-      present[state] = true
-      kept[state] = expiry
-      new1Of[state], new2Of[state], new3Of[state], new4Of[state] = algorithm.roll(now, quota, old1, old2, old3, old4)
-      return
-    end
+  end
+  if record and expiry > serverNow and (algorithm.valid or areFinite)(quota, old1, old2, old3, old4) then
+    replied[#replied + 1] = record
+    present[state] = true
+    kept[state] = expiry
+    new1Of[state], new2Of[state], new3Of[state], new4Of[state] = algorithm.roll(now, quota, old1, old2, old3, old4)
+    return
   end
   replied[#replied + 1] = nothingOf[layer]
   new1Of[state], new2Of[state], new3Of[state], new4Of[state] = algorithm.open(now, quota)
@@ -281,9 +298,26 @@ local function recordOf(state)
   return structPack(formatOf[layer], idOf[layer], expiry, new1, new2, new3, new4), expiry
 end
 
+local function writeOnly(key, state)
+  local text, expiry = recordOf(state)
+  if text == '' then
+    call('DEL', KEYS[key])
+  elseif expiry == kept[state] then
+    call('SETRANGE', KEYS[key], '0', text)
+  else
+    call('SET', KEYS[key], text, 'PXAT', textOf(expiry))
+  end
+end
+
 local function writeValue(key)
-  local ids, texts, latest = {}, {}, 0
   local state = firstOf[key]
+  if not nextOf[state] and (isSole[key] or not values[key]) then
+    if changed[state] then
+      writeOnly(key, state)
+    end
+    return
+  end
+  local ids, texts, latest = {}, {}, 0
   while state do
     if changed[state] then
       local id = idOf[owner[state]]
