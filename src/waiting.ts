@@ -87,8 +87,8 @@ async function startUnblocked(
   signal: AbortSignal | undefined,
 ): Promise<RateLimitResult> {
   const since = performance.now()
-  while (true) {
-    const { result, turn } = await queue.wait(Math.max(0, maxWait - (performance.now() - since)), signal)
+  for (let left = maxWait; ; left = Math.max(0, maxWait - (performance.now() - since))) {
+    const { result, turn } = await queue.wait(left, signal)
     if (turn === undefined || decider.block === undefined) return result
     const giveUp = () => decider.operate(key, giveUpTurn, turn)
     try {

@@ -2,9 +2,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { DictionaryStore, LimitData, Quota, type RateLimitResult, StoreError, StoreUnavailableError } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { stateId } from '../../src/redis/call/state-records.ts'
 import { Failover, throttleOn } from '../support/failover/suite.ts'
 
 const MANY = Quota.perHour(1_000_000)
+/** The id of the state on which a probe decides, as a call names it. */
+const PROBE = String(stateId('gcra:onrush-probe-1s', 2))
 
 describe('a Redis server', () => {
   test('killed under load has every check answered, and is asked again once it is back', async () => {
@@ -54,7 +57,7 @@ describe('a Redis server', () => {
     for (let count = 0; count < 20_000; count++) expect((await throttle.check('ada')).degraded).toBe(true)
     await probed
     const asked = failover.proxy.recorded.filter(({ command }) => command.startsWith('EVAL'))
-    const probes = asked.filter(({ bytes }) => bytes.includes('onrush-probe'))
+    const probes = asked.filter(({ bytes }) => bytes.includes(PROBE))
     expect(probes.length).toBeGreaterThan(0)
     expect(probes.length).toBeLessThan(10)
     expect(asked).toEqual(probes)

@@ -13,7 +13,6 @@ describe('what is asked here and gives back makes the refusal forgotten', () => 
     ['a clear', (throttle) => throttle.clear('key')],
     ['a refund', (throttle) => throttle.refund('key', 5)],
     ['a clear by another throttle', (_, store) => throttleOn(store, Quota.perDay(7)).clear('key')],
-    ['a reset of the store', (_, store) => store.reset()],
   ]
 
   test.each(GIVING)('%s', async (_, give) => {
@@ -21,6 +20,13 @@ describe('what is asked here and gives back makes the refusal forgotten', () => 
     const throttle = await suite.denied(store)
     await give(throttle, store)
     expect(await suite.calls(() => throttle.check('key', 5))).toBe(1)
+  })
+
+  test('a reset of the store, after which the names of states are noted again, in a call of their own', async () => {
+    const store = suite.open()
+    const throttle = await suite.denied(store)
+    await store.reset()
+    expect(await suite.calls(() => throttle.check('key', 5))).toBe(2)
   })
 
   test('a settlement, and a cancellation', async () => {
