@@ -36,13 +36,16 @@ export function askedIn(
   method: Method,
   subjects: readonly CheckAllSubject[],
 ): readonly [ThrottleAsked, ...ThrottleAsked[]] {
-  const [first, ...others] = itemsOf('subjects', subjects, MAXIMUM_STATES).map((subject, index) =>
-    askedOf(method, subject, subjects[index]?.rate),
-  )
-  if (first === undefined) throw new RangeError(`${method} needs at least one subject, got []`)
-  for (const { store } of others)
-    if (store !== first.store) throw new TypeError(`${method} needs all throttles on one store`)
-  const asked = [first, ...others] as const
+  const items = itemsOf('subjects', subjects, MAXIMUM_STATES)
+  const [head] = items
+  if (head === undefined && items.length === 0) throw new RangeError(`${method} needs at least one subject, got []`)
+  const first = askedOf(method, head, subjects[0]?.rate)
+  const asked: [ThrottleAsked, ...ThrottleAsked[]] = [first]
+  for (let index = 1; index < items.length; index++) {
+    const one = askedOf(method, items[index], subjects[index]?.rate)
+    if (one.store !== first.store) throw new TypeError(`${method} needs all throttles on one store`)
+    asked.push(one)
+  }
   checkStates(method, asked)
   return asked
 }

@@ -554,8 +554,17 @@ export class Throttle {
       throw new TypeError(`${method} takes throttles whose limiters have an algorithm, not limiters of your own`)
     }
     const terms = reserves ? reservingTerms({}, quantity, decider.layers) : undefined
-    const asked = { decider, key, quantity, terms, permits }
-    return { ...asked, store: this.#store, shadow: this.#shadow, publishKeys: this.#publishKeys }
+    // One literal, because a spread costs a tenth of the time of a checkAll.
+    return {
+      decider,
+      key,
+      quantity,
+      terms,
+      permits,
+      store: this.#store,
+      shadow: this.#shadow,
+      publishKeys: this.#publishKeys,
+    }
   }
 
   #check(
