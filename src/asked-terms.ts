@@ -32,7 +32,7 @@ export function reservingTerms(
 }
 
 /**
- * What to leave in each layer. `undefined`: nothing.
+ * The units to leave in each layer. `undefined`: none.
  * @param layers without any, the limiter is one of the user's own, which refuses `leave` itself
  * @throws TypeError for a value of a wrong type, or where every layer has a quantity of its own; RangeError for units that are not from 0 to
  * below the limit of each layer, and for a text that is no percentage below 100

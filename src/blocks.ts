@@ -9,14 +9,15 @@ import type { Decider } from './stores/decider.ts'
 /** The options of `blocks`: which refusals lock a key out, for how long, and what is remembered of them. */
 export interface BlocksOptions {
   /**
-   * How long a key is locked out that the quota has refused: one length, or up to 16 for one lock-out after another, of which the last is
-   * used again and again. A lock-out always lasts at least until the layers that refused have their whole quota again. Milliseconds or a text
+   * How long a key is locked out after the quota has refused it: one length, or up to 16, the first for the first lock-out and so on; the last
+   * one also for all later ones. A lock-out always lasts at least until the layers that refused have their whole quota again. Milliseconds or a text
    * such as `'10m'`, above 0, at most 10 years. Default: no refusal locks out, and only `throttle.block` blocks.
    */
   readonly lockout?: Duration | readonly Duration[] | undefined
   /**
-   * The time, from the end of the last block, after which one lock-out is forgotten, and after as long again the next: milliseconds or a text
-   * such as `'12h'`, above 0, at most 10 years. Default one day.
+   * How long a lock-out is remembered. One is forgotten when this time has passed since the end of the last block, the next after as long
+   * again: with `'1d'`, three lock-outs are forgotten in three days. Milliseconds or a text such as `'12h'`, above 0, at most 10 years.
+   * Default one day.
    */
   readonly forget?: Duration | undefined
   /** The name of the block: `[A-Za-z][A-Za-z0-9_.-]*`. Throttles with blocks of one name on one store block a key together. Default: the name of the throttle's first quota. */
@@ -56,7 +57,7 @@ export function blocksIn(blocks: unknown, firstQuota: string): BlockLayer | unde
     if (!NAME.test(name)) throw new RangeError(`name of blocks must match ${NAME.source}, got ${named(name)}`)
   }
   if (lockout === undefined && forget !== undefined) {
-    throw new TypeError('forget of blocks needs a lockout, for only lock-outs are remembered')
+    throw new TypeError('forget of blocks needs a lockout, because only lock-outs are remembered')
   }
   return blockLayer(name, lengthsIn(lockout), forget === undefined ? DAY : lengthIn('forget', forget))
 }
@@ -88,13 +89,15 @@ export function blockEndIn(end: unknown): BlockEnd {
   const away = (time - Date.now()) * 1000
   // False for an Invalid Date too.
   if (away > 0 && away <= LONGEST) return { until: time * 1000 }
-  throw new RangeError(`the end of a block must be a Date to come within 10 years (3653 days), got ${named(end)}`)
+  throw new RangeError(
+    `the end of a block must be a Date in the future, at most 10 years (3653 days) from now, got ${named(end)}`,
+  )
 }
 
 const quiet = new WeakMap<Decider, Decider>()
 
 /**
- * The same decider, but by which refusals start no lock-out: for callers who wait, and for units that are only reserved.
+ * The same decider, but without lock-outs: for callers who wait, and for units that are only reserved.
  * @param made makes a decider with another block
  */
 export function withoutStrikes(decider: Decider, made: (block: BlockLayer) => Decider): Decider {

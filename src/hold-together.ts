@@ -1,6 +1,6 @@
 /**
  * Reserves subjects of which some hold permits, all or nothing. Permits are held first, one subject after another, because each needs a ticket
- * of its own; the other subjects follow in one step. Whoever is refused leaves nothing held, but others may be refused meanwhile.
+ * of its own; the other subjects follow in one step. A refused caller leaves nothing held, but others may be refused meanwhile.
  */
 import { combineSubjects } from './algorithms/combine.ts'
 import { spendsAny } from './algorithms/terms.ts'
@@ -12,7 +12,7 @@ import type { Hold } from './stores/desk.ts'
 import { reserveTogether, type Together } from './subjects.ts'
 import type { ThrottleAsked } from './throttle.ts'
 
-/** What one subject holds. */
+/** The units spent and the permits held for one subject. */
 export interface Answer {
   readonly spent: Spent
   readonly hold: Hold | undefined
@@ -111,7 +111,7 @@ async function combined(
   return { result: new RateLimitResult({ ...whole, wouldLimit }, true), answers: all }
 }
 
-/** What a subject answers that holds nothing. */
+/** The answer for a subject that holds nothing. */
 async function lookAt({ permits, decider, key }: ThrottleAsked, signal: AbortSignal | undefined): Promise<Answer> {
   const result = await (permits ?? decider).check(key, 0, signal)
   return { spent: { result, units: 0, marks: undefined }, hold: undefined }

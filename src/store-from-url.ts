@@ -31,7 +31,7 @@ const makers = new Map<string, (url: string) => BaseStore>([
 /**
  * The store that a URL names: `redis://host:6379/0`, `rediss:`, `redis+unix:///path/to.sock?db=0`, `redis+cluster://h1:1,h2:2`,
  * `redis+sentinel://h1:1,h2:2/mymaster/0`, `memory://`, `tlru://?maxSize=10000&ttl=6h`, or a registered scheme. Options stand in
- * the query. What has special meaning in a URL is percent-encoded.
+ * the query. Characters with a special meaning in a URL are percent-encoded.
  * @throws InvalidStoreUrlError for a scheme or option that is not known, or a URL that cannot be read; it shows no password.
  * @throws RangeError for a value that the store refuses.
  */

@@ -51,7 +51,7 @@ export interface ThrottleLayer {
   /** The allowed rate: a quota, its text (`'100/minute'`), or an array of several. */
   readonly rate: Rate
   /**
-   * What a check costs in this layer, whatever is asked: units, from 1 to the layer's limit. For example 1 in a layer that counts requests,
+   * The units that each check costs in this layer, whatever quantity is asked for: from 1 to the layer's limit. For example 1 in a layer that counts requests,
    * beside a layer that counts their tokens. Default: the quantity that is asked for.
    */
   readonly quantity?: number | undefined

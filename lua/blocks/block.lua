@@ -1,4 +1,4 @@
--- The block of a key, kept as an algorithm's state. State: everybody is refused until `ends`, and `strikes` lock-outs are remembered, of which
+-- The block of a key, kept as an algorithm's state. State: all checks are refused until `ends`; `strikes` lock-outs are remembered, of which
 -- one is forgotten for each `quota.period`. The last number is always MARK. Lua implementation of src/algorithms/block.ts.
 
 local MARK = -1936746606

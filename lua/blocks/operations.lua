@@ -1,4 +1,4 @@
--- What batch.lua does for the operations on blocks. Comes after checks.lua. Lua implementation of src/operations/block.ts.
+-- The operations on blocks, for batch.lua. Comes after checks.lua. Lua implementation of src/operations/block.ts.
 
 -- Numbers: 1 and the end in µs since the epoch; or 0 and the length in µs.
 local function block(_, _, numbers)

@@ -98,7 +98,7 @@ local function hear(room)
   put(room, process, goneAt(room))
 end
 
--- Returns how many were reached; -1: it is not known, because the server does not let the message be sent.
+-- Returns how many subscribers got the message. -1: unknown, because the user has no right to publish.
 local function tell(room, holder, serial, token, heard)
   local channel = room.set:match(room.sharded and '^(.-:{[^}]*})' or '^(.-):{') .. ':wake:' .. whole(holder)
   local words = { whole(serial), whole(token), whole(heard), whole(now) }
@@ -109,7 +109,7 @@ local function tell(room, holder, serial, token, heard)
   return type(reached) == 'number' and reached or -1
 end
 
--- True: go on with the next. False: the first is larger than what is free, and those behind wait for it.
+-- True: continue with the next ticket. False: the first ticket needs more units than are free, and those behind it wait.
 local function grant(room, member, score)
   local state = room.state
   local holder, serial, quantity = structUnpack('>ddd', member)

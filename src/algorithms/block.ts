@@ -10,7 +10,7 @@ import type { Layer } from './driver.ts'
 /** The id of blocks among the states of a key, which no algorithm may have. */
 export const BLOCK_ID = 'block'
 
-/** The last number of the state of a block, by which one who looks through a whole store finds blocks. No other state holds it there. */
+/** The last number of the state of a block, by which a scan of a store recognizes blocks. No other state ends with this number. */
 const BLOCK_MARK = -1_936_746_606
 
 /** Refused until this time (0: never blocked), the number of lock-outs not yet forgotten, and BLOCK_MARK. Changed in place. */
@@ -62,7 +62,7 @@ export function blockLayer(name: string, lockout: readonly number[], forget: num
   return { algorithm, quota, lua: undefined, stateName: `${BLOCK_ID}:${name}`, lockout }
 }
 
-/** The block of the same name by which refusals start no lock-out. */
+/** The block of the same name, but without lock-outs. */
 export function withoutLockout(layer: BlockLayer): BlockLayer {
   return { ...layer, lockout: [] }
 }

@@ -1,6 +1,6 @@
 /**
- * Two counters, as in `sliding-window-counter.ts`, of calendar windows. What was used in the window before leaves evenly, over as long as
- * that window lasted, and at the latest when this one ends. Lua implementation: `lua/algorithms/calendar_sliding_window_counter.lua`.
+ * Two counters, as in `sliding-window-counter.ts`, of calendar windows. Units of the previous window leave evenly, over as long as that
+ * window lasted, and at the latest when this one ends. Lua implementation: `lua/algorithms/calendar_sliding_window_counter.lua`.
  */
 import type { CalendarWindow } from '../calendar/window.ts'
 import { LimitData } from '../limit-data.ts'

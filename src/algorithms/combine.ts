@@ -2,7 +2,7 @@
 import { type RateLimitResult, resultOfLayers, withBlockedUntil } from '../result.ts'
 import { spendsAny, type Terms } from './terms.ts'
 
-/** As much of a layer as is needed here. */
+/** The members of a layer that are needed here. */
 interface CountedLayer {
   /** Units that each check spends in the layer, whatever is asked. `undefined`: what is asked. */
   readonly quantity?: number | undefined
@@ -38,7 +38,7 @@ export function combineSubjects(results: readonly RateLimitResult[], asked: read
   return until === undefined ? combined : withBlockedUntil(combined, until)
 }
 
-/** As much of a subject as is needed here. */
+/** The members of a subject that are needed here. */
 interface AskedUnits {
   readonly quantity: number
   readonly terms?: Terms | undefined
@@ -76,7 +76,7 @@ function combine(
 
 /**
  * Combines the results of layers of which some have a quantity of their own. Of layers that are not limited, the one binds that admits the
- * fewest more such checks. What remains is told in the units that are asked for; where every layer has a quantity of its own, in checks.
+ * fewest more such checks. `remaining` is in the units that are asked for; where every layer has a quantity of its own, in checks.
  */
 function combineCosts(
   results: readonly RateLimitResult[],

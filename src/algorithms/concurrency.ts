@@ -7,8 +7,8 @@ import { LimitData } from '../limit-data.ts'
 import { CENTURY, type CompleteAlgorithm } from './algorithm.ts'
 
 /**
- * Changed in place. `last`: the last token; `used`: units held; `waiting`: tickets that wait; `soonest`: no ticket or process lapses before
- * (0: none does); `endedAt`: when a permit was last ended (0: never); `interval`: the mean time between ends, in µs.
+ * Changed in place. `last`: the last token; `used`: units held; `waiting`: tickets that wait; `soonest`: the time before which no ticket or
+ * process lapses (0: none does); `endedAt`: when a permit was last ended (0: never); `interval`: the mean time between ends, in µs.
  */
 export type PermitHeader = [
   last: number,

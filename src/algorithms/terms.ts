@@ -4,7 +4,7 @@
  */
 import type { Quota } from '../quota.ts'
 
-/** As much of a layer as terms need to know. */
+/** The members of a layer that terms need. */
 interface CountedLayer {
   readonly quota: Quota
   /** Units that each check spends here, whatever is asked. `undefined`: what is asked. */
@@ -49,7 +49,7 @@ function roundedUp(dividend: bigint, divisor: bigint): bigint {
   return (dividend + divisor - 1n) / divisor
 }
 
-/** What differs from a check that spends what is asked in each layer, or nothing. */
+/** How a check differs from one that spends its quantity in each layer, or nothing. */
 export interface Terms {
   /** False: a look, which spends nothing, whatever it asks for. */
   readonly spends: boolean

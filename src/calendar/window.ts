@@ -1,4 +1,4 @@
-/** What a window of the calendar is. Apart from what computes windows, so that no declaration of the package needs Temporal's types. */
+/** A window of the calendar. In a file of its own, so that no declaration of the package needs Temporal's types. */
 
 /** A unit of the calendar. */
 export type CalendarUnit = 'day' | 'week' | 'month' | 'year'

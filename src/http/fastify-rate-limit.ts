@@ -36,7 +36,7 @@ export function onrushStore(options: PlugOptions): FastifyRateLimitStoreCtor {
   }
 }
 
-/** What counts, and what counts refusals for `ban`. */
+/** The throttles that count requests, and those that count refusals for `ban`. */
 interface Throttles {
   readonly requests: WindowThrottles
   readonly refusals: WindowThrottles

@@ -36,7 +36,7 @@ export class RateLimitExceptionFilter implements ExceptionFilter<ThrottleExceede
 
 interface Extensions {
   readonly code: 'TOO_MANY_REQUESTS'
-  /** Whole seconds; not there if waiting does not help. */
+  /** Whole seconds. `undefined`: waiting does not help. */
   readonly retryAfter?: number
   readonly problem: QuotaExceededProblem
 }

@@ -18,7 +18,7 @@ import { expectOutcome } from './outcomes.ts'
 /** The token by which the options of `RateLimitModule` are injected. */
 export const OPTIONS = Symbol('options of RateLimitModule')
 
-/** A limit with what its refusals are answered with. */
+/** A limit, and the function that makes the error of a refusal. */
 interface RouteLimit {
   readonly limit: RequestLimit<[ExecutionContext]>
   readonly onLimited: NonNullable<NestRouteRateLimitOptions['onLimited']>

@@ -6,8 +6,8 @@ import { nest } from './decorators.ts'
 import { takeExpected } from './outcomes.ts'
 
 /**
- * Settles what `RateLimitGuard` has reserved for a field of GraphQL or a message of a websocket (`counted`), when its handler has ended: by
- * status 200, or by that of the error, 500 if it has none. `RateLimitModule` provides it for GraphQL; a gateway uses `@UseRateLimit()`.
+ * Settles the units that `RateLimitGuard` has reserved (`counted`) for a field of GraphQL or a message of a websocket, when the handler has
+ * ended: as status 200, or as the status of the handler's error, 500 if the error has none. `RateLimitModule` provides it for GraphQL; a gateway uses `@UseRateLimit()`.
  * @example
  * const interceptor = new RateLimitInterceptor() // for app.useGlobalInterceptors(interceptor), where there is no RateLimitModule
  */

@@ -39,7 +39,7 @@ export interface NestRateLimitOptions extends NestRouteRateLimitOptions {
 export interface NestRateLimitAsyncOptions {
   /** Modules that export what is injected. Default: none. */
   readonly imports?: ModuleMetadata['imports']
-  /** What the factory gets, in order: classes or tokens. Default: nothing. */
+  /** The classes or tokens of the factory's arguments, in order. Default: none. */
   readonly inject?: (InjectionToken | OptionalFactoryDependency)[] | undefined
   /** Makes the options, once, when the application starts. */
   readonly useFactory: (...injected: never[]) => NestRateLimitOptions | Promise<NestRateLimitOptions>

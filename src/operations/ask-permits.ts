@@ -125,7 +125,7 @@ function decide(found: Found, asked: PermitAsk, units: readonly number[], now: n
   } else if (asking.length === 1 && only !== undefined && scores[0] !== undefined) {
     status = WAITS
   } else {
-    // Known to some layers only, after a clear of one of them: all of it is asked anew.
+    // After a clear of one layer only some layers know the ticket: all layers are asked anew.
     asking.forEach(({ room, ticket }, index) => {
       if (scores[index] !== undefined) room.end(ticket)
     })

@@ -3,7 +3,7 @@ import { peek } from '../algorithms/driver.ts'
 import type { Answer, Found, Operation } from './operation.ts'
 import { closeRooms, headerNumbers, type PermitsAsked, roomsIn, speakerNumbers, takeHeaders } from './permits.ts'
 
-/** A ticket without its holder: who ends or looks at it is its holder. */
+/** A ticket without its holder, because only the holder ends a ticket or looks at it. */
 export interface OwnTicket {
   readonly serial: number
   readonly quantity: number

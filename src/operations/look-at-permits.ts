@@ -1,5 +1,5 @@
 /**
- * Looks at tickets: renews those that are held, and tells what has become of each. So renewing and polling are one. Lua:
+ * Looks at tickets: renews those that are held, and returns the state of each. Renewals and polls are thus one operation. Lua:
  * `lua/operations/permits.lua`.
  */
 import { peek } from '../algorithms/driver.ts'
@@ -9,7 +9,7 @@ import { closeRooms, headerNumbers, type PermitsAsked, roomsIn, speakerNumbers, 
 
 /** A ticket, and what its holder knows of it. */
 export interface SeenTicket extends OwnTicket {
-  /** True if the holder thinks that the ticket waits. It is told a token then, if the ticket is held. */
+  /** True if the holder believes that the ticket waits. If the ticket is held by now, the answer has its token. */
   readonly waits: boolean
 }
 
@@ -23,7 +23,7 @@ export interface Looked extends Answer {
   readonly answers: readonly (readonly [status: number, value: number])[]
   /** When the server answered, in µs by its clock. */
   readonly now: number
-  /** When the next ticket of anybody lapses. 0: none does. */
+  /** When the next ticket on the key lapses, of whatever holder. 0: none does. */
   readonly soonest: number
   /** True if more could be handed over than one step may. */
   readonly more: boolean

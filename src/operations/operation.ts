@@ -109,7 +109,7 @@ export interface Operation<Args, Given extends Answer> {
   /** The earlier answer that this operation follows up, such as a reservation. The same store must handle both. Default: none. */
   follows?(args: Args): Answer | undefined
   /**
-   * What the fallback is asked if the primary gave the earlier answer and is now unavailable. `undefined`: the fallback only peeks.
+   * The arguments for the fallback if the primary gave the earlier answer and is now unavailable. `undefined`: the fallback only peeks.
    * Default: `undefined`.
    */
   insteadOf?(args: Args): Args | undefined

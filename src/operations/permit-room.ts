@@ -10,7 +10,7 @@ import { type Member, placeOf, type Ticket, type Tickets, turnIn } from './ticke
 const SWEPT = 256
 const HANDED_OVER = 128
 
-/** For how long a process that asks again and again is trusted to come back, in µs. One that listens: for a lease. */
+/** How long the server waits for a process that polls, in µs. For a process that listens it waits one lease. */
 const POLLING_PATIENCE = 1_000_000
 
 const LAST = 0
@@ -23,17 +23,17 @@ const INTERVAL = 5
 /** The process that acts. */
 export interface Speaker {
   readonly holder: number
-  /** 1: it is told by messages that a ticket of its own has been granted. 0: it asks. */
+  /** 1: messages tell the process which of its tickets were granted. 0: the process polls. */
   readonly listens: 0 | 1
 }
 
-/** Tells a holder that a ticket of its own was granted. Returns how many were reached. */
+/** Publishes to a holder that a ticket of its own was granted. Returns how many subscribers got the message. */
 export type Tell = (holder: number, grant: Grant) => number
 
-/** What is told of a ticket that was handed over, as numbers. */
+/** The message about a ticket that was handed over, as numbers. */
 export type Grant = readonly [serial: number, token: number, heard: number, now: number, ...header: number[]]
 
-/** What became of a ticket. Others: `WAITS`, or of an ask why not. */
+/** The state of a ticket: `UNKNOWN`, `HELD` or `WAITS`. `NO_ROOM` and `QUEUE_FULL` say why a request got no ticket. */
 export const UNKNOWN = 0
 export const HELD = 1
 export const WAITS = 2
@@ -81,7 +81,7 @@ export class PermitRoom {
     return undefined
   }
 
-  /** True if nobody would be before a ticket of this priority and turn, and it fits. `turn` below 0: the next one. */
+  /** True if a ticket of this priority and turn would be first in the queue, and enough units are free. `turn` below 0: the next turn. */
   admits(quantity: number, priority: number, turn: number): boolean {
     if (this.header[USED] + quantity > this.#count) return false
     if (this.header[WAITING] === 0) return true
@@ -143,7 +143,7 @@ export class PermitRoom {
     if (score !== undefined && score > 0) this.#put(ticket, this.#until)
   }
 
-  /** What has become of a ticket: a new token if it is held and its holder thinks that it waits. */
+  /** The state of a ticket, with a new token if the ticket is held and its holder believes that it waits. */
   answer(ticket: Ticket, thinksItWaits: boolean): [status: number, value: number] {
     const score = this.find(ticket)
     if (score === undefined) return [UNKNOWN, 0]
@@ -177,7 +177,7 @@ export class PermitRoom {
     return false
   }
 
-  /** True: go on with the next. False: the first is larger than what is free, and those behind wait for it. */
+  /** True: continue with the next ticket. False: the first ticket needs more units than are free, and those behind it wait. */
   #grant(first: Member): boolean {
     const { header } = this
     const { holder, quantity } = first

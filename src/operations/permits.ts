@@ -1,4 +1,4 @@
-/** What the operations on permits share: the rooms of the layers with permits, and how a script's reply is read. */
+/** Shared by the operations on permits: the rooms of the layers with permits, and how a script's reply is read. */
 import { HEADER_NUMBERS, isHeader, type PermitHeader } from '../algorithms/concurrency.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import type { Change, Found } from './operation.ts'

@@ -1,4 +1,7 @@
-/** Spends until no more is left than somebody else says, such as a vendor whose limit others use too. Lua: `lua/operations/spend_down.lua`. */
+/**
+ * Spends until no more is left than another source reports, such as a vendor whose limit other programs use too. Lua:
+ * `lua/operations/spend_down.lua`.
+ */
 import { type Answer, type Operation, peekFound } from './operation.ts'
 
 /** One per layer: how many units may be left. `undefined`: the layer stays as it is. */

@@ -3,7 +3,7 @@
  * same order. Lua: `lua/operations/permits.lua`.
  */
 
-/** A ticket, named by its holder before it asks. So to ask, to renew and to end it again do no harm. */
+/** A ticket, which its holder names before the server is asked. Because of the name, asking, renewing and ending are idempotent. */
 export interface Ticket {
   /** 53 random bits of one store object. */
   readonly holder: number

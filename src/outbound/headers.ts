@@ -21,7 +21,7 @@ export interface OutboundHeaders {
   get(name: string): string | null
 }
 
-/** What is left of one limit of the vendor's. */
+/** The units left of one of the vendor's limits. */
 export interface VendorLimit {
   /** `requests`, `tokens`, `input-tokens`, `output-tokens`, or the name of a policy. `undefined`: the response does not tell. */
   readonly name: string | undefined

@@ -6,7 +6,7 @@ import type { RateLimitResult } from '../result.ts'
 import { Throttle } from '../throttle.ts'
 import { type OutboundResponse, readAnswer, type VendorLimit } from './headers.ts'
 
-/** Which of the vendor's limits is which quota of the throttle, by the quotas' names. */
+/** The names of the throttle's quotas that count the vendor's limits. */
 export interface ObservedLayers {
   /** The quota that counts requests. Default: the only quota. */
   readonly requests?: string | undefined
@@ -20,7 +20,10 @@ export interface ObservedLayers {
 
 /** Options of `observe`. */
 export interface ObserveOptions {
-  /** Which of the vendor's limits is which quota. Default: its requests are the throttle's only quota; a policy's name that is a quota's is that quota. */
+  /**
+   * The quota of the throttle that counts each of the vendor's limits. Default: the vendor's limit of requests is the throttle's only quota,
+   * and a policy of the vendor is the quota of the same name.
+   */
   readonly layers?: ObservedLayers | undefined
   /** The longest time that a response may block the key, whatever it says: milliseconds or a text such as `'10m'`, above 0, at most 10 years. Default one hour. */
   readonly longest?: Duration | undefined
@@ -33,9 +36,9 @@ const LAYERS = optionNames<ObservedLayers>({ requests: true, tokens: true, input
 const HOUR = 3_600_000
 
 /**
- * Heeds a vendor's response. A refusal (429, 503, GitHub's 403) with a time blocks the key for that time, so that all processes pause; of what is
- * left of the vendor's limits, a number below ours counts as used here too. Reads `Retry-After`, `RateLimit`, `x-ratelimit-*`,
- * `anthropic-ratelimit-*` and Shopify's call limit; a value that cannot be read counts as none.
+ * Heeds a vendor's response. A refusal (429, 503, GitHub's 403) with a time blocks the key for that time, so that all processes pause. Where
+ * the vendor reports fewer units left than the throttle has, the difference is spent here too. Reads `Retry-After`, `RateLimit`,
+ * `x-ratelimit-*`, `anthropic-ratelimit-*` and Shopify's call limit; a value that cannot be read is ignored.
  * @param throttle one with `blocks`
  * @param response a response of any `fetch`, of undici's `request`, or of `node:http`
  * @returns the result of a peek after it; rejects with a TypeError for a throttle without `blocks`, or wrong options
@@ -111,7 +114,7 @@ export class Observer {
     const given = isKnown ? this.#layers[limit] : undefined
     if (given !== undefined) return given
     if (this.#names.includes(limit)) return limit
-    // Tokens are no requests; a policy whose name is not ours is told of requests.
+    // A limit of tokens is not one of requests. A policy whose name is no quota's is taken for one of requests.
     if (isKnown && limit !== 'requests') return undefined
     return this.#layers.requests ?? (this.#names.length === 1 ? this.#names[0] : undefined)
   }

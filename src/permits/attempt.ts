@@ -48,7 +48,7 @@ export class Attempt {
     })
   }
 
-  /** Tries all layers in one step, or where the store cannot, one after another. */
+  /** Tries all layers in one step; on a store that cannot decide them together, one after another. */
   async ask(queue: number, signal: AbortSignal | undefined): Promise<Asked> {
     const { whole } = this.plan
     const [first] = this.parts
@@ -154,7 +154,7 @@ export class Attempt {
     this.#controller.abort(new PermitLostError(reason))
   }
 
-  /** What the caller has of tickets that are kept. */
+  /** The caller's hold on the tickets that are kept. */
   hold(result: RateLimitResult, marks: readonly number[] | undefined, token: number): Hold {
     const { maxHold } = this.request
     let cancelAlarm = (): void => {}
@@ -182,7 +182,7 @@ export class Attempt {
     const results = new Map<number, RateLimitResult>()
     const ends = this.plan.permits.map(async ({ index, decider }) => {
       const part = this.parts.find((one) => one.index === index)
-      // Also a lost one, which the server may still hold: ended by its name, it ends nobody else's.
+      // Also tickets that were lost, because the server may still hold them. The name of a ticket is never another's, so this is safe.
       const { result } = part
         ? await part.place.end(part.ticket)
         : await decider.operate(this.key, peekAtPermits, { quantity: 0 })
@@ -212,7 +212,7 @@ export class Attempt {
     this.release()
   }
 
-  /** When a permit is lost that the server granted by a call sent at `sentAt`. */
+  /** The time at which a permit is lost, if the server granted it by a call sent at `sentAt`. */
   deadlineFrom(sentAt: number): number {
     return Math.min(...this.parts.map(({ place }) => place.deadlineFrom(sentAt)), Number.POSITIVE_INFINITY)
   }
@@ -225,7 +225,7 @@ export class Attempt {
 const LOST =
   'The permit is no longer held: the store was not heard of for a lease, or the key was cleared, flushed or evicted'
 
-/** A peek's result as of a caller who passed. */
+/** Turns the result of a peek into that of an admitted caller. */
 function passed(result: RateLimitResult, spent: number): RateLimitResult {
   const { limit, remaining, resetAfter, nextAfter, quota, degraded } = result
   return new RateLimitResult({
@@ -241,7 +241,7 @@ function passed(result: RateLimitResult, spent: number): RateLimitResult {
   })
 }
 
-/** A peek's result as of a caller who was refused. */
+/** Turns the result of a peek into that of a refused caller. */
 function stopped(result: RateLimitResult): RateLimitResult {
   if (result.limited) return result
   const { limit, resetAfter, nextAfter, quota, degraded } = result

@@ -27,13 +27,13 @@ export interface PermitDeskOptions {
   decider(layers: readonly Layer[]): Decider
   /** False for a store in this process, where nothing lapses. */
   readonly lapses: boolean
-  /** How this process hears of permits that were handed over. `undefined`: it is not told, and asks again and again. */
+  /** How this process hears of permits that were handed over. `undefined`: the process gets no messages, and polls. */
   readonly openEars?: OpenEars | undefined
   /** False for a store of the user's own, which keeps no queue: those who wait ask again, in no order. */
   readonly queues: boolean
 }
 
-/** How long a caller pauses that waits for a store without a queue, in ms. */
+/** The pause between two attempts of a caller who waits on a store without a queue, in ms. */
 const SHORTEST_PAUSE = 25
 const LONGEST_PAUSE = 250
 
@@ -123,7 +123,7 @@ export class PermitDesk implements Desk {
     if (part === undefined) return { hold: await this.#askOnce(attempt, signal) }
     const { serial, quantity } = part.ticket
     const { priority, maxQueue } = request
-    // Before it asks, because it may be told before the answer comes.
+    // Listed before the request is sent, because the grant may arrive before the reply.
     const waiter = new Waiter(part.place, { serial, quantity, priority, maxQueue, end })
     this.#waiters.set(serial, waiter)
     const forget = (): void => {
@@ -241,7 +241,7 @@ export class PermitDesk implements Desk {
     return made
   }
 
-  /** Forgets the name of a place without tickets. Who has the place may go on with it. */
+  /** Removes a place without tickets from the shared places. Callers that hold the place already may still use it. */
   #unshare(place: Place): void {
     if (place.isIdle && this.#places.get(place.name) === place) this.#places.delete(place.name)
   }

@@ -10,7 +10,7 @@ export interface Ears {
   close(): void
 }
 
-/** What is heard. */
+/** Receives the messages about permits that were granted. */
 export interface Listener {
   readonly holder: number
   /** A message: a `Grant` as text. */

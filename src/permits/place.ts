@@ -48,11 +48,11 @@ const CERTAIN = 0.99
 /** Renewals that are due within this part of a lease share a call. */
 const TOGETHER = 1 / 12
 
-/** The longest time between two looks of a process that is told, in ms, and the random part after a lapse. */
+/** The longest time between two polls of a process that gets messages, in ms, and the random part that is added after a lapse. */
 const LONGEST_LOOK = 1000
 const LOOK_JITTER = 11
 
-/** The time between two looks of a process that is not told, in ms. */
+/** The time between two polls of a process that gets no messages, in ms. */
 const SHORTEST_POLL = 25
 const LONGEST_POLL = 250
 const POLL_GROWTH = 1.5
@@ -63,7 +63,7 @@ const TICKETS_IN_CALL = 100
 /** How many of the first waiting tickets are looked at. The others follow them in order. */
 const FIRST_WAITING = 4
 
-/** For how many leases an end is sent again that was not answered. Then the server has forgotten the ticket anyway. */
+/** For how many leases an end without a reply is sent again. After that the ticket has lapsed on the server. */
 const LEASES_OF_ENDING = 2
 
 export interface PlaceOptions {
@@ -94,7 +94,7 @@ export class Place {
   /** When to look at those that wait, and when to send ends again, in ms of `performance.now`. */
   #lookAt = Number.POSITIVE_INFINITY
   #endAt = Number.POSITIVE_INFINITY
-  /** How long a process that is not told waits until it looks again, in ms. */
+  /** The pause until the next poll of a process that gets no messages, in ms. */
   #pollAfter = SHORTEST_POLL
   #moments: Heard[] = []
   /** When the next ticket of anybody lapses, in ms of `performance.now`. */
@@ -143,7 +143,7 @@ export class Place {
     this.#watch(this.#lookAt)
   }
 
-  /** Until when a permit is held of which the server heard by a call sent at `sentAt`. */
+  /** The time until which a permit is held that was granted or renewed by a call sent at `sentAt`. */
   deadlineFrom(sentAt: number, patience = this.lease): number {
     return this.speaker().lapses ? sentAt + patience * CERTAIN : Number.POSITIVE_INFINITY
   }
@@ -189,7 +189,7 @@ export class Place {
     return this.#sendEnd([{ serial, quantity }])
   }
 
-  /** Sends the ends again that were not answered. */
+  /** Sends the ends without a reply again. */
   async endAgain(): Promise<void> {
     const now = steadyNow()
     const left: OwnTicket[] = []
@@ -285,7 +285,7 @@ export class Place {
     else {
       this.#pollAfter = SHORTEST_POLL
       this.#grant(waiting, value, this.deadlineFrom(sentAt, this.#patience), result)
-      // Held for as long only as a process that asks is waited for.
+      // Held only for as long as the server waits for a process that polls.
       if (this.speaker().listens === 0) void this.look([{ serial, quantity, waits: false }])
     }
   }

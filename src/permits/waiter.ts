@@ -6,12 +6,12 @@ import { sleep } from '../sleep.ts'
 import { steadyNow } from '../unmocked.ts'
 import type { Place, WaitingTicket } from './place.ts'
 
-/** What a caller has when its turn has come. */
+/** A permit whose turn has come. */
 export interface Granted {
   readonly token: number
   /** In ms of `performance.now`. */
   readonly deadline: number
-  /** What a peek at the layer would answer. */
+  /** The result that a peek at the layer would give. */
   readonly result: RateLimitResult
 }
 

@@ -22,7 +22,7 @@ export interface SimulateOptions {
   readonly sortWithin?: Duration | undefined
 }
 
-/** What the requests were, and what each throttle would have done to them. */
+/** Figures of the requests, and the refusals that each throttle would have made. */
 export interface Simulation {
   /** Requests played. */
   readonly requests: number

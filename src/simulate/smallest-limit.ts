@@ -1,6 +1,6 @@
 /**
  * Finds the smallest limit that refuses few keys. A key whose requests all pass under a limit also passes under every larger one, on each
- * algorithm of the library; so the share of keys with a refusal falls as the limit grows, and the limit is found by division.
+ * algorithm of the library. So the share of keys with a refusal falls as the limit grows, and a search by bisection finds the limit.
  */
 import { checkFunction, named, notInstance } from '../arguments.ts'
 import type { Duration } from '../duration.ts'
@@ -20,7 +20,7 @@ export interface SmallestLimitOptions {
   readonly period: Duration
   /** The share of keys that may have a request refused, from 0 to less than 1. The limit refuses fewer, or none. Default 0.001. */
   readonly keysRefusedShare?: number | undefined
-  /** As in `simulate`: 0 or more ms. Default 10 s. */
+  /** How much later than a later request an earlier one may come in the source, as in `simulate`: 0 or more ms. Default 10 s. */
   readonly sortWithin?: Duration | undefined
 }
 

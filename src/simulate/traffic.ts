@@ -1,4 +1,4 @@
-/** What the requests themselves show, whatever would be refused: how many, of how many keys, and when most of them came. */
+/** Figures of the requests alone, refused or not: how many there are, how many keys they have, and when most of them came. */
 import type { TimedRequest } from './request.ts'
 
 /** A second or a minute of the log. */

@@ -7,7 +7,7 @@ import type { Quota } from '../quota.ts'
 import type { TimedRequest } from './request.ts'
 import type { Traffic } from './traffic.ts'
 
-/** What a throttle would have done to the requests. */
+/** The refusals that a throttle would have made. */
 export interface SimulatedThrottle {
   /** The quotas of the throttle, in the order of its layers, each with its algorithm. */
   readonly layers: readonly SimulatedLayer[]
@@ -21,7 +21,7 @@ export interface SimulatedThrottle {
   readonly keysRefused: number
   /** Keys with at least one request refused, as a share of all keys, from 0 to 1. */
   readonly keysRefusedShare: number
-  /** Requests that ask for more than a limit, so that no waiting helps. They are refused, and count in no time below. */
+  /** Requests that ask for more than a limit, so that they would never pass. They are refused, but `refusedFor` does not include them. */
   readonly neverPass: number
   /**
    * How long keys were refused in all, in ms, of the keys with a request refused. A key is refused from a refusal until its `retryAfter` has
@@ -32,7 +32,7 @@ export interface SimulatedThrottle {
   readonly hardestHit: readonly HardestHit[]
 }
 
-/** How long keys were refused, in ms, over the keys with a request refused. */
+/** How long keys were refused, in ms. Only keys with at least one request refused are included. */
 export interface RefusedFor {
   /** The time that half of these keys do not exceed. */
   readonly median: number

@@ -229,7 +229,7 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   }
 }
 
-/** What tells a layer from others, apart from the object of its algorithm. */
+/** The text that distinguishes a layer from others of the same algorithm object. */
 function nameOf({ algorithm, quota, lua, quantity, whole }: Layer): unknown[] {
   return [algorithm.id, String(quota), lua, quantity, whole && String(whole)]
 }

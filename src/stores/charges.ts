@@ -7,7 +7,7 @@ import type { RateLimitResult } from '../result.ts'
 import type { Question, RecordAccess } from './record-store.ts'
 import { type Cell, type Step, swap } from './swap-record.ts'
 
-/** What is asked of one layer of a key. */
+/** The units that a check needs and spends in one layer of a key. */
 export interface Charge {
   readonly cell: Cell
   /** False: a look, which refuses nobody. */

@@ -48,7 +48,7 @@ export class CompareAndSwapDecider implements Decider {
     return this.layers.map((layer, index) => ({ layer, name: `{${encoded}${this.#suffixes[index]}` }))
   }
 
-  /** What a check of `quantity` units asks of each layer. */
+  /** The units that a check of `quantity` needs and spends in each layer. */
   charges(key: string, quantity: number, terms?: Terms): Charge[] {
     const spends = spendsAny(quantity, terms)
     return this.#cells(key).map((cell) => ({

@@ -1,4 +1,4 @@
-/** `onrush doctor`: what of a store would hurt, and what to do about it. */
+/** `onrush doctor`: the properties of a store that would harm its limits, with advice. */
 import type { Command } from 'commander'
 import { Throttle } from '../../throttle.ts'
 import { OK, STORE } from '../exit-codes.ts'
@@ -13,7 +13,7 @@ interface Finding {
   readonly what: string
   readonly verdict: Verdict
   readonly found: string
-  /** What to do. '': nothing. */
+  /** The advice to the operator. '': none is needed. */
   readonly advice: string
 }
 

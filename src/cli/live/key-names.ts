@@ -1,7 +1,7 @@
 /** Reads the names of keys in Redis: whose state each holds. */
 import { encodeKey } from '../../stores/state-key.ts'
 
-/** What a key in Redis belongs to. */
+/** The name of a key in Redis, taken apart. */
 export interface NamedKey {
   readonly name: string
   /** The user's key. A long key is shown by its start and a digest, because the name holds no more. */

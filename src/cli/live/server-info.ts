@@ -1,4 +1,4 @@
-/** What a Redis server says of itself in INFO. */
+/** The reply of a Redis server to INFO. */
 import type { RedisConnection } from '../../redis/clients/client.ts'
 
 export type Info = ReadonlyMap<string, string>

@@ -66,7 +66,7 @@ async function countersOf({ connection }: LiveStore): Promise<Counters> {
   const infos = (await Promise.all(masters.map((master) => infoOf(master, 'everything')))).filter(
     (info): info is Info => info !== undefined,
   )
-  if (infos.length === 0) throw new UsageError('watch needs the right to ask INFO, which this user has not')
+  if (infos.length === 0) throw new UsageError('watch needs the right to run INFO, which this user does not have')
   const sum = (of: (info: Info) => number): number => infos.reduce((total, info) => total + of(info), 0)
   return {
     at: performance.now(),

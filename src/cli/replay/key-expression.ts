@@ -1,5 +1,5 @@
 /**
- * What stands for the key in a log: fields joined by `+`. A field is a name (`ip`), a header (`header:authorization`), or a pattern of paths
+ * The expression that makes a request's key: fields of the log joined by `+`. A field is a name (`ip`), a header (`header:authorization`), or a pattern of paths
  * (`path:/users/:id/*rest`), whose key is the values of the pattern's names.
  */
 import { match } from 'path-to-regexp'

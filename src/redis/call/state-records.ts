@@ -1,5 +1,5 @@
 /**
- * What the value of a user's key is made of: records, one for each state of the key, such as that of each layer of a throttle. A record is
+ * The format of the value of a user's key: records, one for each state of the key, such as that of each layer of a throttle. A record is
  * little-endian doubles: the id of its state; until when it is kept, in µs of the server's clock; and the numbers of the state. Lua:
  * `lua/includes/records.lua`.
  */

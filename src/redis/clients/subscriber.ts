@@ -1,6 +1,6 @@
 /** Connections that listen to channels, beside those that send commands. */
 
-/** What a subscriber tells. */
+/** The events of a subscriber. */
 export interface SubscriberEvents {
   message(text: string): void
   /** Channels to which it has subscribed, perhaps again; messages may have been missed. */

@@ -13,7 +13,7 @@ export interface UpstashHttp {
   /** Options of `fetch` for some runtimes, such as `cache`, `agent` and `backend`. */
   readonly options?: Readonly<Record<string, unknown>>
   readonly readYourWrites?: boolean
-  /** What tells a replica how new the data must be that it answers with. */
+  /** Tells a replica how recent the data of its answer must be. */
   upstashSyncToken?: string
 }
 

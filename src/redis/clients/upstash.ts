@@ -1,7 +1,7 @@
 /**
- * Adapter for `@upstash/redis`, which asks Redis over HTTP: one request a call. The client's own `request` is not used, because it sends again what
- * may have been counted, and reads replies as text. Replies come in base64, of which the bytes are taken as they are. What is sent is JSON, so
- * bytes that are no text in UTF-8 travel as hexadecimal digits, which a script unpacks.
+ * Adapter for `@upstash/redis`, which asks Redis over HTTP: one request a call. The client's own `request` is not used, because it resends calls that
+ * may have been counted, and reads replies as text. Replies come in base64 and are decoded to bytes. A request is JSON, so bytes that are not
+ * valid UTF-8 travel as hexadecimal digits, which a script unpacks.
  */
 import { LONGEST_TIMER } from '../../bounds.ts'
 import { StoreTimeoutError } from '../../errors.ts'

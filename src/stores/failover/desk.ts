@@ -1,6 +1,6 @@
 /**
- * Holds permits on the primary, or on the fallback if the primary cannot. What is held is renewed and ended on the store that granted it, past the
- * breaker, by that store's own desk.
+ * Holds permits on the primary, or on the fallback if the primary cannot. Each permit is renewed and ended on the store that granted it, by that
+ * store's own desk, without asking the breaker.
  */
 import type { Layer } from '../../algorithms/driver.ts'
 import type { Begun, Desk, HeldPermit, Hold, PermitRequest } from '../desk.ts'

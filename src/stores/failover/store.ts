@@ -187,7 +187,7 @@ export class FailoverStore extends BaseStore {
     const { onPrimary, onFallback } = this.#askedOfBoth(asked)
     const onFallbackStore = async (): Promise<Spent> => {
       const spent = await this.#fallback.reserveAll(onFallback, signal)
-      // What is settled later is settled by these deciders.
+      // Later settlements go through these deciders.
       const fallbacks = [...(spent.fallbacks ?? []), ...onFallback.map(({ decider }) => decider)]
       return { ...spent, result: degraded(spent.result), fallbacks }
     }
