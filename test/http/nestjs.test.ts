@@ -166,6 +166,16 @@ describe('the guard', () => {
     expect(await statusesOf(url, 'well', 'well')).toEqual([200, 429])
   })
 
+  test('refuses a blocked key until its block ends or is lifted', async () => {
+    const throttle = new Throttle({ store: new DictionaryStore({ clock }), rate: '9/minute', blocks: true })
+    const url = await serve({ ...limitedBy({ throttle, key }), controllers: [controller({ well })] })
+    await throttle.block(key(), '1h')
+    const refused = await fetch(`${url}/well`)
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '3600'])
+    await throttle.unblock(key())
+    expect(await statusesOf(url, 'well')).toEqual([200])
+  })
+
   test('answers a refusal with the error that onLimited returns', async () => {
     const onLimited = () => new HttpException('enhance your calm', 420)
     const limited = limitedBy({ throttle: throttleOf('1/hour'), key, onLimited })

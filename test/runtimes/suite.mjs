@@ -29,6 +29,19 @@ async function errorOf(work) {
   throw new Error('nothing was thrown')
 }
 
+async function blocking(store) {
+  const throttle = new Throttle({ store, rate: '9/minute', blocks: true })
+  await throttle.block('key', '1h')
+  const { limited, remaining, retryAfter, blockedUntil } = await throttle.check('key')
+  equal([limited, remaining, Math.ceil(retryAfter / 60_000)], [true, 0, 60])
+  const length = blockedUntil - Date.now()
+  if (Math.abs(length - 3_600_000) > 60_000) throw new Error(`the block lasts ${length} ms`)
+  const other = await throttle.check('other')
+  equal([other.limited, other.blockedUntil], [false, undefined])
+  await throttle.unblock('key')
+  equal((await throttle.check('key')).remaining, 8)
+}
+
 /** Cases that need no Redis. */
 export const IN_PROCESS = {
   async 'a store in the process counts exactly'() {
@@ -64,6 +77,7 @@ export const IN_PROCESS = {
     equal(next.result.limited, false)
     await next.cancel()
   },
+  'a blocked key is refused until its block is lifted': () => blocking(new DictionaryStore()),
   async 'events reach their subscribers'() {
     const told = []
     const end = subscribe('onrush:decision', ({ policy }) => told.push(policy))
@@ -172,6 +186,7 @@ export function onRedis(makeStore) {
         const throttle = new Throttle({ limiter: new FixedWindowLimiter({ store }), rate: Quota.perMonth(5) })
         equal((await throttle.check('key')).remaining, 4)
       }),
+    'a blocked key is refused until its block is lifted': () => using(blocking),
     'it tells the time, and that it can be reached': () =>
       using(async (store) => {
         equal(await store.ping(), true)
