@@ -25,7 +25,7 @@ test('a window and its neighbours have the bounds that another implementation of
         }).toEqual(oracle.at(now))
       }
     }),
-    runs(150),
+    runs(40),
   )
 })
 
@@ -42,7 +42,7 @@ test('the text of a calendar quota reads back to an equal quota', () => {
         expect(read.equals(quota)).toBe(true)
       },
     ),
-    runs(200),
+    runs(100),
   )
 })
 
@@ -53,7 +53,7 @@ describe.each(CALENDAR_COUNTINGS)('$name', (counting) => {
         const pair = new Pair(new Timeline(start), [{ counting, quota }])
         for (const each of commands) pair.follow(each)
       }),
-      runs(30),
+      runs(12),
     )
   })
 
@@ -67,7 +67,7 @@ describe.each(CALENDAR_COUNTINGS)('$name', (counting) => {
           pair.follow(next)
         }
       }),
-      runs(15),
+      runs(6),
     )
   })
 })
@@ -83,6 +83,6 @@ test('calendar quotas are decided all or nothing beside quotas of any algorithm'
       const pair = new Pair(new Timeline(start), [other, one])
       for (const each of commands) pair.follow(each)
     }),
-    runs(30),
+    runs(12),
   )
 })

@@ -1,4 +1,5 @@
 /** Calendar quotas on Redis: Lua decides as TypeScript does, and the server's clock chooses the window, whatever a client believes. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { checkAll, FixedWindowLimiter, PeriodicLimiter, Quota, Throttle } from 'onrush'
@@ -7,6 +8,7 @@ import { calendarQuotas, changingCalendarQuotas, instants } from '../support/cal
 import { CalendarClient, type Job } from '../support/calendar/clients.ts'
 import { Oracle } from '../support/calendar/oracle.ts'
 import { command, sequence } from '../support/exact/arbitraries.ts'
+import { ExactCalendarSliding } from '../support/exact/calendar.ts'
 import { Guide } from '../support/exact/guide.ts'
 import { runs } from '../support/exact/pair.ts'
 import { CALENDAR_LIMITERS } from '../support/limiters.ts'
@@ -37,7 +39,7 @@ describe.each(CALENDAR_LIMITERS)('$name', (counting) => {
           await both.expectSameStates(['key'])
         }
       }),
-      runs(10),
+      runs(3),
     )
   })
 })
@@ -48,10 +50,11 @@ const PERIOD = Quota.perYear(50, { timeZone: 'Europe/Berlin' })
 let redis: RedisServer
 let client: Redis
 
-/** Two processes that are right, one whose clock is wrong, and one whose clock and data of time zones are. */
+/** Two processes that are right, two whose clocks are wrong, and one whose clock and data of time zones are. */
 const right = new CalendarClient()
 const alsoRight = new CalendarClient()
 const early = new CalendarClient({ ahead: 800 * DAY })
+const late = new CalendarClient({ ahead: -3 * 365 * DAY })
 const shifted = new CalendarClient({ ahead: -3 * 365 * DAY, shiftsZones: true })
 
 beforeAll(async () => {
@@ -60,7 +63,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  for (const one of [right, alsoRight, early, shifted]) one.stop()
+  for (const one of [right, alsoRight, early, late, shifted]) one.stop()
   client?.disconnect()
   await redis?.stop()
 })
@@ -148,6 +151,35 @@ test.each(['FixedWindowLimiter', 'PeriodicLimiter'])(
     expect(sums).toEqual([1500, 1500])
   },
 )
+
+// All know the zone, because each process weighs the window before by the bounds that its own data give.
+test('four processes at saturation get from SlidingWindowCounterLimiter what its exact model admits, while the window changes to the day of a change to summer time', async () => {
+  const day = Date.parse('2026-03-28T23:00Z')
+  const rate = Quota.perCalendarDay(1500, { timeZone: 'Europe/Berlin' })
+  const [limiter, evening] = ['SlidingWindowCounterLimiter', day - 3_600_000]
+  const crew = [right, alsoRight, early, late]
+  await prepare({ limiter, prefix: limiter, rate: String(rate), clockAhead: evening - Date.now() }, ...crew)
+  const asking = crew.map((one) => one.saturateUntilTold())
+  await Promise.all(asking.map(({ full }) => full))
+  const justBefore = day - 200 - Date.now()
+  for (const one of crew) one.setClock(justBefore)
+  await sleep(400)
+  // Units leave one by one, each 57.6 s, and the last has left 20 s ago.
+  const morning = day + 6 * 3_600_000 + 20_000
+  const clockAhead = morning - Date.now()
+  for (const one of crew) {
+    one.setClock(clockAhead)
+    one.finish()
+  }
+  const admitted = await Promise.all(asking.map((one) => one.admitted))
+  const ended = Date.now() + clockAhead
+  const [before = 0, since = 0] = [0, 1].map((step) => admitted.reduce((sum, counts) => sum + (counts[step] ?? 0), 0))
+  expect(before).toBe(1500)
+  const model = new ExactCalendarSliding(rate)
+  model.spend(BigInt(evening) * 1000n, 1500n)
+  expect(since).toBeLessThanOrEqual(Number(model.available(BigInt(ended) * 1000n)))
+  expect(since).toBeGreaterThanOrEqual(Number(model.available(BigInt(morning) * 1000n)))
+})
 
 test('a refusal that is remembered tells the length of its window', async () => {
   const rate = Quota.perYear(1, { timeZone: 'Europe/Berlin' })

@@ -30,6 +30,8 @@ export type Request =
   | { readonly prepare: Job }
   | { readonly checks: number }
   | { readonly ends: number }
+  | { readonly saturate: 'until told' }
+  | { readonly finish: true }
   | { readonly clockAhead: number }
 
 export interface Checked {
@@ -44,6 +46,12 @@ export type Reply =
   | { readonly results: readonly Checked[] }
   | { readonly admitted: readonly number[] }
   | { readonly error: string }
+
+/** Two steps of a process that asks as fast as it can. */
+export interface Saturation {
+  readonly full: Promise<void>
+  readonly admitted: Promise<readonly number[]>
+}
 
 export class CalendarClient {
   readonly #child: ChildProcess
@@ -68,9 +76,26 @@ export class CalendarClient {
    * Asks as fast as it can until it was refused in the window that ends within `ends` ms, and then in the next.
    * @returns `full`: it was refused in the first; `admitted`: what was admitted in each
    */
-  saturate(ends: number): { readonly full: Promise<void>; readonly admitted: Promise<readonly number[]> } {
+  saturate(ends: number): Saturation {
+    return this.#saturate({ ends })
+  }
+
+  /**
+   * Asks as fast as it can until `finish` is called, and then until a hundred checks in a row were refused.
+   * @returns `full`: it was refused; `admitted`: what was admitted until then, and since
+   */
+  saturateUntilTold(): Saturation {
+    return this.#saturate({ saturate: 'until told' })
+  }
+
+  /** Ends what `saturateUntilTold` began. */
+  finish(): void {
+    this.#child.send({ finish: true } satisfies Request)
+  }
+
+  #saturate(request: Request): Saturation {
     const full = this.#next('full')
-    this.#child.send({ ends } satisfies Request)
+    this.#child.send(request)
     const admitted = full.then(async () => {
       const reply = await this.#next()
       if (typeof reply !== 'object' || !('admitted' in reply)) throw new Error('a process answered something else')

@@ -7,6 +7,9 @@ const { timeOrigin } = performance
 /** How far a passed-in clock is ahead of the true time, in ms. */
 let clockAhead = 0
 
+/** Whether saturation is to end. */
+let finished = false
+
 let store: RedisStore | undefined
 let throttle: Throttle | undefined
 
@@ -50,13 +53,19 @@ process.on('message', (request: Request) => {
     clockAhead = request.clockAhead
     return
   }
+  if ('finish' in request) {
+    finished = true
+    return
+  }
   answer(request).then(send, (error: unknown) =>
     send({ error: error instanceof Error ? `${error.stack}` : `${error}` }),
   )
 })
 process.on('disconnect', () => process.exit())
 
-async function answer(request: Exclude<Request, { readonly clockAhead: number }>): Promise<Reply> {
+async function answer(
+  request: Exclude<Request, { readonly clockAhead: number } | { readonly finish: true }>,
+): Promise<Reply> {
   if ('prepare' in request) {
     await prepare(request.prepare)
     return 'ready'
@@ -70,6 +79,7 @@ async function answer(request: Exclude<Request, { readonly clockAhead: number }>
     }
     return { results }
   }
+  if ('saturate' in request) return { admitted: await saturateUntilTold(throttle) }
   return { admitted: await saturate(throttle, request.ends) }
 }
 
@@ -93,6 +103,27 @@ async function saturate(throttle: Throttle, ends: number): Promise<number[]> {
     }
   }
   return admitted
+}
+
+/**
+ * Asks as fast as it can until it is told to finish, and then until all checks of a turn were refused. Tells when it was refused first.
+ * @returns what was admitted until the first refusal, and since
+ */
+async function saturateUntilTold(throttle: Throttle): Promise<number[]> {
+  const admitted: [number, number] = [0, 0]
+  let full = false
+  finished = false
+  while (true) {
+    const isLast = finished
+    const results = await Promise.all(Array.from({ length: 100 }, () => throttle.check('key')))
+    const count = results.filter(({ limited }) => !limited).length
+    admitted[full ? 1 : 0] += count
+    if (full && isLast && count === 0) return admitted
+    if (!full && count < results.length) {
+      full = true
+      send('full')
+    }
+  }
 }
 
 function send(reply: Reply): void {
