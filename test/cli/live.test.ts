@@ -97,6 +97,19 @@ test('explain tells every state of a key, whatever its algorithm, and who holds 
   expect((await shop('explain', 'nobody')).out).toContain('nobody has no state')
 })
 
+test('a long key is given whole, and shown by its start and a digest', async () => {
+  const key = `session:${'x'.repeat(5000)}`
+  await throttle('5/minute').check(key, 5)
+  await new Throttle({ limiter: new MovingWindowLimiter({ store }), rate: '9/minute' }).check(key, 4)
+  const { states } = await json('explain', key)
+  expect(states).toMatchObject([
+    { name: 'gcra:5-1m', used: 5 },
+    { name: 'moving:9-1m', used: 4 },
+  ])
+  const [listed] = keysIn((await json('ls', '--limited')).keys)
+  expect(listed?.key).toMatch(/^session:x{92}%….{43}$/)
+})
+
 test('a state whose name is lost is shown by its number, and by --rate', async () => {
   await throttle('5/minute').check('ada', 2)
   await admin.del('shop:names')

@@ -47,14 +47,15 @@ async function explain(live: LiveStore, key: string, rates: readonly string[]): 
   }))
   for await (const { keys } of scan(live, START, patternOf(live, key))) {
     for (const named of keys) {
-      if (named.key !== key || named.what === '') continue
+      // By the name, because the name of a long key holds only its start and a digest.
+      if (!named.name.startsWith(`${names.value(key)}:`)) continue
       const policy = named.what.replace(/:set$/, '')
       const held = states.findIndex(({ name }) => name === policy)
       const state = states[held]
       if (named.what.endsWith(':set') && state !== undefined) {
         states[held] = { ...state, tickets: await ticketsOf(live, named.name) }
       } else if (named.what.startsWith(LOG)) {
-        states.push({ ...(await stateOfLog(live, named, policies)), tickets: [] })
+        states.push({ ...(await stateOfLog(live, { ...named, key }, policies)), tickets: [] })
       }
     }
   }

@@ -75,10 +75,15 @@ function requestOf(
     return undefined
   }
   const key = keyOf.of(entry)
-  if (key === undefined || Buffer.byteLength(key) > MAXIMUM_KEY_BYTES) counts.withoutKey++
+  if (key === undefined || isTooLong(key)) counts.withoutKey++
   else if (quantity === 0) counts.free++
   else return { key, time, quantity }
   return undefined
+}
+
+/** A UTF-16 unit takes at most three bytes of UTF-8, so most keys need no counting of bytes. */
+function isTooLong(key: string): boolean {
+  return key.length * 3 > MAXIMUM_KEY_BYTES && Buffer.byteLength(key) > MAXIMUM_KEY_BYTES
 }
 
 /**
