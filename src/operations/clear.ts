@@ -1,4 +1,4 @@
-/** Forgets a key in all layers. Lua: `lua/includes/clear.lua`. */
+/** Forgets a key in all layers. Lua: `lua/operations/clear.lua`. */
 import { type Answer, type Operation, peekFound } from './operation.ts'
 
 export const clear: Operation<undefined, Answer> = {

@@ -24,7 +24,7 @@ export type RedisStoreOptions = (
       readonly options?: RedisClientOptions | undefined
     }
   | {
-      /** A client of yours, of ioredis, iovalkey or node-redis; `close()` leaves it open. For a program that has a client already. */
+      /** A client of yours, of ioredis, iovalkey, node-redis, `@upstash/redis` or Valkey GLIDE; `close()` leaves it open. For a program that has a client already. */
       readonly client: BorrowedClient
     }
 ) & {
