@@ -1,6 +1,7 @@
 /** The types under which users hold their clients, checked by the compiler; what their constructors return is in clients.ts. */
 import type { Redis as Upstash } from '@upstash/redis'
 import type { Redis as UpstashOnWorkers } from '@upstash/redis/cloudflare'
+import type { GlideClient, GlideClusterClient } from '@valkey/valkey-glide'
 import type { Cluster, Redis } from 'ioredis'
 import type { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
 import type { Redis as Valkey, Cluster as ValkeyCluster } from 'iovalkey'
@@ -23,6 +24,7 @@ test('a store takes each of them without a cast', () => {
   expectTypeOf<Cluster5>().toExtend<Client>()
   expectTypeOf<Valkey>().toExtend<Client>()
   expectTypeOf<ValkeyCluster>().toExtend<Client>()
+  expectTypeOf<GlideClient>().toExtend<Client>()
   expectTypeOf<Upstash>().toExtend<Client>()
   expectTypeOf<UpstashOnWorkers>().toExtend<Client>()
   expectTypeOf<RedisClientType>().toExtend<Client>()
@@ -33,7 +35,8 @@ test('a store takes each of them without a cast', () => {
   expectTypeOf<RedisClusterType5>().toExtend<Client>()
 })
 
-test('a client for sentinels is none', () => {
+test('a client for sentinels is none, nor is that of GLIDE for clusters', () => {
+  expectTypeOf<GlideClusterClient>().not.toExtend<Client>()
   expectTypeOf<RedisSentinelType>().not.toExtend<Client>()
   expectTypeOf<RedisSentinelType5>().not.toExtend<Client>()
 })

@@ -2,13 +2,13 @@
 import { LimitData, MismatchedDataError, Quota } from 'onrush'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { LIMITERS } from '../support/limiters.ts'
-import { CLIENTS, HTTP_CLIENTS, type ProvidedClient } from '../support/redis/clients.ts'
+import { CLIENTS, OTHER_CLIENTS, type ProvidedClient } from '../support/redis/clients.ts'
 import { BothImplementations } from '../support/redis/implementations.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
 
-describe.each([...CLIENTS, ...HTTP_CLIENTS].map(({ name, connect }) => [name, connect] as const))(
+describe.each([...CLIENTS, ...OTHER_CLIENTS].map(({ name, connect }) => [name, connect] as const))(
   '%s',
   (_name, connect) => {
     let provided: ProvidedClient

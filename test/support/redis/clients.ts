@@ -1,5 +1,6 @@
 /** Clients as users may bring them: of all packages, versions and protocols, and with the options that change replies. */
 import { Redis as Upstash } from '@upstash/redis'
+import { GlideClient } from '@valkey/valkey-glide'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
 import { Redis as Valkey, Cluster as ValkeyCluster } from 'iovalkey'
@@ -81,11 +82,19 @@ export const CLIENTS: readonly ClientKind[] = [
   { name: 'node-redis 5 as a pool', connect: (url) => connected(createClientPool5({ url })) },
 ]
 
-/** Over HTTP, so without a connection that could be replaced. */
-export const HTTP_CLIENTS: readonly ClientKind[] = [
+/** Without a connection that could be replaced: over HTTP, or by a client that replaces connections itself. */
+export const OTHER_CLIENTS: readonly ClientKind[] = [
+  { name: '@valkey/valkey-glide', connect: ofGlide },
   { name: '@upstash/redis', connect: (url) => overHttp(url, { enableAutoPipelining: true }) },
   { name: '@upstash/redis with texts for replies', connect: (url) => overHttp(url, { responseEncoding: false }) },
 ]
+
+async function ofGlide(url: string): Promise<ProvidedClient> {
+  const { hostname: host, port } = new URL(url)
+  const addresses = [{ host, port: Number(port) }]
+  const client = await GlideClient.createClient({ addresses, requestTimeout: 20_000 })
+  return { client, close: () => client.close() }
+}
 
 async function overHttp(
   url: string,
