@@ -430,9 +430,17 @@ export class Throttle {
    */
   async spendDown(key: string, left: ReadonlyMap<string, number>): Promise<RateLimitResult> {
     checkKey(key)
-    const decider = this.#decider
+    const decider = this.#ratesAlone()
     const most = decider.layers.map(({ quota }) => left.get(quota.name))
-    return (await decider.operate(key, spendDown, most)).result
+    const { result } = await decider.operate(key, spendDown, most)
+    return decider === this.#decider ? result : this.peek(key)
+  }
+
+  /** The decider of the layers that hold no permits. */
+  #ratesAlone(): Decider {
+    if (!this.holdsPermits) return this.#decider
+    const rates = this.#decider.layers.filter((layer) => !holdsPermits(layer))
+    return this.#moded(this.#store.decider(rates, this.#block))
   }
 
   /**

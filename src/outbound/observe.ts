@@ -77,7 +77,9 @@ export class Observer {
     checkOptionNames('options of observe', options, names)
     const { layers = {}, longest = HOUR } = options
     checkOptionNames('layers', layers, LAYERS)
-    this.#names = throttle.countedLayers.map(({ quota }) => quota.name)
+    // What a vendor has left says nothing of how many calls are in flight.
+    const rates = throttle.countedLayers.filter(({ quota }) => !quota.isConcurrent)
+    this.#names = rates.map(({ quota }) => quota.name)
     const { requests, tokens, inputTokens, outputTokens } = layers
     this.#layers = { requests, tokens, 'input-tokens': inputTokens, 'output-tokens': outputTokens }
     for (const name of Object.values<unknown>(this.#layers)) if (name !== undefined) checkQuotaName(name, this.#names)

@@ -4,9 +4,11 @@ import type { Duration } from '../duration.ts'
 import { ThrottleExceededError } from '../errors.ts'
 import { optionNames } from '../option-names.ts'
 import { warnProcess } from '../process-warning.ts'
+import { checkPermitOptions } from '../reserve-options.ts'
 import type { Throttle } from '../throttle.ts'
 import { maxWaitOf } from '../waiting.ts'
 import type { OutboundResponse } from './headers.ts'
+import { abortedBy, untilRead } from './in-flight.ts'
 import { OBSERVE_NAMES, type ObserveOptions, Observer } from './observe.ts'
 
 /** A function that calls as `fetch` does: the global one, or undici's. */
@@ -41,6 +43,9 @@ const OPTIONS = optionNames<OutboundFetchOptions>({
 /**
  * Makes a `fetch` that waits its turn, calls, and then heeds the response as `observe` does. A refusal of the vendor pauses the calls of all
  * processes; its response is returned like any other, and the call is not made again. The `signal` of a call ends its wait too.
+ *
+ * On a throttle with a `ConcurrencyLimiter` a call holds a permit from its turn until the body of its response has been read to its end, has failed, or
+ * has been cancelled, so each body must be read or cancelled. The call is aborted if the permit is lost.
  * @returns rejects with a `ThrottleExceededError` if the turn would come later than `maxWait`, or never
  * @throws TypeError or RangeError for wrong options
  * @example
@@ -57,14 +62,10 @@ export function outboundFetch(options: OutboundFetchOptions): typeof fetch {
   if (typeof quantity !== 'function') checkQuantity(quantity)
   checkFunction('fetch', call)
   const maxWait = maxWaitOf(options)
+  const { holdsPermits, countedLayers } = throttle
+  if (holdsPermits) checkPermitOptions(countedLayers.filter(({ quota }) => quota.isConcurrent).length, { maxWait })
 
-  return async (...asked: Parameters<typeof fetch>) => {
-    const name = typeof key === 'function' ? key(...asked) : key
-    const units = typeof quantity === 'function' ? quantity(...asked) : quantity
-    const signal = signalOf(asked)
-    const result = await throttle.acquire(name, units, { maxWait, signal })
-    if (result.limited) throw new ThrottleExceededError(result)
-    const response = await call(...asked)
+  async function heeded<Answer extends OutboundResponse>(name: string, response: Answer): Promise<Answer> {
     try {
       await observer.heed(name, response)
     } catch (error) {
@@ -72,6 +73,30 @@ export function outboundFetch(options: OutboundFetchOptions): typeof fetch {
       warnProcess('ONRUSH_OBSERVE_FAILED', `a vendor's response could not be heeded: ${String(error)}`)
     }
     return response
+  }
+
+  return async (...asked: Parameters<typeof fetch>) => {
+    const name = typeof key === 'function' ? key(...asked) : key
+    const units = typeof quantity === 'function' ? quantity(...asked) : quantity
+    const signal = signalOf(asked)
+    if (!holdsPermits) {
+      const result = await throttle.acquire(name, units, { maxWait, signal })
+      if (result.limited) throw new ThrottleExceededError(result)
+      return heeded(name, await call(...asked))
+    }
+    const reservation = await throttle.reserve(name, units, { maxWait, signal })
+    if (reservation.result.limited) throw new ThrottleExceededError(reservation.result)
+    const end = (): void => {
+      // The rate stays spent, because the vendor may have counted the call. A failed end is sent again in the background.
+      reservation.settle().catch(() => {})
+    }
+    try {
+      // Heeded before the permit is handed on, so that who waits for the permit sees the block.
+      return untilRead(await heeded(name, await call(...abortedBy(reservation.signal, signal, asked))), end)
+    } catch (error) {
+      end()
+      throw error
+    }
   }
 }
 

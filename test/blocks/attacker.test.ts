@@ -46,6 +46,6 @@ test.each(LIMITERS)('$name: tries are never more with a lock-out than without, h
         expect(tries).toBeLessThanOrEqual(without[hour] ?? Number.NaN)
       })
     }),
-    runs(40),
+    runs(20),
   )
 })

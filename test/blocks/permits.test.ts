@@ -36,7 +36,7 @@ describe.each([
     const throttle = new Throttle({ limiter, rate: Quota.concurrent(1), blocks: true })
     const first = await throttle.reserve('vendor')
     const waiting = throttle.reserve('vendor', 1, { maxWait: '1 minute' })
-    const { blockedUntil } = await throttle.block('vendor', '2s')
+    const { blockedUntil } = await throttle.block('vendor', '1s')
     await first.cancel()
     const second = await waiting
     const now = Date.now()

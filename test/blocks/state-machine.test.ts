@@ -94,6 +94,6 @@ test('checks, blocks and lock-outs decide as the exact model does', async () => 
         expect((await throttle.peek('key')).blockedUntil !== undefined).toBe(block.isBlocked(now))
       }
     }),
-    runs(300),
+    runs(200),
   )
 })

@@ -139,7 +139,7 @@ test('a caller who waits for a turn does not start while the key is blocked', as
   const throttle = new Throttle({ store: suite.store(), rate: new Quota({ count: 1, period: '300ms' }), blocks: true })
   await throttle.acquire('vendor')
   const waiting = [throttle.acquire('vendor'), throttle.acquire('vendor')]
-  const { blockedUntil } = await throttle.block('vendor', '2s')
+  const { blockedUntil } = await throttle.block('vendor', '1s')
   const started = await Promise.all(waiting.map((each) => each.then(() => Date.now())))
   // A clock of the same machine, but read in whole ms.
   for (const at of started) expect(at).toBeGreaterThanOrEqual((blockedUntil?.getTime() ?? Number.NaN) - 1)

@@ -1,4 +1,4 @@
-/** A vendor's refusal that one of eight processes has seen pauses all of them. */
+/** A vendor's refusal that one of several processes has seen pauses all of them. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -8,10 +8,10 @@ import type { Call } from '../support/outbound/caller.ts'
 import { startRedis } from '../support/servers/redis.ts'
 
 const CALLER = fileURLToPath(new URL('../support/outbound/caller.ts', import.meta.url))
-const PROCESSES = 8
-const PAUSE = 2
+const PROCESSES = 3
+const PAUSE = 1
 /** Calls before the refusal, and after the pause. */
-const CALLS = 100
+const CALLS = 40
 
 test('no process calls until Retry-After, but for the calls that were asked for before the refusal was heeded', async () => {
   await using redis = await startRedis()

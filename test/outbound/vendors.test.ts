@@ -230,7 +230,7 @@ test('whatever a response says, a key is blocked no longer than `longest`, and n
       expect(remaining).toBeGreaterThanOrEqual(0)
       expect(blockedUntil?.getTime() ?? 0).toBeLessThanOrEqual(now / 1000 + 600_000)
     }),
-    { numRuns: 500 },
+    { numRuns: 150 },
   )
 })
 
