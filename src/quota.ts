@@ -30,7 +30,7 @@ export interface QuotaOptions {
   readonly period: Duration
   /** Units that may come at once on top of `count`: a safe integer, 0 or more, and 0 if `count` is 0. Default 0. */
   readonly maximumBurst?: number | undefined
-  /** The name of the policy: `[A-Za-z][A-Za-z0-9_.-]*`. Default: its numbers, such as `100-1m`. A given name lets the numbers change without losing what is used. */
+  /** The name of the quota, also in header fields: `[A-Za-z][A-Za-z0-9_.-]*`. Default: the quota's numbers, such as `100-1m`. A given name lets the numbers change without losing what is used. */
   readonly name?: string | undefined
 }
 
@@ -66,7 +66,7 @@ export interface CalendarQuotaOptions extends WeekOptions {
 /** The lease and the name of a quota of permits. */
 export interface ConcurrentOptions {
   /**
-   * How long a permit outlives the last word of its process: milliseconds, or a text such as `'15s'`; from 100 ms to 1 hour. Default 15 s.
+   * How long a permit stays held after the store last heard from the process that holds it: milliseconds, or a text such as `'15s'`; from 100 ms to 1 hour. Default 15 s.
    * A permit is renewed as long as its process lives, so the lease says how long a dead process keeps its permits.
    */
   readonly lease?: Duration | undefined

@@ -122,7 +122,7 @@ export class Reservation implements AsyncDisposable {
    * then wait until such a debt has drained. Nothing is given back to a window that has ended. Layers with a `quantity` of their own stay as
    * they are.
    * @param actual units really used: a non-negative safe integer. Default: what was reserved
-   * @returns what a peek would answer after it; rejects with a `ReservationSettledError` the second time, or when limited
+   * @returns what a peek would answer after the settlement; rejects with a `ReservationSettledError` the second time, or when limited
    */
   readonly settle = async (actual?: number): Promise<RateLimitResult> => {
     if (actual !== undefined) checkQuantity(actual)
@@ -131,7 +131,7 @@ export class Reservation implements AsyncDisposable {
   }
 
   /**
-   * Gives all of it back, in every layer; does nothing when limited, or settled or cancelled before.
+   * Gives all reserved units back, in every layer. Does nothing if the reservation was limited, or has been settled or cancelled.
    * @returns rejects with a `StoreError` when the store fails: the units then stay spent
    */
   readonly cancel = async (): Promise<void> => {

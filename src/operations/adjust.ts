@@ -18,7 +18,8 @@ export const adjust: Operation<Adjustment, Answer> = {
   inOrder: true,
   together: false,
 
-  // A limited reservation has no marks. It spent nothing, so there is nothing to adjust.
+  // A mark tells, for each layer, when a reservation spent its units. A limited reservation has no marks: it spent nothing, so there is
+  // nothing to adjust.
   looks: ({ change, spent, cancels = false }) =>
     (change === 0 && !cancels) || (spent !== undefined && spent.marks === undefined),
 

@@ -73,7 +73,10 @@ export class BatchQueue implements OrderedQueue, Route {
     return this.#inFlight.filter((batch) => batch !== undefined)
   }
 
-  /** Adds a check to the open batch, or behind the fence of its key. Hot path: allocates no closure if the key has no fence. */
+  /**
+   * Adds a check to the open batch. A key has a fence while an operation that must keep its order waits or is in flight: then the check
+   * queues behind the fence. Hot path: allocates no closure if the key has no fence.
+   */
   check(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck, terms?: Terms): void {
     const { fences } = this.order
     if (fences.size > 0 && fences.has(key)) {

@@ -98,7 +98,10 @@ export class Breaker {
     return fallback()
   }
 
-  /** Runs both. The fallback's answer or error counts only if the primary fails. */
+  /**
+   * As `answer`, but always starts the fallback too, beside the primary. The fallback's answer or error counts only if the primary fails or
+   * is not asked.
+   */
   onBoth<T>(primary: () => Promise<T>, fallback: () => Promise<T>, signal?: AbortSignal, key?: string): Promise<T> {
     const spare = Promise.resolve().then(fallback)
     spare.catch(() => {})
