@@ -23,11 +23,15 @@ test.each([
 })
 
 test('the longest key is encoded whole, for stores of one’s own, in one pass', () => {
-  const started = process.cpuUsage()
-  for (let count = 0; count < 20; count++) expect(encodeKey('%'.repeat(65_536))).toBe('%25'.repeat(65_536))
-  const { user, system } = process.cpuUsage(started)
-  // 1 ms each; with a function called for each character it was 7 to 20.
-  expect((user + system) / 1000 / 20).toBeLessThan(5)
+  const longest = '%'.repeat(65_536)
+  const times = Array.from({ length: 20 }, () => {
+    const started = process.cpuUsage()
+    expect(encodeKey(longest)).toBe('%25'.repeat(65_536))
+    const { user, system } = process.cpuUsage(started)
+    return (user + system) / 1000
+  })
+  // 1 ms; with a function called for each character it was 7 to 20. The least of all runs, because a busy machine only adds to a run.
+  expect(Math.min(...times)).toBeLessThan(5)
 })
 
 test('no two keys are kept under one name', () => {
