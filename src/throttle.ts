@@ -312,6 +312,9 @@ export class Throttle {
    * Spends an estimate now, for work whose actual cost is known only later, such as the tokens of a model's reply. `settle(actual)` then
    * corrects the charge, and `cancel()` gives all of it back. A reservation that is never settled stays spent.
    *
+   * A span of time may admit as many more units as were held when it began and are given back in it. On GCRA nothing else bounds how many
+   * those are: where a hard bound must hold, choose `MovingWindowLimiter`, or add a layer with a `ConcurrencyLimiter`.
+   *
    * On a throttle with a `ConcurrencyLimiter` the reservation holds permits too, until it is settled or cancelled. With `maxWait` it waits
    * for them in a queue, first come first served over all processes.
    * @param quantity the estimate, a non-negative safe integer. Default 1. 0 tests for room, and `settle` charges everything; only layers with a
