@@ -49,7 +49,7 @@ export function marksOfAll({ layers, rateIndexes }: Plan, marks: readonly number
   return layers.map((_, index) => marks[rateIndexes.indexOf(index)] ?? 0)
 }
 
-/** What was spent in the layers without permits alone. */
+/** The part of `spent` that concerns the layers without permits. */
 export function spentInRates({ rateIndexes }: Plan, { marks, ...spent }: Spent): Spent {
   return { ...spent, marks: marks && rateIndexes.map((index) => marks[index] ?? 0) }
 }
