@@ -1,6 +1,7 @@
 /** What the processes of a storm believed to hold, from what they wrote. */
 
-interface Span {
+/** A time in which more may be held than there is, as docs say. µs since the epoch. */
+export interface Span {
   readonly from: number
   readonly to: number
 }
@@ -11,15 +12,28 @@ interface Change {
   readonly units: number
 }
 
-export class Believed {
-  readonly starts: number
-  readonly #changes: readonly Change[]
-  readonly #tokens: readonly string[]
+/** A permit that was got: when it was asked for, when it came, and its token. */
+interface Got {
+  readonly key: string
+  readonly since: number
+  readonly at: number
+  readonly token: number
+}
 
-  constructor(starts: number, changes: readonly Change[], tokens: readonly string[]) {
-    this.starts = starts
+export class Believed {
+  readonly #changes: readonly Change[]
+  readonly #got: readonly Got[]
+  /** When processes were killed, by the names that the server knows. */
+  readonly deaths: ReadonlyMap<number, number>
+
+  constructor(changes: readonly Change[], got: readonly Got[], deaths: ReadonlyMap<number, number>) {
     this.#changes = changes.toSorted((one, other) => one.at - other.at || one.units - other.units)
-    this.#tokens = tokens
+    this.#got = got
+    this.deaths = deaths
+  }
+
+  get starts(): number {
+    return this.#got.length
   }
 
   mostHeld(excused: readonly Span[]): number {
@@ -28,7 +42,10 @@ export class Believed {
 
   violations(count: number, excused: readonly Span[]): string[] {
     const over = this.#heights(excused).filter(({ units }) => units > count)
-    return [...over.slice(0, 5).map(({ at, key, units }) => `${units} units of ${key} held at ${at}`), ...this.#tokens]
+    return [
+      ...over.slice(0, 5).map(({ at, key, units }) => `${units} units of ${key} held at ${at}`),
+      ...this.#fallenTokens().slice(0, 5),
+    ]
   }
 
   #heights(excused: readonly Span[]): Change[] {
@@ -41,24 +58,40 @@ export class Believed {
     }
     return heights
   }
+
+  /** Whoever asks after somebody else has got a permit gets a greater token. */
+  #fallenTokens(): string[] {
+    const fallen: string[] = []
+    for (const key of new Set(this.#got.map((one) => one.key))) {
+      const came = this.#got.filter((one) => one.key === key).toSorted((one, other) => one.at - other.at)
+      const asked = came.toSorted((one, other) => one.since - other.since)
+      let next = 0
+      let greatest = 0
+      for (const { since, token } of asked) {
+        for (let one = came[next]; one !== undefined && one.at < since; one = came[++next])
+          greatest = Math.max(greatest, one.token)
+        if (token <= greatest) fallen.push(`the token ${token} of ${key} came after ${greatest}`)
+      }
+      if (new Set(came.map(({ token }) => token)).size < came.length) fallen.push(`a token of ${key} was given twice`)
+    }
+    return fallen
+  }
 }
 
-/** @param deaths when each process was killed */
+/** @param deaths when each process was killed, by its pid */
 export function believedIn(log: string, deaths: ReadonlyMap<number, number>): Believed {
   const changes: Change[] = []
   const open = new Map<string, Change & { readonly pid: number }>()
-  const tokens = new Set<string>()
-  const twice: string[] = []
-  let starts = 0
+  const got: Got[] = []
+  const deathsByHolder = new Map<number, number>()
   for (const line of log.split('\n')) {
-    const [pid = '', time = '', what = '', key = '', serial = '', value = ''] = line.split(' ')
+    const [pid = '', time = '', what = '', key = '', serial = '', value = '', since = ''] = line.split(' ')
     const at = Number(time)
     const name = `${pid} ${serial}`
-    if (what === 'got') {
-      starts++
-      if (tokens.has(`${key} ${value}`)) twice.push(`the token ${value} of ${key} was given twice`)
-      tokens.add(`${key} ${value}`)
-    } else if (what.startsWith('has')) {
+    const died = deaths.get(Number(pid))
+    if (what === 'is' && died !== undefined) deathsByHolder.set(Number(value), died)
+    else if (what === 'got') got.push({ key, since: Number(since), at, token: Number(value) })
+    else if (what === 'has') {
       const change = { at, key, units: Number(value) }
       changes.push(change)
       open.set(name, { ...change, pid: Number(pid) })
@@ -72,5 +105,5 @@ export function believedIn(log: string, deaths: ReadonlyMap<number, number>): Be
     const died = deaths.get(pid)
     if (died !== undefined) changes.push({ at: died, key, units: -units })
   }
-  return new Believed(starts, changes, twice)
+  return new Believed(changes, got, deathsByHolder)
 }

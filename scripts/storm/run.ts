@@ -9,15 +9,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
-import { believedIn } from './believed.ts'
+import { believedIn, type Span } from './believed.ts'
 import type { Settings } from './settings.ts'
 import { Snapshots } from './snapshots.ts'
+import type { World } from './world.ts'
 
 export interface StormOptions {
-  /** The server itself, for the snapshots. */
-  readonly url: string
-  /** By way of what may fail: the processes take turns. Default: the server itself. */
-  readonly through?: readonly string[]
+  readonly world: World
   readonly prefix: string
   readonly processes: number
   readonly count: number
@@ -25,12 +23,14 @@ export interface StormOptions {
   readonly lease: number
   /** ms. */
   readonly duration: number
-  /** Makes a fault of the network; returns its name. Default: none. */
-  readonly fault?: (() => Promise<string>) | undefined
   readonly kills: boolean
   /** Whether processes are stopped for a while. */
   readonly stops: boolean
   readonly flushes: boolean
+  /** The part of all messages that are lost. Default 0. */
+  readonly lostMessages?: number
+  /** The part of all calls that reach the server late. Default 0. */
+  readonly lateCalls?: number
 }
 
 export interface StormReport {
@@ -45,33 +45,35 @@ export interface StormReport {
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
 
+/** How much later than one lease after the death of its owner a unit may be free, in ms. */
+const GRACE = 100
+
 export async function storm(options: StormOptions): Promise<StormReport> {
-  const { url, prefix, count, lease } = options
+  const { world, prefix, count, lease, lostMessages = 0, lateCalls = 0 } = options
   const log = join(mkdtempSync(join(tmpdir(), 'onrush-storm-')), 'log')
   writeFileSync(log, '')
-  const settings: Settings = {
-    url,
-    prefix,
-    count,
-    lease,
-    keys: ['one', 'two', 'three'],
-    users: 12,
-    log,
-  }
-  const client = new Redis(url)
-  const snapshots = new Snapshots(client, settings)
+  const settings = { count, lease, keys: ['one', 'two', 'three'], users: 12, log, lostMessages, lateCalls }
+  const clients = world.servers.map(({ port }) => {
+    const client = new Redis(port, '127.0.0.1', {
+      retryStrategy: () => 100,
+      maxRetriesPerRequest: 0,
+      commandTimeout: 500,
+    })
+    // A server may be away; it is looked at again when it is back.
+    return client.on('error', () => {})
+  })
+  const snapshots = new Snapshots(clients, { prefix, count, lease })
   const faults: Record<string, number> = {}
   const happened = (name: string): void => {
     faults[name] = (faults[name] ?? 0) + 1
   }
-  /** Spans in which more may be held, as docs say: a process that was stopped, and after a flush. */
-  const excused: { from: number; to: number }[] = []
+  const excused: Span[] = []
   const deaths = new Map<number, number>()
-  const { through = [url] } = options
-  const start = (index: number): ChildProcess =>
-    fork(WORKER, [JSON.stringify({ ...settings, url: through[index % through.length] })], {
-      execArgv: ['--import', 'tsx'],
-    })
+  const start = (index: number): ChildProcess => {
+    const url = `${world.urls[index % world.urls.length]}?prefix=${prefix}&timeout=500ms`
+    const told: Settings = { ...settings, url }
+    return fork(WORKER, [JSON.stringify(told)], { execArgv: ['--import', 'tsx'] })
+  }
   const children = Array.from({ length: options.processes }, (_, index) => start(index))
   snapshots.start()
   const end = performance.now() + options.duration
@@ -82,6 +84,7 @@ export async function storm(options: StormOptions): Promise<StormReport> {
     const child = children[index]
     const chance = Math.random()
     const from = clock()
+    const fault = world.faults[Math.floor(Math.random() * world.faults.length)]
     if (options.kills && chance < 0.25 && child !== undefined) {
       happened('kill')
       deaths.set(child.pid ?? 0, from)
@@ -96,15 +99,23 @@ export async function storm(options: StormOptions): Promise<StormReport> {
       excused.push({ from, to: clock() + 250_000 })
     } else if (options.flushes && chance < 0.6) {
       happened('flush')
-      await client.flushall()
+      await world.flush()
       excused.push({ from, to: clock() + lease * 1000 })
-    } else if (options.fault !== undefined && chance < 0.9) happened(await options.fault())
+    } else if (fault !== undefined && chance < 0.9) {
+      happened(fault.name)
+      await fault.happen()
+      if (fault.losesWrites === true) excused.push({ from, to: clock() + lease * 1000 })
+    }
   }
   const violations = [...(await snapshots.stop())]
   for (const child of children) child.kill('SIGKILL')
   const believed = believedIn(readFileSync(log, 'utf8'), deaths)
   violations.push(...believed.violations(count, excused))
-  client.disconnect()
+  for (const [holder, died] of believed.deaths) {
+    const late = Math.round(((snapshots.heldUntil.get(holder) ?? 0) - died) / 1000 - lease)
+    if (late > GRACE) violations.push(`a unit outlived its owner by ${late} ms more than a lease`)
+  }
+  for (const client of clients) client.disconnect()
   return { starts: believed.starts, faults, violations, mostHeld: believed.mostHeld(excused) }
 }
 

@@ -1,7 +1,7 @@
-/** What a storm is like. */
+/** What a process of a storm is told. */
 export interface Settings {
+  /** Of the store, with its parameters. */
   readonly url: string
-  readonly prefix: string
   readonly count: number
   /** ms. */
   readonly lease: number
@@ -10,4 +10,8 @@ export interface Settings {
   readonly users: number
   /** The file to which processes write what they believe to hold. */
   readonly log: string
+  /** The part of all messages about permits that never arrive. */
+  readonly lostMessages: number
+  /** The part of all calls that reach the server late, after others that were made after them. */
+  readonly lateCalls: number
 }

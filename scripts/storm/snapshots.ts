@@ -1,4 +1,4 @@
-/** Looks at the server every 10 ms: the header must equal the set, and no key may be without a TTL. */
+/** Looks at the servers every 10 ms: the header must equal the set, no permit may idle beside a waiter, and no key may be without a TTL. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { HEADER_NUMBERS } from '../../src/algorithms/concurrency.ts'
@@ -7,6 +7,7 @@ import type { Settings } from './settings.ts'
 
 /** Everything in one step: the time, and each key with its TTL, the members of a set of tickets, and the value that holds the headers. */
 const SNAPSHOT = `
+if redis.call('ROLE')[1] ~= 'master' then return {} end
 local out = {}
 for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
   local kind = redis.call('TYPE', key).ok
@@ -17,16 +18,24 @@ end
 local time = redis.call('TIME')
 return { time[1], time[2], out }`
 
+interface SnapshotSettings extends Pick<Settings, 'count' | 'lease'> {
+  readonly prefix: string
+}
+
 export class Snapshots {
-  readonly #client: Redis
-  readonly #settings: Settings
+  readonly #clients: readonly Redis[]
+  readonly #settings: SnapshotSettings
   readonly #violations = new Set<string>()
   readonly #lastTokens = new Map<string, number>()
   #running = false
   #done: Promise<void> = Promise.resolve()
 
-  constructor(client: Redis, settings: Settings) {
-    this.#client = client
+  /** Until when the server holds something for a process at most, by the name of the process. µs. */
+  readonly heldUntil = new Map<number, number>()
+
+  /** @param clients of all servers, of which only masters are looked at */
+  constructor(clients: readonly Redis[], settings: SnapshotSettings) {
+    this.#clients = clients
     this.#settings = settings
   }
 
@@ -43,13 +52,13 @@ export class Snapshots {
 
   async #run(): Promise<void> {
     while (this.#running) {
-      await this.#look().catch(() => {})
+      await Promise.all(this.#clients.map((client) => this.#look(client).catch(() => {})))
       await sleep(10)
     }
   }
 
   /** The header counts what the set holds, and its last token never falls while it lives. */
-  #compare(name: string, header: readonly number[] | undefined, held: number, waiting: number): void {
+  #compare(server: string, name: string, header: readonly number[] | undefined, held: number, waiting: number): void {
     if (header === undefined) {
       this.#violations.add(`${name} has no header`)
       return
@@ -60,14 +69,16 @@ export class Snapshots {
         `the header of ${name} counts ${used} held and ${waits} waiting, its set ${held} and ${waiting}`,
       )
     }
-    if (last < (this.#lastTokens.get(name) ?? 0)) this.#violations.add(`the last token of ${name} fell`)
-    this.#lastTokens.set(name, last)
+    // Of the same server, because a replica that takes over may have missed some.
+    const place = `${server} ${name}`
+    if (last < (this.#lastTokens.get(place) ?? 0)) this.#violations.add(`the last token of ${name} fell`)
+    this.#lastTokens.set(place, last)
   }
 
-  async #look(): Promise<void> {
+  async #look(client: Redis): Promise<void> {
     const { prefix, count, lease } = this.#settings
-    const reply: unknown = await this.#client.callBuffer('EVAL', SNAPSHOT, '0', `${prefix}:*`)
-    if (!Array.isArray(reply)) return
+    const reply: unknown = await client.callBuffer('EVAL', SNAPSHOT, '0', `${prefix}:*`)
+    if (!Array.isArray(reply) || reply.length === 0) return
     const [seconds, micros, keys] = reply
     const now = Number(seconds) * 1_000_000 + Number(micros)
     const headers = headersIn(keys)
@@ -89,11 +100,13 @@ export class Snapshots {
           continue
         }
         if (score > now + lease * 1000) this.#violations.add(`a ticket of ${name} is held for longer than a lease`)
+        const holder = members[at].readDoubleBE(0)
+        this.heldUntil.set(holder, Math.max(score, this.heldUntil.get(holder) ?? 0))
         held += quantity
         free -= quantity
       }
       if (held > count) this.#violations.add(`${held} units of ${name} are held of ${count}`)
-      this.#compare(String(name), headers.get(valueKeyOf(String(name))), held, waiting)
+      this.#compare(String(client.options.port), String(name), headers.get(valueKeyOf(String(name))), held, waiting)
       if (firstWaits && members.length > 0 && free >= members[0].readDoubleBE(16) && !hasLapsed(members, now))
         this.#violations.add(`a permit of ${name} is idle while somebody waits for it`)
     }

@@ -1,15 +1,42 @@
 /** A process of the storm: random users of permits. Started by `scripts/storm/run.ts`, never by hand. */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConcurrencyLimiter, Quota, RedisStore, Throttle } from '../../src/index.ts'
+import { Redis } from 'ioredis'
+import { ConcurrencyLimiter, Quota, storeFromUrl, Throttle } from '../../src/index.ts'
+import { PermitDesk } from '../../src/permits/desk.ts'
 import type { Settings } from './settings.ts'
 
+/** The longest that a late call is under way, in ms. */
+const LATEST = 300
+
 const settings: Settings = JSON.parse(process.argv[2] ?? '{}')
-const store = new RedisStore({ url: settings.url, prefix: settings.prefix, timeout: 500 })
+delayCalls()
+const store = storeFromUrl(settings.url)
 const throttle = new Throttle({
   limiter: new ConcurrencyLimiter({ store }),
   rate: Quota.concurrent(settings.count, { lease: settings.lease, name: 'storm' }),
 })
+
+/** Some calls leave later than calls that were made after them. */
+function delayCalls(): void {
+  const send = Redis.prototype.sendCommand
+  Redis.prototype.sendCommand = function late(command, ...others) {
+    if (command.name !== 'evalsha' || Math.random() >= settings.lateCalls) return send.call(this, command, ...others)
+    setTimeout(() => send.call(this, command, ...others), Math.random() * LATEST)
+    return command.promise
+  }
+}
+
+/** Some messages about permits are lost. Returns the name by which the server knows this process. */
+function loseMessages(): number {
+  const { desk } = store
+  if (!(desk instanceof PermitDesk)) throw new Error('the store has another desk')
+  const hear = desk.told.bind(desk)
+  desk.told = (grant) => {
+    if (Math.random() >= settings.lostMessages) hear(grant)
+  }
+  return desk.holder
+}
 
 /** Microseconds since the epoch, the same for all processes of the machine. */
 function clock(): number {
@@ -17,8 +44,8 @@ function clock(): number {
 }
 
 /** One line for each change, written at once: a process may be killed at any time. */
-function log(what: string, key: string, serial: number, value: number): void {
-  appendFileSync(settings.log, `${process.pid} ${clock()} ${what} ${key} ${serial} ${value}\n`)
+function log(what: string, key: string, serial: number, value: number, since = 0): void {
+  appendFileSync(settings.log, `${process.pid} ${clock()} ${what} ${key} ${serial} ${value} ${since}\n`)
 }
 
 let serial = 0
@@ -31,14 +58,15 @@ async function use(): Promise<void> {
   if (leaves) setTimeout(() => controller.abort(new Error('left')), Math.random() * 50)
   const waits = Math.random() < 0.9
   const own = ++serial
+  const since = clock()
   try {
     const permit = await throttle.reserve(key, quantity, {
       ...(waits ? { maxWait: '5s', priority: Math.floor(Math.random() * 3) - 1 } : {}),
       signal: controller.signal,
     })
     if (permit.result.limited) return
-    log('got', key, own, permit.token ?? 0)
-    log(`has${quantity}`, key, own, quantity)
+    log('got', key, own, permit.token ?? 0, since)
+    log('has', key, own, quantity)
     let ended = false
     permit.signal.addEventListener('abort', () => {
       if (!ended) log('lost', key, own, quantity)
@@ -61,4 +89,5 @@ async function user(): Promise<void> {
 }
 
 process.on('disconnect', () => process.exit())
+log('is', '-', 0, loseMessages())
 for (let count = 0; count < settings.users; count++) void user()
