@@ -123,7 +123,7 @@ test('a permit is held as long as its process lives, by renewals', async () => {
       const rate = Quota.concurrent(1, { lease: '2s' })
       const throttle = new Throttle({ limiter: new ConcurrencyLimiter({ store }), rate })
       const held = await throttle.reserve('key')
-      await new Promise((resolve) => setTimeout(resolve, 5000))
+      await new Promise((resolve) => setTimeout(resolve, 3000))
       expect((await throttle.peek('key')).remaining).toBe(0)
       expect(held.signal.aborted).toBe(false)
       await held.cancel()
