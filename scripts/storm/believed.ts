@@ -12,6 +12,14 @@ interface Change {
   readonly units: number
 }
 
+/** A time in which a process did not run, and the first turn of its event loop after it. */
+interface Stall extends Span {
+  readonly pid: string
+}
+
+/** How long the first turn of the event loop takes at most, in µs. */
+const FIRST_TURN = 20_000
+
 /** A permit that was got: when it was asked for, when it came, and its token. */
 interface Got {
   readonly key: string
@@ -84,7 +92,9 @@ export function believedIn(log: string, deaths: ReadonlyMap<number, number>): Be
   const open = new Map<string, Change & { readonly pid: number }>()
   const got: Got[] = []
   const deathsByHolder = new Map<number, number>()
-  for (const line of log.split('\n')) {
+  const lines = log.split('\n')
+  const stalls = stallsIn(lines)
+  for (const line of lines) {
     const [pid = '', time = '', what = '', key = '', serial = '', value = '', since = ''] = line.split(' ')
     const at = Number(time)
     const name = `${pid} ${serial}`
@@ -96,7 +106,9 @@ export function believedIn(log: string, deaths: ReadonlyMap<number, number>): Be
       changes.push(change)
       open.set(name, { ...change, pid: Number(pid) })
     } else if (what === 'ends' || what === 'lost') {
-      changes.push({ at, key, units: -Number(value) })
+      // Who does not run does not work either: a loss that is learned in the first turn after a stall was no later than its begin.
+      const stall = what === 'lost' && stalls.findLast((one) => one.pid === pid && one.from <= at && at <= one.to)
+      changes.push({ at: stall ? stall.from : at, key, units: -Number(value) })
       open.delete(name)
     }
   }
@@ -106,4 +118,11 @@ export function believedIn(log: string, deaths: ReadonlyMap<number, number>): Be
     if (died !== undefined) changes.push({ at: died, key, units: -units })
   }
   return new Believed(changes, got, deathsByHolder)
+}
+
+function stallsIn(lines: readonly string[]): Stall[] {
+  return lines.flatMap((line) => {
+    const [pid = '', time, what, , , , since] = line.split(' ')
+    return what === 'stalled' ? [{ pid, from: Number(since), to: Number(time) + FIRST_TURN }] : []
+  })
 }

@@ -64,8 +64,10 @@ export async function storm(options: StormOptions): Promise<StormReport> {
   })
   const snapshots = new Snapshots(clients, { prefix, count, lease })
   const faults: Record<string, number> = {}
+  const history: string[] = []
   const happened = (name: string): void => {
     faults[name] = (faults[name] ?? 0) + 1
+    history.push(`${clock()} ${name}`)
   }
   const excused: Span[] = []
   const deaths = new Map<number, number>()
@@ -95,8 +97,6 @@ export async function storm(options: StormOptions): Promise<StormReport> {
       child.kill('SIGSTOP')
       await sleep(Math.random() * 2.5 * lease)
       child.kill('SIGCONT')
-      // Until its first turn of the event loop, in which it learns that it has lost.
-      excused.push({ from, to: clock() + 250_000 })
     } else if (options.flushes && chance < 0.6) {
       happened('flush')
       await world.flush()
@@ -116,6 +116,7 @@ export async function storm(options: StormOptions): Promise<StormReport> {
     if (late > GRACE) violations.push(`a unit outlived its owner by ${late} ms more than a lease`)
   }
   for (const client of clients) client.disconnect()
+  if (violations.length > 0) violations.push(`the log of the processes: ${log}; the faults: ${history.join(', ')}`)
   return { starts: believed.starts, faults, violations, mostHeld: believed.mostHeld(excused) }
 }
 

@@ -9,6 +9,10 @@ import type { Settings } from './settings.ts'
 /** The longest that a late call is under way, in ms. */
 const LATEST = 300
 
+/** How often a process looks at the clock, and after how long without a look it did not run. ms. */
+const TICK = 5
+const STALL = 8
+
 const settings: Settings = JSON.parse(process.argv[2] ?? '{}')
 delayCalls()
 const store = storeFromUrl(settings.url)
@@ -88,6 +92,17 @@ async function user(): Promise<void> {
   }
 }
 
+/** Notes when this process did not run: it was stopped, or the machine was busy. */
+function noteStalls(): void {
+  let last = clock()
+  setInterval(() => {
+    const now = clock()
+    if (now - last > STALL * 1000) log('stalled', '-', 0, 0, last)
+    last = now
+  }, TICK)
+}
+
 process.on('disconnect', () => process.exit())
+noteStalls()
 log('is', '-', 0, loseMessages())
 for (let count = 0; count < settings.users; count++) void user()

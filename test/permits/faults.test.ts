@@ -78,22 +78,18 @@ describe('the work ends', () => {
 })
 
 describe('replies are lost', () => {
-  test('of the release of a cancelled request: the release is sent again', async () => {
-    await using one = pair(1, '900ms', 300)
+  test('of a request and of a release: both permits are ended by their names, long before they would lapse', async () => {
+    const lease = 6000
+    await using one = pair(2, `${lease}ms`, 300)
+    const since = performance.now()
     const permit = await one.throttle.reserve(one.key)
-    proxy.faults.blackHole()
-    await expect(permit.cancel()).rejects.toThrow(StoreError)
-    proxy.faults.pass()
-    await until('the permit to be free', async () => (await one.left()) === 1)
-  })
-
-  test('of somebody who asked: the permit that nobody knows of is ended by its name', async () => {
-    await using one = pair(1, '900ms', 400)
-    await one.throttle.peek(one.key)
     proxy.faults.dropReplies({ command: 'EVALSHA', times: 1 })
     await expect(one.throttle.reserve(one.key)).rejects.toThrow(StoreError)
+    expect(await one.left()).toBe(0)
+    await expect(permit.cancel()).rejects.toThrow(StoreError)
     proxy.faults.pass()
-    await until('the permit to be free', async () => (await one.left()) === 1)
+    await until('both permits to be free', async () => (await one.left()) === 2)
+    expect(performance.now() - since).toBeLessThan(lease)
   })
 
   test('of somebody who waits: it asks again, and gets its turn', async () => {
