@@ -8,7 +8,7 @@ const entries = [
   { find: /^onrush\/([a-z-]+)$/, replacement: source('http/$1.ts') },
 ]
 
-/** Clients that a RedisStore accepts beside ioredis 6: the tests that go through a client run on each. */
+/** What a RedisStore may be given instead of ioredis 6: the tests that go through a client run on each. */
 const OTHER_CLIENTS = ['ioredis 5', 'iovalkey', 'node-redis 6 over RESP3', 'node-redis 5 over RESP2']
 
 const ON_EACH_CLIENT = [
@@ -30,7 +30,7 @@ export default defineConfig({
         test: {
           name,
           include: ON_EACH_CLIENT,
-          // The first client tries often enough whatever does not depend on the client.
+          // What does not depend on the client is tried often enough on the first.
           env: { ONRUSH_TEST_CLIENT: name, PROPERTY_TIMES: '0.2' },
         },
       })),
@@ -38,8 +38,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // More than the two cores of a small machine, because many tests wait for time to pass.
-    maxWorkers: 3,
+    maxWorkers: 2,
   },
 })
 

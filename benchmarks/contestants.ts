@@ -10,6 +10,7 @@ export const CONTESTANTS = {
   onrush: openOnrush,
   'onrush denyCache': (setting) => openOnrush(setting, { denied: 1_000_000 }),
   'onrush shards': (setting) => openOnrush(setting, { shards: 6 }),
+  'onrush acrossSlots': (setting) => openOnrush(setting, { acrossSlots: true }),
   'onrush, three throttles': (setting) => openOnrush(setting, { throttles: 3 }),
   'onrush resend': (setting) => openOnrush(setting, { resend: true }),
   'onrush periodic': onrushOn('periodic'),

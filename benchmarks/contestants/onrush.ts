@@ -21,6 +21,8 @@ export interface OnrushOptions {
   readonly denied?: number
   /** Hash tags that keys are put under. Default: one a key. */
   readonly shards?: number
+  /** The store's option `acrossSlots`. Default false. */
+  readonly acrossSlots?: boolean
   /** The store's option `resend`. Default false. */
   readonly resend?: boolean
   /** The number of quotas, checked together; the second is for two periods, and so on. Default: one quota, without an array. */
@@ -35,10 +37,11 @@ export interface OnrushOptions {
 export async function openOnrush(setting: Setting, options: OnrushOptions = {}): Promise<Contestant> {
   const { RedisStore } = await loadBuild()
   const client = await connect(setting)
-  const { denied, shards, resend = false } = options
+  const { denied, shards, resend = false, acrossSlots = false } = options
   const store = new RedisStore({
     client,
     resend,
+    acrossSlots,
     ...(denied === undefined ? {} : { denyCache: { maxSize: denied } }),
     ...(shards === undefined ? {} : { shards }),
   })

@@ -21,7 +21,7 @@ export const cluster: Question = {
     await using meter = new ServerMeter(ports)
     await using field = await Field.open(
       bench,
-      ['onrush', 'onrush shards', PEER, 'redis-gcra', 'INCR'],
+      ['onrush', 'onrush acrossSlots', 'onrush shards', PEER, 'redis-gcra', 'INCR'],
       { ports, ...ROOMY },
       { kind: 'uniform', count: KEYS },
     )
@@ -42,6 +42,11 @@ export const cluster: Question = {
           text: `cluster of three, without shards: ≥ 1.5× ${PEER}`,
           samples: ratio(rowOf(rows, 'onrush'), rowOf(rows, PEER), 'rate'),
           bound: { atLeast: 1.5 },
+        },
+        {
+          text: `cluster of three, with acrossSlots: ≥ 3× ${PEER} without shards`,
+          samples: ratio(rowOf(rows, 'onrush acrossSlots'), rowOf(rows, PEER), 'rate'),
+          bound: { atLeast: 3 },
         },
       ],
     }

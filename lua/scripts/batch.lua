@@ -69,7 +69,8 @@ for layer = 1, layers do
   end
 end
 
-local values = small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}
+-- The values where across_slots.lua has read them.
+local values = KEYS.values or small > 0 and call('MGET', unpack(KEYS, 1, small)) or {}
 -- For each value: where its records begin, by id. Empty: the value is damaged. Only of values that were searched.
 local offsetsOf = {}
 -- For each value: true if it is the record of a single state, and this state was loaded.
@@ -257,8 +258,8 @@ local operations = {}
 -- The cells of the BLOCK runs before the run at hand; nil: there are none.
 local blocks
 --#include <operations>
-local addBlock, checkBlockable, strikeIfRefused
 --#include <permits>
+local addBlock, checkBlockable
 -- src/redis/call/scripts.ts inserts the files of lua/blocks where a call needs them.
 --#include <blocks>
 

@@ -29,7 +29,8 @@ local findAmong, writeAmong
 local lastLength, lastOffset, lastStart = -1, 1, '0'
 
 local keys = KEYS
-local values = call('MGET', unpack(keys))
+-- The values where across_slots.lua has read them.
+local values = keys.values or call('MGET', unpack(keys))
 local last = 0
 for run = at, max(#ARGV, at), 3 do
   local first, quantity, count = last + 1, 1, 1

@@ -33,9 +33,9 @@ const text = [
     (name) => `export const ${identifier(name)} = ${literal(`lua/scripts/${name}.lua`, scriptText(name))}`,
   ),
   `export const permits = ${permitsLiteral()}`,
-  `export const block = ${literal('lua/blocks/block.lua', blocksText('block'), includeText('common'))}`,
+  `export const block = ${literal('lua/blocks/block.lua', blocksText('block'), `${includeText('common')}\n`)}`,
   '/** What the batch script does for keys with blocks. */',
-  `export const blocks = ${literal('lua/blocks', blocks, beforeBlocks)}`,
+  `export const blocks = ${literal('lua/blocks', blocks, `${beforeBlocks}\n`)}`,
   '/** By the names of the files in lua/algorithms. */',
   'export const algorithms = {',
   ...algorithms.flatMap((name) => [`${name}: {`, ...fieldsOf(name), '},']),
@@ -50,16 +50,16 @@ else if (readFileSync(TARGET, 'utf8') !== text) throw new Error('src/redis/call/
 function fieldsOf(name: string): string[] {
   const path = `lua/algorithms/${name}.lua`
   // Checked together with common.lua, because every script includes that file first.
-  const fields = [`implementation: ${literal(path, algorithmText(name), includeText('common'))},`]
+  const fields = [`implementation: ${literal(path, algorithmText(name), `${includeText('common')}\n`)},`]
   // The fast scripts keep up to four numbers apart.
   if (sizeOf(name) === 0 || sizeOf(name) > 4 || isOfCalendar(name)) return fields
   return fields.concat(
     generated.map((script) => {
       const program = generatedText(script, name)
-      for (const layers of script === 'checks' ? [1, MOST_UNROLLED] : []) {
+      for (const layers of [1, MOST_UNROLLED]) {
         literal(`lua/scripts/${script}.lua for ${layers} layers of ${path}`, unrolled(program, sizeOf(name), layers))
       }
-      return `${identifier(script)}: ${script === 'checks' ? JSON.stringify(program) : literal(`lua/scripts/${script}.lua`, program)},`
+      return `${identifier(script)}: ${JSON.stringify(program)},`
     }),
   )
 }
@@ -70,7 +70,8 @@ function permitsLiteral(): string {
   return literal('lua/operations/permits.lua', permitsText(), undefined, whole)
 }
 
-function literal(what: string, program: string, before = '', whole = `${before}\n${program}`): string {
+/** The parser knows a first line with `#!` only where nothing stands before it. */
+function literal(what: string, program: string, before = '', whole = before + program): string {
   const unknown = globalsIn(whole).filter((name) => !GIVEN.has(name))
   if (unknown.length > 0) throw new Error(`${what} names the globals ${[...new Set(unknown)].join(', ')}`)
   return JSON.stringify(program)

@@ -1,17 +1,13 @@
 /**
- * Asks for permits, and spends in the other layers in the same step. A caller who is refused by permits alone may stand in a queue. Nobody is
- * admitted to a blocked key, and nobody stands in its queue.
+ * Asks for permits, and spends in the other layers in the same step. A caller who is refused by permits alone may stand in a queue.
  * Lua: `lua/operations/permits.lua`.
  */
-import { isBlocked } from '../algorithms/block.ts'
-import { isPayable, strikeIfShort, withBlock } from '../algorithms/blockable.ts'
 import { combineLayers } from '../algorithms/combine.ts'
-import { answer, type Layer } from '../algorithms/driver.ts'
+import { answer } from '../algorithms/driver.ts'
 import { neededIn, spentIn } from '../algorithms/terms.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Change, Found, Operation } from './operation.ts'
-import { roomsAsSeen } from './peek-at-permits.ts'
-import { BLOCKED, HELD, NO_ROOM, type PermitRoom, QUEUE_FULL, WAITS } from './permit-room.ts'
+import { HELD, NO_ROOM, type PermitRoom, QUEUE_FULL, WAITS } from './permit-room.ts'
 import {
   closeRooms,
   headerNumbers,
@@ -36,7 +32,7 @@ export interface PermitAsk extends PermitsAsked {
 
 /** The answer to a caller who asks for permits. */
 export interface Asked extends Spent {
-  /** `HELD`, `WAITS`, `NO_ROOM`, `QUEUE_FULL` or `BLOCKED`. */
+  /** `HELD`, `WAITS`, `NO_ROOM` or `QUEUE_FULL`. */
   readonly status: number
   /** The token if held, the turn if waiting; else 0. */
   readonly value: number
@@ -66,14 +62,7 @@ export const askPermits: Operation<PermitAsk, Asked> = {
 
   quantity: ({ quantity }) => quantity,
 
-  numbers: (asked, layers) => [
-    ...speakerNumbers(asked),
-    asked.serial,
-    asked.queue,
-    asked.priority,
-    asked.turn,
-    maySpendOnce(asked, layers) ? 1 : 0,
-  ],
+  numbers: (asked) => [...speakerNumbers(asked), asked.serial, asked.queue, asked.priority, asked.turn],
 
   replies: (layers) => NUMBERS + headerNumbers(layers),
 
@@ -90,33 +79,17 @@ export const askPermits: Operation<PermitAsk, Asked> = {
 
   apply(found, asked, now) {
     const units = found.layers.map((layer) => spentIn(layer, asked.quantity))
-    const blocked = found.block !== undefined && isBlocked(found.block.state, now)
-    const decideHere = blocked ? seeBlocked : decide
-    const outcome =
-      found.said === undefined ? decideHere(found, asked, units, now) : replay(found, found.said, units, now)
+    const outcome = found.said === undefined ? decide(found, asked, units, now) : replay(found, found.said, units, now)
     const { status, spent } = outcome
-    const changes: Change[] = found.said === undefined && !blocked ? closeRooms(found, now) : []
+    const changes: Change[] = found.said === undefined ? closeRooms(found, now) : []
     if (spent) {
       for (const [index, layer] of found.layers.entries())
         if (!holdsPermits(layer) && (units[index] ?? 0) > 0) changes[index] = 'spent'
     }
-    if (status === NO_ROOM && maySpendOnce(asked, found.layers))
-      strikeIfShort({ ...found, block: found.block, quantity: asked.quantity, terms: undefined }, now)
-    const result = withBlock(resultOf(found, asked.quantity, status === HELD, now), found.block, now)
+    const result = resultOf(found, asked.quantity, status === HELD, now)
     const marks = result.limited ? undefined : marksOf(found, now)
     return { changes, answer: { ...outcome, result, units: result.spent, marks, now } }
   },
-}
-
-/** True if the caller does not wait, and asks for what each layer could grant: a refusal by a rate may then start a lock-out. */
-function maySpendOnce({ quantity, queue }: PermitAsk, layers: readonly Layer[]): boolean {
-  return queue < 0 && isPayable({ layers, quantity, terms: undefined })
-}
-
-/** A blocked key: changes nothing, not even what has lapsed. */
-function seeBlocked(found: Found, _asked: PermitAsk, _units: readonly number[], now: number): Outcome {
-  roomsAsSeen(found, now)
-  return { status: BLOCKED, value: 0, spent: false, more: false }
 }
 
 function resultOf({ layers, states }: Found, quantity: number, isHeld: boolean, now: number): RateLimitResult {

@@ -19,6 +19,9 @@ export const KEYS_IN_FLIGHT = CALLS_IN_FLIGHT * KEYS_IN_CALL
 /** The number of closed batches from which a queue indexes them by key, because searching each batch would take too long. */
 export const SEARCHED_BATCHES = 8
 
+/** How long the keys of a slot are asked apart, in ms, after a node was found not to serve one of them. */
+export const ASKED_APART = 1000
+
 /** The interval between looks at the calls in flight, as a share of the timeout. Shorter with `resend`, because lost calls are resent. */
 export const LOOK_INTERVAL = { resend: 1 / 8, once: 1 }
 

@@ -49,6 +49,12 @@ export type RedisStoreOptions = (
    * the number resets every limit. Default: each key has its own tag.
    */
   readonly shards?: number | undefined
+  /**
+   * Cluster only: checks of all keys of a node share a call, whatever their slots, so that calls stay full without `shards`. Needs Redis 7.0 or
+   * later, or Valkey, and a client that can send to one node: ioredis without `enableAutoPipelining`, iovalkey or node-redis. Not together with
+   * `resend`. Default false: only checks of one slot share a call.
+   */
+  readonly acrossSlots?: boolean | undefined
   /** The hash tag of a key, so that keys which `checkAll` decides together lie in one slot of a cluster. Default: the key itself. */
   readonly hashTag?: HashTag | undefined
 }
@@ -77,6 +83,7 @@ const OPTIONS = optionNames<RedisStoreOptions>({
   denyCache: true,
   resend: true,
   shards: true,
+  acrossSlots: true,
   hashTag: true,
 })
 
@@ -102,6 +109,21 @@ export function tagOf(shards: number | undefined, hashTag: HashTag | undefined):
   if (shards === undefined) return hashTag
   checkInteger('shards', shards, 1)
   return shardTag(shards)
+}
+
+/** The error of `acrossSlots` with a client that does not give access to its nodes. */
+export const NO_NODES =
+  'acrossSlots needs a client that can send to one node of the cluster: a Cluster of ioredis without enableAutoPipelining or of iovalkey, or what createCluster of node-redis returns'
+
+/** @throws TypeError where `acrossSlots` is impossible. */
+export function checkAcrossSlots(cluster: boolean, resend: boolean): void {
+  if (!cluster)
+    throw new TypeError('acrossSlots needs a cluster, got one server: there all checks share calls without it')
+  if (resend) {
+    throw new TypeError(
+      'give either acrossSlots or resend, not both: the record of a call must lie in its slot, and such a call has many; resend takes shards',
+    )
+  }
 }
 
 /** Checks where the client comes from, and reads the options in a URL. Nothing is opened yet. */

@@ -20,7 +20,14 @@ import type { IoredisConnection } from './clients/ioredis.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
 import { DenyCache } from './deny-cache.ts'
 import { checkPrefix, KeyNames } from './keys.ts'
-import { checkRedisStoreOptions, type RedisStoreOptions, sourceOf, tagOf } from './options.ts'
+import {
+  checkAcrossSlots,
+  checkRedisStoreOptions,
+  NO_NODES,
+  type RedisStoreOptions,
+  sourceOf,
+  tagOf,
+} from './options.ts'
 import { Records } from './records.ts'
 import { reset } from './reset.ts'
 import type { Coalescer } from './scheduling/coalescer.ts'
@@ -70,11 +77,16 @@ export class RedisStore extends BaseStore {
     if (resend && cluster && shards === undefined) {
       throw new TypeError('resend needs shards in a cluster, for the record of a call must lie in its slot; got none')
     }
+    const { acrossSlots = inUrl.acrossSlots ?? false } = options
+    if (typeof acrossSlots !== 'boolean')
+      throw new TypeError(`acrossSlots must be true or false, got ${named(acrossSlots)}`)
+    if (acrossSlots) checkAcrossSlots(cluster, resend)
     this.#denyCache = denyCache === undefined ? undefined : new DenyCache(denyCache, steadyClock(clock))
     const { connection, own } = open(timeout, resend)
+    if (acrossSlots && connection.sendTo === undefined) throw new TypeError(NO_NODES)
     const stateNames = new StateNames(connection, names)
     const shared = { connection, names, denyCache: this.#denyCache, stateNames }
-    const coalescer = coalescerOf({ ...shared, clock, timeout, resend })
+    const coalescer = coalescerOf({ ...shared, clock, timeout, resend, acrossSlots })
     if (own !== undefined) this.#quit = () => quit(own, coalescer)
     this.#context = { ...shared, coalescer }
     this.#records = new Records(this.#context, clock)
@@ -130,7 +142,7 @@ export class RedisStore extends BaseStore {
   /** @internal */
   protected override makeDesk(): PermitDesk {
     return new PermitDesk({
-      decider: (layers, block) => this.decider(layers, block),
+      decider: (layers) => this.decider(layers),
       lapses: true,
       queues: true,
       openEars: (listener) => new RedisEars(this.#context.connection, this.#context.names, listener),

@@ -47,9 +47,13 @@ const OVER_NETWORK = {
   tls: asFlag,
 }
 
+const ON_CLUSTER = { ...OVER_NETWORK, acrossSlots: asFlag }
+
 const ON_SENTINELS = { ...OVER_NETWORK, sentinelUsername: asText, sentinelPassword: asText }
 
-export type RedisUrlOptions = Partial<{ [Name in keyof typeof ON_SENTINELS]: ReturnType<(typeof ON_SENTINELS)[Name]> }>
+const ALL = { ...ON_CLUSTER, ...ON_SENTINELS }
+
+export type RedisUrlOptions = Partial<{ [Name in keyof typeof ALL]: ReturnType<(typeof ALL)[Name]> }>
 
 const SERVER_PORT = 6379
 const SENTINEL_PORT = 26_379
@@ -104,7 +108,7 @@ function cluster(url: StoreUrl, text: string): ReturnType<Read> {
   return {
     servers: { kind: 'cluster', hosts: hosts(url, text, SERVER_PORT) },
     db: 0,
-    options: readOptions(url, OVER_NETWORK),
+    options: readOptions(url, ON_CLUSTER),
   }
 }
 

@@ -17,7 +17,7 @@ export class Batch {
   entries: Entry[] = []
   /**
    * The last entry of each key, which identical checks join. `undefined`: the batch has at most one entry, of one key, or it is a part made by
-   * `splitByKey`. A part may have several entries; without the index `holdsManyKeys` is false, so that no part is split again.
+   * `partOf`. A part may have several entries; without the index `holdsManyKeys` is false, so that no part is split again.
    */
   #latest: Map<string, Entry> | undefined
   /** True if a key is in more than one entry, so that entries may share a state. */
@@ -44,7 +44,7 @@ export class Batch {
   #finished = false
   readonly #whole: Batch | undefined
 
-  /** @param whole the batch that `splitByKey` made this part from; a part counts as finished when the whole batch is finished */
+  /** @param whole the batch that `partOf` made this part from; a part counts as finished when the whole batch is finished */
   constructor(route: Route, whole?: Batch) {
     this.route = route
     this.#whole = whole
@@ -226,12 +226,15 @@ export class Batch {
 
   /** Divides the entries into parts that share no key. */
   splitByKey(): Batch[] {
-    return Array.from(groupsByKey(this.entries), (entries) => {
-      const part = new Batch(this.route, this)
-      part.entries = [...entries]
-      part.overlaps = this.overlaps
-      return part
-    })
+    return Array.from(groupsByKey(this.entries), (entries) => this.partOf(entries, this.route))
+  }
+
+  /** A part with these entries, which is sent by a route of its own. */
+  partOf(entries: readonly Entry[], route: Route): Batch {
+    const part = new Batch(route, this)
+    part.entries = [...entries]
+    part.overlaps = this.overlaps
+    return part
   }
 
   /** Calls back when `isFinished` becomes true, or at once if the batch is finished. */

@@ -11,10 +11,10 @@ import { warnOfEviction } from '../clients/eviction.ts'
 import { FailoverWatch } from '../clients/failover-watch.ts'
 import { faultOfLua, unavailable } from '../errors.ts'
 import type { KeyNames } from '../keys.ts'
+import { AcrossSlots, stoppedElsewhere } from './across-slots.ts'
 import type { Batch } from './batch.ts'
-import type { Call } from './call.ts'
 import { settle } from './decode.ts'
-import { makeCall } from './encode.ts'
+import { type Call, makeCall } from './encode.ts'
 import { type Evaluation, ResendRecords } from './resend-records.ts'
 import { ECHO_LENGTH, leaveOutOfStep, run, startsWithEcho } from './run-script.ts'
 import type { StateNames } from './state-names.ts'
@@ -40,8 +40,15 @@ const ON_THE_MOVE = /^(TRYAGAIN|ASK|MOVED|Too many Cluster redirections|Cannot f
 /** A reply that a retry would not mend. */
 class WrongReplyError extends StoreUnavailableError {}
 
-/** A slot is being moved, and the keys of a call are on both of its nodes. Nothing was decided; each key can be decided by itself. */
-class KeysApartError extends StoreUnavailableError {}
+/** The keys of a call lie on several nodes, as while a slot is being moved. Nothing was decided; each key can be decided by itself. */
+class KeysApartError extends StoreUnavailableError {
+  readonly call: Call
+
+  constructor(cause: unknown, call: Call) {
+    super('the keys lie apart', { cause })
+    this.call = call
+  }
+}
 
 export interface ExchangeOptions {
   readonly connection: RedisConnection
@@ -72,6 +79,7 @@ export class Exchange {
   readonly #denyCache: RefusalLog | undefined
   readonly #stateNames: StateNames
   readonly #sender: RetryingSender
+  readonly #slots: AcrossSlots
   readonly #connection: RedisConnection
   readonly #timeout: number
   readonly #beforeAnswers: () => void
@@ -90,11 +98,14 @@ export class Exchange {
     this.#stateNames = options.stateNames
     this.#connection = connection
     this.#timeout = timeout
-    this.#sender = new RetryingSender(options, (batch, serverTime) => this.#callOf(batch, serverTime))
+    this.#slots = new AcrossSlots(connection, names)
+    this.#sender = new RetryingSender(options, this.#slots, (batch, serverTime) => this.#callOf(batch, serverTime))
   }
 
   /** Sends a batch and settles all its requests. Rejects if the batch cannot be encoded, for example because the user's clock throws. */
   async decide(batch: Batch): Promise<void> {
+    const parts = batch.route.acrossSlots ? this.#slots.divide(batch) : undefined
+    if (parts !== undefined) return this.#decideEach(parts)
     const call = this.#callOf(batch)
     const sentAt = this.#denyCache?.now() ?? 0
     const published = batches.hasSubscribers ? publisherOf(batch, call) : undefined
@@ -135,11 +146,15 @@ export class Exchange {
   /** The server's time as far as this process knows it, in µs. */
   readonly #expectedTime = (): number => processTime() + this.#ahead
 
-  /** Decides each key in a call of its own, so that a key that cannot be decided yet does not delay the others. */
-  async #decideApart(batch: Batch, { cause }: KeysApartError): Promise<void> {
+  /** Decides each key that lies apart in a call of its own, so that a key that cannot be decided yet does not delay the others. */
+  #decideApart(batch: Batch, { cause, call }: KeysApartError): Promise<void> {
     batch.sent = true
     batch.failure = cause
-    await Promise.all(batch.splitByKey().map((part) => this.decide(part)))
+    return this.#decideEach(batch.route.acrossSlots ? this.#slots.divideAfter(cause, batch, call) : batch.splitByKey())
+  }
+
+  async #decideEach(parts: readonly Batch[]): Promise<void> {
+    await Promise.all(parts.map((part) => this.decide(part)))
   }
 }
 
@@ -166,27 +181,35 @@ class RetryingSender {
   readonly #records: ResendRecords | undefined
   readonly #remake: (batch: Batch, serverTime?: number) => Call
   readonly #watch: FailoverWatch
+  readonly #slots: AcrossSlots
+  /** Sends to the node that is named, and nowhere else. */
+  readonly #toNode: Pick<RedisConnection, 'send'>
 
   /** @param remake encodes a batch again: after requests without callers were removed, or with windows of the calendar for the server's time */
   constructor(
     { connection, names, timeout, resend }: ExchangeOptions,
+    slots: AcrossSlots,
     remake: (batch: Batch, serverTime?: number) => Call,
   ) {
     this.#connection = connection
     this.#records = resend ? new ResendRecords(names, connection.cluster, timeout) : undefined
     this.#remake = remake
     this.#watch = new FailoverWatch(connection)
+    this.#slots = slots
+    const { sendTo } = connection
+    this.#toNode = sendTo === undefined ? connection : { send: (name, args, node = '') => sendTo(node, name, args) }
   }
 
   /** Sends the call of a batch until there is a reply, or until it must not be sent again. */
   async deliver(batch: Batch, first: Call): Promise<Delivered> {
     let call = first
-    let request: Evaluation = this.#records?.recorded(batch, call) ?? call
+    let request = this.#requestOf(batch, call)
+    const target = batch.route.acrossSlots ? this.#toNode : this.#connection
     let outside = 0
     while (true) {
       const { sent } = batch
       try {
-        const replying = run(this.#connection, request.script, request.keys, request.args, batch.route.node.address)
+        const replying = run(target, request.script, request.keys, request.args, batch.route.node.address)
         batch.sent = true
         const reply = await replying
         if (startsWithEcho(reply, call.echo)) {
@@ -198,7 +221,7 @@ class RetryingSender {
             batch.prune()
             if (++outside > MOST_OUTSIDE || batch.entries.length === 0) throw new WrongReplyError(OUTSIDE)
             call = this.#remake(batch, serverTime)
-            request = this.#records?.recorded(batch, call) ?? call
+            request = this.#requestOf(batch, call)
             continue
           }
           // The length is wrong, so the bytes that follow on this connection may belong to no command.
@@ -220,8 +243,8 @@ class RetryingSender {
           this.#watch.refused(error, batch.route.node.address)
         }
         const reason = answered || this.#connection.isReady ? error : (this.#connection.failure ?? error)
-        if (answered && this.#liesApart(reason, batch))
-          throw new KeysApartError('the keys lie apart', { cause: reason })
+        if (answered ? this.#liesApart(reason, batch) : batch.route.acrossSlots && !batch.sent)
+          throw new KeysApartError(reason, call)
         if (batch.isFinished || !this.#mayTryAgain(error, batch)) throw reason
         // Keep an earlier error of the server, because it says more than a later loss of the connection.
         if (answered || batch.failure === undefined) batch.failure = withoutCommand(reason)
@@ -231,10 +254,16 @@ class RetryingSender {
       // call must stay the same, because it may have been counted.
       if (!batch.sent && batch.prune() && batch.entries.length > 0) {
         call = this.#remake(batch)
-        request = this.#records?.recorded(batch, call) ?? call
+        request = this.#requestOf(batch, call)
       }
       if (batch.isFinished || batch.entries.length === 0) throw batch.failure
     }
+  }
+
+  /** The call as it is sent. */
+  #requestOf(batch: Batch, call: Call): Evaluation {
+    if (batch.route.acrossSlots) return this.#slots.evaluation(call)
+    return this.#records?.recorded(batch, call) ?? call
   }
 
   /**
@@ -242,6 +271,7 @@ class RetryingSender {
    * as a second key, which may be on the other node.
    */
   #liesApart(error: unknown, batch: Batch): boolean {
+    if (batch.route.acrossSlots) return error instanceof Error && (stoppedElsewhere(error) || this.#isForNow(error))
     return this.#records === undefined && batch.holdsManyKeys && this.#isOnTheMove(error)
   }
 
@@ -249,10 +279,15 @@ class RetryingSender {
     return this.#connection.cluster && error instanceof Error && ON_THE_MOVE.test(error.message)
   }
 
+  /** True if a server that did nothing is likely to accept a retry soon. */
+  #isForNow(error: Error): boolean {
+    return NOT_YET.test(error.message) || this.#isOnTheMove(error)
+  }
+
   /** With `resend`, a lost call can be retried, because the record prevents counting it twice. Without, only a call that was not counted. */
   #mayTryAgain(error: unknown, { failure, sent }: Batch): boolean {
     if (!(error instanceof Error) || this.#connection.isClosed) return false
-    if (this.#connection.answered(error)) return NOT_YET.test(error.message) || this.#isOnTheMove(error)
+    if (this.#connection.answered(error)) return this.#isForNow(error)
     return this.#records !== undefined || (failure !== undefined && !sent)
   }
 }

@@ -6,6 +6,8 @@ export interface Route {
   /** A hash tag of the slot. '': a single server. */
   readonly tag: string
   readonly node: NodeState
+  /** True if calls may hold keys of all slots of the node. They then go to this node and no other. */
+  readonly acrossSlots: boolean
 }
 
 export interface NodeState {

@@ -51,7 +51,7 @@ export function leaveOutOfStep(connection: RedisConnection, node: string): Store
  * EVAL then loads and runs the script in one step, so nothing is lost or counted twice.
  */
 export function run(
-  connection: RedisConnection,
+  connection: Pick<RedisConnection, 'send'>,
   { source, sha1 }: Script,
   keys: readonly (string | Buffer)[],
   args: readonly (string | Buffer)[],
@@ -84,7 +84,7 @@ export async function ask(
   asked: Script,
   keys: readonly (string | Buffer)[],
   args: readonly (string | Buffer)[],
-  by: typeof run = run,
+  by: (...call: Parameters<typeof runText>) => Promise<unknown> = run,
 ): Promise<unknown> {
   const echo = nextEcho()
   const reply = await by(connection, asked, keys, [echo, ...args])

@@ -16,14 +16,11 @@ export interface LuaImplementation {
   readonly id: number
   /** The text of `lua/scripts/checks.lua` for this algorithm. `undefined`: none exists. */
   readonly checks: string | undefined
-  /** `lua/scripts/subjects.lua` for this algorithm. `undefined`: none exists. */
-  readonly subjects: Script | undefined
 }
 
 interface Texts {
   readonly implementation: string
   readonly checks?: string
-  readonly subjects?: string
 }
 
 const FILES: Record<keyof typeof BUILT_IN, Texts> = lua.algorithms
@@ -51,8 +48,7 @@ export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplemen
   }
   const known = implementations.get(text)
   if (known !== undefined) return known
-  const subjects = texts?.subjects === undefined ? undefined : script(texts.subjects)
-  const made = { text, id: implementations.size, checks: texts?.checks, subjects }
+  const made = { text, id: implementations.size, checks: texts?.checks }
   implementations.set(text, made)
   return made
 }
@@ -99,6 +95,17 @@ export function withRecord(decides: Script): Script {
   if (ready !== undefined) return ready
   const made = script(filled(lua.resend, 'script', decides.source))
   recorded.set(decides, made)
+  return made
+}
+
+const acrossSlots = new WeakMap<Script, Script>()
+
+/** Wraps a script so that it takes keys of several slots of a node: see `lua/scripts/across_slots.lua`. */
+export function onManySlots(decides: Script): Script {
+  const ready = acrossSlots.get(decides)
+  if (ready !== undefined) return ready
+  const made = script(filled(lua.acrossSlots, 'script', decides.source))
+  acrossSlots.set(decides, made)
   return made
 }
 

@@ -10,6 +10,11 @@ export interface RedisConnection {
    */
   send(name: string, args: readonly (string | Buffer)[], node?: string): Promise<unknown>
   /**
+   * Sends a command to a node of a cluster, by `nodeOf`, and never elsewhere. `undefined`: not a cluster, or the client cannot.
+   * @throws at once if there is no connection to the node. Nothing has been sent then.
+   */
+  readonly sendTo: ((node: string, name: string, args: readonly (string | Buffer)[]) => Promise<unknown>) | undefined
+  /**
    * Holds back what is sent to a node until the function that this returns is called, so that many commands leave by one write.
    * `undefined`: the client cannot, or does so by itself.
    */

@@ -31,6 +31,7 @@ const NO_DATABASE = /DB index/i
 /** A connection through a client that the store made or the user provided. */
 export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
+  readonly sendTo: RedisConnection['sendTo']
   readonly #client: IoredisClient
   /** `undefined`: a client of one server, or one that must find the nodes of its commands itself. */
   readonly #nodes: IoredisNodes | undefined
@@ -56,6 +57,7 @@ export class IoredisConnection implements RedisConnection {
     this.#client = client
     this.#nodes =
       'slots' in client && client.options.enableAutoPipelining !== true ? IoredisNodes.of(client) : undefined
+    this.sendTo = this.#nodes && ((node, name, args) => this.#sendTo(node, name, args))
     // Requests wait in the store rather than in a provided client's offline queue, because they can be cancelled only here.
     this.#patient = resend || (!own && client.options.enableOfflineQueue !== false)
     this.#own = own
@@ -86,6 +88,13 @@ export class IoredisConnection implements RedisConnection {
   #direct(node: string): IoredisNode | undefined {
     const found = this.#client.status === 'ready' ? this.#nodes?.ready(node) : undefined
     return found !== undefined && (found.options.keyPrefix ?? '') === this.keyPrefix ? found : undefined
+  }
+
+  #sendTo(node: string, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+    const isOpen = this.isReady && this.#client.status === 'ready' && !this.#reconnects.closing.has(node)
+    const direct = isOpen ? this.#nodes?.ready(node) : undefined
+    if (direct === undefined) throw this.#failure ?? new Error(`the client is not connected to ${node}`)
+    return send(direct, name, args)
   }
 
   /** Sends a command by the cluster's client if that would send it on or again after this error. */

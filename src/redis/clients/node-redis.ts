@@ -31,6 +31,7 @@ export class NodeRedisConnection implements RedisConnection {
   readonly keyPrefix = ''
   readonly failure = undefined
   readonly masters: RedisConnection['masters']
+  readonly sendTo: RedisConnection['sendTo']
   readonly #client: AnyNodeRedis
   /** `undefined` for a client of one server. */
   readonly #nodes: NodeRedisCluster | undefined
@@ -49,6 +50,7 @@ export class NodeRedisConnection implements RedisConnection {
       this.#send = (options, name, args) => client.sendCommand(firstKey(name, args), false, [name, ...args], options)
       this.masters = async () =>
         client.masters.map((master) => ({ send: (name, args) => this.#inTime(onNode(client, master), name, args) }))
+      this.sendTo = (node, name, args) => this.#sendTo(client, node, name, args)
     } else {
       this.#send = (options, name, args) => client.sendCommand([name, ...args], options)
       this.masters = async () => [this]
@@ -59,6 +61,13 @@ export class NodeRedisConnection implements RedisConnection {
     if (this.#reconnects.reconnecting !== undefined) throw new Error('the connection is closed')
     if (!this.isReady) throw new Error('the client is not connected: await client.connect() before the first check')
     return this.#inTime(this.#send, name, args)
+  }
+
+  #sendTo(client: NodeRedisCluster, node: string, name: string, args: readonly Argument[]): Promise<unknown> {
+    const master = client.masters.find(({ address }) => address === node)
+    if (master === undefined || !this.isReady || this.#reconnects.closing.has(node))
+      throw new Error(`the client is not connected to ${node}`)
+    return this.#inTime(onNode(client, master), name, args)
   }
 
   async #inTime(send: Send, name: string, args: readonly Argument[]): Promise<unknown> {

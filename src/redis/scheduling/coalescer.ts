@@ -33,6 +33,8 @@ import { Timeouts } from './timeouts.ts'
 export interface CoalescerOptions extends ExchangeOptions {
   /** Answers keys that Redis has just refused, without a call. `undefined`: the deny cache is off. */
   readonly denyCache: DenyCache | undefined
+  /** True if calls may hold keys of all slots of a node. */
+  readonly acrossSlots: boolean
 }
 
 export class Coalescer {
@@ -52,11 +54,11 @@ export class Coalescer {
   /** True while the callers whom a reply has answered continue, in microtasks. */
   #answering = false
 
-  constructor({ connection, names, clock, timeout, resend, denyCache, stateNames }: CoalescerOptions) {
+  constructor({ connection, names, clock, timeout, resend, denyCache, stateNames, acrossSlots }: CoalescerOptions) {
     this.#denyCache = denyCache
     this.#connection = connection
     this.#timeout = timeout
-    this.#router = new Router(connection, names)
+    this.#router = new Router(connection, names, acrossSlots)
     this.#exchange = new Exchange(
       { connection, names, clock, timeout, resend, denyCache, stateNames },
       this.#beforeAnswers,

@@ -6,8 +6,9 @@ import { SEARCHED_BATCHES } from '../limits.ts'
 /** Adds a request to a batch. False: the batch is full or the request conflicts, so the request must go into a later batch. */
 export type Join = (batch: Batch) => boolean
 
-/** A request that waits until the order of its keys allows it to join a batch. */
+/** A request that waits until the order of its keys allows it to join a batch of its queue. */
 export interface OrderedRequest {
+  readonly queue: OrderedQueue
   readonly keys: readonly string[]
   readonly waiter: PendingRequest
   readonly join: Join
@@ -15,7 +16,7 @@ export interface OrderedRequest {
   readonly inOrder: boolean
 }
 
-/** A queue, as far as its fences need to know it. */
+/** A queue, as far as fences need to know it. */
 export interface OrderedQueue {
   readonly open: Batch | undefined
   /** Batches not yet sent, oldest first; the open batch is the last. */
@@ -44,12 +45,13 @@ interface KeyIndex {
 export class KeyOrder {
   /** Fences by key. A key has a fence while an in-order operation on the key waits or is in flight. */
   readonly fences = new Map<string, KeyFence>()
-  readonly #queue: OrderedQueue
-  /** Used if many batches wait, because a linear search for every key would take too long. `undefined`: it has not been needed. */
-  #index: KeyIndex | undefined
+  readonly #queues: () => Iterable<OrderedQueue>
+  /** Of queues where many batches wait, because a linear search for every key would take too long. */
+  readonly #indexes = new Map<OrderedQueue, KeyIndex>()
 
-  constructor(queue: OrderedQueue) {
-    this.#queue = queue
+  /** @param queues the queues in which earlier requests on a key may be; several where keys may change their queue */
+  constructor(queues: () => Iterable<OrderedQueue>) {
+    this.#queues = queues
   }
 
   queue(request: OrderedRequest): void {
@@ -85,12 +87,12 @@ export class KeyOrder {
       const request = next
       // A request with several keys must be first at each of its fences; the last fence to reach the request goes on with it.
       if (!request.keys.every((other) => this.fences.get(other)?.queue[0] === request)) return
-      const blocking = request.inOrder ? this.#earlier(key) : this.#joinBehind(request)
+      const blocking = request.inOrder ? this.#earlier(key, request.queue) : this.#joinBehind(request)
       if (blocking !== undefined) {
         this.#drainAfter(blocking, key, fence)
         return
       }
-      if (request.inOrder) fence.batch = this.#queue.add(request.join)
+      if (request.inOrder) fence.batch = request.queue.add(request.join)
       for (const other of request.keys) this.fences.get(other)?.queue.shift()
       for (const other of request.keys) if (other !== key) this.#drain(other)
     }
@@ -100,7 +102,7 @@ export class KeyOrder {
 
   #remove(key: string): void {
     this.fences.delete(key)
-    if (this.fences.size === 0) this.#index = undefined
+    if (this.fences.size === 0) this.#indexes.clear()
   }
 
   /** Goes on when `batch` is finished. Registers one callback for all requests of the fence. */
@@ -113,22 +115,33 @@ export class KeyOrder {
     })
   }
 
-  /** A batch with the key that is in flight, or that will be sent before the open batch. */
-  #earlier(key: string): Batch | undefined {
-    const { open, waiting } = this.#queue
+  /** A batch with the key that is in flight, or that will be sent before the open batch of `target`. */
+  #earlier(key: string, target: OrderedQueue): Batch | undefined {
+    for (const queue of this.#queues()) {
+      const { open } = queue
+      const earlier = this.#earlierIn(queue, key) ?? (queue !== target && open?.holds(key) ? open : undefined)
+      if (earlier !== undefined) return earlier
+    }
+    return undefined
+  }
+
+  /** A batch of a queue with the key that is in flight, or closed. */
+  #earlierIn(queue: OrderedQueue, key: string): Batch | undefined {
+    const { open, waiting } = queue
     return (
-      this.#queue.inFlight().find((batch) => batch.holds(key)) ??
+      queue.inFlight().find((batch) => batch.holds(key)) ??
       (waiting.length > SEARCHED_BATCHES
-        ? this.#holder(key)
+        ? this.#holder(queue, key)
         : waiting.find((batch) => batch !== open && batch.holds(key)))
     )
   }
 
-  /** The last closed batch with the key. Each batch is indexed once. */
-  #holder(key: string): Batch | undefined {
-    const { open, waiting } = this.#queue
-    this.#index ??= { holders: new Map(), batches: new WeakSet() }
-    const { holders, batches } = this.#index
+  /** The last closed batch of a queue with the key. Each batch is indexed once. */
+  #holder(queue: OrderedQueue, key: string): Batch | undefined {
+    const { open, waiting } = queue
+    const index = this.#indexes.get(queue) ?? { holders: new Map(), batches: new WeakSet() }
+    this.#indexes.set(queue, index)
+    const { holders, batches } = index
     const from = waiting.findLastIndex((batch) => batches.has(batch)) + 1
     for (const batch of waiting.slice(from, open === undefined ? undefined : -1)) {
       batches.add(batch)
@@ -142,16 +155,16 @@ export class KeyOrder {
    * Joins a request behind the in-order operations on its keys, which is possible if they have returned or are in the open batch.
    * @returns the batch to wait for; `undefined`: the request has joined
    */
-  #joinBehind({ keys, join }: OrderedRequest): Batch | undefined {
+  #joinBehind({ queue, keys, join }: OrderedRequest): Batch | undefined {
     let open: Batch | undefined
     for (const key of keys) {
       const batch = this.fences.get(key)?.batch
       if (batch === undefined || batch.isFinished) continue
-      if (batch !== this.#queue.open) return batch
+      if (batch !== queue.open) return batch
       open = batch
     }
     if (open !== undefined) return join(open) ? undefined : open
-    this.#queue.add(join)
+    queue.add(join)
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-/** The queue of one hash slot (the open batch, which still takes requests, batches that wait, and batches in flight), and its node. */
+/** The queue of one hash slot, or of all slots of a node (the open batch, which still takes requests, batches that wait, and batches in flight), and its node. */
 import type { Terms } from '../../algorithms/terms.ts'
 import { Batch } from '../call/batch.ts'
 import type { CompiledLayers } from '../call/layers.ts'
@@ -34,7 +34,7 @@ export class Node implements NodeState {
   }
 }
 
-/** Requests of one slot, which can share calls. Requests with custom Lua have separate queues, so that an error in that Lua fails no others. */
+/** Requests of one slot, or of all slots of a node, which can share calls. Requests with custom Lua have separate queues, so that an error in that Lua fails no others. */
 export class BatchQueue implements OrderedQueue, Route {
   readonly node: Node
   readonly id: number
@@ -43,7 +43,8 @@ export class BatchQueue implements OrderedQueue, Route {
   readonly waiting: Batch[] = []
   /** The batch that still takes requests. `undefined`: the next request opens one. */
   open: Batch | undefined
-  readonly order = new KeyOrder(this)
+  readonly order: KeyOrder
+  readonly acrossSlots: boolean
   #calls = 0
   /**
    * Batches in flight, each at its `index`, which is part of the name of the record of a resendable call. A queue shares this array
@@ -51,11 +52,16 @@ export class BatchQueue implements OrderedQueue, Route {
    */
   readonly #inFlight: (Batch | undefined)[]
 
-  /** @param replaced the earlier queue of the same slot, if the slot has moved to another node */
-  constructor(node: Node, id: number, tag: string, replaced: BatchQueue | undefined) {
+  /**
+   * @param replaced the earlier queue of the same slot, if the slot has moved to another node
+   * @param order of a queue for all slots of a node: shared by these queues, because a slot may move from one to another at any time
+   */
+  constructor(node: Node, id: number, tag: string, replaced: BatchQueue | undefined, order?: KeyOrder) {
     this.node = node
     this.id = replaced?.id ?? id
     this.tag = replaced?.tag ?? tag
+    this.acrossSlots = order !== undefined
+    this.order = order ?? new KeyOrder(() => [this])
     this.#inFlight = replaced === undefined ? [] : replaced.#inFlight
   }
 
@@ -91,7 +97,8 @@ export class BatchQueue implements OrderedQueue, Route {
    * @param inOrder true for an operation that must be sent after earlier calls on the keys have returned, and before later ones
    */
   join(keys: readonly string[], waiter: PendingRequest, join: Join, inOrder: boolean): void {
-    if (inOrder || keys.some((key) => this.order.fences.has(key))) this.order.queue({ keys, waiter, join, inOrder })
+    if (inOrder || keys.some((key) => this.order.fences.has(key)))
+      this.order.queue({ queue: this, keys, waiter, join, inOrder })
     else this.add(join)
   }
 

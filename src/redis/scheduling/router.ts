@@ -1,10 +1,11 @@
-/** Routes each request to the queue of its hash slot (and of its custom Lua, if any), and each queue to a node. */
+/** Routes each request to the queue of its hash slot, or of the node of its slot (and of its custom Lua, if any), and each queue to a node. */
 import calculateSlot from 'cluster-key-slot'
 import { quoted } from '../../arguments.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import type { RedisAsked } from '../call/request.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import type { KeyNames } from '../keys.ts'
+import { KeyOrder } from './key-order.ts'
 import { BatchQueue, Node } from './queue.ts'
 
 export class Router {
@@ -16,8 +17,12 @@ export class Router {
   readonly #queues = new Map<string, BatchQueue>()
   /** Cluster only: queues of built-in algorithms by slot. A fast path, because it needs no string to look up. */
   readonly #bySlot: (BatchQueue | undefined)[] = []
+  /** The order of keys in all queues. `undefined`: each slot has a queue and an order of its own. */
+  readonly #orderAcrossSlots: KeyOrder | undefined
 
-  constructor(connection: RedisConnection, names: KeyNames) {
+  /** @param acrossSlots true if all slots of a node share a queue */
+  constructor(connection: RedisConnection, names: KeyNames, acrossSlots: boolean) {
+    this.#orderAcrossSlots = acrossSlots ? new KeyOrder(() => this.queues()) : undefined
     this.#connection = connection
     this.#names = names
     this.only = connection.cluster || names.tagsAreChosen ? undefined : this.#queueAt(' ', '', '')
@@ -30,10 +35,10 @@ export class Router {
     const tag = this.#names.tag(key)
     const slot = calculateSlot(tag)
     const node = this.#connection.nodeOf(slot)
-    if (decider.customLua !== '') return this.#queueAt(`${slot} ${decider.customLua}`, node, tag)
+    if (decider.customLua !== '') return this.#queueAt(`${this.#nameOf(slot, node)} ${decider.customLua}`, node, tag)
     const kept = this.#bySlot[slot]
     if (kept !== undefined && stays(kept, node)) return kept
-    const made = this.#queueAt(`${slot} `, node, tag)
+    const made = this.#queueAt(`${this.#nameOf(slot, node)} `, node, tag)
     this.#bySlot[slot] = made
     return made
   }
@@ -56,8 +61,14 @@ export class Router {
     const customLua = [...new Set(subjects.map(({ decider }) => decider.customLua))].sort().join('')
     const queue = this.of(first.decider, first.key)
     if (customLua === first.decider.customLua) return queue
-    const slot = this.#connection.cluster ? calculateSlot(this.#names.tag(first.key)) : ''
-    return this.#queueAt(`${slot} all ${customLua}`, queue.node.address, queue.tag)
+    const { address } = queue.node
+    const slot = this.#connection.cluster ? this.#nameOf(calculateSlot(this.#names.tag(first.key)), address) : ''
+    return this.#queueAt(`${slot} all ${customLua}`, address, queue.tag)
+  }
+
+  /** The start of the name of a slot's queue. */
+  #nameOf(slot: number, address: string): string {
+    return this.#orderAcrossSlots === undefined ? String(slot) : `at ${address}`
   }
 
   queues(): Iterable<BatchQueue> {
@@ -87,13 +98,16 @@ export class Router {
   #queueAt(name: string, address: string, tag: string): BatchQueue {
     const kept = this.#queues.get(name)
     if (kept !== undefined && stays(kept, address)) return kept
-    const made = new BatchQueue(this.#nodeAt(address), this.#queues.size, tag, kept)
+    const made = new BatchQueue(this.#nodeAt(address), this.#queues.size, tag, kept, this.#orderAcrossSlots)
     this.#queues.set(name, made)
     return made
   }
 }
 
-/** False if the slot has moved to another node and no request waits in the queue, so that the queue can be replaced. */
+/**
+ * False if the slot has moved to another node, and no request waits in the queue, so that the queue can be replaced. Queues of all slots of a
+ * node keep the order of keys together, so there the slot changes its queue at once.
+ */
 function stays(queue: BatchQueue, address: string): boolean {
-  return queue.node.address === address || !queue.isIdle
+  return queue.node.address === address || !(queue.acrossSlots || queue.isIdle)
 }
