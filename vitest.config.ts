@@ -8,7 +8,7 @@ const entries = [
   { find: /^onrush\/([a-z-]+)$/, replacement: source('http/$1.ts') },
 ]
 
-/** What a RedisStore may be given instead of ioredis 6: the tests that go through a client run on each. */
+/** Clients that a RedisStore accepts beside ioredis 6: the tests that go through a client run on each. */
 const OTHER_CLIENTS = ['ioredis 5', 'iovalkey', 'node-redis 6 over RESP3', 'node-redis 5 over RESP2']
 
 const ON_EACH_CLIENT = [
@@ -30,7 +30,7 @@ export default defineConfig({
         test: {
           name,
           include: ON_EACH_CLIENT,
-          // What does not depend on the client is tried often enough on the first.
+          // The first client tries often enough whatever does not depend on the client.
           env: { ONRUSH_TEST_CLIENT: name, PROPERTY_TIMES: '0.2' },
         },
       })),
@@ -38,7 +38,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    // More than the two cores of a small machine, because many tests wait for time to pass.
+    maxWorkers: 3,
   },
 })
 

@@ -81,7 +81,7 @@ async function holdEach(
 async function holdOne({ permits, key, quantity }: ThrottleAsked, signal: AbortSignal | undefined): Promise<Hold> {
   if (permits === undefined) throw new RangeError('only a subject with permits can hold them')
   const request = { quantity, maxWait: undefined, maxQueue: 0, priority: 0, maxHold: undefined }
-  const begun = await permits.desk.begin(permits.layers, key, request, signal)
+  const begun = await permits.desk.begin(permits, key, request, signal)
   return 'hold' in begun ? begun.hold : begun.wait()
 }
 

@@ -1,16 +1,19 @@
-/** Holds permits of a key that may be blocked. The block is looked at before permits are asked for, and again after they were waited for. */
-import { strikeIfShort } from './operations/block.ts'
-import type { PermitDecider } from './permits/decider.ts'
+/**
+ * Holds permits of a key that may be blocked. The step that grants permits also refuses a blocked key. A caller who has waited for a permit, or for
+ * a turn on the rates, looks at the block once more while the permit is held.
+ */
+import { heed } from './signals.ts'
 import type { Decider } from './stores/decider.ts'
-import type { Hold, PermitRequest } from './stores/desk.ts'
+import type { Desk, HeldLayers, Hold, PermitRequest } from './stores/desk.ts'
 import { waitOffBlock } from './waiting.ts'
 
 /**
  * Resolves with a hold, or with a limited result that holds nothing.
- * @param decider knows the block of the key
+ * @param decider looks at the block of the key
  */
 export async function holdUnblocked(
-  { desk, layers }: Pick<PermitDecider, 'desk' | 'layers'>,
+  held: HeldLayers,
+  desk: Desk,
   decider: Decider,
   key: string,
   request: PermitRequest,
@@ -18,27 +21,32 @@ export async function holdUnblocked(
 ): Promise<Hold> {
   const since = performance.now()
   const { maxWait } = request
-  const left = () => (maxWait === undefined ? undefined : Math.max(0, maxWait - (performance.now() - since)))
+  const left = () => Math.max(0, (maxWait ?? 0) - (performance.now() - since))
   while (true) {
-    const blocked = await waitOffBlock(decider, key, left() ?? 0, signal)
+    const begun = await desk.begin(held, key, maxWait === undefined ? request : { ...request, maxWait: left() }, signal)
+    const hold = 'wait' in begun ? await unlessBlocked(await begun.wait(), decider, key, signal) : begun.hold
+    if (maxWait === undefined || hold.result.blockedUntil === undefined) return hold
+    const blocked = await waitOffBlock(decider, key, left(), signal)
     if (blocked !== undefined) return { result: blocked, permit: undefined }
-    const begun = await desk.begin(layers, key, { ...request, maxWait: left() }, signal)
-    if (!('wait' in begun))
-      return maxWait === undefined ? strikeIfRefused(decider, key, request, begun.hold) : begun.hold
-    const hold = await begun.wait()
-    if (hold.permit === undefined || decider.block === undefined) return hold
-    const { blockedUntil } = await decider.check(key, 0)
-    if (blockedUntil === undefined) return hold
-    await hold.permit.cancel()
   }
 }
 
-/** Starts a lock-out if a rate, and not the permits, has refused. */
-async function strikeIfRefused(decider: Decider, key: string, { quantity }: PermitRequest, hold: Hold): Promise<Hold> {
-  const { layers } = hold.result
-  const isRefused = layers.some(({ limited, quota }) => limited && !quota.isConcurrent)
-  const isPayable = quantity > 0 && layers.every(({ limit }) => quantity <= limit)
-  if (!hold.result.limited || !isRefused || !isPayable || !decider.block?.lockout.length) return hold
-  const { result } = await decider.operate(key, strikeIfShort, quantity)
-  return result.blockedUntil === undefined ? hold : { result, permit: undefined }
+/** Ends a permit that was waited for if the key is blocked by now. */
+async function unlessBlocked(
+  hold: Hold,
+  decider: Decider,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<Hold> {
+  const { permit } = hold
+  if (permit === undefined || decider.block === undefined) return hold
+  try {
+    const result = await heed(decider.check(key, 0, signal), signal)
+    if (result.blockedUntil === undefined) return hold
+    await permit.cancel()
+    return { result, permit: undefined }
+  } catch (error) {
+    permit.cancel().catch(() => {})
+    throw error
+  }
 }

@@ -221,7 +221,7 @@ export function whileBlocked(result: RateLimitResult, wait: number, until: Date)
     limit: result.limit,
     remaining: 0,
     resetAfter: Math.max(result.resetAfter, wait),
-    // What is left counts only after the block, so one unit can be spent when the block ends.
+    // Units that are left can be spent only after the block, so the next one can be spent when the block ends.
     nextAfter: result.remaining > 0 ? wait : Math.max(result.nextAfter, wait),
     retryAfter: Math.max(result.retryAfter, wait),
     quota: result.quota,

@@ -42,6 +42,7 @@ import { ShadowDecider, shadowOf, unlimited } from './shadow.ts'
 import { heed } from './signals.ts'
 import { BaseStore } from './stores/base.ts'
 import { type Asked, type Decider, isSync } from './stores/decider.ts'
+import type { Desk, HeldLayers } from './stores/desk.ts'
 import { maxWaitOf, type WaitOptions, waitForTurn } from './waiting.ts'
 
 /** One layer of a throttle: quotas and the algorithm that counts them. All layers of a throttle must be on one store. */
@@ -312,6 +313,9 @@ export class Throttle {
    * Spends an estimate now, for work whose actual cost is known only later, such as the tokens of a model's reply. `settle(actual)` then
    * corrects the charge, and `cancel()` gives all of it back. A reservation that is never settled stays spent.
    *
+   * A span of time may admit as many more units as were held when it began and are given back in it. On GCRA nothing else bounds how many
+   * those are: where a hard bound must hold, choose `MovingWindowLimiter`, or add a layer with a `ConcurrencyLimiter`.
+   *
    * On a throttle with a `ConcurrencyLimiter` the reservation holds permits too, until it is settled or cancelled. With `maxWait` it waits
    * for them in a queue, first come first served over all processes.
    * @param quantity the estimate, a non-negative safe integer. Default 1. 0 tests for room, and `settle` charges everything; only layers with a
@@ -324,7 +328,8 @@ export class Throttle {
     const terms = reservingTerms(options ?? {}, quantity, decider.layers)
     const signal = options?.signal
     const permits = decider instanceof ShadowDecider ? decider.decider : decider
-    if (permits instanceof PermitDecider) return this.#hold(permits, permits, key, quantity, options ?? {})
+    if (permits instanceof PermitDecider)
+      return this.#hold(permits, permits.desk, permits, key, quantity, options ?? {})
     if (options !== undefined) checkPermitOptions(0, options)
     signal?.throwIfAborted()
     const spend = () => heed(decider.operate(key, reserve, { quantity, terms }, signal), signal)
@@ -351,13 +356,13 @@ export class Throttle {
     if (decider instanceof RateLimitDecider) {
       throw new TypeError('inFlight needs a throttle whose limiter has an algorithm, not a limiter of your own')
     }
-    const permits = { desk: this.#store.desk, layers: inFlightLayers(decider, inFlight) }
-    return this.#hold(permits, decider, key, quantity, options)
+    return this.#hold(heldInFlight(decider, inFlight), this.#store.desk, decider, key, quantity, options)
   }
 
   /** Reserves on layers with permits. In shadow mode nobody waits, and nobody is refused. */
   async #hold(
-    permits: Pick<PermitDecider, 'desk' | 'layers'>,
+    permits: HeldLayers,
+    desk: Desk,
     decider: Decider,
     key: string,
     quantity: number,
@@ -367,8 +372,8 @@ export class Throttle {
     const request = permitRequestOf(permits, quantity, options)
     signal?.throwIfAborted()
     const begin = async () => {
-      if (!this.#shadow) return holdUnblocked(permits, decider, key, request, signal)
-      const hold = await holdUnblocked(permits, decider, key, { ...request, maxWait: undefined }, signal)
+      if (!this.#shadow) return holdUnblocked(permits, desk, decider, key, request, signal)
+      const hold = await holdUnblocked(permits, desk, decider, key, { ...request, maxWait: undefined }, signal)
       return { ...hold, result: unlimited(hold.result) }
     }
     const hold = await (decisions.hasSubscribers
@@ -648,13 +653,17 @@ export class Throttle {
   }
 }
 
-const layersInFlight = new WeakMap<Decider, Map<Quota, readonly Layer[]>>()
+const layersInFlight = new WeakMap<Decider, Map<Quota, HeldLayers>>()
 
-/** The decider's layers, and one in which each reservation holds one permit. The same array for the same quota. */
-function inFlightLayers(decider: Decider, quota: Quota): readonly Layer[] {
-  const known = layersInFlight.get(decider) ?? new Map<Quota, readonly Layer[]>()
+/** The decider's layers, and one in which each reservation holds one permit. The same object for the same quota. */
+function heldInFlight(decider: Decider, quota: Quota): HeldLayers {
+  const known = layersInFlight.get(decider) ?? new Map<Quota, HeldLayers>()
   layersInFlight.set(decider, known)
-  const made = known.get(quota) ?? [...decider.layers, { algorithm: BUILT_IN.concurrency, quota, quantity: 1 }]
+  const { layers, block } = decider
+  const made = known.get(quota) ?? {
+    layers: [...layers, { algorithm: BUILT_IN.concurrency, quota, quantity: 1 }],
+    block,
+  }
   known.set(quota, made)
   return made
 }

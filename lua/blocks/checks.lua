@@ -49,7 +49,8 @@ local function strike(cell, state, whole)
   present[state], changed[state] = true, SPENT
 end
 
-local function strikeIfRefused(block, begin, turn, neededIn)
+-- Also called by lua/operations/permits.lua. Strikes if a layer is short of what `neededIn` gives for its cell.
+function strikeIfRefused(block, begin, turn, neededIn)
   if argument[block - 2] == NUMBERS then
     return
   end

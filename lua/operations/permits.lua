@@ -27,13 +27,17 @@ local function closeRooms(begin, last, rooms)
   end
 end
 
--- The quantity of a cell is what the caller asks for in that layer. 0 asks for room for 1.
+-- Units that must be available in the layer of a cell. 0 asks for room for 1.
+local function neededIn(cell)
+  return max(argument[cell + 1], 1)
+end
+
 local function hasRoom(begin, last, rooms)
   for cell = begin, last, 4 do
     local layer, key = argument[cell], argument[cell + 2]
     if not rooms[cell] then
       local available = counted[layer].available(now, quotas[layer], new1Of[key], new2Of[key], new3Of[key], new4Of[key])
-      if max(argument[cell + 1], 1) > available then
+      if neededIn(cell) > available then
         return false
       end
     end
@@ -53,8 +57,58 @@ local function spendAll(begin, last, rooms)
   end
 end
 
--- Numbers: holder, listens, sharded, serial, queue, priority, turn.
+-- Changes nothing, not even what has lapsed.
+local function peekAtPermits(begin, last, _, _, sets)
+  local nth = 0
+  for cell = begin, last, 4 do
+    local layer, key = argument[cell], argument[cell + 2]
+    if counted[layer].size == 6 then
+      nth = nth + 1
+      -- A copy, because later requests of the call find the state as it is.
+      local state, set = { unpack(new1Of[key]) }, sets[nth]
+      local room = { set = set, state = state, count = quotas[layer].limit }
+      if not present[key] then
+        recount(room)
+      end
+      if state[SOONEST] > 0 and state[SOONEST] <= now then
+        local lapsed = z(room, 'ZRANGEBYSCORE', '(0', whole(now), 'LIMIT', '0', SWEPT)
+        local gone = {}
+        for place = 1, #lapsed do
+          local _, serial, quantity = structUnpack('>ddd', lapsed[place])
+          if serial == 0 then
+            gone[lapsed[place]:sub(1, 8)] = true
+          else
+            state[USED] = max(state[USED] - quantity, 0)
+          end
+        end
+        local waiting = z(room, 'ZRANGEBYSCORE', '-inf', '(0')
+        local left = 0
+        for place = 1, #waiting do
+          if not gone[waiting[place]:sub(1, 8)] then
+            left = left + 1
+          end
+        end
+        state[WAITING] = left
+        local next = z(room, 'ZRANGEBYSCORE', '(0', '+inf', 'WITHSCORES', 'LIMIT', #lapsed, '1')[2]
+        state[SOONEST] = tonumber(next or 0)
+        if not next then
+          state[USED] = 0
+        end
+      end
+      for number = 1, 6 do
+        said[#said + 1] = state[number]
+      end
+    end
+  end
+end
+
+-- Numbers: holder, listens, sharded, serial, queue, priority, turn, 1 if a refusal by a rate strikes.
 local function askPermits(begin, last, numbers, _, sets)
+  if blocks and new1Of[argument[blocks[1] + 2]] > now then
+    said[#said + 1], said[#said + 2], said[#said + 3], said[#said + 4] = BLOCKED, 0, 0, 0
+    peekAtPermits(begin, last, numbers, 0, sets)
+    return
+  end
   local holder, serial = argument[numbers + 1], argument[numbers + 4]
   local queue, priority, turn = argument[numbers + 5], argument[numbers + 6], argument[numbers + 7]
   local rooms = roomsOf(begin, last, numbers, sets)
@@ -110,6 +164,8 @@ local function askPermits(begin, last, numbers, _, sets)
   end
   if status == WAITS then
     status, value = answer(only, only.member, true)
+  elseif blocks and status == NO_ROOM and argument[numbers + 8] == 1 then
+    strikeIfRefused(blocks[1], begin, 0, neededIn)
   end
   said[#said + 1], said[#said + 2], said[#said + 3], said[#said + 4] = status, value, spent, more
   closeRooms(begin, last, rooms)
@@ -148,50 +204,6 @@ local function lookAtPermits(begin, last, numbers, amount, sets)
   end
   refreshSoonest(room)
   closeRoom(room, argument[begin])
-end
-
--- Changes nothing, not even what has lapsed.
-local function peekAtPermits(begin, last, _, _, sets)
-  local nth = 0
-  for cell = begin, last, 4 do
-    local layer, key = argument[cell], argument[cell + 2]
-    if counted[layer].size == 6 then
-      nth = nth + 1
-      local state, set = new1Of[key], sets[nth]
-      local room = { set = set, state = state, count = quotas[layer].limit }
-      if not present[key] then
-        recount(room)
-      end
-      if state[SOONEST] > 0 and state[SOONEST] <= now then
-        local lapsed = z(room, 'ZRANGEBYSCORE', '(0', whole(now), 'LIMIT', '0', SWEPT)
-        local gone = {}
-        for place = 1, #lapsed do
-          local _, serial, quantity = structUnpack('>ddd', lapsed[place])
-          if serial == 0 then
-            gone[lapsed[place]:sub(1, 8)] = true
-          else
-            state[USED] = max(state[USED] - quantity, 0)
-          end
-        end
-        local waiting = z(room, 'ZRANGEBYSCORE', '-inf', '(0')
-        local left = 0
-        for place = 1, #waiting do
-          if not gone[waiting[place]:sub(1, 8)] then
-            left = left + 1
-          end
-        end
-        state[WAITING] = left
-        local next = z(room, 'ZRANGEBYSCORE', '(0', '+inf', 'WITHSCORES', 'LIMIT', #lapsed, '1')[2]
-        state[SOONEST] = tonumber(next or 0)
-        if not next then
-          state[USED] = 0
-        end
-      end
-      for number = 1, 6 do
-        said[#said + 1] = state[number]
-      end
-    end
-  end
 end
 
 operations[11] = askPermits

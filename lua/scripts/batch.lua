@@ -258,8 +258,8 @@ local operations = {}
 -- The cells of the BLOCK runs before the run at hand; nil: there are none.
 local blocks
 --#include <operations>
+local addBlock, checkBlockable, strikeIfRefused
 --#include <permits>
-local addBlock, checkBlockable
 -- src/redis/call/scripts.ts inserts the files of lua/blocks where a call needs them.
 --#include <blocks>
 

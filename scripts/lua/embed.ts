@@ -56,10 +56,10 @@ function fieldsOf(name: string): string[] {
   return fields.concat(
     generated.map((script) => {
       const program = generatedText(script, name)
-      for (const layers of [1, MOST_UNROLLED]) {
+      for (const layers of script === 'checks' ? [1, MOST_UNROLLED] : []) {
         literal(`lua/scripts/${script}.lua for ${layers} layers of ${path}`, unrolled(program, sizeOf(name), layers))
       }
-      return `${identifier(script)}: ${JSON.stringify(program)},`
+      return `${identifier(script)}: ${script === 'checks' ? JSON.stringify(program) : literal(`lua/scripts/${script}.lua`, program)},`
     }),
   )
 }

@@ -71,6 +71,9 @@ class Inliner {
       const bounds = [start, end, ...(step === null ? [] : [step])].map((bound) => this.#source(bound)).join(', ')
       return `for ${variable.name} = ${bounds} do\n${this.#renderAll(body)}\nend`
     }
+    if (statement.type === 'WhileStatement') {
+      return `while ${this.#source(statement.condition)} do\n${this.#renderAll(statement.body)}\nend`
+    }
     if (statement.type === 'ReturnStatement' && targets !== undefined) {
       const [only, second] = statement.arguments
       const call = second === undefined ? this.#calls(only) : undefined

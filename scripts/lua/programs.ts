@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { parse } from 'luaparse'
+import { HEADER_NUMBERS } from '../../src/redis/call/state-records.ts'
 import { EACH, END, FORMAT, NOTHING } from '../../src/redis/call/unroll.ts'
 import { inlined } from './inline.ts'
 import { functionsOf, withFieldsAsLocals, withoutUnused } from './straight.ts'
@@ -67,19 +68,50 @@ export function permitsText(): string {
 }
 
 /**
- * The script generated for one algorithm, as src/redis/call/unroll.ts takes it.
+ * The script generated for one algorithm: `checks` as src/redis/call/unroll.ts takes it, and the others whole.
  * @param inlines false leaves the functions as calls, for comparison; Redis is sent the inlined script
  */
 export function generatedText(script: string, algorithm: string, inlines = true): string {
   const { size, text } = functionsOf(algorithmText(algorithm))
-  const state = `local format, width, nothing = '${FORMAT}', WIDTH, '${NOTHING}'`
+  const isUnrolled = sourceOf(`scripts/${script}.lua`).includes('--#each\n')
+  const state = isUnrolled
+    ? `local format, width, nothing = '${FORMAT}', WIDTH, '${NOTHING}'`
+    : `local format, width, nothing = '${formatOf(size)}', ${widthOf(size)}, '${'\\255'.repeat(widthOf(size))}'`
+  const suffix = isUnrolled ? '_1' : ''
   const numbers = Array.from({ length: size }, (_, index) => index + 1)
-  const program = textOf(`scripts/${script}.lua`, `${text}\n${state}`)
-    .replace(/^--#(each|end)$/gm, (_, name: string) => (name === 'each' ? `${EACH}()` : `${END}()`))
-    .replace(OF_A_LAYER, inlines ? '$&_1' : '$&')
-    .replace(/\bOLD\b/g, numbers.map((number) => `old${number}_1`).join(', '))
-    .replace(/\bNEW\b/g, numbers.map((number) => `new${number}_1`).join(', '))
+  const listed = (name: (number: number) => string): string => numbers.map(name).join(', ')
+  const program = marked(textOf(`scripts/${script}.lua`, `${text}\n${state}`), isUnrolled)
+    .replace(OF_A_LAYER, inlines ? `$&${suffix}` : '$&')
+    .replace(
+      /\bOLD\b/g,
+      listed((number) => `old${number}${suffix}`),
+    )
+    .replace(
+      /\bNEW\b/g,
+      listed((number) => `new${number}${suffix}`),
+    )
+    .replace(
+      /\bSTORED\b/g,
+      listed((number) => `new${number}Of[state]`),
+    )
+    .replace(/\bNUMBERS_FORMAT\b/g, `'<${'d'.repeat(size)}'`)
   return inlines ? withFieldsAsLocals(withoutUnused(inlined(withoutUnused(program)))) : withoutUnused(program)
+}
+
+/** The format of a record. */
+function formatOf(size: number): string {
+  return `<${'d'.repeat(HEADER_NUMBERS + size)}`
+}
+
+/** The length of a record, in bytes. */
+function widthOf(size: number): number {
+  return 8 * (HEADER_NUMBERS + size)
+}
+
+/** With the lines between which statements are repeated as calls, which stay where they are when functions are inlined. */
+function marked(text: string, isUnrolled: boolean): string {
+  if (!isUnrolled) return withoutMarks(text)
+  return text.replace(/^--#(each|end)$/gm, (_, name: string) => (name === 'each' ? `${EACH}()` : `${END}()`))
 }
 
 /** The text of a file of lua/blocks. */

@@ -47,7 +47,7 @@ export function withBlock(result: RateLimitResult, block: KeyBlock | undefined, 
 }
 
 /** A refused key strikes if its own layers were short of what they need, and could ever have that. */
-function strikeIfShort(subject: BlockableSubject, now: number): void {
+export function strikeIfShort(subject: BlockableSubject, now: number): void {
   const { layers, states, quantity, terms, block } = subject
   if (block === undefined || !mayStrike(block.layer, subject)) return
   const whole = wholeAfter(layers, states, (layer) => neededIn(layer, quantity, terms), now)
@@ -55,15 +55,13 @@ function strikeIfShort(subject: BlockableSubject, now: number): void {
 }
 
 /** True if a refusal of the request starts a lock-out, when a layer is short of it. */
-export function mayStrike(
-  { lockout }: BlockLayer,
-  { layers, quantity, terms }: Pick<Subject, 'layers' | 'quantity' | 'terms'>,
-): boolean {
-  return (
-    lockout.length > 0 &&
-    spendsAny(quantity, terms) &&
-    layers.every((layer) => neededIn(layer, quantity, terms) <= layer.quota.limit)
-  )
+export function mayStrike({ lockout }: BlockLayer, request: Pick<Subject, 'layers' | 'quantity' | 'terms'>): boolean {
+  return lockout.length > 0 && isPayable(request)
+}
+
+/** True if the request is to spend, and asks for no more than each layer could ever grant. */
+export function isPayable({ layers, quantity, terms }: Pick<Subject, 'layers' | 'quantity' | 'terms'>): boolean {
+  return spendsAny(quantity, terms) && layers.every((layer) => neededIn(layer, quantity, terms) <= layer.quota.limit)
 }
 
 /** µs until all layers that are short of what they need have their whole quota again. Below 0: none is short. Permits are never counted as short. */

@@ -1,13 +1,17 @@
 /**
- * Asks for permits, and spends in the other layers in the same step. A caller who is refused by permits alone may stand in a queue.
+ * Asks for permits, and spends in the other layers in the same step. A caller who is refused by permits alone may stand in a queue. Nobody is
+ * admitted to a blocked key, and nobody stands in its queue.
  * Lua: `lua/operations/permits.lua`.
  */
+import { isBlocked } from '../algorithms/block.ts'
+import { isPayable, strikeIfShort, withBlock } from '../algorithms/blockable.ts'
 import { combineLayers } from '../algorithms/combine.ts'
-import { answer } from '../algorithms/driver.ts'
+import { answer, type Layer } from '../algorithms/driver.ts'
 import { neededIn, spentIn } from '../algorithms/terms.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Change, Found, Operation } from './operation.ts'
-import { HELD, NO_ROOM, type PermitRoom, QUEUE_FULL, WAITS } from './permit-room.ts'
+import { roomsAsSeen } from './peek-at-permits.ts'
+import { BLOCKED, HELD, NO_ROOM, type PermitRoom, QUEUE_FULL, WAITS } from './permit-room.ts'
 import {
   closeRooms,
   headerNumbers,
@@ -32,7 +36,7 @@ export interface PermitAsk extends PermitsAsked {
 
 /** The answer to a caller who asks for permits. */
 export interface Asked extends Spent {
-  /** `HELD`, `WAITS`, `NO_ROOM` or `QUEUE_FULL`. */
+  /** `HELD`, `WAITS`, `NO_ROOM`, `QUEUE_FULL` or `BLOCKED`. */
   readonly status: number
   /** The token if held, the turn if waiting; else 0. */
   readonly value: number
@@ -62,7 +66,14 @@ export const askPermits: Operation<PermitAsk, Asked> = {
 
   quantity: ({ quantity }) => quantity,
 
-  numbers: (asked) => [...speakerNumbers(asked), asked.serial, asked.queue, asked.priority, asked.turn],
+  numbers: (asked, layers) => [
+    ...speakerNumbers(asked),
+    asked.serial,
+    asked.queue,
+    asked.priority,
+    asked.turn,
+    maySpendOnce(asked, layers) ? 1 : 0,
+  ],
 
   replies: (layers) => NUMBERS + headerNumbers(layers),
 
@@ -79,17 +90,33 @@ export const askPermits: Operation<PermitAsk, Asked> = {
 
   apply(found, asked, now) {
     const units = found.layers.map((layer) => spentIn(layer, asked.quantity))
-    const outcome = found.said === undefined ? decide(found, asked, units, now) : replay(found, found.said, units, now)
+    const blocked = found.block !== undefined && isBlocked(found.block.state, now)
+    const decideHere = blocked ? seeBlocked : decide
+    const outcome =
+      found.said === undefined ? decideHere(found, asked, units, now) : replay(found, found.said, units, now)
     const { status, spent } = outcome
-    const changes: Change[] = found.said === undefined ? closeRooms(found, now) : []
+    const changes: Change[] = found.said === undefined && !blocked ? closeRooms(found, now) : []
     if (spent) {
       for (const [index, layer] of found.layers.entries())
         if (!holdsPermits(layer) && (units[index] ?? 0) > 0) changes[index] = 'spent'
     }
-    const result = resultOf(found, asked.quantity, status === HELD, now)
+    if (status === NO_ROOM && maySpendOnce(asked, found.layers))
+      strikeIfShort({ ...found, block: found.block, quantity: asked.quantity, terms: undefined }, now)
+    const result = withBlock(resultOf(found, asked.quantity, status === HELD, now), found.block, now)
     const marks = result.limited ? undefined : marksOf(found, now)
     return { changes, answer: { ...outcome, result, units: result.spent, marks, now } }
   },
+}
+
+/** True if the caller does not wait, and asks for what each layer could grant: a refusal by a rate may then start a lock-out. */
+function maySpendOnce({ quantity, queue }: PermitAsk, layers: readonly Layer[]): boolean {
+  return queue < 0 && isPayable({ layers, quantity, terms: undefined })
+}
+
+/** A blocked key: changes nothing, not even what has lapsed. */
+function seeBlocked(found: Found, _asked: PermitAsk, _units: readonly number[], now: number): Outcome {
+  roomsAsSeen(found, now)
+  return { status: BLOCKED, value: 0, spent: false, more: false }
 }
 
 function resultOf({ layers, states }: Found, quantity: number, isHeld: boolean, now: number): RateLimitResult {

@@ -33,12 +33,13 @@ export type Tell = (holder: number, grant: Grant) => number
 /** The message about a ticket that was handed over, as numbers. */
 export type Grant = readonly [serial: number, token: number, heard: number, now: number, ...header: number[]]
 
-/** The state of a ticket: `UNKNOWN`, `HELD` or `WAITS`. `NO_ROOM` and `QUEUE_FULL` say why a request got no ticket. */
+/** The state of a ticket: `UNKNOWN`, `HELD` or `WAITS`. `NO_ROOM`, `QUEUE_FULL` and `BLOCKED` say why a request got no ticket. */
 export const UNKNOWN = 0
 export const HELD = 1
 export const WAITS = 2
 export const NO_ROOM = 3
 export const QUEUE_FULL = 4
+export const BLOCKED = 5
 
 export interface RoomOptions {
   readonly header: PermitHeader

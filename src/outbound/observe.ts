@@ -77,7 +77,7 @@ export class Observer {
     checkOptionNames('options of observe', options, names)
     const { layers = {}, longest = HOUR } = options
     checkOptionNames('layers', layers, LAYERS)
-    // What a vendor has left says nothing of how many calls are in flight.
+    // The units that a vendor reports as left say nothing of how many calls are in flight.
     const rates = throttle.countedLayers.filter(({ quota }) => !quota.isConcurrent)
     this.#names = rates.map(({ quota }) => quota.name)
     const { requests, tokens, inputTokens, outputTokens } = layers

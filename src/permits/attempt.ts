@@ -1,29 +1,20 @@
 /** One call of `reserve` on layers with permits: its tickets, what it has spent in the other layers, and how all of it is given back. */
-import { combineLayers } from '../algorithms/combine.ts'
-import { holdingTerms, spentIn } from '../algorithms/terms.ts'
+import { spentIn } from '../algorithms/terms.ts'
 import { PermitLostError, StoreTimeoutError } from '../errors.ts'
 import { adjust } from '../operations/adjust.ts'
 import { type Asked, askPermits } from '../operations/ask-permits.ts'
-import type { OwnTicket } from '../operations/end-permits.ts'
 import { peekAtPermits } from '../operations/peek-at-permits.ts'
-import { HELD } from '../operations/permit-room.ts'
-import { type Reserving, reserve, type Spent } from '../operations/reserve.ts'
+import type { Spent } from '../operations/reserve.ts'
 import { RateLimitResult } from '../result.ts'
 import { heed } from '../signals.ts'
 import { alarm } from '../sleep.ts'
-import type { Decider } from '../stores/decider.ts'
 import type { HeldPermit, Hold, PermitRequest } from '../stores/desk.ts'
+import { type Asking, askApart } from './ask-apart.ts'
+import { LayerResults, marksOfAll, spentInRates } from './layer-results.ts'
 import type { Place } from './place.ts'
-import type { Plan, PlannedPermits } from './plan.ts'
+import type { Part, Plan, PlannedPermits } from './plan.ts'
 
-export interface Part {
-  /** The layer's index in the throttle. */
-  readonly index: number
-  readonly place: Place
-  readonly ticket: OwnTicket
-}
-
-export class Attempt {
+export class Attempt implements Asking {
   readonly plan: Plan
   readonly key: string
   readonly request: PermitRequest
@@ -55,7 +46,7 @@ export class Attempt {
     const asked =
       whole.supports(askPermits) || first === undefined
         ? await heed(whole.operate(this.key, askPermits, this.#askOf(queue), signal), signal)
-        : await this.#askApart(signal)
+        : await askApart(this, signal)
     for (const { place } of this.parts) if (asked.more) void place.look([])
     return asked
   }
@@ -67,82 +58,22 @@ export class Attempt {
     return { ...speaker, serial: this.#serial, quantity, queue, priority, turn: -1 }
   }
 
-  /** Permits first, because what is spent in a rate cannot always be given back exactly. */
-  async #askApart(signal: AbortSignal | undefined): Promise<Asked> {
-    const results = new Map<number, RateLimitResult>()
-    let held: Asked | undefined
-    for (const { index, place, ticket } of this.parts) {
-      const asked = await heed(place.askOnce(ticket), signal)
-      results.set(index, asked.result)
-      held ??= asked
-      if (asked.status !== HELD) return this.#refused(asked, results)
-    }
-    const { rates } = this.plan
-    const spent = rates && (await heed(rates.operate(this.key, reserve, this.#reserving(rates), signal), signal))
-    if (spent !== undefined) this.#place(spent.result, results)
-    if (held === undefined) throw new RangeError('a throttle with permits needs a layer with permits')
-    if (spent?.result.limited) return this.#refused({ ...held, status: 0, marks: undefined }, results)
-    return { ...held, spent: true, marks: this.#marksOf(spent), result: this.#combined(results) }
-  }
-
-  #reserving({ layers }: Pick<Decider, 'layers'>): Reserving {
-    const { quantity } = this.request
-    return { quantity, terms: holdingTerms(quantity, layers) }
-  }
-
-  async #refused(asked: Asked, results: Map<number, RateLimitResult>): Promise<Asked> {
-    await Promise.all(this.parts.map(({ place, ticket }) => place.end(ticket))).catch(() => {})
-    for (const { index, decider } of this.plan.permits)
-      if (!results.has(index))
-        results.set(index, (await decider.operate(this.key, peekAtPermits, { quantity: 0 })).result)
-    const { rates } = this.plan
-    if (rates !== undefined && results.size < this.plan.layers.length)
-      this.#place(await rates.check(this.key, 0), results)
-    return { ...asked, spent: false, result: this.#combined(results) }
-  }
-
-  /** Puts the result of the layers without permits in their places. */
-  #place(result: RateLimitResult, results: Map<number, RateLimitResult>): void {
-    const permits = new Set(this.plan.permits.map(({ index }) => index))
-    const others = this.plan.layers.flatMap((_, index) => (permits.has(index) ? [] : [index]))
-    result.layers.forEach((layer, nth) => {
-      const index = others[nth]
-      if (index !== undefined) results.set(index, layer)
-    })
-  }
-
-  #combined(results: ReadonlyMap<number, RateLimitResult>): RateLimitResult {
-    return combineLayers(
-      this.plan.layers.flatMap((_, index) => results.get(index) ?? []),
-      this.plan.layers,
-      this.request.quantity,
-    )
-  }
-
-  /** The marks of all layers, of which `adjust` on the layers without permits needs only its own. */
-  #marksOf(spent: Spent | undefined): readonly number[] | undefined {
-    if (spent?.marks === undefined) return this.plan.layers.map(() => 0)
-    const marks = [...spent.marks]
-    const permits = new Set(this.plan.permits.map(({ index }) => index))
-    return this.plan.layers.map((_, index) => (permits.has(index) ? 0 : (marks.shift() ?? 0)))
-  }
-
   /** The result for a caller whose permit is held, of this peek at the layer, and whose turn in the other layers has come. */
   granted(permit: RateLimitResult, rates: Spent | undefined): { result: RateLimitResult; marks: readonly number[] } {
-    const results = new Map<number, RateLimitResult>()
+    const results = new LayerResults(this.plan)
     for (const { index, ticket } of this.parts) results.set(index, passed(permit, ticket.quantity))
-    if (rates !== undefined) this.#place(rates.result, results)
-    return { result: this.#combined(results), marks: this.#marksOf(rates) ?? [] }
+    if (rates !== undefined) results.setRates(rates.result)
+    return { result: results.combined(this.request.quantity), marks: marksOfAll(this.plan, rates?.marks) }
   }
 
   /** The result for a caller who has waited in vain: of this peek at the layer with permits, and what the others answered. */
   refused(permit: RateLimitResult, first: RateLimitResult): RateLimitResult {
-    const results = new Map<number, RateLimitResult>()
+    const results = new LayerResults(this.plan)
     first.layers.forEach((layer, index) => {
       results.set(index, layer)
     })
     for (const { index } of this.parts) results.set(index, stopped(permit))
-    return this.#combined(results)
+    return results.combined(this.request.quantity)
   }
 
   /** Keeps the tickets from now on, which were granted until `deadline`, in ms of `performance.now`. */
@@ -179,7 +110,7 @@ export class Attempt {
   }
 
   async #finish(change: number, cancels: boolean, spent: Spent): Promise<RateLimitResult> {
-    const results = new Map<number, RateLimitResult>()
+    const results = new LayerResults(this.plan)
     const ends = this.plan.permits.map(async ({ index, decider }) => {
       const part = this.parts.find((one) => one.index === index)
       // Also tickets that were lost, because the server may still hold them. The name of a ticket is never another's, so this is safe.
@@ -189,15 +120,10 @@ export class Attempt {
       results.set(index, result)
     })
     const { rates } = this.plan
-    const adjusts = rates?.operate(this.key, adjust, { change, cancels, spent: this.#ofRates(spent) })
+    const adjusts = rates?.operate(this.key, adjust, { change, cancels, spent: spentInRates(this.plan, spent) })
     const [adjusted] = await Promise.all([adjusts, ...ends])
-    if (adjusted !== undefined) this.#place(adjusted.result, results)
-    return this.#combined(results)
-  }
-
-  #ofRates({ marks, ...spent }: Spent): Spent {
-    const permits = new Set(this.plan.permits.map(({ index }) => index))
-    return { ...spent, marks: marks?.filter((_, index) => !permits.has(index)) }
+    if (adjusted !== undefined) results.setRates(adjusted.result)
+    return results.combined(this.request.quantity)
   }
 
   /** Ends all tickets, without waiting for the server. */

@@ -2,7 +2,6 @@
  * The permits that one store object holds and waits for. One timer tends them all, and does not keep the process alive. Each ticket is named
  * here before the server is asked, so that it can be ended by its name whatever became of the reply.
  */
-import type { Layer } from '../algorithms/driver.ts'
 import { LONGEST_TIMER } from '../bounds.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Asked } from '../operations/ask-permits.ts'
@@ -13,18 +12,17 @@ import type { RateLimitResult } from '../result.ts'
 import { AsyncResource } from '../runtime.ts'
 import { heed } from '../signals.ts'
 import { sleep } from '../sleep.ts'
-import type { Decider } from '../stores/decider.ts'
-import type { Begun, Desk, Hold, PermitRequest } from '../stores/desk.ts'
+import type { Begun, Desk, HeldLayers, Hold, PermitRequest } from '../stores/desk.ts'
 import { setTimeout, steadyNow } from '../unmocked.ts'
 import { reserveInTurn } from '../waiting.ts'
 import { Attempt } from './attempt.ts'
 import type { Ears, OpenEars } from './ears.ts'
 import { Place } from './place.ts'
-import { type Plan, type PlannedPermits, planOf } from './plan.ts'
+import { type DeciderOf, type Plan, type PlannedPermits, planOf } from './plan.ts'
 import { isGranted, Waiter } from './waiter.ts'
 
 export interface PermitDeskOptions {
-  decider(layers: readonly Layer[]): Decider
+  readonly decider: DeciderOf
   /** False for a store in this process, where nothing lapses. */
   readonly lapses: boolean
   /** How this process hears of permits that were handed over. `undefined`: the process gets no messages, and polls. */
@@ -44,7 +42,7 @@ export class PermitDesk implements Desk {
   readonly #places = new Map<string, Place>()
   /** The places where something is to be done. One that is not shared any more stays here while it holds tickets. */
   readonly #tended = new Set<Place>()
-  readonly #plans = new WeakMap<readonly Layer[], Plan>()
+  readonly #plans = new WeakMap<HeldLayers, Plan>()
   readonly #waiters = new Map<number, Waiter>()
   /** The timer runs in the context in which the store was made, because it would keep that of a request alive. */
   readonly #context = new AsyncResource('OnrushPermits')
@@ -58,14 +56,9 @@ export class PermitDesk implements Desk {
     this.#options = options
   }
 
-  async begin(
-    layers: readonly Layer[],
-    key: string,
-    request: PermitRequest,
-    signal: AbortSignal | undefined,
-  ): Promise<Begun> {
+  async begin(held: HeldLayers, key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun> {
     if (this.#closed) throw new StoreUnavailableError('The store is closed')
-    const attempt = this.#attemptOf(layers, key, request)
+    const attempt = this.#attemptOf(this.#planOf(held), key, request)
     const { maxWait } = request
     if (maxWait === undefined) return { hold: await this.#askOnce(attempt, signal) }
     const end = steadyNow() + maxWait
@@ -74,8 +67,7 @@ export class PermitDesk implements Desk {
     return this.#beginWaiting(attempt, end, signal)
   }
 
-  #attemptOf(layers: readonly Layer[], key: string, request: PermitRequest): Attempt {
-    const plan = this.#planOf(layers)
+  #attemptOf(plan: Plan, key: string, request: PermitRequest): Attempt {
     return new Attempt(plan, key, ++this.#serial, request, (permits) => this.#placeOf(permits, key))
   }
 
@@ -103,7 +95,9 @@ export class PermitDesk implements Desk {
   /** On a store without a queue. */
   async #beginAsking(attempt: Attempt, end: number, signal: AbortSignal | undefined): Promise<Begun> {
     const first = await this.#askOnce(attempt, signal)
-    if (first.permit !== undefined || first.result.retryAfter === Number.POSITIVE_INFINITY) return { hold: first }
+    const { retryAfter, blockedUntil } = first.result
+    if (first.permit !== undefined || retryAfter === Number.POSITIVE_INFINITY || blockedUntil !== undefined)
+      return { hold: first }
     const wait = async (): Promise<Hold> => {
       let hold = first
       let pause = SHORTEST_PAUSE
@@ -140,7 +134,7 @@ export class PermitDesk implements Desk {
       if (!(error instanceof StoreError) || request.failsFast || steadyNow() >= end) throw error
       await sleep(SHORTEST_PAUSE, { signal })
       // A new name, because it is not known whether the other layers were spent under this one.
-      return this.#beginWaiting(this.#attemptOf(attempt.plan.layers, attempt.key, request), end, signal)
+      return this.#beginWaiting(this.#attemptOf(attempt.plan, attempt.key, request), end, signal)
     }
     attempt.heard(first.now, sentAt)
     if (first.status === HELD && first.spent) {
@@ -217,11 +211,11 @@ export class PermitDesk implements Desk {
     }
   }
 
-  #planOf(layers: readonly Layer[]): Plan {
-    const ready = this.#plans.get(layers)
+  #planOf(held: HeldLayers): Plan {
+    const ready = this.#plans.get(held)
     if (ready !== undefined) return ready
-    const made = planOf(layers, this.#options.decider)
-    this.#plans.set(layers, made)
+    const made = planOf(held, this.#options.decider)
+    this.#plans.set(held, made)
     return made
   }
 

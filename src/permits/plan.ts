@@ -1,15 +1,29 @@
 /** The layers of a throttle with permits, apart. */
+import type { BlockLayer } from '../algorithms/block.ts'
 import type { Layer } from '../algorithms/driver.ts'
+import type { OwnTicket } from '../operations/end-permits.ts'
 import { holdsPermits } from '../operations/permits.ts'
 import type { Decider } from '../stores/decider.ts'
+import type { HeldLayers } from '../stores/desk.ts'
+import type { Place } from './place.ts'
 
 export interface Plan {
   readonly layers: readonly Layer[]
-  /** Decides all layers in one step, if the store can. */
+  /** Decides all layers in one step, and whether the key is blocked, if the store can. */
   readonly whole: Decider
   readonly permits: readonly PlannedPermits[]
   /** Decides the other layers. `undefined`: there are none. */
   readonly rates: Decider | undefined
+  /** The indexes of the layers that `rates` decides. */
+  readonly rateIndexes: readonly number[]
+}
+
+/** The ticket of one caller in one layer with permits. */
+export interface Part {
+  /** The layer's index in the throttle. */
+  readonly index: number
+  readonly place: Place
+  readonly ticket: OwnTicket
 }
 
 export interface PlannedPermits {
@@ -20,14 +34,18 @@ export interface PlannedPermits {
   readonly decider: Decider
 }
 
-export function planOf(layers: readonly Layer[], deciderOf: (layers: readonly Layer[]) => Decider): Plan {
+export type DeciderOf = (layers: readonly Layer[], block?: BlockLayer) => Decider
+
+export function planOf({ layers, block }: HeldLayers, deciderOf: DeciderOf): Plan {
+  const rateIndexes = layers.flatMap((layer, index) => (holdsPermits(layer) ? [] : [index]))
   const rates = layers.filter((layer) => !holdsPermits(layer))
   return {
     layers,
-    whole: deciderOf(layers),
+    whole: deciderOf(layers, block),
     permits: layers.flatMap((layer, index) =>
       holdsPermits(layer) ? [{ index, layer, decider: deciderOf([layer]) }] : [],
     ),
     rates: rates.length === 0 ? undefined : deciderOf(rates),
+    rateIndexes,
   }
 }

@@ -142,7 +142,7 @@ export class RedisStore extends BaseStore {
   /** @internal */
   protected override makeDesk(): PermitDesk {
     return new PermitDesk({
-      decider: (layers) => this.decider(layers),
+      decider: (layers, block) => this.decider(layers, block),
       lapses: true,
       queues: true,
       openEars: (listener) => new RedisEars(this.#context.connection, this.#context.names, listener),

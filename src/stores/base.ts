@@ -182,7 +182,7 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
 
   /** @internal */
   protected makeDesk(): Desk {
-    return new PermitDesk({ decider: (layers) => this.decider(layers), lapses: true, queues: false })
+    return new PermitDesk({ decider: (layers, block) => this.decider(layers, block), lapses: true, queues: false })
   }
 
   /**

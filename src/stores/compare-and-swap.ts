@@ -5,6 +5,7 @@ import { combineLayers, combineSubjects } from '../algorithms/combine.ts'
 import { HEADER_NUMBERS, isHeader } from '../algorithms/concurrency.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import { neededIn, spendsAny, type Terms } from '../algorithms/terms.ts'
+import { askPermits } from '../operations/ask-permits.ts'
 import { type Answer, type AnyOperation, type Beside, CHECK, type Operation } from '../operations/operation.ts'
 import { holdsPermits } from '../operations/permits.ts'
 import { reserve, type Spent } from '../operations/reserve.ts'
@@ -98,8 +99,8 @@ export class CompareAndSwapDecider implements Decider {
   /** Only a swap of one record is atomic, so operations that need all layers in one step are supported for a single layer only. */
   supports(operation: AnyOperation): boolean {
     if (operation.together && this.layers.length > 1) return false
-    // A block is a record of its own, so whoever waits looks at it again and again.
-    if (operation.waits === true && this.block !== undefined) return false
+    // A block is a record of its own, so whoever waits looks at it again and again, and whoever asks for permits before and after that.
+    if ((operation.waits === true || operation.code === askPermits.code) && this.block !== undefined) return false
     return operation.suits?.(this.layers) ?? true
   }
 

@@ -1,6 +1,9 @@
 /** The interface by which throttles hold permits on a store: a desk grants them, renews them, and takes them back. */
-import type { Layer } from '../algorithms/driver.ts'
 import type { RateLimitResult } from '../result.ts'
+import type { Decider } from './decider.ts'
+
+/** The layers of a throttle with permits, and the block of its keys. The same object for the same throttle. */
+export type HeldLayers = Pick<Decider, 'layers' | 'block'>
 
 export interface PermitRequest {
   readonly quantity: number
@@ -50,8 +53,11 @@ export type Begun =
     }
 
 export interface Desk {
-  /** @param signal ends the wait: the promise rejects with its reason, and the place in the queue is given up */
-  begin(layers: readonly Layer[], key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun>
+  /**
+   * Refuses a blocked key in the same step, though nobody waits for the end of the block. Whoever has waited for a permit looks at the block again.
+   * @param signal ends the wait: the promise rejects with its reason, and the place in the queue is given up
+   */
+  begin(held: HeldLayers, key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun>
   /** Ends all that is held, and leaves all queues. */
   close(): Promise<void>
 }

@@ -1,7 +1,24 @@
 /** Permits of a key that is blocked. */
-import { type BaseStore, ConcurrencyLimiter, DictionaryStore, GcraLimiter, Quota, Throttle } from 'onrush'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import {
+  type BaseStore,
+  ConcurrencyLimiter,
+  DictionaryStore,
+  GcraLimiter,
+  type LimitData,
+  Quota,
+  reserveAll,
+  Throttle,
+} from 'onrush'
 import { afterAll, describe, expect, test } from 'vitest'
+import { readRecords } from '../../src/redis/call/state-records.ts'
+import { blockableThrottle } from '../support/blocks/permit-user.ts'
 import { redisSuite } from '../support/redis/suite.ts'
+import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
 const opened: BaseStore[] = []
@@ -64,4 +81,118 @@ describe.each([
     expect(result.retryAfter).toBeGreaterThan(80_000_000)
     expect(result.blockedUntil).toBeInstanceOf(Date)
   })
+
+  test('a blocked key gives no permits to subjects that are reserved together, and none of the others spends', async () => {
+    const store = open(make())
+    const rate = new Throttle({ store, rate: '5/minute' })
+    const limiter = new ConcurrencyLimiter({ store })
+    const vendor = new Throttle({ limiter, rate: Quota.concurrent(2), blocks: true })
+    await vendor.block('vendor', '1h')
+    const { result } = await reserveAll([
+      { throttle: rate, key: 'user' },
+      { throttle: vendor, key: 'vendor' },
+    ])
+    expect(result.limited).toBe(true)
+    expect((await rate.peek('user')).remaining).toBe(5)
+    await vendor.unblock('vendor')
+    expect((await vendor.peek('vendor')).remaining).toBe(2)
+  })
+
+  test('a rate refuses and locks out in one step, also where another layer has a quantity of its own', async () => {
+    const store = open(make())
+    const throttle = new Throttle({
+      layers: [
+        { limiter: new ConcurrencyLimiter({ store }), rate: Quota.concurrent(2), quantity: 1 },
+        { limiter: new GcraLimiter({ store }), rate: '100/hour' },
+      ],
+      blocks: { lockout: '1d', name: 'vendor' },
+    })
+    await (await throttle.reserve('key', 80)).settle()
+    expect((await throttle.reserve('key', 101)).result).toMatchObject({ limited: true, blockedUntil: undefined })
+    const { result } = await throttle.reserve('key', 30)
+    expect(result).toMatchObject({ limited: true, blockedUntil: expect.any(Date) })
+    expect((await throttle.reserve('key', 1)).result.blockedUntil).toEqual(result.blockedUntil)
+  })
+})
+
+test('permits, rates and the block of a key are decided by one call', async () => {
+  const prefix = uniquePrefix()
+  const throttle = blockableThrottle(suite.store({ prefix }))
+  await (await throttle.reserve('key')).cancel()
+  const before = await evaluations()
+  const held = await throttle.reserve('key', 1)
+  expect((await evaluations()) - before).toBe(1)
+  await throttle.block('key', '1h')
+  const between = await evaluations()
+  expect((await throttle.reserve('key')).result.blockedUntil).toBeInstanceOf(Date)
+  expect((await evaluations()) - between).toBe(1)
+  await held.cancel()
+})
+
+/** How many scripts the server has run. */
+async function evaluations(): Promise<number> {
+  const stats = await suite.client.info('commandstats')
+  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
+}
+
+test('no process takes a permit while the key is blocked, not even one that has asked when the block begins', async () => {
+  const prefix = uniquePrefix()
+  const store = open(suite.store({ prefix }))
+  const throttle = blockableThrottle(suite.store({ prefix }))
+  const worker = fileURLToPath(new URL('../support/blocks/permit-user.ts', import.meta.url))
+  const processes = [1, 2].map(() => fork(worker, [suite.url, prefix], { execArgv: ['--import', 'tsx'] }))
+  await Promise.all(processes.map((one) => once(one, 'message')))
+  const spans: { from: number; to: number }[] = []
+  const length = 30
+  for (let round = 0; round < 30; round++) {
+    await throttle.block('key', length)
+    const value = await suite.client.getBuffer(`${prefix}:{key}`)
+    // By the clock of the server.
+    const [to] = readRecords(value ?? Buffer.alloc(0))?.find(({ numbers }) => numbers.length === 3)?.numbers ?? []
+    if (to !== undefined) spans.push({ from: to - length * 1000, to })
+    await sleep(length + 5)
+  }
+  const replies = processes.map((one) => once(one, 'message'))
+  for (const one of processes) one.send('stop')
+  const tokens: number[] = (await Promise.all(replies)).flatMap(([given]) => given)
+  for (const one of processes) one.disconnect()
+  expect(spans.length).toBeGreaterThan(5)
+  // A token is the time at which it was given, or later by some µs where several were given at once.
+  const between = tokens.filter((token) => spans.some(({ from, to }) => token > from + 50 && token < to))
+  expect(between).toEqual([])
+  expect(tokens.length).toBeGreaterThan(100)
+  await store.close()
+})
+
+/** Blocks the key just before the permits are written. */
+class BlockingStore extends MapStore {
+  begins: (() => Promise<unknown>) | undefined
+
+  override async set(key: string, data: LimitData, ttl?: number): Promise<LimitData> {
+    const { begins } = this
+    if (key.includes('concurrency') && begins !== undefined) {
+      this.begins = undefined
+      await begins()
+    }
+    return super.set(key, data, ttl)
+  }
+}
+
+test('on a store of the user, a block that begins while the layers are asked gives all of it back', async () => {
+  const store = open(new BlockingStore())
+  if (!(store instanceof BlockingStore)) throw new Error('another store')
+  const throttle = new Throttle({
+    layers: [
+      { limiter: new ConcurrencyLimiter({ store }), rate: Quota.concurrent(2) },
+      { limiter: new GcraLimiter({ store }), rate: '5/hour' },
+    ],
+    blocks: { name: 'shared' },
+  })
+  const operator = new Throttle({ store, rate: '1/day', blocks: { name: 'shared' } })
+  store.begins = () => operator.block('key', '1h')
+  const { result } = await throttle.reserve('key')
+  expect(result).toMatchObject({ limited: true, blockedUntil: expect.any(Date) })
+  expect((await throttle.reserve('key', 1, { maxWait: 5 })).result.limited).toBe(true)
+  await throttle.unblock('key')
+  expect((await throttle.peek('key')).layers.map(({ remaining }) => remaining)).toEqual([2, 5])
 })

@@ -1,9 +1,10 @@
 /** TypeScript and Lua do the same with permits: every answer and every bit of every state are equal. */
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
-import { ConcurrencyLimiter, GcraLimiter, MovingWindowLimiter, Quota } from 'onrush'
+import { type BlocksOptions, ConcurrencyLimiter, GcraLimiter, MovingWindowLimiter, Quota } from 'onrush'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { askPermits } from '../../src/operations/ask-permits.ts'
+import { block, unblock } from '../../src/operations/block.ts'
 import { clear } from '../../src/operations/clear.ts'
 import { endPermits } from '../../src/operations/end-permits.ts'
 import { lookAtPermits } from '../../src/operations/look-at-permits.ts'
@@ -83,8 +84,12 @@ const step = fc.record({
       }),
     },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('peek' as const), quantity: fc.nat({ max: 6 }) }) },
+    fc.record({ kind: fc.constant('block' as const), length: fc.integer({ min: 1, max: LEASE }) }),
+    fc.record({ kind: fc.constant('unblock' as const) }),
     fc.record({ kind: fc.constant('clear' as const) }),
   ),
+  /** Whether somebody peeks just before, in the same call. */
+  peeked: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
 })
 
 type Step = typeof step extends fc.Arbitrary<infer One> ? One : never
@@ -104,13 +109,25 @@ function run(whole: Decider, permits: Decider, { holder, listens, what }: Step):
       return permits.operate('key', lookAtPermits, { ...speaker, ...what })
     case 'peek':
       return whole.operate('key', peekAtPermits, what)
+    case 'block':
+      return whole.block === undefined ? Promise.resolve() : whole.operate('key', block, { length: what.length })
+    case 'unblock':
+      return whole.block === undefined ? Promise.resolve() : whole.operate('key', unblock, undefined)
     default:
       return whole.operate('key', clear, undefined)
   }
 }
 
-function deciders(both: BothImplementations, layers: readonly LimiterLayer[]) {
-  const made = both.deciders(layers)
+/** As `run`, after a peek if there is one. */
+function answers(whole: Decider, permits: Decider, one: Step): Promise<unknown> {
+  const peeked = one.peeked ? whole.operate('key', peekAtPermits, { quantity: 1 }) : undefined
+  return Promise.all([peeked, run(whole, permits, one)])
+}
+
+const BLOCKS: readonly (BlocksOptions | undefined)[] = [undefined, {}, { lockout: ['200ms', '2s'], forget: '1s' }]
+
+function deciders(both: BothImplementations, layers: readonly LimiterLayer[], blocks?: BlocksOptions) {
+  const made = both.deciders(layers, blocks)
   if (made.local instanceof InProcessDecider) made.local.tell = (holder) => (holder === REACHED ? 1 : 0)
   return made
 }
@@ -131,10 +148,11 @@ test('whatever is asked, ended and looked at is answered and kept alike', async 
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...RATES),
+      fc.constantFrom(...BLOCKS),
       counts,
       fc.constantFrom(undefined, undefined, 1),
       fc.array(fc.tuple(fc.nat({ max: 1 }), step), { minLength: 30, maxLength: 60, size: 'max' }),
-      async (rates, [first = 1, second = first], quantity, steps) => {
+      async (rates, blocks, [first = 1, second = first], quantity, steps) => {
         const both = suite.both(start)
         if (listening !== undefined) await ears.unsubscribe(`${listening.prefix}:wake:${REACHED}`)
         listening = both
@@ -145,14 +163,14 @@ test('whatever is asked, ended and looked at is answered and kept alike', async 
             rate: Quota.concurrent(count, { lease: LEASE / 1000, name: 'own' }),
             quantity,
           }
-          return { whole: deciders(both, [...rates, own]), permits: deciders(both, [own]) }
+          return { whole: deciders(both, [...rates, own], blocks), permits: deciders(both, [own]) }
         })
         for (const [version, one] of steps) {
           both.now += one.elapsed
           const chosen = versions[version] ?? versions[0]
           if (chosen === undefined) continue
-          const expected = await run(chosen.whole.local, chosen.permits.local, one)
-          const actual = await run(chosen.whole.remote, chosen.permits.remote, one)
+          const expected = await answers(chosen.whole.local, chosen.permits.local, one)
+          const actual = await answers(chosen.whole.remote, chosen.permits.remote, one)
           expect(actual).toStrictEqual(expected)
           await both.expectSameStates(['key'])
         }

@@ -1,33 +1,17 @@
-/** Encodes a batch as KEYS and ARGV of `lua/scripts/checks.lua` or `lua/scripts/batch.lua`. */
+/** Encodes a batch as KEYS and ARGV of `lua/scripts/checks.lua` or `lua/scripts/batch.lua`; `encode-subjects.ts` does for `subjects.lua`. */
 
 import type { BlockLayer } from '../../algorithms/block.ts'
 import { mayStrike } from '../../algorithms/blockable.ts'
 import { haveSameTerms, neededIn, spendsAny, spentIn } from '../../algorithms/terms.ts'
 import type { KeyNames } from '../keys.ts'
 import type { Batch } from './batch.ts'
+import type { Call } from './call.ts'
+import { callOfSubjects } from './encode-subjects.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked } from './request.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { batchScriptOf, type Script } from './scripts.ts'
 import { HEADER_NUMBERS } from './state-records.ts'
-
-export interface Call {
-  readonly script: Script
-  readonly keys: readonly string[]
-  /** How many of the keys are values. They come first. */
-  readonly values: number
-  readonly args: readonly string[]
-  /** The text that the reply must start with. */
-  readonly echo: string
-  /** Expected length of the reply, in bytes. */
-  readonly replyLength: number
-  /** Where to find the state of each cell, in the order of entries, subjects and layers: an index in `packed`. Below 0: a log. */
-  readonly stateIndexes: readonly number[]
-  /** The layers whose states the reply holds, in order. */
-  readonly packed: readonly CompiledLayer[]
-  /** True if the call holds bounds of calendar windows, so that the reply may be that the server's time lies outside of them. */
-  readonly bounded: boolean
-}
 
 /** Kinds of runs. Others are the codes of operations. */
 const CHECK = 0
@@ -52,6 +36,8 @@ export function makeCall(batch: Batch, names: KeyNames, now: number, expected: (
   const decider = soleThrottle(batch)
   const script = decider?.script
   if (decider !== undefined && script !== undefined) return callForEach(batch.entries, decider, script, names, now)
+  const straight = callOfSubjects(batch, names, now)
+  if (straight !== undefined) return straight
   const layout = new Layout(names, batch.overlaps)
   for (const entry of batch.entries) layout.add(entry)
   return layout.call(now, expected)

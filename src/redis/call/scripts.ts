@@ -16,11 +16,14 @@ export interface LuaImplementation {
   readonly id: number
   /** The text of `lua/scripts/checks.lua` for this algorithm. `undefined`: none exists. */
   readonly checks: string | undefined
+  /** `lua/scripts/subjects.lua` for this algorithm. `undefined`: none exists. */
+  readonly subjects: Script | undefined
 }
 
 interface Texts {
   readonly implementation: string
   readonly checks?: string
+  readonly subjects?: string
 }
 
 const FILES: Record<keyof typeof BUILT_IN, Texts> = lua.algorithms
@@ -48,7 +51,8 @@ export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplemen
   }
   const known = implementations.get(text)
   if (known !== undefined) return known
-  const made = { text, id: implementations.size, checks: texts?.checks }
+  const subjects = texts?.subjects === undefined ? undefined : script(texts.subjects)
+  const made = { text, id: implementations.size, checks: texts?.checks, subjects }
   implementations.set(text, made)
   return made
 }

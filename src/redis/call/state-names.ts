@@ -24,7 +24,7 @@ const NOTED_AGAIN = 3_600_000
 export class StateNames {
   readonly #connection: RedisConnection
   readonly #name: string
-  /** What is added to the process's steady clock, in ms, so that after a reset all names are due. */
+  /** ms, added to the steady clock of the process: a reset raises the offset, so that all names are due again. */
   ahead = 0
 
   constructor(connection: RedisConnection, names: KeyNames) {

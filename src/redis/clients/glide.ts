@@ -1,6 +1,6 @@
 /** Adapter for a client of one server of Valkey GLIDE (`@valkey/valkey-glide` 2). The client is always the user's, and connects again by itself. */
-import type { RedisConnection } from './client.ts'
 import { BYTES, type GlideClient, isGlideClosed } from './glide-shape.ts'
+import { ServerError, SingleServerConnection } from './single-server.ts'
 
 /** How GLIDE tells an error of the server: by a name of its own instead of the server's code. */
 const SERVER_ERROR = /^An error was signalled by the server: - (\w+): (.*)$/s
@@ -18,60 +18,25 @@ const CODES: ReadonlyMap<string, string> = new Map([
   ['ResponseError', 'ERR'],
 ])
 
-/** The server's own word: it has counted nothing. */
-class ServerError extends Error {}
-
-export class GlideConnection implements RedisConnection {
-  readonly cluster = false
-  readonly keyPrefix = ''
-  readonly failure = undefined
-  readonly sendTo = undefined
+export class GlideConnection extends SingleServerConnection {
   readonly #client: GlideClient
 
   constructor(client: GlideClient) {
+    super()
     this.#client = client
   }
 
-  async send(name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+  override get isClosed(): boolean {
+    return isGlideClosed(this.#client)
+  }
+
+  override async send(name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
     if (this.isClosed) throw new Error('the client is closed')
     try {
       return await this.#client.customCommand([name, ...args], { decoder: BYTES })
     } catch (error) {
       throw serverError(error) ?? error
     }
-  }
-
-  get isReady(): boolean {
-    return !this.isClosed
-  }
-
-  get isClosed(): boolean {
-    return isGlideClosed(this.#client)
-  }
-
-  answered(error: unknown): boolean {
-    return error instanceof ServerError
-  }
-
-  opening(): undefined {}
-
-  cork(): undefined {}
-
-  /** GLIDE subscribes only when a client is made, so what would be told is asked for. */
-  openSubscriber(): undefined {}
-
-  reopen(): void {}
-
-  leave(): void {}
-
-  giveUpHandshake(): void {}
-
-  nodeOf(): string {
-    return ''
-  }
-
-  async masters(): Promise<readonly this[]> {
-    return [this]
   }
 }
 

@@ -5,26 +5,19 @@
  */
 import { LONGEST_TIMER } from '../../bounds.ts'
 import { StoreTimeoutError } from '../../errors.ts'
-import type { RedisConnection } from './client.ts'
+import { ServerError, SingleServerConnection } from './single-server.ts'
 import { httpOf, type UpstashClient, type UpstashHttp } from './upstash-shape.ts'
 
 type Argument = string | Buffer
 
-/** The server's own word: it has counted nothing. */
-class ServerError extends Error {}
-
-export class UpstashConnection implements RedisConnection {
-  readonly cluster = false
-  readonly keyPrefix = ''
-  readonly failure = undefined
-  readonly sendTo = undefined
-  readonly isReady = true
-  readonly isClosed = false
+export class UpstashConnection extends SingleServerConnection {
+  override readonly isClosed = false
   readonly #http: UpstashHttp
   readonly #timeout: number
 
   /** @param timeout in ms. A request without a response by then is aborted. */
   constructor(client: UpstashClient, timeout: number) {
+    super()
     const http = httpOf(client)
     if (http === undefined)
       throw new TypeError('a client of @upstash/redis with a Requester of its own is not supported')
@@ -32,38 +25,13 @@ export class UpstashConnection implements RedisConnection {
     this.#timeout = timeout
   }
 
-  async send(name: string, args: readonly Argument[]): Promise<unknown> {
+  override async send(name: string, args: readonly Argument[]): Promise<unknown> {
     const texts = args.map(textOf)
     if (isComplete(texts)) return this.#ask([name, ...texts])
     // A hash does not tell the script, which must unpack the bytes. This answer makes its source be sent.
     if (name === 'EVALSHA') throw new ServerError('NOSCRIPT the arguments are bytes')
     if (name === 'EVAL') return this.#ask([name, ...unpacking(args, texts)])
     throw new TypeError(`${name} cannot be sent over HTTP with arguments that are no text in UTF-8`)
-  }
-
-  answered(error: unknown): boolean {
-    return error instanceof ServerError
-  }
-
-  opening(): undefined {}
-
-  cork(): undefined {}
-
-  /** HTTP has no subscriptions, so what would be told is asked for. */
-  openSubscriber(): undefined {}
-
-  reopen(): void {}
-
-  leave(): void {}
-
-  giveUpHandshake(): void {}
-
-  nodeOf(): string {
-    return ''
-  }
-
-  async masters(): Promise<readonly this[]> {
-    return [this]
   }
 
   async #ask(command: readonly string[]): Promise<unknown> {

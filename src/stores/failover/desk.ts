@@ -3,7 +3,7 @@
  * store's own desk, without asking the breaker.
  */
 import type { Layer } from '../../algorithms/driver.ts'
-import type { Begun, Desk, HeldPermit, Hold, PermitRequest } from '../desk.ts'
+import type { Begun, Desk, HeldLayers, HeldPermit, Hold, PermitRequest } from '../desk.ts'
 import type { Breaker } from './breaker.ts'
 import { degraded } from './decider.ts'
 
@@ -12,7 +12,7 @@ export class FailoverDesk implements Desk {
   readonly #primary: Desk
   readonly #fallback: Desk
   readonly #share: (layer: Layer) => Layer
-  readonly #shares = new WeakMap<readonly Layer[], readonly Layer[]>()
+  readonly #shares = new WeakMap<HeldLayers, HeldLayers>()
 
   constructor(breaker: Breaker, primary: Desk, fallback: Desk, share: (layer: Layer) => Layer) {
     this.#breaker = breaker
@@ -21,29 +21,24 @@ export class FailoverDesk implements Desk {
     this.#share = share
   }
 
-  begin(
-    layers: readonly Layer[],
-    key: string,
-    request: PermitRequest,
-    signal: AbortSignal | undefined,
-  ): Promise<Begun> {
+  begin(held: HeldLayers, key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun> {
     let isLate = false
     const onPrimary = async (): Promise<Begun> => {
-      const begun = await this.#primary.begin(layers, key, { ...request, failsFast: true }, signal)
+      const begun = await this.#primary.begin(held, key, { ...request, failsFast: true }, signal)
       // The fallback was asked meanwhile, so nobody wants what the primary grants now.
       if (isLate) giveUp(begun)
       return begun
     }
     const onFallback = async (): Promise<Begun> => {
       isLate = true
-      return degradedBegun(await this.#fallback.begin(this.#sharesOf(layers), key, request, signal))
+      return degradedBegun(await this.#fallback.begin(this.#sharesOf(held), key, request, signal))
     }
     return this.#breaker.answer(onPrimary, onFallback, signal, key)
   }
 
-  #sharesOf(layers: readonly Layer[]): readonly Layer[] {
-    const ready = this.#shares.get(layers) ?? layers.map(this.#share)
-    this.#shares.set(layers, ready)
+  #sharesOf(held: HeldLayers): HeldLayers {
+    const ready = this.#shares.get(held) ?? { layers: held.layers.map(this.#share), block: held.block }
+    this.#shares.set(held, ready)
     return ready
   }
 

@@ -91,8 +91,8 @@ export abstract class InProcessStore extends BaseStore {
   /** @internal */
   protected override makeDesk(): PermitDesk {
     const desk: PermitDesk = new PermitDesk({
-      decider: (layers) => {
-        const made = this.decider(layers)
+      decider: (layers, block) => {
+        const made = this.decider(layers, block)
         if (made instanceof InProcessDecider) {
           made.tell = (holder, grant) => {
             if (holder !== desk.holder) return 0

@@ -1,5 +1,5 @@
 /** Every script that calls of the built-in limiters may need, so that a server knows them. */
-import { type BlocksOptions, Quota } from 'onrush'
+import { type BlocksOptions, checkAll, Quota } from 'onrush'
 import { LIMITERS } from '../limiters.ts'
 import type { BothImplementations } from './implementations.ts'
 
@@ -22,5 +22,7 @@ export async function makeScriptsKnown(both: BothImplementations, blocks?: Block
     for (const rate of [Quota.perSecond(1), [Quota.perSecond(1), Quota.perMinute(1)]]) {
       await both.throttle([{ counting, rate }]).remote.check('key')
     }
+    const throttle = both.throttle([{ counting, rate: Quota.perSecond(1) }]).remote
+    await checkAll(['key', 'other'].map((key) => ({ throttle, key, quantity: 0 })))
   }
 }

@@ -1,0 +1,187 @@
+-- Decides checks of several throttles, and of several subjects together, whose layers all have one algorithm and keep small states. checks.lua
+-- decides those of one throttle on different keys for less; batch.lua decides the same, and everything else, but costs more. NEW stands for
+-- the numbers of a state, STORED for the same in the tables by state. The algorithm's functions are inlined, because calling a function costs
+-- as much as its body.
+--
+-- KEYS     the values of the keys, as includes/records.lua describes them
+-- ARGV[1]  the call's echo: a text of 8 bytes
+-- ARGV[2]  JSON, a flat array of numbers:
+--            clock      µs since the epoch; -1: use the server's clock
+--            layers     how many layers follow, each: id, count, period in µs, limit
+--            shared     how many numbers follow: for each state the place of its key in KEYS; none where each key has one state, in the same order
+--            runs       up to the end, each: repeats, amount, cells (their number), for each cell: layer, quantity; then for each of `repeats`
+--                       checks, of `amount` callers each, the states of its cells. States are numbered from 1 as they are named first
+-- Reply    the echo, and little-endian doubles: now, and for each state its record as it was read (NaN: a fresh state)
+
+--#include common.lua
+--#include <algorithm>
+
+local argument = cjson.decode(ARGV[2])
+local clock = argument[1]
+--#include read_clock.lua
+--#include records.lua
+--#include text_of.lua
+
+local quotas, idOf = {}, {}
+local at = 3
+for layer = 1, argument[2] do
+  idOf[layer] = argument[at]
+  quotas[layer] = { count = argument[at + 1], period = argument[at + 2], limit = argument[at + 3] }
+  at = at + 4
+end
+local keyOf, shared = at, argument[at]
+at = at + shared + 1
+
+local keys = KEYS
+-- The values where across_slots.lua has read them.
+local values = keys.values or call('MGET', unpack(keys))
+-- By state: its layer; its numbers after the checks already decided; until when it is kept in Redis (nil: it is none); where its record begins
+-- in the value (nil: nowhere); whether it is changed; and the record for the reply.
+local layerOf, keptOf, offsetOf, isChanged, replied = {}, {}, {}, {}, {}
+local new1Of, new2Of, new3Of, new4Of = {}, {}, {}, {}
+-- By layer: where its record began in the last value that held others too, and how long that value was. Mostly the values of a call are alike.
+local lastOffset, lastLength = {}, {}
+-- By key, where keys are shared: how many states it has.
+local statesOf = {}
+
+local loaded, finish = 0, #argument
+while at <= finish do
+  local repeats, count, cells = argument[at], argument[at + 1], argument[at + 2]
+  local first = at + 3
+  local last = first + 2 * cells - 2
+  at = last + 2
+  for _ = 1, repeats do
+    local admitted = count
+    local place = at
+    for cell = first, last, 2 do
+      local layer, quantity, state = argument[cell], argument[cell + 1], argument[place]
+      place = place + 1
+      local quota = quotas[layer]
+      local NEW
+      if state <= loaded then
+        NEW = STORED
+      else
+        loaded = state
+        layerOf[state] = layer
+        local key = state
+        if shared > 0 then
+          key = argument[keyOf + state]
+          statesOf[key] = (statesOf[key] or 0) + 1
+        end
+        local value = values[key]
+        local record, id, kept, OLD = nothing
+        if value then
+          local offset = 1
+          if #value == width then
+            record = value
+            id, kept, OLD = structUnpack(format, value)
+          elseif #value == lastLength[layer] then
+            offset = lastOffset[layer]
+            id, kept, OLD = structUnpack(format, value, offset)
+            record = value:sub(offset, offset + width - 1)
+          end
+          if id ~= idOf[layer] then
+            offset = offsetsIn(value)
+            offset = offset and offset[idOf[layer]]
+            if offset then
+              lastOffset[layer], lastLength[layer] = offset, #value
+              id, kept, OLD = structUnpack(format, value, offset)
+              record = value:sub(offset, offset + width - 1)
+            else
+              record, kept = nothing, nil
+            end
+          end
+          offsetOf[state] = offset
+        end
+        local known = false
+        if kept then
+          if kept > serverNow then
+            known = valid(quota, OLD)
+          else
+            record = nothing
+          end
+        end
+        if known then
+          keptOf[state] = kept
+          NEW = roll(now, quota, OLD)
+        else
+          NEW = open(now, quota)
+        end
+        STORED = NEW
+        replied[state] = record
+      end
+      local left = available(now, quota, NEW)
+      if quantity > 0 and left < quantity * admitted then
+        admitted = (left - left % quantity) / quantity
+      end
+    end
+    if admitted > 0 then
+      place = at
+      for cell = first, last, 2 do
+        local quantity = argument[cell + 1]
+        if quantity > 0 then
+          local state = argument[place]
+          local quota = quotas[argument[cell]]
+          local NEW = STORED
+          local spent = quantity * admitted
+          NEW = spend(spent, now, quota, NEW)
+          STORED = NEW
+          isChanged[state] = true
+        end
+        place = place + 1
+      end
+    end
+    at = at + cells
+  end
+end
+
+-- What changes of keys of which several states are asked for, and the same by key.
+local changes, changesOf = {}, {}
+for state = 1, loaded do
+  if isChanged[state] then
+    local key = shared > 0 and argument[keyOf + state] or state
+    local value, offset, id = values[key], offsetOf[state], idOf[layerOf[state]]
+    local quota = quotas[layerOf[state]]
+    local NEW = STORED
+    local expiry = expiresAt(quota, NEW)
+    expiry = expiry + shift
+    if not (expiry < LATEST_EXPIRY) then
+      expiry = LATEST_EXPIRY
+    end
+    local isKept = expiry == keptOf[state]
+    if shared > 0 and statesOf[key] > 1 then
+      local change = changesOf[key]
+      if not change then
+        change = { key = key, ids = {}, texts = {}, starts = {}, latest = 0, isKept = true }
+        changesOf[key], changes[#changes + 1] = change, change
+      end
+      local place = #change.ids + 1
+      change.ids[place], change.starts[place] = id, offset
+      change.texts[id] = structPack(format, id, expiry, NEW)
+      change.latest = max(change.latest, expiry)
+      change.isKept = change.isKept and isKept
+    elseif isKept then
+      -- SETRANGE keeps the TTL, and costs less than half as much as SET.
+      call('SETRANGE', keys[key], offset + 15, structPack(NUMBERS_FORMAT, NEW))
+    else
+      local text = structPack(format, id, expiry, NEW)
+      if not value or offset and #value == width then
+        call('SET', keys[key], text, 'PXAT', textOf(expiry))
+      else
+        rewrite(keys[key], value, { id }, { [id] = text }, expiry)
+      end
+    end
+  end
+end
+for place = 1, #changes do
+  local change = changes[place]
+  local key, ids, texts = keys[change.key], change.ids, change.texts
+  if change.isKept then
+    for record = 1, #ids do
+      call('SETRANGE', key, change.starts[record] - 1, texts[ids[record]])
+    end
+  else
+    rewrite(key, values[change.key] or '', ids, texts, change.latest)
+  end
+end
+return ARGV[1] .. structPack('<d', now) .. table.concat(replied)
