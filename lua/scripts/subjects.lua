@@ -1,13 +1,14 @@
--- Decides checks of several throttles, and of several subjects together, whose layers all have one algorithm and keep small states. checks.lua
--- decides those of one throttle on different keys for less; batch.lua decides the same, and everything else, but costs more. NEW stands for
--- the numbers of a state, STORED for the same in the tables by state. The algorithm's functions are inlined, because calling a function costs
--- as much as its body.
+-- Decides checks of several throttles, and of several subjects together, of small states. checks.lua decides those of one throttle on different
+-- keys for less; batch.lua decides the same, and everything else, but costs more. What stands between `each algorithm` and `end algorithm` is repeated for each
+-- algorithm of a call by src/redis/call/scripts.ts, and what stands before `frame` is what the algorithm needs for it. NEW stands for the
+-- numbers of a state, STORED for the same in the tables by state, and NUMBERS_FORMAT, RECORD_FORMAT, RECORD_WIDTH and NO_RECORD for literals. The
+-- algorithm's functions are inlined, because calling a function costs as much as its body.
 --
 -- KEYS     the values of the keys, as includes/records.lua describes them
 -- ARGV[1]  the call's echo: a text of 8 bytes
 -- ARGV[2]  JSON, a flat array of numbers:
 --            clock      µs since the epoch; -1: use the server's clock
---            layers     how many layers follow, each: id, count, period in µs, limit
+--            layers     how many layers follow, each: algorithm (its place among those of the call), id, count, period in µs, limit
 --            shared     how many numbers follow: for each state the place of its key in KEYS; none where each key has one state, in the same order
 --            runs       up to the end, each: repeats, amount, cells (their number), for each cell: layer, quantity; then for each of `repeats`
 --                       checks, of `amount` callers each, the states of its cells. States are numbered from 1 as they are named first
@@ -15,6 +16,9 @@
 
 --#include common.lua
 --#include <algorithm>
+-- By state: its numbers after the checks already decided.
+local new1Of, new2Of, new3Of, new4Of = {}, {}, {}, {}
+--#frame
 
 local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
@@ -22,12 +26,13 @@ local clock = argument[1]
 --#include records.lua
 --#include text_of.lua
 
-local quotas, idOf = {}, {}
+local algorithmOf, quotas, idOf, widthOf = {}, {}, {}, {}
 local at = 3
 for layer = 1, argument[2] do
-  idOf[layer] = argument[at]
-  quotas[layer] = { count = argument[at + 1], period = argument[at + 2], limit = argument[at + 3] }
-  at = at + 4
+  algorithmOf[layer], idOf[layer] = argument[at], argument[at + 1]
+  quotas[layer] = { count = argument[at + 2], period = argument[at + 3], limit = argument[at + 4] }
+  widthOf[layer] = HEADER + 8 * (idOf[layer] % 16)
+  at = at + 5
 end
 local keyOf, shared = at, argument[at]
 at = at + shared + 1
@@ -35,10 +40,9 @@ at = at + shared + 1
 local keys = KEYS
 -- The values where across_slots.lua has read them.
 local values = keys.values or call('MGET', unpack(keys))
--- By state: its layer; its numbers after the checks already decided; until when it is kept in Redis (nil: it is none); where its record begins
--- in the value (nil: nowhere); whether it is changed; and the record for the reply.
+-- By state: its layer; until when it is kept in Redis (nil: it is none); where its record begins in the value (nil: nowhere); whether it is
+-- changed; and the record for the reply.
 local layerOf, keptOf, offsetOf, isChanged, replied = {}, {}, {}, {}, {}
-local new1Of, new2Of, new3Of, new4Of = {}, {}, {}, {}
 -- By layer: where its record began in the last value that held others too, and how long that value was. Mostly the values of a call are alike.
 local lastOffset, lastLength = {}, {}
 -- By key, where keys are shared: how many states it has.
@@ -56,11 +60,10 @@ while at <= finish do
     for cell = first, last, 2 do
       local layer, quantity, state = argument[cell], argument[cell + 1], argument[place]
       place = place + 1
-      local quota = quotas[layer]
-      local NEW
-      if state <= loaded then
-        NEW = STORED
-      else
+      local algorithm, quota = algorithmOf[layer], quotas[layer]
+      local isLoaded, left = state <= loaded, 0
+      local value
+      if not isLoaded then
         loaded = state
         layerOf[state] = layer
         local key = state
@@ -68,27 +71,33 @@ while at <= finish do
           key = argument[keyOf + state]
           statesOf[key] = (statesOf[key] or 0) + 1
         end
-        local value = values[key]
-        local record, id, kept, OLD = nothing
+        value = values[key]
+      end
+      --#each algorithm
+      local NEW
+      if isLoaded then
+        NEW = STORED
+      else
+        local record, id, kept, OLD = NO_RECORD
         if value then
           local offset = 1
-          if #value == width then
+          if #value == RECORD_WIDTH then
             record = value
-            id, kept, OLD = structUnpack(format, value)
+            id, kept, OLD = structUnpack(RECORD_FORMAT, value)
           elseif #value == lastLength[layer] then
             offset = lastOffset[layer]
-            id, kept, OLD = structUnpack(format, value, offset)
-            record = value:sub(offset, offset + width - 1)
+            id, kept, OLD = structUnpack(RECORD_FORMAT, value, offset)
+            record = value:sub(offset, offset + RECORD_WIDTH - 1)
           end
           if id ~= idOf[layer] then
             offset = offsetsIn(value)
             offset = offset and offset[idOf[layer]]
             if offset then
               lastOffset[layer], lastLength[layer] = offset, #value
-              id, kept, OLD = structUnpack(format, value, offset)
-              record = value:sub(offset, offset + width - 1)
+              id, kept, OLD = structUnpack(RECORD_FORMAT, value, offset)
+              record = value:sub(offset, offset + RECORD_WIDTH - 1)
             else
-              record, kept = nothing, nil
+              record, kept = NO_RECORD, nil
             end
           end
           offsetOf[state] = offset
@@ -98,7 +107,7 @@ while at <= finish do
           if kept > serverNow then
             known = valid(quota, OLD)
           else
-            record = nothing
+            record = NO_RECORD
           end
         end
         if known then
@@ -110,7 +119,8 @@ while at <= finish do
         STORED = NEW
         replied[state] = record
       end
-      local left = available(now, quota, NEW)
+      left = available(now, quota, NEW)
+      --#end algorithm
       if quantity > 0 and left < quantity * admitted then
         admitted = (left - left % quantity) / quantity
       end
@@ -120,12 +130,14 @@ while at <= finish do
       for cell = first, last, 2 do
         local quantity = argument[cell + 1]
         if quantity > 0 then
-          local state = argument[place]
-          local quota = quotas[argument[cell]]
-          local NEW = STORED
+          local layer, state = argument[cell], argument[place]
+          local algorithm, quota = algorithmOf[layer], quotas[layer]
           local spent = quantity * admitted
+          --#each algorithm
+          local NEW = STORED
           NEW = spend(spent, now, quota, NEW)
           STORED = NEW
+          --#end algorithm
           isChanged[state] = true
         end
         place = place + 1
@@ -139,17 +151,27 @@ end
 local changes, changesOf = {}, {}
 for state = 1, loaded do
   if isChanged[state] then
-    local key = shared > 0 and argument[keyOf + state] or state
-    local value, offset, id = values[key], offsetOf[state], idOf[layerOf[state]]
-    local quota = quotas[layerOf[state]]
+    local layer, key = layerOf[state], shared > 0 and argument[keyOf + state] or state
+    local algorithm, quota = algorithmOf[layer], quotas[layer]
+    local value, offset, id = values[key], offsetOf[state], idOf[layer]
+    local isOfSeveral = shared > 0 and statesOf[key] > 1
+    local expiry, isKept, text
+    --#each algorithm
     local NEW = STORED
-    local expiry = expiresAt(quota, NEW)
+    expiry = expiresAt(quota, NEW)
     expiry = expiry + shift
     if not (expiry < LATEST_EXPIRY) then
       expiry = LATEST_EXPIRY
     end
-    local isKept = expiry == keptOf[state]
-    if shared > 0 and statesOf[key] > 1 then
+    isKept = expiry == keptOf[state]
+    if isKept and not isOfSeveral then
+      -- SETRANGE keeps the TTL, and costs less than half as much as SET.
+      call('SETRANGE', keys[key], offset + 15, structPack(NUMBERS_FORMAT, NEW))
+    else
+      text = structPack(RECORD_FORMAT, id, expiry, NEW)
+    end
+    --#end algorithm
+    if isOfSeveral then
       local change = changesOf[key]
       if not change then
         change = { key = key, ids = {}, texts = {}, starts = {}, latest = 0, isKept = true }
@@ -157,15 +179,11 @@ for state = 1, loaded do
       end
       local place = #change.ids + 1
       change.ids[place], change.starts[place] = id, offset
-      change.texts[id] = structPack(format, id, expiry, NEW)
+      change.texts[id] = text
       change.latest = max(change.latest, expiry)
       change.isKept = change.isKept and isKept
-    elseif isKept then
-      -- SETRANGE keeps the TTL, and costs less than half as much as SET.
-      call('SETRANGE', keys[key], offset + 15, structPack(NUMBERS_FORMAT, NEW))
-    else
-      local text = structPack(format, id, expiry, NEW)
-      if not value or offset and #value == width then
+    elseif not isKept then
+      if not value or offset and #value == widthOf[layer] then
         call('SET', keys[key], text, 'PXAT', textOf(expiry))
       else
         rewrite(keys[key], value, { id }, { [id] = text }, expiry)

@@ -11,7 +11,7 @@ import { Redis } from 'ioredis'
 import { stateId } from '../../src/redis/call/state-records.ts'
 import { unrolled } from '../../src/redis/call/unroll.ts'
 import { startRedis } from '../../test/support/servers/redis.ts'
-import { algorithms, generatedText, isOfCalendar, sizeOf } from './programs.ts'
+import { algorithms, checksText, isOfCalendar, sizeOf } from './programs.ts'
 
 const TURNS = 40
 const CALLS = 100
@@ -28,8 +28,8 @@ interface Variant {
 }
 
 const variants: Variant[] = [
-  { name: 'inlined', text: (algorithm) => generatedText('checks', algorithm) },
-  { name: 'not inlined', text: (algorithm) => generatedText('checks', algorithm, false) },
+  { name: 'inlined', text: (algorithm) => checksText(algorithm) },
+  { name: 'not inlined', text: (algorithm) => checksText(algorithm, false) },
   ...(await Promise.all(process.argv.slice(2).map(variantOf))),
 ]
 

@@ -3,13 +3,13 @@
  * `--check`: writes nothing, and fails if that file is stale, if Lua does not parse, or if Lua uses a global that Redis lacks.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { framed } from '../../src/redis/call/frame.ts'
 import { MOST_UNROLLED, unrolled } from '../../src/redis/call/unroll.ts'
 import {
   algorithms,
   algorithmText,
   blocksText,
-  generated,
-  generatedText,
+  checksText,
   globalsIn,
   includeText,
   isOfCalendar,
@@ -17,6 +17,7 @@ import {
   scripts,
   scriptText,
   sizeOf,
+  subjectsParts,
 } from './programs.ts'
 
 const TARGET = new URL('../../src/redis/call/lua.generated.ts', import.meta.url)
@@ -27,11 +28,14 @@ const GIVEN = new Set('KEYS ARGV redis struct cjson math string table unpack typ
 const blocks = ['checks', 'operations'].map(blocksText).join('\n')
 const [beforeBlocks] = scriptText('batch').split('--#include <blocks>')
 
+const subjectsFrame = subjectsParts('gcra').frame
+
 const text = [
   '/** Made by `npm run lua` from the folder lua; do not edit. */',
   ...scripts.map(
     (name) => `export const ${identifier(name)} = ${literal(`lua/scripts/${name}.lua`, scriptText(name))}`,
   ),
+  `export const subjects = ${JSON.stringify(subjectsFrame)}`,
   `export const permits = ${permitsLiteral()}`,
   `export const block = ${literal('lua/blocks/block.lua', blocksText('block'), `${includeText('common')}\n`)}`,
   '/** What the batch script does for keys with blocks. */',
@@ -53,14 +57,15 @@ function fieldsOf(name: string): string[] {
   const fields = [`implementation: ${literal(path, algorithmText(name), `${includeText('common')}\n`)},`]
   // The fast scripts keep up to four numbers apart.
   if (sizeOf(name) === 0 || sizeOf(name) > 4 || isOfCalendar(name)) return fields
+  const checks = checksText(name)
+  for (const layers of [1, MOST_UNROLLED])
+    literal(`lua/scripts/checks.lua for ${layers} layers of ${path}`, unrolled(checks, sizeOf(name), layers))
+  const { before, each, frame } = subjectsParts(name)
+  if (frame !== subjectsFrame) throw new Error(`the frame of lua/scripts/subjects.lua differs for ${path}`)
+  literal(`lua/scripts/subjects.lua for ${path}`, framed(frame, [{ before, each }]))
   return fields.concat(
-    generated.map((script) => {
-      const program = generatedText(script, name)
-      for (const layers of script === 'checks' ? [1, MOST_UNROLLED] : []) {
-        literal(`lua/scripts/${script}.lua for ${layers} layers of ${path}`, unrolled(program, sizeOf(name), layers))
-      }
-      return `${identifier(script)}: ${script === 'checks' ? JSON.stringify(program) : literal(`lua/scripts/${script}.lua`, program)},`
-    }),
+    `checks: ${JSON.stringify(checks)},`,
+    `subjects: { before: ${JSON.stringify(before)}, each: ${JSON.stringify(each)} },`,
   )
 }
 

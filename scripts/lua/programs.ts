@@ -15,6 +15,9 @@ const INCLUDE = /^[ \t]*--#include (\S+)$/gm
 /** The placeholder for an algorithm's functions. A script with it is generated once for each algorithm whose state is a few numbers. */
 const ALGORITHM = '<algorithm>'
 
+/** The mark between what an algorithm needs and the frame of lua/scripts/subjects.lua. */
+const FRAME = 'FRAME'
+
 /** Variables of the algorithms' functions that each layer has its own of. */
 const OF_A_LAYER = /\b(quota|expiryStep)\b/g
 
@@ -37,11 +40,10 @@ const PERMITS = 'permits'
 
 const operations = namesIn('operations').filter((name) => name !== PERMITS)
 
-/** The names of the scripts that are generated once for each algorithm. */
-export const generated = namesIn('scripts').filter((name) => isGenerated(name))
-
-/** The names of the other scripts. */
-export const scripts = namesIn('scripts').filter((name) => !isGenerated(name))
+/** The names of the scripts that are not made for each algorithm. */
+export const scripts = namesIn('scripts').filter(
+  (name) => !sourceOf(`scripts/${name}.lua`).includes(`--#include ${ALGORITHM}\n`),
+)
 
 export function sizeOf(algorithm: string): number {
   return functionsOf(algorithmText(algorithm)).size
@@ -68,20 +70,53 @@ export function permitsText(): string {
 }
 
 /**
- * The script generated for one algorithm: `checks` as src/redis/call/unroll.ts takes it, and the others whole.
+ * `lua/scripts/checks.lua` for one algorithm, as src/redis/call/unroll.ts takes it.
  * @param inlines false leaves the functions as calls, for comparison; Redis is sent the inlined script
  */
-export function generatedText(script: string, algorithm: string, inlines = true): string {
+export function checksText(algorithm: string, inlines = true): string {
   const { size, text } = functionsOf(algorithmText(algorithm))
-  const isUnrolled = sourceOf(`scripts/${script}.lua`).includes('--#each\n')
-  const state = isUnrolled
-    ? `local format, width, nothing = '${FORMAT}', WIDTH, '${NOTHING}'`
-    : `local format, width, nothing = '${formatOf(size)}', ${widthOf(size)}, '${'\\255'.repeat(widthOf(size))}'`
-  const suffix = isUnrolled ? '_1' : ''
-  const numbers = Array.from({ length: size }, (_, index) => index + 1)
-  const listed = (name: (number: number) => string): string => numbers.map(name).join(', ')
-  const program = marked(textOf(`scripts/${script}.lua`, `${text}\n${state}`), isUnrolled)
-    .replace(OF_A_LAYER, inlines ? `$&${suffix}` : '$&')
+  const state = `local format, width, nothing = '${FORMAT}', WIDTH, '${NOTHING}'`
+  const program = marked(textOf('scripts/checks.lua', `${text}\n${state}`)).replace(OF_A_LAYER, inlines ? '$&_1' : '$&')
+  return straight(withNumbers(program, size, '_1'), inlines)
+}
+
+/** `lua/scripts/subjects.lua` for one algorithm, in parts. */
+export interface SubjectsParts {
+  /** What is repeated for each algorithm is replaced by `--#each`. Equal for all algorithms. */
+  readonly frame: string
+  /** What the algorithm needs before the frame. */
+  readonly before: string
+  /** What is repeated, in order. */
+  readonly each: readonly string[]
+}
+
+export function subjectsParts(algorithm: string): SubjectsParts {
+  const { size, text } = functionsOf(algorithmText(algorithm))
+  const width = 8 * (HEADER_NUMBERS + size)
+  const source = withoutMarks(textOf('scripts/subjects.lua', text))
+    .replace(/\bNUMBERS_FORMAT\b/g, `'<${'d'.repeat(size)}'`)
+    .replace(/\bRECORD_FORMAT\b/g, `'<${'d'.repeat(HEADER_NUMBERS + size)}'`)
+    .replace(/\bRECORD_WIDTH\b/g, String(width))
+    .replace(/\bNO_RECORD\b/g, `'${'\\255'.repeat(width)}'`)
+  const program = straight(withNumbers(marked(source), size, ''), true)
+  const [before = '', rest = ''] = program.split(`${FRAME}()\n`)
+  const each: string[] = []
+  const frame = rest.replace(new RegExp(`^${EACH}\\(\\)\n(.*?)\n${END}\\(\\)$`, 'gms'), (_, block: string) => {
+    each.push(block)
+    return '--#each'
+  })
+  return { frame, before, each }
+}
+
+function straight(program: string, inlines: boolean): string {
+  return inlines ? withFieldsAsLocals(withoutUnused(inlined(withoutUnused(program)))) : withoutUnused(program)
+}
+
+/** Puts the numbers of a state in place of the names for all of them. */
+function withNumbers(program: string, size: number, suffix: string): string {
+  const listed = (name: (number: number) => string): string =>
+    Array.from({ length: size }, (_, index) => name(index + 1)).join(', ')
+  return program
     .replace(
       /\bOLD\b/g,
       listed((number) => `old${number}${suffix}`),
@@ -94,24 +129,11 @@ export function generatedText(script: string, algorithm: string, inlines = true)
       /\bSTORED\b/g,
       listed((number) => `new${number}Of[state]`),
     )
-    .replace(/\bNUMBERS_FORMAT\b/g, `'<${'d'.repeat(size)}'`)
-  return inlines ? withFieldsAsLocals(withoutUnused(inlined(withoutUnused(program)))) : withoutUnused(program)
 }
 
-/** The format of a record. */
-function formatOf(size: number): string {
-  return `<${'d'.repeat(HEADER_NUMBERS + size)}`
-}
-
-/** The length of a record, in bytes. */
-function widthOf(size: number): number {
-  return 8 * (HEADER_NUMBERS + size)
-}
-
-/** With the lines between which statements are repeated as calls, which stay where they are when functions are inlined. */
-function marked(text: string, isUnrolled: boolean): string {
-  if (!isUnrolled) return withoutMarks(text)
-  return text.replace(/^--#(each|end)$/gm, (_, name: string) => (name === 'each' ? `${EACH}()` : `${END}()`))
+/** With marks as calls, which stay where they are when functions are inlined. */
+function marked(text: string): string {
+  return text.replace(/^--#(each|end|frame)(?: algorithm)?$/gm, (_, name: string) => `${name.toUpperCase()}()`)
 }
 
 /** The text of a file of lua/blocks. */
@@ -131,10 +153,6 @@ export function includeText(name: string): string {
 
 function namesIn(folder: string): string[] {
   return [...files.keys()].filter((path) => dirname(path) === folder).map((path) => basename(path, '.lua'))
-}
-
-function isGenerated(script: string): boolean {
-  return sourceOf(`scripts/${script}.lua`).includes(`--#include ${ALGORITHM}\n`)
 }
 
 function sourceOf(path: string): string {

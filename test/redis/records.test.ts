@@ -4,6 +4,7 @@ import {
   DictionaryStore,
   FixedWindowLimiter,
   GcraLimiter,
+  MovingWindowLimiter,
   PeriodicLimiter,
   Quota,
   SlidingWindowCounterLimiter,
@@ -25,6 +26,7 @@ const PAST = 1_500_000_000_000_000
 const gcra: Counting = { name: 'GcraLimiter', Limiter: GcraLimiter }
 const periodic: Counting = { name: 'PeriodicLimiter', Limiter: PeriodicLimiter }
 const fixed: Counting = { name: 'FixedWindowLimiter', Limiter: FixedWindowLimiter }
+const moving: Counting = { name: 'MovingWindowLimiter', Limiter: MovingWindowLimiter }
 const sliding: Counting = { name: 'SlidingWindowCounterLimiter', Limiter: SlidingWindowCounterLimiter }
 
 const second = Quota.parse('7/s')
@@ -64,7 +66,7 @@ async function asRecords(value: Buffer | null) {
 }
 
 const step = fc.record({
-  throttle: fc.nat({ max: THROTTLES.length }),
+  throttle: fc.nat({ max: THROTTLES.length + 1 }),
   keys: fc.subarray([...KEYS], { minLength: 1 }),
   quantity: fc.nat({ max: 4 }),
   elapsed: fc.oneof(fc.nat({ max: 400_000 }), fc.nat({ max: 90_000_000 }), fc.constant(-200_000)),
@@ -76,10 +78,14 @@ test('several throttles on one key, in any order, are answered and kept as in th
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
       const both = suite.both(NOW)
       const pairs = THROTTLES.map(([counting, ...rate]) => both.throttle([{ counting, rate }]))
-      // Decided by the general script, because it has two algorithms.
+      // Of two algorithms; and with a log, so that the general script decides.
       pairs.push(
         both.throttle([
           { counting: periodic, rate: minute },
+          { counting: gcra, rate: [hour, second] },
+        ]),
+        both.throttle([
+          { counting: moving, rate: minute },
           { counting: gcra, rate: [hour, second] },
         ]),
       )
@@ -206,7 +212,8 @@ describe('a record that has expired', () => {
   test.each([
     ['of one of its layers', [second, hour], []],
     ['of one of its layers, beside records of others', [second, hour], [recordOf('fixed:5-1h', [NOW, 4])]],
-    ['of one of its layers, by the general script', [second, hour], [], periodic],
+    ['of one of its layers, beside another algorithm', [second, hour], [], periodic],
+    ['of one of its layers, beside a log', [second, hour], [], moving],
   ] as const)('counts as none: %s', async (_which, rate, others, extra?: Counting) => {
     const prefix = uniquePrefix()
     const on = (store: DictionaryStore | ReturnType<typeof suite.store>) =>

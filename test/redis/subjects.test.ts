@@ -1,4 +1,4 @@
-/** Checks of several throttles, and of several subjects: where their layers have one algorithm, a script of its own decides them. */
+/** Checks of several throttles, and of several subjects: where all their states are small, a script of their own decides them. */
 import fc from 'fast-check'
 import {
   checkAll,
@@ -11,16 +11,17 @@ import {
   Throttle,
 } from 'onrush'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { type Terms, UP_TO } from '../../src/algorithms/terms.ts'
 import { layersOf } from '../../src/limiters/limiters.ts'
 import { Batch } from '../../src/redis/call/batch.ts'
 import { makeCall } from '../../src/redis/call/encode.ts'
 import { CompiledLayers } from '../../src/redis/call/layers.ts'
-import { algorithms } from '../../src/redis/call/lua.generated.ts'
+import * as lua from '../../src/redis/call/lua.generated.ts'
 import { captured } from '../../src/redis/call/request.ts'
 import { readRecords, type StateRecord, stateId } from '../../src/redis/call/state-records.ts'
 import { KeyNames } from '../../src/redis/keys.ts'
 import { runs } from '../support/exact/pair.ts'
-import { GCRA_START_EMPTY, LIMITERS } from '../support/limiters.ts'
+import { type Counting, GCRA_START_EMPTY, LIMITERS } from '../support/limiters.ts'
 import { makeScriptsKnown } from '../support/redis/known-scripts.ts'
 import { recordOf } from '../support/redis/records.ts'
 import { redisSuite } from '../support/redis/suite.ts'
@@ -77,12 +78,15 @@ function decide(asked: readonly Asked[]): Promise<RateLimitResult> {
 test('checks of several throttles and subjects in one turn are answered and kept as if asked one by one', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(...SMALL),
+      fc.array(fc.constantFrom(...SMALL), { minLength: 1, maxLength: 3 }),
       fc.constantFrom(...SMALL),
       fc.array(turn, { minLength: 2, maxLength: 6 }),
-      async (counting, other, turns) => {
+      async (countings, other, turns) => {
         const both = suite.both(NOW)
-        const pairs = RATES.map((rate) => both.throttle([{ counting, rate }]))
+        const pairs = RATES.map((rate, index) => {
+          const counting = countings[index % countings.length] ?? other
+          return both.throttle([{ counting, rate }])
+        })
         const beside = both.throttle([{ counting: other, rate: Quota.perHour(3) }])
         for (const { elapsed, questions, others } of turns) {
           both.now += elapsed
@@ -176,25 +180,31 @@ async function expectTimeToLive(name: string, records: readonly StateRecord[]): 
 describe('the script for several subjects', () => {
   const route = { id: 0, tag: '', node: { address: '', silentSince: undefined }, acrossSlots: false }
   const store = suite.store()
-  const [gcra, periodic, moving] = [GcraLimiter, PeriodicLimiter, MovingWindowLimiter].map(
-    (Limiter) => (count: number, quantity?: number) =>
-      new CompiledLayers(layersOf(new Limiter({ store }), Quota.perDay(count), quantity)),
-  )
-  if (gcra === undefined || periodic === undefined || moving === undefined) throw new Error('three limiters')
-  const [users, tenants] = [gcra(9), gcra(8)]
+  const names = new KeyNames('prefix', undefined)
+  const layersBy = ({ Limiter }: Counting, count: number, quantity?: number) =>
+    layersOf(new Limiter({ store }), Quota.perDay(count), quantity)
+  const compiled = (...layers: Parameters<typeof layersBy>) => new CompiledLayers(layersBy(...layers))
+  const gcra = { name: GcraLimiter.name, Limiter: GcraLimiter }
+  const periodic = { name: PeriodicLimiter.name, Limiter: PeriodicLimiter }
+  const moving = { name: MovingWindowLimiter.name, Limiter: MovingWindowLimiter }
+  const [users, tenants] = [compiled(gcra, 9), compiled(gcra, 8)]
+  const frame = lua.subjects.split('--#each')[0] ?? ''
 
   /** The script of a call with these checks: each the throttles of its subjects, with their keys. */
-  function scriptOf(checks: readonly (readonly (readonly [CompiledLayers, string])[])[]): string {
+  function scriptOf(checks: readonly (readonly (readonly [CompiledLayers, string])[])[], terms?: Terms): string {
     const batch = new Batch(route)
     for (const subjects of checks) {
-      const asked = subjects.map(([decider, key]) => ({ decider, key, quantity: 1, terms: undefined }))
+      const asked = subjects.map(([decider, key]) => ({ decider, key, quantity: 1, terms }))
       const [first] = asked
       if (first === undefined) throw new Error('a check has a subject')
       if (asked.length > 1) batch.addAll(first, asked, captured(0))
-      else batch.addCheck(first.decider, first.key, 1, captured(0))
+      else batch.addCheck(first.decider, first.key, 1, captured(0), terms)
     }
-    return makeCall(batch, new KeyNames('prefix', undefined), -1, () => 0).script.source
+    return makeCall(batch, names, -1, () => 0).script.source
   }
+
+  const NINE = new CompiledLayers(Array.from({ length: 9 }, (_, index) => layersBy(gcra, 20 + index)).flat())
+  const OF_ALL = new CompiledLayers(SMALL.flatMap((counting) => layersBy(counting, 9)))
 
   test.each([
     [
@@ -203,6 +213,15 @@ describe('the script for several subjects', () => {
         [
           [users, 'a'],
           [tenants, 'b'],
+        ],
+      ],
+    ],
+    [
+      'two subjects of two algorithms',
+      [
+        [
+          [users, 'a'],
+          [compiled(periodic, 9), 'b'],
         ],
       ],
     ],
@@ -218,39 +237,19 @@ describe('the script for several subjects', () => {
     ],
     ['two throttles', [[[users, 'a']], [[tenants, 'b']]]],
     ['two throttles on one key', [[[users, 'a']], [[tenants, 'a']]]],
-    [
-      'nine layers',
-      [
-        [
-          [
-            new CompiledLayers(
-              Array.from({ length: 9 }, (_, index) => gcra(20 + index)).flatMap(({ layers }) => layers),
-            ),
-            'a',
-          ],
-        ],
-      ],
-    ],
-  ] as const)('decides %s of one algorithm', (_what, checks) => {
-    expect(scriptOf(checks)).toBe(algorithms.gcra.subjects)
+    ['more layers than are written out', [[[NINE, 'a']]]],
+    ['layers of all algorithms', [[[OF_ALL, 'a']]]],
+  ] as const)('decides %s', (_what, checks) => {
+    expect(scriptOf(checks)).toContain(frame)
   })
 
   test.each([
     [
-      'two algorithms',
-      [
-        [
-          [users, 'a'],
-          [periodic(9), 'b'],
-        ],
-      ],
-    ],
-    [
       'logs',
       [
         [
-          [moving(9), 'a'],
-          [moving(8), 'b'],
+          [users, 'a'],
+          [compiled(moving, 8), 'b'],
         ],
       ],
     ],
@@ -259,11 +258,31 @@ describe('the script for several subjects', () => {
       [
         [
           [users, 'a'],
-          [gcra(7, 2), 'b'],
+          [compiled(gcra, 7, 2), 'b'],
         ],
       ],
     ],
-  ] as const)('does not decide %s', (_what, checks) => {
-    expect(scriptOf(checks)).not.toBe(algorithms.gcra.subjects)
+    [
+      'terms of a check',
+      [
+        [
+          [users, 'a'],
+          [tenants, 'b'],
+        ],
+      ],
+      UP_TO,
+    ],
+  ] as const)('does not decide %s', (_what, checks, terms?: Terms) => {
+    expect(scriptOf(checks, terms)).not.toContain(frame)
+  })
+
+  test('decides layers of all algorithms together, as in this process', async () => {
+    const both = suite.both(NOW)
+    const pair = both.throttle(SMALL.map((counting, index) => ({ counting, rate: Quota.perMinute(3 + index) })))
+    for (let count = 0; count < 5; count++) {
+      both.now += 7_000_000
+      await both.check(pair, 'key', 1)
+    }
+    await both.expectSameStates(['key'])
   })
 })

@@ -31,11 +31,11 @@ test('the suite for stores asks every limiter', () => {
   expect(ASKED.length).toBeGreaterThanOrEqual(5)
 })
 
-test('an algorithm whose state is one to four numbers has a script of its own for checks', () => {
+test('an algorithm whose state is one to four numbers has a script of its own for checks, and a part of that for several subjects', () => {
   for (const [name, { size }] of Object.entries(BUILT_IN)) {
     const [, texts] = Object.entries(lua.algorithms).find(([file]) => file === name) ?? []
     expect(Object.keys(texts ?? {}).sort()).toEqual(
-      size === 0 || size > 4 ? ['implementation'] : ['checks', 'implementation'],
+      size === 0 || size > 4 ? ['implementation'] : ['checks', 'implementation', 'subjects'],
     )
   }
 })

@@ -5,29 +5,22 @@ import type { Call } from './call.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked } from './request.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
-import type { Script } from './scripts.ts'
+import { type LuaImplementation, subjectsScriptOf } from './scripts.ts'
 import { HEADER_NUMBERS } from './state-records.ts'
 
-/** @returns `undefined` if the batch holds anything but checks of small states that one algorithm counts, without terms and blocks */
-export function callOfSubjects(batch: Batch, names: KeyNames, now: number): Call | undefined {
-  const script = scriptOf(batch.entries)
-  if (script === undefined) return undefined
-  const encoder = new SubjectsEncoder(names, batch.overlaps)
-  for (const entry of batch.entries) encoder.add(entry)
-  return encoder.call(script, now)
+/** @returns `undefined` if the batch holds anything but checks of small states, without terms and blocks */
+export function callOfSubjects({ entries, overlaps }: Batch, names: KeyNames, now: number): Call | undefined {
+  for (const entry of entries) if (!isSuited(entry)) return undefined
+  const encoder = new SubjectsEncoder(names, overlaps)
+  for (const entry of entries) encoder.add(entry)
+  return encoder.call(now)
 }
 
-/** The script that decides all entries. `undefined`: none does. */
-function scriptOf(entries: readonly Entry[]): Script | undefined {
-  const script = entries[0]?.decider.subjectsScript
-  if (script === undefined) return undefined
-  for (const { operation, subjects, decider, terms } of entries) {
-    if (operation !== undefined || terms !== undefined || decider.subjectsScript !== script) return undefined
-    if (subjects === undefined) continue
-    for (const asked of subjects)
-      if (asked.terms !== undefined || asked.decider.subjectsScript !== script) return undefined
-  }
-  return script
+function isSuited({ operation, subjects, decider, terms }: Entry): boolean {
+  if (operation !== undefined) return false
+  if (subjects === undefined) return decider.suitsSubjects && terms === undefined
+  for (const asked of subjects) if (!asked.decider.suitsSubjects || asked.terms !== undefined) return false
+  return true
 }
 
 /** The layers of a throttle, by their places among those of the call, from 1. */
@@ -125,15 +118,16 @@ class SubjectsEncoder {
     return place
   }
 
-  call(script: Script, now: number): Call {
-    const layers = this.#layers.flatMap(({ numbers }) => numbers)
+  call(now: number): Call {
+    const used = usedBy(this.#layers)
+    const layers = this.#layers.flatMap(({ implementation, numbers }) => [used.indexOf(implementation) + 1, ...numbers])
     const shared = this.#keys.length < this.#packed.length ? this.#keyOfState : []
     const numbers = [now, this.#layers.length, ...layers, shared.length, ...shared]
     const echo = nextEcho()
     let replied = 1
     for (const { size } of this.#packed) replied += HEADER_NUMBERS + size
     return {
-      script,
+      script: subjectsScriptOf(used),
       keys: this.#keys,
       values: this.#keys.length,
       args: [echo, `[${numbers.join(',')},${this.#runs.join(',')}]`],
@@ -144,6 +138,11 @@ class SubjectsEncoder {
       bounded: false,
     }
   }
+}
+
+/** The implementations of these layers, each once. Sorted, so that few scripts are made. */
+function usedBy(layers: readonly CompiledLayer[]): LuaImplementation[] {
+  return [...new Set(layers.map(({ implementation }) => implementation))].sort((one, other) => one.id - other.id)
 }
 
 /** True if both ask the same of the same throttles, whatever their keys. */

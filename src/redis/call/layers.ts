@@ -49,8 +49,8 @@ export class CompiledLayers {
   readonly onlyLayer: CompiledLayer | undefined
   /** Fast script, for a call that holds only this throttle's checks, each on a different key. `undefined`: none exists, use `batch.lua`. */
   readonly script: Script | undefined
-  /** Script for calls that also hold checks of other throttles, and checks of several subjects. `undefined`: use `batch.lua`. */
-  readonly subjectsScript: Script | undefined
+  /** True if `subjects.lua` can decide checks of these layers, also beside other throttles', and together with them. */
+  readonly suitsSubjects: boolean
   /** The layers as arguments of the fast script: `<id>`, `100`, `60000000`, `100` for 100 a minute. */
   readonly texts: readonly string[]
   /** Numbers per check in the reply of the fast script. */
@@ -89,7 +89,10 @@ export class CompiledLayers {
       first === undefined || !isUniform || block !== undefined
         ? undefined
         : checksScriptOf(first.implementation, first.size, this.prepared.length)
-    this.subjectsScript = isUniform && block === undefined ? first?.implementation.subjects : undefined
+    this.suitsSubjects =
+      !this.hasOwnQuantities &&
+      block === undefined &&
+      this.prepared.every(({ implementation }) => implementation.subjects !== undefined)
     this.texts = this.prepared.flatMap(({ numbers }) => numbers.map(String))
     this.replied = this.prepared.reduce((sum, { size }) => sum + HEADER_NUMBERS + size, 0)
     const logs = this.prepared.filter(({ size }) => size === 0).length

@@ -2,6 +2,7 @@
 import type { Layer } from '../../algorithms/driver.ts'
 import { BUILT_IN } from '../../algorithms/index.ts'
 import { sha1Hex } from '../digest.ts'
+import { type AlgorithmParts, framed } from './frame.ts'
 import * as lua from './lua.generated.ts'
 import { MOST_UNROLLED, unrolled } from './unroll.ts'
 
@@ -16,14 +17,14 @@ export interface LuaImplementation {
   readonly id: number
   /** The text of `lua/scripts/checks.lua` for this algorithm. `undefined`: none exists. */
   readonly checks: string | undefined
-  /** `lua/scripts/subjects.lua` for this algorithm. `undefined`: none exists. */
-  readonly subjects: Script | undefined
+  /** The parts of `lua/scripts/subjects.lua` for this algorithm. `undefined`: none exist. */
+  readonly subjects: AlgorithmParts | undefined
 }
 
 interface Texts {
   readonly implementation: string
   readonly checks?: string
-  readonly subjects?: string
+  readonly subjects?: AlgorithmParts
 }
 
 const FILES: Record<keyof typeof BUILT_IN, Texts> = lua.algorithms
@@ -51,8 +52,7 @@ export function luaImplementationOf({ algorithm, lua: own }: Layer): LuaImplemen
   }
   const known = implementations.get(text)
   if (known !== undefined) return known
-  const subjects = texts?.subjects === undefined ? undefined : script(texts.subjects)
-  const made = { text, id: implementations.size, checks: texts?.checks, subjects }
+  const made = { text, id: implementations.size, checks: texts?.checks, subjects: texts?.subjects }
   implementations.set(text, made)
   return made
 }
@@ -75,6 +75,19 @@ export function checksScriptOf({ checks, id }: LuaImplementation, size: number, 
   if (ready !== undefined) return ready
   const made = script(unrolled(checks, size, layers))
   unrolledScripts.set(name, made)
+  return made
+}
+
+const framedScripts = new Map<string, Script>()
+
+/** The script for checks of several throttles and subjects, `lua/scripts/subjects.lua`, whose layers have these algorithms. */
+export function subjectsScriptOf(used: readonly LuaImplementation[]): Script {
+  const name = used.map(({ id }) => id).join(' ')
+  const ready = framedScripts.get(name)
+  if (ready !== undefined) return ready
+  const parts = used.flatMap(({ subjects }) => (subjects === undefined ? [] : [subjects]))
+  const made = script(framed(lua.subjects, parts))
+  framedScripts.set(name, made)
   return made
 }
 
