@@ -106,8 +106,8 @@ export function believedIn(log: string, deaths: ReadonlyMap<number, number>): Be
       changes.push(change)
       open.set(name, { ...change, pid: Number(pid) })
     } else if (what === 'ends' || what === 'lost') {
-      // Who does not run does not work either: a loss that is learned in the first turn after a stall was no later than its begin.
-      const stall = what === 'lost' && stalls.findLast((one) => one.pid === pid && one.from <= at && at <= one.to)
+      // Who does not run does not work either: what ends in the first turn after a stall was held until its begin.
+      const stall = stalls.findLast((one) => one.pid === pid && one.from <= at && at <= one.to)
       changes.push({ at: stall ? stall.from : at, key, units: -Number(value) })
       open.delete(name)
     }

@@ -105,6 +105,7 @@ export async function storm(options: StormOptions): Promise<StormReport> {
       happened(fault.name)
       await fault.happen()
       if (fault.losesWrites === true) excused.push({ from, to: clock() + lease * 1000 })
+      await sleep(fault.rest ?? 0)
     }
   }
   const violations = [...(await snapshots.stop())]

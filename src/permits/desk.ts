@@ -118,7 +118,14 @@ export class PermitDesk implements Desk {
     const { serial, quantity } = part.ticket
     const { priority, maxQueue } = request
     // Listed before the request is sent, because the grant may arrive before the reply.
-    const waiter = new Waiter(part.place, { serial, quantity, priority, maxQueue, end })
+    const waiter = new Waiter(part.place, {
+      serial,
+      quantity,
+      priority,
+      maxQueue,
+      end,
+      failsFast: request.failsFast === true,
+    })
     this.#waiters.set(serial, waiter)
     const forget = (): void => {
       this.#waiters.delete(serial)
@@ -255,7 +262,13 @@ export class PermitDesk implements Desk {
         this.told([serial, token, heard, now, ...header])
       },
       connected: () => {
-        for (const place of this.#tended) void place.lookAtWaiting(true)
+        for (const place of this.#tended) {
+          void place.lookAtWaiting(true)
+          void place.endAgain()
+        }
+      },
+      lost: () => {
+        for (const place of this.#tended) void place.lookAtWaiting()
       },
     })
     this.#ears?.listen(key)
@@ -263,7 +276,10 @@ export class PermitDesk implements Desk {
 
   /** A ticket of this store was granted by somebody else's call. */
   told([serial, token, heard, now, ...header]: Grant): void {
-    this.#waiters.get(serial)?.place.told(serial, token, heard, now, header)
+    const waiter = this.#waiters.get(serial)
+    if (waiter !== undefined) waiter.place.told(serial, token, heard, now, header)
+    // Nobody wants the permit, and the server has not got its end.
+    else for (const place of this.#tended) if (place.isEnding(serial)) void place.endAgain()
   }
 
   /** Ends all that is held, and leaves all queues. */

@@ -17,6 +17,8 @@ export interface Listener {
   told(message: string): void
   /** Messages have begun to arrive, perhaps again; some may have been missed. */
   connected(): void
+  /** Some messages do not arrive any more. */
+  lost(): void
 }
 
 export type OpenEars = (listener: Listener) => Ears

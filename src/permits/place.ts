@@ -1,5 +1,6 @@
 /** The tickets that this process has on one key and quota: held, waiting and ended. Renews them, and learns what has become of them. */
 import { type Layer, peek } from '../algorithms/driver.ts'
+import { StoreError } from '../errors.ts'
 import { type Asked, askPermits } from '../operations/ask-permits.ts'
 import { type Ended, endPermits, type OwnTicket } from '../operations/end-permits.ts'
 import { type Looked, lookAtPermits, type SeenTicket } from '../operations/look-at-permits.ts'
@@ -31,6 +32,8 @@ export interface WaitingTicket extends OwnTicket {
   granted(token: number, deadline: number, result: RateLimitResult): void
   /** Asks again, because the server does not know the ticket. */
   askAgain(): void
+  /** The store has failed while the ticket waits. */
+  unheard(error: StoreError): void
 }
 
 /** When the server heard of this process: by its clock in µs, and when the call was sent, in ms of `performance.now`. */
@@ -57,6 +60,9 @@ const SHORTEST_POLL = 25
 const LONGEST_POLL = 250
 const POLL_GROWTH = 1.5
 
+/** The first pause until an end without a reply is sent again, in ms. Each further pause is twice as long, up to a third of the lease. */
+const SHORTEST_END_PAUSE = 250
+
 /** Tickets in one call. */
 const TICKETS_IN_CALL = 100
 
@@ -65,6 +71,15 @@ const FIRST_WAITING = 4
 
 /** For how many leases an end without a reply is sent again. After that the ticket has lapsed on the server. */
 const LEASES_OF_ENDING = 2
+
+/** A ticket whose end the server has not confirmed. */
+interface EndingTicket {
+  readonly quantity: number
+  /** Until when the end is sent again, in ms of `performance.now`. */
+  readonly until: number
+  /** True while the answer may still come. */
+  isSent: boolean
+}
 
 export interface PlaceOptions {
   /** Unique among the places of a desk. */
@@ -86,14 +101,16 @@ export class Place {
   readonly decider: Decider
   readonly held = new Map<number, HeldTicket>()
   readonly waiting = new Map<number, WaitingTicket>()
-  /** Ends that the server has not confirmed, and until when they are sent again. */
-  readonly #ending = new Map<number, { readonly quantity: number; readonly until: number }>()
+  /** Ends that the server has not confirmed. */
+  readonly #ending = new Map<number, EndingTicket>()
   readonly #layer: Layer
   readonly speaker: () => PermitsAsked
   readonly #watch: (dueAt: number) => void
   /** When to look at those that wait, and when to send ends again, in ms of `performance.now`. */
   #lookAt = Number.POSITIVE_INFINITY
   #endAt = Number.POSITIVE_INFINITY
+  /** The pause until ends without a reply are sent again, in ms. */
+  #endPause: number
   /** The pause until the next poll of a process that gets no messages, in ms. */
   #pollAfter = SHORTEST_POLL
   #moments: Heard[] = []
@@ -106,6 +123,7 @@ export class Place {
     this.#layer = layer
     this.decider = decider
     this.lease = layer.quota.period
+    this.#endPause = this.#shortestEndPause
     this.speaker = speaker
     this.#watch = watch
   }
@@ -183,29 +201,55 @@ export class Place {
     this.held.delete(serial)
     this.waiting.delete(serial)
     const now = steadyNow()
-    this.#ending.set(serial, { quantity, until: now + this.lease * LEASES_OF_ENDING })
-    this.#endAt = Math.min(this.#endAt, now + this.lease / 3)
+    this.#ending.set(serial, { quantity, until: now + this.lease * LEASES_OF_ENDING, isSent: true })
+    this.#endAt = Math.min(this.#endAt, now + this.#endPause)
     this.#watch(this.#endAt)
     return this.#sendEnd([{ serial, quantity }])
+  }
+
+  /** True if the ticket is to be ended, and the server has not confirmed that. */
+  isEnding(serial: number): boolean {
+    return this.#ending.has(serial)
   }
 
   /** Sends the ends without a reply again. */
   async endAgain(): Promise<void> {
     const now = steadyNow()
     const left: OwnTicket[] = []
-    for (const [serial, { quantity, until }] of this.#ending) {
-      if (until > now) left.push({ serial, quantity })
-      else this.#ending.delete(serial)
+    for (const [serial, ending] of this.#ending) {
+      if (ending.until <= now) this.#ending.delete(serial)
+      else if (!ending.isSent) left.push({ serial, quantity: ending.quantity })
     }
-    this.#endAt = left.length === 0 ? Number.POSITIVE_INFINITY : now + this.lease / 3
+    this.#endPause = Math.min(this.#endPause * 2, this.lease / 3)
+    this.#endAt = this.#ending.size === 0 ? Number.POSITIVE_INFINITY : now + this.#endPause
     await Promise.all(parts(left).map((part) => this.#sendEnd(part))).catch(() => {})
+  }
+
+  get #shortestEndPause(): number {
+    return Math.min(SHORTEST_END_PAUSE, this.lease / 3)
   }
 
   async #sendEnd(tickets: readonly OwnTicket[]): Promise<Ended> {
     const sentAt = steadyNow()
-    const ended = await this.decider.operate(this.key, endPermits, { ...this.speaker(), tickets })
+    const mark = (isSent: boolean): void => {
+      for (const { serial } of tickets) {
+        const ending = this.#ending.get(serial)
+        if (ending !== undefined) ending.isSent = isSent
+      }
+    }
+    mark(true)
+    let ended: Ended
+    try {
+      ended = await this.decider.operate(this.key, endPermits, { ...this.speaker(), tickets })
+    } catch (error) {
+      mark(false)
+      throw error
+    }
     for (const { serial } of tickets) this.#ending.delete(serial)
-    if (this.#ending.size === 0) this.#endAt = Number.POSITIVE_INFINITY
+    if (this.#ending.size === 0) {
+      this.#endAt = Number.POSITIVE_INFINITY
+      this.#endPause = this.#shortestEndPause
+    }
     this.heard(ended.now, sentAt)
     if (ended.more) void this.look([])
     return ended
@@ -241,13 +285,14 @@ export class Place {
     if (anyUnknown && !all && inOrder.length > seen.length) await this.lookAtWaiting(true)
   }
 
-  /** Looks at tickets. An error of the store is ignored, because the desk looks again. */
+  /** Looks at tickets. An error of the store is only told to those who wait, because the desk looks again. */
   async look(tickets: readonly SeenTicket[]): Promise<Looked | undefined> {
     const sentAt = steadyNow()
     let looked: Looked
     try {
       looked = await this.decider.operate(this.key, lookAtPermits, { ...this.speaker(), tickets })
-    } catch {
+    } catch (error) {
+      if (error instanceof StoreError) for (const waiting of [...this.waiting.values()]) waiting.unheard(error)
       return undefined
     }
     this.heard(looked.now, sentAt)

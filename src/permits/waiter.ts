@@ -26,6 +26,8 @@ export interface WaiterOptions {
   readonly maxQueue: number
   /** When the caller waits no more, in ms of `performance.now`. */
   readonly end: number
+  /** True: an error of the store ends the wait, because another store can be asked. */
+  readonly failsFast: boolean
 }
 
 export class Waiter implements WaitingTicket {
@@ -38,17 +40,19 @@ export class Waiter implements WaitingTicket {
   /** Resolves when the permit is held, or with a limited result if the caller may not wait. */
   readonly answer: Promise<Granted | RateLimitResult>
   readonly #end: number
+  readonly #failsFast: boolean
   #resolve: (answer: Granted | RateLimitResult) => void = () => {}
   #reject: (reason: unknown) => void = () => {}
   #asking = false
 
-  constructor(place: Place, { serial, quantity, priority, maxQueue, end }: WaiterOptions) {
+  constructor(place: Place, { serial, quantity, priority, maxQueue, end, failsFast }: WaiterOptions) {
     this.place = place
     this.serial = serial
     this.quantity = quantity
     this.priority = priority
     this.maxQueue = maxQueue
     this.#end = end
+    this.#failsFast = failsFast
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -87,7 +91,7 @@ export class Waiter implements WaitingTicket {
         }
         break
       } catch (error) {
-        if (!(error instanceof StoreError) || steadyNow() + pause >= this.#end) {
+        if (!(error instanceof StoreError) || this.#failsFast || steadyNow() + pause >= this.#end) {
           this.fail(error)
           break
         }
@@ -100,6 +104,10 @@ export class Waiter implements WaitingTicket {
 
   askAgain(): void {
     void this.ask()
+  }
+
+  unheard(error: StoreError): void {
+    if (this.#failsFast) this.fail(error)
   }
 }
 

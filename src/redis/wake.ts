@@ -16,7 +16,7 @@ export class RedisEars implements Ears {
   /** Whether messages arrive, by channel; the least recently wanted is first. */
   readonly #channels = new Map<string, boolean>()
 
-  constructor(connection: RedisConnection, names: KeyNames, { holder, told, connected }: Listener) {
+  constructor(connection: RedisConnection, names: KeyNames, { holder, told, connected, lost }: Listener) {
     this.sharded = connection.cluster ? 1 : 0
     this.#connection = connection
     this.#names = names
@@ -29,6 +29,7 @@ export class RedisEars implements Ears {
       },
       lost: (channels) => {
         for (const channel of channels) if (this.#channels.has(channel)) this.#channels.set(channel, false)
+        lost()
       },
     })
   }

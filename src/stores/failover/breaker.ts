@@ -49,6 +49,8 @@ export class Breaker {
   #openings = 0
   #timer: NodeJS.Timeout | undefined
   #ended = false
+  /** How those who wait at the primary give up. */
+  readonly #waiting = new Set<(cause: unknown) => void>()
 
   constructor(options: BreakerOptions) {
     this.#options = options
@@ -108,6 +110,33 @@ export class Breaker {
     return this.answer(primary, () => spare, signal, key)
   }
 
+  /**
+   * As `answer`, for a caller whose turn at the primary may take any time. The caller goes over to the fallback when the primary fails, or when the
+   * breaker opens.
+   * @param giveUp makes `primary` reject with the cause
+   */
+  async awaitTurn<T>(
+    primary: () => Promise<T>,
+    giveUp: (cause: unknown) => void,
+    fallback: () => Promise<T>,
+    signal: AbortSignal | undefined,
+    key: string,
+  ): Promise<T> {
+    if (this.#ended) throw new StoreUnavailableError('the store is closed')
+    const openings = this.#openings
+    if (this.#state === 'closed') this.#waiting.add(giveUp)
+    else giveUp(new StoreUnavailableError('the primary of a FailoverStore is away'))
+    try {
+      return await primary()
+    } catch (error) {
+      if (!isOutage(error) || signal?.aborted) throw error
+      if (openings === this.#openings && this.#state === 'closed') this.#fail(error, key)
+    } finally {
+      this.#waiting.delete(giveUp)
+    }
+    return fallback()
+  }
+
   /** Stops probing, because the store is closed. */
   end(): void {
     this.#ended = true
@@ -140,6 +169,7 @@ export class Breaker {
       this.#timer.unref?.()
     }
     this.#enter({ state: 'open', cause })
+    for (const giveUp of this.#waiting) giveUp(cause)
   }
 
   async #probe(): Promise<void> {

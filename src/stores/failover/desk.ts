@@ -1,8 +1,9 @@
 /**
- * Holds permits on the primary, or on the fallback if the primary cannot. Each permit is renewed and ended on the store that granted it, by that
+ * Holds permits on the primary, or on the fallback if the primary cannot. Callers who wait at the primary go over to the fallback when it fails. Each permit is renewed and ended on the store that granted it, by that
  * store's own desk, without asking the breaker.
  */
 import type { Layer } from '../../algorithms/driver.ts'
+import { steadyNow } from '../../unmocked.ts'
 import type { Begun, Desk, HeldLayers, HeldPermit, Hold, PermitRequest } from '../desk.ts'
 import type { Breaker } from './breaker.ts'
 import { degraded } from './decider.ts'
@@ -22,16 +23,25 @@ export class FailoverDesk implements Desk {
   }
 
   begin(held: HeldLayers, key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun> {
+    const { maxWait } = request
+    const end = steadyNow() + (maxWait ?? 0)
+    const leaving = new AbortController()
+    const eitherSignal = signal === undefined ? leaving.signal : AbortSignal.any([signal, leaving.signal])
+    const patientSignal = maxWait === undefined ? signal : eitherSignal
     let isLate = false
     const onPrimary = async (): Promise<Begun> => {
-      const begun = await this.#primary.begin(held, key, { ...request, failsFast: true }, signal)
+      const begun = await this.#primary.begin(held, key, { ...request, failsFast: true }, patientSignal)
       // The fallback was asked meanwhile, so nobody wants what the primary grants now.
       if (isLate) giveUp(begun)
-      return begun
+      if ('hold' in begun) return begun
+      const leave = (cause: unknown): void => leaving.abort(cause)
+      const over = async (): Promise<Hold> => holdOf(await onFallback())
+      return { wait: () => this.#breaker.awaitTurn(begun.wait, leave, over, signal, key), leave: begun.leave }
     }
     const onFallback = async (): Promise<Begun> => {
       isLate = true
-      return degradedBegun(await this.#fallback.begin(this.#sharesOf(held), key, request, signal))
+      const left = maxWait === undefined ? request : { ...request, maxWait: Math.max(end - steadyNow(), 0) }
+      return degradedBegun(await this.#fallback.begin(this.#sharesOf(held), key, left, signal))
     }
     return this.#breaker.answer(onPrimary, onFallback, signal, key)
   }
@@ -44,6 +54,10 @@ export class FailoverDesk implements Desk {
 
   /** The two stores close their own desks. */
   async close(): Promise<void> {}
+}
+
+async function holdOf(begun: Begun): Promise<Hold> {
+  return 'hold' in begun ? begun.hold : begun.wait()
 }
 
 function giveUp(begun: Begun): void {

@@ -10,6 +10,7 @@ import type { Quota } from '../../quota.ts'
 import { RateLimitResult, type RateLimitResultFields } from '../../result.ts'
 import { BaseStore } from '../base.ts'
 import type { Asked, Decider } from '../decider.ts'
+import type { Desk } from '../desk.ts'
 
 abstract class FixedAnswerStore extends BaseStore {
   /** The answer for every key, of one quota, to a caller who needs so many units. `retryAfter` is `Infinity` if they exceed the limit. */
@@ -38,6 +39,15 @@ abstract class FixedAnswerStore extends BaseStore {
   }
 
   override async reset(): Promise<void> {}
+
+  /** Nobody waits here, because waiting does not change the answer. */
+  protected override makeDesk(): Desk {
+    const desk = super.makeDesk()
+    return {
+      begin: (held, key, request, signal) => desk.begin(held, key, { ...request, maxWait: undefined }, signal),
+      close: () => desk.close(),
+    }
+  }
 
   protected override *blockedKeys(): Generator<never> {}
 
