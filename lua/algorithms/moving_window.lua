@@ -33,6 +33,9 @@ local function entry(log, index)
   if index == log.entries - 1 and log.newest then
     return log.newest, log.sum
   end
+  if index == log.entries - 2 and log.unwritten then
+    return log.unwritten, log.unwrittenSum
+  end
   local offset = (index + 1) * RECORD
   if offset < log.from or offset + RECORD > log.from + #log.chunk then
     log.from = offset
@@ -163,6 +166,10 @@ local function spend(quantity, now, quota, log)
   if any and (log.newest == time or log.entries - log.head >= MAXIMUM_ENTRIES) then
     log.newestChanged = true
   else
+    if log.added or log.newestChanged then
+      -- Of the times of one call only the end of its leases is later than the others.
+      log.unwritten, log.unwrittenSum = log.newest, log.sum
+    end
     log.entries = log.entries + 1
     log.added = true
   end
@@ -204,6 +211,11 @@ local function giveBack(quantity, mark, now, quota, log)
   return log
 end
 
+-- As of when leased units are charged. As of the end of their lease, so that any span of one period holds at most the limit.
+local function leasedAt(now, within)
+  return now + within
+end
+
 local function expiresAt(quota, log)
   return keptUntil(log.newest, quota.period)
 end
@@ -215,11 +227,16 @@ local function write(key, expiry, log)
     return
   end
   local newest = structPack('<dd', log.newest, log.sum)
+  local written = log.entries - 1
+  if log.unwritten then
+    newest = structPack('<dd', log.unwritten, log.unwrittenSum) .. newest
+    written = written - 1
+  end
   local compacts = log.head > SLACK and log.head * 2 > log.entries
   if log.fresh or compacts then
     local kept = ''
-    if not log.fresh and log.entries - log.head > 1 then
-      kept = call('GETRANGE', key, (log.head + 1) * RECORD, log.entries * RECORD - 1)
+    if not log.fresh and written > log.head then
+      kept = call('GETRANGE', key, (log.head + 1) * RECORD, (written + 1) * RECORD - 1)
     end
     local value = structPack('<dd', 0, log.base) .. kept .. newest
     if expiry then
@@ -232,7 +249,9 @@ local function write(key, expiry, log)
   if log.headChanged then
     call('SETRANGE', key, 0, structPack('<dd', log.head, log.base))
   end
-  if log.added then
+  if log.unwritten then
+    call('SETRANGE', key, (written + 1) * RECORD, newest)
+  elseif log.added then
     call('APPEND', key, newest)
   elseif log.newestChanged then
     call('SETRANGE', key, log.entries * RECORD, newest)
@@ -252,6 +271,7 @@ return {
   retryAfter = retryAfter,
   giveBack = giveBack,
   read = read,
+  leasedAt = leasedAt,
   expiresAt = expiresAt,
   write = write,
 }

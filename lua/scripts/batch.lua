@@ -30,7 +30,7 @@ local algorithms = {
 --#include <algorithms>
 }
 
-local CHECK, CHECK_BY_TERMS, BLOCK = 0, -1, -2
+local CHECK, CHECK_BY_TERMS, BLOCK, LEASE = 0, -1, -2, -3
 
 local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
@@ -204,6 +204,22 @@ end
 -- For each cell of a check on logs: the units available before.
 local before = {}
 
+-- Of the run at hand: the most units to lease to each key; and for how long, in µs.
+local mostLeased, leasedFor = 0, 0
+
+-- The units to lease to a key whose checks have all been admitted, from those left after them. Lua implementation of leasableUnits in
+-- src/algorithms/lease.ts.
+local function leasable(begin, last, count)
+  local leased = mostLeased
+  local quantity = argument[begin + 1]
+  for cell = begin, last, 4 do
+    local left = before[cell] - quantity * count
+    leased = min(leased, (left - left % 8) / 8)
+  end
+  leased = leased - leased % quantity
+  return leased >= 2 and leased or 0
+end
+
 -- Decides the checks `from` to `to` of a run, counted from 0. Returns how many callers of the last one were admitted.
 local function check(begin, last, from, to, count)
   local admitted
@@ -221,6 +237,7 @@ local function check(begin, last, from, to, count)
       end
       before[cell] = available
     end
+    local leased = mostLeased > 0 and admitted == count and leasable(begin, last, count) or 0
     for cell = begin, last, 4 do
       local layer, quantity = argument[cell], argument[cell + 1]
       local state = argument[cell + 2] + turn * argument[cell + 3]
@@ -230,6 +247,11 @@ local function check(begin, last, from, to, count)
           algorithm.spend(quantity * admitted, now, quota, new1Of[state], new2Of[state], new3Of[state], new4Of[state])
         present[state] = true
         changed[state] = SPENT
+      end
+      if leased > 0 then
+        local time = algorithm.leasedAt and algorithm.leasedAt(now, leasedFor) or now
+        new1Of[state], new2Of[state], new3Of[state], new4Of[state] =
+          algorithm.spend(leased, time, quota, new1Of[state], new2Of[state], new3Of[state], new4Of[state])
       end
       if algorithm.size == 0 then
         answerRemotely(algorithm, quota, quantity, state, before[cell])
@@ -355,6 +377,8 @@ while at <= finish do
   if kind == BLOCK then
     addBlock(begin)
     last = last + amount
+  elseif kind == LEASE then
+    mostLeased, leasedFor = repeats, amount
   else
     if kind > CHECK then
       operate(kind, begin, last, amount)
@@ -369,7 +393,7 @@ while at <= finish do
     if kind == CHECK_BY_TERMS then
       last = last + cells
     end
-    blocks = nil
+    blocks, mostLeased = nil, 0
   end
   at = last + 4
 end

@@ -6,8 +6,8 @@
 --
 -- KEYS     the values of the keys, as includes/records.lua describes them
 -- ARGV     the call's echo; clock (µs since the epoch; -1: the server's); for each layer: the id of its state, count, period in µs, limit;
---          then for each run of adjacent keys: the number of keys, the quantity, and the number of identical checks. Without runs: one check
---          of one unit on each key.
+--          then for each run of adjacent keys: the number of keys, the quantity, the number of identical checks, and the most units to lease
+--          to each key when all its checks are admitted, see src/algorithms/lease.ts. Without runs: one check of one unit on each key.
 -- Reply    the echo, and little-endian doubles: now, and for each key the records of the layers as they were read (NaN: a fresh state)
 
 --#include common.lua
@@ -32,10 +32,10 @@ local keys = KEYS
 -- The values where across_slots.lua has read them.
 local values = keys.values or call('MGET', unpack(keys))
 local last = 0
-for run = at, max(#ARGV, at), 3 do
-  local first, quantity, count = last + 1, 1, 1
+for run = at, max(#ARGV, at), 4 do
+  local first, quantity, count, most = last + 1, 1, 1, 0
   if ARGV[run] then
-    last, quantity, count = last + ARGV[run], ARGV[run + 1] + 0, ARGV[run + 2] + 0
+    last, quantity, count, most = last + ARGV[run], ARGV[run + 1] + 0, ARGV[run + 2] + 0, ARGV[run + 3] + 0
   else
     last = #keys
   end
@@ -95,6 +95,17 @@ for run = at, max(#ARGV, at), 3 do
     end
     if quantity > 0 and admitted > 0 then
       local spent = quantity * admitted
+      if most > 0 and admitted == count then
+        local leased = most
+        --#each
+        left_1 = left_1 - spent
+        leased = min(leased, (left_1 - left_1 % 8) / 8)
+        --#end
+        leased = leased - leased % quantity
+        if leased >= 2 then
+          spent = spent + leased
+        end
+      end
       local isKept = not whole
       --#each
       NEW = spend(spent, now, quota_1, NEW)

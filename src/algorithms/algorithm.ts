@@ -66,6 +66,11 @@ export interface Algorithm<State = unknown> {
   spentSince?(state: State, earlier: State, quota: Quota): number
   /** The state that `earlier` would be at the time of `state` if nobody had spent since. Changes neither state. Only with `spentSince`. */
   catchUp?(earlier: State, state: State, quota: Quota): State
+  /**
+   * When the window ends in which units were spent last, in µs since the epoch. A lease ends with the window, because its units were charged
+   * there. Only for algorithms that count in windows; without `endsAt`, units that are leased may be used in the next window too.
+   */
+  endsAt?(state: State, quota: Quota): number
 }
 
 /** Members that have a default. */
@@ -77,6 +82,8 @@ export type CompleteAlgorithm<State = unknown> = Omit<Algorithm<State>, Defaulte
     readonly size: number
     /** µs for which a state is kept. Default: `resetAfter`. Only for algorithms in which a fresh key has less than all of the limit. */
     keptFor?(state: State, now: number, quota: Quota): number
+    /** As of when units are charged that are leased for `within` µs. Default: `now`. */
+    leasedAt?(now: number, within: number): number
     /** The file of the Lua implementation in `lua/algorithms`. Default: that of the built-in algorithm with this id. */
     readonly luaFile?: string
     /** The length of the state's window in µs. Only for calendar quotas, whose windows differ in length. */

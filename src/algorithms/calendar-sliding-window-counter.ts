@@ -88,6 +88,10 @@ export const calendarSlidingWindowCounter: CompleteAlgorithm<CalendarSlidingStat
     return state[0]
   },
 
+  endsAt(state) {
+    return state[1]
+  },
+
   giveBack(state, quantity, mark, now, quota) {
     const [start, , previous, current] = state
     const window = windowAt(now, quota)

@@ -90,6 +90,10 @@ function calendarWindow(id: string): CompleteAlgorithm<CalendarWindowState> {
       return state[0]
     },
 
+    endsAt(state) {
+      return state[1]
+    },
+
     giveBack(state, quantity, mark, now, quota) {
       return state[0] === mark ? algorithm.spend(state, -quantity, now, quota) : state
     },

@@ -126,6 +126,7 @@ function combined(
       retryAfter: binding.retryAfter,
       quota: binding.quota,
       spent,
+      source: binding.source,
     },
     results,
   )

@@ -117,6 +117,11 @@ export const movingWindow: CompleteAlgorithm<MovingLog> = {
     return log.times.at(-1) ?? now
   },
 
+  // As of the end of the lease, so that any span of one period holds at most the limit, whenever the units are used.
+  leasedAt(now, within) {
+    return now + within
+  },
+
   giveBack(log, quantity, mark, now, quota) {
     return mark + quota.periodMicroseconds > now ? giveBackOldest(log, quantity) : log
   },

@@ -72,6 +72,10 @@ export const slidingWindowCounter: CompleteAlgorithm<SlidingWindowState> = {
     return state[0]
   },
 
+  endsAt(state, quota) {
+    return state[0] + quota.periodMicroseconds
+  },
+
   giveBack(state, quantity, mark, _now, quota) {
     const [start, previous, current] = state
     if (start === mark) state[2] = Math.max(current - quantity, 0)

@@ -62,6 +62,10 @@ export function windowAlgorithm(
       return state[0]
     },
 
+    endsAt(state, quota) {
+      return state[0] + quota.periodMicroseconds
+    },
+
     giveBack(state, quantity, mark, now, quota) {
       return state[0] === mark ? algorithm.spend(state, -quantity, now, quota) : state
     },

@@ -34,6 +34,7 @@ export function withDefaults(algorithm: Algorithm): CompleteAlgorithm {
     ...(algorithm.accept === undefined ? {} : { accept: algorithm.accept.bind(algorithm) }),
     ...(algorithm.spendLater === undefined ? {} : { spendLater: algorithm.spendLater.bind(algorithm) }),
     ...(algorithm.spentSince === undefined ? {} : { spentSince: algorithm.spentSince.bind(algorithm) }),
+    ...(algorithm.endsAt === undefined ? {} : { endsAt: algorithm.endsAt.bind(algorithm) }),
     ...(algorithm.catchUp === undefined ? {} : { catchUp: algorithm.catchUp.bind(algorithm) }),
   }
   completed.set(algorithm, made)

@@ -7,7 +7,8 @@ import {
   type KeyBlock,
 } from '../../algorithms/blockable.ts'
 import { combineSubjects } from '../../algorithms/combine.ts'
-import { decideOne, decideSubject, type Held, type Subject } from '../../algorithms/driver.ts'
+import { decideOne, decideSubject, type Held, type Layer, type Subject } from '../../algorithms/driver.ts'
+import { chargeLease, leasableUnits } from '../../algorithms/lease.ts'
 import { spendsAny, spentIn } from '../../algorithms/terms.ts'
 import { marksOf } from '../../operations/reserve.ts'
 import { unavailable } from '../errors.ts'
@@ -43,6 +44,7 @@ function settleOnlyLayer(entry: Entry, prepared: CompiledLayer, reader: ReplyRea
   const { quantity } = entry
   const index = reader.indexes[reader.cell++] ?? 0
   const held: Held = { state: reader.state(index, prepared) }
+  const leased = entry.lease === undefined ? 0 : leasedTo(entry, [prepared.reply], [held.state], now)
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
     const result = decideOne(prepared.reply, held, quantity, now)
     if (result.limited) entry.refused = result
@@ -50,6 +52,10 @@ function settleOnlyLayer(entry: Entry, prepared: CompiledLayer, reader: ReplyRea
     if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
     else waiter.resolveWithMarks(result, marksOf({ layers: [prepared.reply], states: [held.state] }, now))
   }
+  if (leased === 0 || entry.lease === undefined) return
+  const states = [held.state]
+  entry.lease.charge = chargeLease([prepared.reply], states, leased, entry.lease.within, now)
+  if (reader.keeps) reader.keep(index, states[0], true)
 }
 
 /** Several layers of one key, for one or many callers. */
@@ -57,6 +63,7 @@ function settleLayers(entry: Entry, reader: ReplyReader): void {
   const { now } = reader
   const begin = reader.cell
   const subject = reader.subject(entry)
+  const leased = entry.lease === undefined ? 0 : leasedTo(entry, subject.layers, subject.states, now)
   for (let waiter = entry.first; waiter !== undefined; waiter = waiter.next) {
     const result = decideSubject(subject, now)
     if (result.limited) entry.refused = result
@@ -64,6 +71,15 @@ function settleLayers(entry: Entry, reader: ReplyReader): void {
     if (waiter.resolveWithMarks === undefined) waiter.resolve(result)
     else waiter.resolveWithMarks(result, marksOf(subject, now))
   }
+  if (leased === 0 || entry.lease === undefined) return
+  entry.lease.charge = chargeLease(subject.layers, subject.states, leased, entry.lease.within, now)
+  reader.keepSpent(begin, subject)
+}
+
+/** The units that the script has leased to an entry, whose checks have not spent yet. */
+function leasedTo({ quantity, count, lease }: Entry, layers: readonly Layer[], states: unknown[], now: number): number {
+  if (lease === undefined || lease.most === 0) return 0
+  return leasableUnits({ layers, states, quantity, count, most: lease.most }, now)
 }
 
 /** One key that may be blocked, for one or many callers. */

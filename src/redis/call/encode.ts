@@ -17,6 +17,7 @@ import { HEADER_NUMBERS } from './state-records.ts'
 const CHECK = 0
 const CHECK_BY_TERMS = -1
 const BLOCK = -2
+const LEASE = -3
 
 /** Consecutive entries that differ only in their keys. Encoded once, with a count. */
 interface Run {
@@ -69,17 +70,24 @@ function callForEach(
   let next = entries[0]
   for (let index = 1; next !== undefined; index++) {
     const { key, quantity, count } = next
+    const most = mostLeased(next)
     keys.push(names.plain.test(key) ? `${names.start}${key}}` : names.value(key))
     for (const layer of prepared) stateIndexes.push(packed.push(layer) - 1)
     run++
     next = entries[index]
-    if (next?.quantity === quantity && next.count === count) continue
-    // The scripts take a quantity of 1 for one caller each as the default, which saves three arguments.
-    if (quantity !== 1 || count !== 1 || run < entries.length) args.push(String(run), String(quantity), String(count))
+    if (next?.quantity === quantity && next.count === count && mostLeased(next) === most) continue
+    // The scripts take a quantity of 1 for one caller each as the default, which saves four arguments.
+    if (quantity !== 1 || count !== 1 || most > 0 || run < entries.length)
+      args.push(String(run), String(quantity), String(count), String(most))
     run = 0
   }
   const replyLength = ECHO_LENGTH + 8 * (1 + keys.length * replied)
   return { script, keys, values: keys.length, args, echo, replyLength, stateIndexes, packed, bounded: false }
+}
+
+/** The most units that an entry asks to lease. */
+function mostLeased({ lease }: Entry): number {
+  return lease === undefined ? 0 : lease.most
 }
 
 /** The state of one layer of one key. */
@@ -238,6 +246,7 @@ class Layout {
       return false
     if (!haveSameTerms(first.terms, entry.terms)) return false
     if (first.closed || entry.closed) return false
+    if (mostLeased(first) !== mostLeased(entry)) return false
     const { strides } = entry.decider
     for (let index = 0; index < strides.length; index++) {
       const key = this.#cells[start + index]?.key ?? 0
@@ -248,7 +257,7 @@ class Layout {
   }
 
   #pushRun(numbers: number[], { entry, start, repeats, beside }: Run): void {
-    const { operation, count } = entry
+    const { operation, count, lease } = entry
     const values = this.#valueKeys.length
     const keys = values + this.#logKeys.length
     const cells: number[] = []
@@ -275,6 +284,7 @@ class Layout {
       const spends = spendsAny(asked.quantity, asked.terms) ? 1 : 0
       numbers.push(cells.length / 4 - length, length, spends, ...lockout)
     }
+    if (lease !== undefined && lease.most > 0) numbers.push(LEASE, lease.most, lease.within, 0)
     if (operation === undefined) {
       if (hasTerms) numbers.push(CHECK_BY_TERMS, repeats, count, cells.length / 4, ...cells, ...needed)
       else numbers.push(CHECK, repeats, count, cells.length / 4, ...cells)

@@ -2,10 +2,23 @@
  * The requests in a batch, and the promises of their callers. Identical checks on one key share one entry, with a list of waiters. Operations
  * (clear, refund …) have an entry each.
  */
+import type { LeaseCharge } from '../../algorithms/lease.ts'
 import type { Terms } from '../../algorithms/terms.ts'
 import type { Answer, BesideKind, Found, Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
 import type { CompiledLayers } from './layers.ts'
+
+/** The lease that an entry asks for with its call. */
+export interface EntryLease {
+  /** The most units. 0: none is asked for. */
+  readonly most: number
+  /** µs from the decision to the end of the lease, at most. */
+  readonly within: number
+  /** µs from sending the call for which a refusal is remembered at least, and at most while it is asked anew. 0: no longer than its `retryAfter`. */
+  readonly pause: number
+  /** What the call has charged. `undefined`: nothing. */
+  charge: LeaseCharge | undefined
+}
 
 export interface RedisAsked {
   readonly decider: CompiledLayers
@@ -131,6 +144,8 @@ export class Entry {
   readonly operation: RequestedOperation | undefined
   /** The last limited result, for the deny cache. `undefined`: no caller was limited. */
   refused: RateLimitResult | undefined
+  /** `undefined`: the throttle has no leases. */
+  lease: EntryLease | undefined
   /** The entry before this one on the same key. `undefined`: none. */
   previous: Entry | undefined
   count = 0
