@@ -9,7 +9,7 @@ import { builtin } from './runtime.ts'
 
 /** A check, reservation or turn was decided, or failed. */
 export interface DecisionEvent {
-  /** The method called; `check` stands for `peek`, `checkUpTo` and the Sync forms too. */
+  /** The method called; `check` stands for `peek`, `checkUpTo`, `checkNow` and the Sync forms too. */
   readonly method: 'check' | 'checkAll' | 'reserve' | 'reserveAll' | 'acquire'
   /** The name of the quota that binds, or of the first quota if the check failed. A fallback's share has the name of the whole quota. */
   readonly policy: string
@@ -45,10 +45,24 @@ export interface BatchEvent {
   readonly checks: number
   /** Redis keys that the call read. */
   readonly keys: number
+  /** Units that the call has leased to this process, beside those of its checks. 0 if it failed. */
+  readonly leased: number
   /** Milliseconds from sending the call to its reply. */
   readonly duration: number
   /** The failure. `undefined`: the call succeeded. */
   readonly error?: unknown
+}
+
+/** A lease has ended: its units are used up, its time is over, or it was given up, for example by a `clear`. */
+export interface LeaseEvent {
+  /** The name of the quota, of several layers that of the first. */
+  readonly policy: string
+  /** Units that were charged for the lease. */
+  readonly charged: number
+  /** Units that were spent from it. */
+  readonly used: number
+  /** Units that were charged and not spent: `charged - used`. They come back as all spent units do. */
+  readonly lapsed: number
 }
 
 /** `closed`: the primary is asked; `open`: the fallback alone; `half-open`: the fallback alone, while the primary is probed. */
@@ -93,6 +107,8 @@ export interface Events {
   readonly 'onrush:block': BlockEvent
   /** Each call to Redis that decides checks, when it has returned or failed. */
   readonly 'onrush:batch': BatchEvent
+  /** Each lease, when it has ended. */
+  readonly 'onrush:lease': LeaseEvent
   /** Each change of a `FailoverStore`'s state. */
   readonly 'onrush:failover': FailoverEvent
   /** Each script that was loaded into a server. */
@@ -102,7 +118,7 @@ export interface Events {
 }
 
 const CHANNELS: ReadonlySet<string> = new Set(
-  ['decision', 'block', 'batch', 'failover', 'script', 'warning'].map((name) => `onrush:${name}`),
+  ['decision', 'block', 'batch', 'lease', 'failover', 'script', 'warning'].map((name) => `onrush:${name}`),
 )
 
 const diagnostics = builtin('node:diagnostics_channel') ?? localChannels
@@ -115,6 +131,7 @@ interface Publisher<Event> {
 export const decisions: Publisher<DecisionEvent> = diagnostics.channel('onrush:decision')
 export const blocks: Publisher<BlockEvent> = diagnostics.channel('onrush:block')
 export const batches: Publisher<BatchEvent> = diagnostics.channel('onrush:batch')
+export const leases: Publisher<LeaseEvent> = diagnostics.channel('onrush:lease')
 export const failovers: Publisher<FailoverEvent> = diagnostics.channel('onrush:failover')
 export const scripts: Publisher<ScriptEvent> = diagnostics.channel('onrush:script')
 export const warnings: Publisher<WarningEvent> = diagnostics.channel('onrush:warning')

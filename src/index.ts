@@ -30,10 +30,12 @@ export {
   type FailoverChange,
   type FailoverEvent,
   type FailoverState,
+  type LeaseEvent,
   type ScriptEvent,
   subscribe,
   type WarningEvent,
 } from './events.ts'
+export type { LeaseOptions } from './leases/options.ts'
 export { LimitData, type LimitDataFields } from './limit-data.ts'
 export { BaseLimiter, type LimiterOptions } from './limiters/base.ts'
 export { ConcurrencyLimiter } from './limiters/concurrency.ts'
@@ -65,7 +67,7 @@ export { RedisStore } from './redis/store.ts'
 export { Reservation } from './reservation.ts'
 export { JointReservation, reserveAll } from './reserve-all.ts'
 export type { PermitOptions } from './reserve-options.ts'
-export { RateLimitResult, type RateLimitResultFields } from './result.ts'
+export { RateLimitResult, type RateLimitResultFields, type ResultSource } from './result.ts'
 export { type SleepOptions, sleep } from './sleep.ts'
 export { registerStore, type StoreClass, storeFromUrl } from './store-from-url.ts'
 export { type Awaitable, BaseStore, type BaseStoreOptions } from './stores/base.ts'

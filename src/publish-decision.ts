@@ -4,7 +4,7 @@ import { spendsAny, type Terms } from './algorithms/terms.ts'
 import { type BlockEvent, blocks, type DecisionEvent, decisions } from './events.ts'
 import type { RateLimitResult } from './result.ts'
 import { heed } from './signals.ts'
-import type { Decider, SyncDecider } from './stores/decider.ts'
+import { checkNow, type Decider, type SyncDecider } from './stores/decider.ts'
 
 /** The request behind a decision; for `checkAll` its subjects combined. */
 export interface Question {
@@ -65,6 +65,21 @@ export function publishCheckSync(
   const question = questionOf('check', decider, key, spendsAny(quantity, terms) ? quantity : 0, publishKeys)
   const askedAt = performance.now()
   const result = decider.checkSync(key, quantity, terms)
+  publish(question, askedAt, decided(question, result))
+  return result
+}
+
+/** As `publishCheckSync`, of an answer without waiting. Publishes nothing if there is none, because the caller will check. */
+export function publishCheckNow(
+  decider: Decider,
+  key: string,
+  quantity: number,
+  publishKeys: boolean,
+): RateLimitResult | undefined {
+  const askedAt = performance.now()
+  const result = checkNow(decider, key, quantity)
+  if (result === undefined) return undefined
+  const question = questionOf('check', decider, key, quantity, publishKeys)
   publish(question, askedAt, decided(question, result))
   return result
 }

@@ -5,6 +5,12 @@ import { wallTime } from './clock.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import { Quota } from './quota.ts'
 
+/**
+ * What answered a check: `'store'`, the store; `'lease'`, a lease of this process; `'memory'`, a refusal that this process remembers, by a
+ * lease or the `denyCache`.
+ */
+export type ResultSource = 'store' | 'lease' | 'memory'
+
 /** The fields of a result, for a limiter of your own. */
 export interface RateLimitResultFields {
   /** True when the request must be refused; it has then spent nothing. */
@@ -33,6 +39,8 @@ export interface RateLimitResultFields {
   readonly spent?: number | undefined
   /** The end of the block that refuses the key. Default: none does. */
   readonly blockedUntil?: Date | undefined
+  /** What answered. Default `'store'`. */
+  readonly source?: ResultSource | undefined
 }
 
 const FIELDS = optionNames<RateLimitResultFields>({
@@ -49,6 +57,7 @@ const FIELDS = optionNames<RateLimitResultFields>({
   wouldLimit: true,
   spent: true,
   blockedUntil: true,
+  source: true,
 })
 
 /**
@@ -81,6 +90,11 @@ export class RateLimitResult {
   declare readonly quota: Quota
   /** `quota.period` in milliseconds; of a calendar quota, how long the window lasts in which it was decided: a February has 2,419,200,000. */
   declare readonly period: number
+  /**
+   * What answered: `'store'`; without asking the store, `'lease'`, or `'memory'` for a remembered refusal. Answers of stores in this process are
+   * `'store'`.
+   */
+  declare readonly source: ResultSource
   /** True when a fallback answered instead of the primary store. */
   declare readonly degraded: boolean
   /** A result for each quota, in their order; of a single quota the result itself. */
@@ -127,7 +141,7 @@ export class RateLimitResult {
   constructor(fields: RateLimitResultFields, isOwn: true)
   constructor(fields: RateLimitResultFields, isOwn = false) {
     if (!isOwn) checkOptionNames('fields of RateLimitResult', fields, FIELDS)
-    const { nextAfter = 0, degraded = false, spent = 0 } = fields ?? {}
+    const { nextAfter = 0, degraded = false, spent = 0, source = 'store' } = fields ?? {}
     // Written out, because every check makes a result; `refuse` finds out which field is wrong.
     const areFields =
       typeof fields === 'object' &&
@@ -146,7 +160,8 @@ export class RateLimitResult {
       // `>= 0` is false for NaN too.
       fields.retryAfter >= 0 &&
       typeof spent === 'number' &&
-      spent >= 0
+      spent >= 0 &&
+      (source === 'store' || source === 'lease' || source === 'memory')
     if (!areFields) refuse(fields)
     this.limited = fields.limited
     this.limit = fields.limit
@@ -157,6 +172,7 @@ export class RateLimitResult {
     this.spent = spent
     this.quota = fields.quota
     this.degraded = degraded
+    this.source = source
     const { layers, wouldLimit, period, blockedUntil } = fields
     if (layers !== undefined || wouldLimit !== undefined || period !== undefined || blockedUntil !== undefined) {
       add(fields, this)
@@ -226,6 +242,7 @@ export function whileBlocked(result: RateLimitResult, wait: number, until: Date)
     retryAfter: Math.max(result.retryAfter, wait),
     quota: result.quota,
     degraded: result.degraded,
+    source: result.source,
     period: ownPeriodOf(result),
     blockedUntil: until,
   }
@@ -255,6 +272,7 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow', spent
     wouldLimit: result.wouldLimit,
     period: ownPeriodOf(result),
     spent,
+    source: result.source,
     blockedUntil: result.blockedUntil,
   }
   if (!Object.hasOwn(result, 'layers')) return new RateLimitResult(fields, true)
@@ -262,6 +280,12 @@ export function marked(result: RateLimitResult, as: 'degraded' | 'shadow', spent
     fields,
     result.layers.map((layer) => marked(layer, as)),
   )
+}
+
+/** The milliseconds that remain after `elapsed` µs, rounded up to a whole µs; 0 once the time has passed. */
+export function timeLeft(milliseconds: number, elapsed: number): number {
+  // Rounded first, because a result's milliseconds are whole microseconds divided by 1000.
+  return Math.max(Math.ceil(Math.round(milliseconds * 1000) - elapsed), 0) / 1000
 }
 
 /** The field `period`, which only single results of calendar quotas have. `undefined`: the result has none. */
@@ -291,10 +315,14 @@ type Unchecked = Partial<Record<keyof RateLimitResultFields, unknown>>
 
 function refuse(fields: unknown): void {
   checkOptions('fields of RateLimitResult', fields)
-  const { limited, quota, degraded, ...amounts }: Unchecked = fields
+  const { limited, quota, degraded, source, ...amounts }: Unchecked = fields
   checkBoolean('limited', limited)
   if (!(quota instanceof Quota)) throw new TypeError(`quota must be a Quota, got ${named(quota)}`)
   if (degraded !== undefined) checkBoolean('degraded', degraded)
+  if (source !== undefined && source !== 'store' && source !== 'lease' && source !== 'memory') {
+    const Wrong = typeof source === 'string' ? RangeError : TypeError
+    throw new Wrong(`source must be 'store', 'lease' or 'memory', got ${named(source)}`)
+  }
   for (const name of ['limit', 'remaining', 'resetAfter', 'nextAfter', 'retryAfter', 'spent'] as const) {
     const amount = amounts[name]
     if ((name === 'nextAfter' || name === 'spent') && amount === undefined) continue

@@ -3,7 +3,7 @@ import type { Layer } from './algorithms/driver.ts'
 import type { Terms } from './algorithms/terms.ts'
 import type { Answer, AnyOperation, Operation } from './operations/operation.ts'
 import { marked, type RateLimitResult } from './result.ts'
-import { type Decider, isSync, type SyncDecider } from './stores/decider.ts'
+import { checkNow, type Decider, isSync, type SyncDecider } from './stores/decider.ts'
 
 /** The decider of a throttle in shadow mode. `acquire` does not wait: every caller starts at once. */
 export class ShadowDecider implements Decider {
@@ -20,6 +20,11 @@ export class ShadowDecider implements Decider {
 
   async check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
     return unlimited(await this.decider.check(key, quantity, signal, terms), granted(quantity, terms))
+  }
+
+  checkNow(key: string, quantity: number): RateLimitResult | undefined {
+    const answer = checkNow(this.decider, key, quantity)
+    return answer && unlimited(answer)
   }
 
   async operate<Args, Given extends Answer>(

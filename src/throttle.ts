@@ -19,8 +19,9 @@ import { MAXIMUM_LAYERS } from './bounds.ts'
 import type { Duration } from './duration.ts'
 import { decisions } from './events.ts'
 import { holdUnblocked } from './hold-unblocked.ts'
+import { type LeaseOptions, type LeaseTerms, leaseIn } from './leases/options.ts'
 import { BaseLimiter } from './limiters/base.ts'
-import { deciderOf, RateLimitDecider } from './limiters/decider.ts'
+import { deciderOf, layersDecider, RateLimitDecider } from './limiters/decider.ts'
 import { AlgorithmLimiter, checkLayers, GcraLimiter, layersOf } from './limiters/limiters.ts'
 import { adjust } from './operations/adjust.ts'
 import { block, strikeIfShort, unblock } from './operations/block.ts'
@@ -31,7 +32,14 @@ import { reserve } from './operations/reserve.ts'
 import { spendDown } from './operations/spend-down.ts'
 import { checkOptionNames, type OptionNames, optionNames } from './option-names.ts'
 import { holdsNothing, PermitDecider, withPermits } from './permits/decider.ts'
-import { publishBlock, publishCheck, publishCheckSync, publishDecision, questionOf } from './publish-decision.ts'
+import {
+  publishBlock,
+  publishCheck,
+  publishCheckNow,
+  publishCheckSync,
+  publishDecision,
+  questionOf,
+} from './publish-decision.ts'
 import type { Quota } from './quota.ts'
 import type { Rate } from './rate.ts'
 import { ReadyRates } from './ready-rates.ts'
@@ -41,7 +49,7 @@ import type { RateLimitResult } from './result.ts'
 import { ShadowDecider, shadowOf, unlimited } from './shadow.ts'
 import { heed } from './signals.ts'
 import { BaseStore } from './stores/base.ts'
-import { type Asked, type Decider, isSync } from './stores/decider.ts'
+import { type Asked, checkNow, type Decider, isSync } from './stores/decider.ts'
 import type { Desk, HeldLayers } from './stores/desk.ts'
 import { maxWaitOf, type WaitOptions, waitForTurn } from './waiting.ts'
 
@@ -101,6 +109,14 @@ export type ThrottleOptions = (
    * process, until its block ends. Default false.
    */
   readonly blocks?: boolean | BlocksOptions | undefined
+  /**
+   * Lets this process decide without asking Redis: a check that asks Redis may lease some units more, and until the lease ends, checks of that key are
+   * answered from them at once. The longest time of a lease, such as `'20ms'` (several times the round trip to Redis; from 1 ms to the shortest period
+   * of the quotas, at most a day), or options. For limits of many requests, whose bound may be reached `within` later: GCRA then admits what
+   * it would admit in a span that is `within` longer, windows no more than without leases. Only on a `RedisStore`, also behind a
+   * `FailoverStore`; stores in this process need none. Not with `blocks` or permits. Default: none.
+   */
+  readonly lease?: Duration | LeaseOptions | undefined
   /** Whether the events of decisions include the keys. Default false, because a key may be personal, such as a name or an address. */
   readonly publishKeys?: boolean | undefined
 }
@@ -154,6 +170,7 @@ const OPTIONS = optionNames<ThrottleOptions>({
   layers: true,
   shadow: true,
   blocks: true,
+  lease: true,
   publishKeys: true,
 })
 const LAYER = optionNames<ThrottleLayer>({ limiter: true, rate: true, quantity: true })
@@ -193,6 +210,7 @@ export class Throttle {
   readonly #store: BaseStore
   readonly #decider: Decider
   readonly #block: BlockLayer | undefined
+  readonly #lease: LeaseTerms | undefined
   readonly #shadow: boolean
   readonly #publishKeys: boolean
   readonly #ownRates = new ReadyRates()
@@ -203,16 +221,17 @@ export class Throttle {
    */
   constructor(options: ThrottleOptions) {
     checkOptionNames('options of Throttle', options, OPTIONS)
-    const { shadow = false, publishKeys = false, blocks } = options
+    const { shadow = false, publishKeys = false, blocks, lease } = options
     checkBoolean('shadow', shadow)
     checkBoolean('publishKeys', publishKeys)
     this.#shadow = shadow
     this.#publishKeys = publishKeys
+    this.#lease = leaseIn(lease)
     if (options.layers !== undefined) {
       const layers = layersIn(options)
       this.#store = layers.store
       this.#block = blocksIn(blocks, layers.layers[0]?.quota.name ?? '')
-      this.#decider = this.#moded(layers.store.decider(layers.layers, this.#block))
+      this.#decider = this.#moded(layersDecider(layers.store, layers.layers, this.#block, this.#lease))
       return
     }
     const { rate } = options
@@ -222,7 +241,8 @@ export class Throttle {
     this.#store = limiter.store
     const decider = deciderOf(limiter, rate)
     this.#block = blocksIn(blocks, decider.layers[0]?.quota.name ?? '')
-    this.#decider = this.#moded(this.#block === undefined ? decider : deciderOf(limiter, rate, this.#block))
+    const isPlain = this.#block === undefined && this.#lease === undefined
+    this.#decider = this.#moded(isPlain ? decider : deciderOf(limiter, rate, this.#block, this.#lease))
   }
 
   /**
@@ -241,6 +261,21 @@ export class Throttle {
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /**
+   * The same as `check`, if it can be answered without waiting: on stores in this process always; otherwise from a lease (`lease`) or a refusal
+   * that this process remembers (`lease`, `denyCache`). Sends nothing.
+   * @param quantity a non-negative safe integer. Default 1. 0 looks, which only stores in this process can answer
+   * @returns `undefined` if the store has to be asked: `throttle.checkNow(key) ?? (await throttle.check(key))`
+   * @throws the errors with which `check` rejects for wrong arguments.
+   */
+  checkNow(key: string, quantity = 1, options?: Pick<CheckOptions, 'rate'>): RateLimitResult | undefined {
+    checkKey(key)
+    checkQuantity(quantity)
+    const decider = options === undefined ? this.#decider : this.#deciderFor(options, SYNC_OPTIONS)
+    if (decisions.hasSubscribers) return publishCheckNow(decider, key, quantity, this.#publishKeys)
+    return checkNow(decider, key, quantity)
   }
 
   /**
@@ -647,7 +682,7 @@ export class Throttle {
     }
     const ready = this.#ownRates.get(rate)
     if (ready !== undefined) return ready
-    const made = this.#moded(deciderOf(this.#limiter, rate, this.#block))
+    const made = this.#moded(deciderOf(this.#limiter, rate, this.#block, this.#lease))
     this.#ownRates.keep(rate, made)
     return made
   }

@@ -10,5 +10,7 @@ export const setImmediate: (callback: () => void) => void =
   globalThis.setImmediate ?? ((callback: () => void) => setTimeout(callback, 0))
 /** The process's monotonic time in ms. */
 export const steadyNow: () => number = performance.now.bind(performance)
+/** The time of the wall clock in ms since the epoch. */
+export const wallNow: () => number = Date.now.bind(Date)
 /** Calls back when all microtasks are done; where a runtime has no ticks, as soon as a timer does. */
 export const nextTick: (callback: () => void) => void = nodeProcess?.nextTick?.bind(nodeProcess) ?? setImmediate

@@ -10,6 +10,7 @@ import type { StateNames } from './call/state-names.ts'
 import type { RedisConnection } from './clients/client.ts'
 import type { DenyCache } from './deny-cache.ts'
 import type { KeyNames } from './keys.ts'
+import type { RedisLeases } from './leases.ts'
 import type { Coalescer } from './scheduling/coalescer.ts'
 
 /** Shared by all deciders of a store. */
@@ -19,6 +20,7 @@ export interface DeciderContext {
   readonly names: KeyNames
   readonly denyCache: DenyCache | undefined
   readonly stateNames: StateNames
+  readonly leases: RedisLeases
 }
 
 export class RedisDecider extends CompiledLayers implements Decider {
@@ -34,6 +36,11 @@ export class RedisDecider extends CompiledLayers implements Decider {
 
   check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
     return this.#coalescer.check(this, key, quantity, signal, terms)
+  }
+
+  /** Answers what the deny cache knows. */
+  checkNow(key: string, quantity: number): RateLimitResult | undefined {
+    return this.known?.(key, quantity)
   }
 
   operate<Args, Given extends Answer>(

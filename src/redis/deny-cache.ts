@@ -8,10 +8,11 @@ import { neededIn, spendsAny, type Terms } from '../algorithms/terms.ts'
 import { checkSize } from '../arguments.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
-import { ownPeriodOf, RateLimitResult, type RateLimitResultFields, resultOfLayers } from '../result.ts'
+import { ownPeriodOf, RateLimitResult, type RateLimitResultFields, resultOfLayers, timeLeft } from '../result.ts'
 import type { Batch } from './call/batch.ts'
 import type { RefusalLog } from './call/exchange.ts'
 import type { CompiledLayers } from './call/layers.ts'
+import type { Entry } from './call/request.ts'
 
 /**
  * How many refusals to remember, and for how long. A remembered refusal reports what was left when Redis decided it. A check for a larger
@@ -29,6 +30,9 @@ const OPTIONS = optionNames<DenyCacheOptions>({ maxSize: true, maxAge: true })
 /** The most refusals remembered per key: the newest are kept. Few, because each check of the key searches them one by one. */
 const MOST_OF_A_KEY = 16
 
+/** Of throttles without leases. */
+const NO_PAUSE = { pause: 0, within: 0 }
+
 /** A refusal by one throttle. `next` links the refusals of the same key by other throttles, newest first. */
 interface Refusal {
   readonly decider: CompiledLayers
@@ -41,6 +45,12 @@ interface Refusal {
   readonly answered: number
   /** When the refusal expires, in µs. */
   readonly until: number
+  /** When the refusal expires while Redis is asked anew, in µs. Later than `until` only for busy keys of throttles with leases. */
+  readonly latest: number
+  /** True if the refusal may be remembered for longer than its `retryAfter`. */
+  readonly isPaused: boolean
+  /** True while Redis is asked anew. */
+  isAsked: boolean
   readonly next: Refusal | undefined
 }
 
@@ -72,9 +82,10 @@ export class DenyCache implements RefusalLog {
     while (refusal !== undefined && refusal.decider !== decider) refusal = refusal.next
     if (refusal === undefined || !needsAsMuch(decider, quantity, terms, refusal)) return undefined
     const now = this.#now()
-    if (now >= refusal.until) {
+    const until = refusal.isAsked ? refusal.latest : refusal.until
+    if (now >= until) {
       // Dropped now, because a user's clock may go back to before `until`.
-      this.#replace(key, without(this.#refusals.peek(key), decider, now))
+      if (now >= refusal.latest) this.#replace(key, without(this.#refusals.peek(key), decider, now))
       return undefined
     }
     if (now < refusal.since) return undefined
@@ -82,33 +93,58 @@ export class DenyCache implements RefusalLog {
     // the waits count from `answered`, so that no caller is told too short a wait.
     const { result, answered } = refusal
     const elapsed = Math.max(now - answered, 0)
+    const longer = refusal.isPaused ? until - now : 0
     // `layers` of a single result is computed by its getter, so none is built here.
-    if (decider.onlyLayer !== undefined) return new RateLimitResult(aged(result, elapsed), true)
+    if (decider.onlyLayer !== undefined) return new RateLimitResult(aged(result, elapsed, longer), true)
     const layers: RateLimitResult[] = []
-    for (const layer of result.layers) layers.push(new RateLimitResult(aged(layer, elapsed), true))
-    return resultOfLayers(aged(result, elapsed), layers)
+    for (const layer of result.layers) layers.push(new RateLimitResult(aged(layer, elapsed, longer), true))
+    return resultOfLayers(aged(result, elapsed, longer), layers)
+  }
+
+  /** A check that a remembered refusal no longer answers is asking Redis. Other checks of a busy key need not ask meanwhile. */
+  asksAnew(decider: CompiledLayers, key: string): void {
+    let refusal = this.#refusals.peek(key)
+    while (refusal !== undefined && refusal.decider !== decider) refusal = refusal.next
+    if (refusal !== undefined) refusal.isAsked = true
   }
 
   /** Remembers the refusals in a batch that was sent at `sentAt` (µs). */
   note(batch: Batch, sentAt: number): void {
-    for (const { decider, key, quantity, terms, refused, subjects } of batch.entries) {
-      if (refused === undefined || subjects !== undefined || this.#changing.has(key)) continue
-      if (!spendsAny(quantity, terms)) continue
-      if (refused.retryAfter === Number.POSITIVE_INFINITY) continue
-      const answered = this.#now()
-      const until = sentAt + Math.min(microseconds(refused.retryAfter), this.#maxAge)
-      const others = without(this.#refusals.peek(key), decider, answered)
-      this.#refusals.set(key, {
-        decider,
-        quantity,
-        terms,
-        result: refused,
-        since: sentAt,
-        answered,
-        until,
-        next: others,
-      })
+    for (const entry of batch.entries) this.noteEntry(entry, sentAt)
+  }
+
+  /** Remembers the refusal of an entry whose call was sent at `sentAt` (µs). */
+  noteEntry({ decider, key, quantity, terms, refused, subjects, lease }: Entry, sentAt: number): void {
+    if (refused === undefined) {
+      if (lease !== undefined) this.#forget(decider, key)
+      return
     }
+    if (subjects !== undefined || this.#changing.has(key) || !spendsAny(quantity, terms)) return
+    if (refused.retryAfter === Number.POSITIVE_INFINITY) return
+    const answered = this.#now()
+    const wait = microseconds(refused.retryAfter)
+    const { pause, within } = lease ?? NO_PAUSE
+    const until = sentAt + Math.min(Math.max(wait, pause), this.#maxAge)
+    const others = without(this.#refusals.peek(key), decider, answered)
+    this.#refusals.set(key, {
+      decider,
+      quantity,
+      terms,
+      result: refused,
+      since: sentAt,
+      answered,
+      until,
+      latest: pause > 0 ? Math.max(until, sentAt + Math.min(within, this.#maxAge)) : until,
+      isPaused: pause > 0,
+      isAsked: false,
+      next: others,
+    })
+  }
+
+  /** Forgets the refusal by one throttle, because its check has passed. */
+  #forget(decider: CompiledLayers, key: string): void {
+    const refusal = this.#refusals.peek(key)
+    if (refusal !== undefined) this.#replace(key, without(refusal, decider, this.#now()))
   }
 
   #replace(key: string, refusal: Refusal | undefined): void {
@@ -161,28 +197,26 @@ function without(
   room = MOST_OF_A_KEY - 1,
 ): Refusal | undefined {
   if (refusal === undefined || room === 0) return undefined
-  if (refusal.decider === decider || refusal.until <= now) return without(refusal.next, decider, now, room)
+  if (refusal.decider === decider || refusal.latest <= now) return without(refusal.next, decider, now, room)
   const next = without(refusal.next, decider, now, room - 1)
   return refusal.next === next ? refusal : { ...refusal, next }
 }
 
-/** The refusal with its times reduced by `elapsed` µs. Field by field, because spreading the objects costs twenty times as much. */
-function aged(result: RateLimitResult, elapsed: number): RateLimitResultFields {
+/** The refusal with its times reduced by `elapsed` µs, and remembered for `longer` µs at least. Field by field, because spreading the objects costs twenty times as much. */
+function aged(result: RateLimitResult, elapsed: number, longer: number): RateLimitResultFields {
+  const { limited } = result
+  const retryAfter = timeLeft(result.retryAfter, elapsed)
   return {
-    limited: result.limited,
+    limited,
     limit: result.limit,
     remaining: result.remaining,
-    resetAfter: later(result.resetAfter, elapsed),
-    nextAfter: later(result.nextAfter, elapsed),
-    retryAfter: later(result.retryAfter, elapsed),
+    resetAfter: timeLeft(result.resetAfter, elapsed),
+    nextAfter: timeLeft(result.nextAfter, elapsed),
+    retryAfter: limited && longer > 0 ? Math.max(retryAfter, Math.ceil(longer) / 1000) : retryAfter,
     quota: result.quota,
     period: ownPeriodOf(result),
+    source: 'memory',
   }
-}
-
-/** The milliseconds that remain after `elapsed` µs, rounded up to a whole µs; 0 once the time has passed. */
-function later(milliseconds: number, elapsed: number): number {
-  return Math.max(Math.ceil(microseconds(milliseconds) - elapsed), 0) / 1000
 }
 
 /** Rounded, because a result's milliseconds are whole microseconds divided by 1000. */

@@ -5,6 +5,7 @@ import type { Layer } from '../algorithms/driver.ts'
 import { checkFunction, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
+import type { LeaseTerms } from '../leases/options.ts'
 import type { LimitData } from '../limit-data.ts'
 import type { Spent } from '../operations/reserve.ts'
 import { PermitDesk } from '../permits/desk.ts'
@@ -12,7 +13,7 @@ import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { BlockedKey } from '../stores/blocked.ts'
 import type { Asked } from '../stores/decider.ts'
-import { setImmediate } from '../unmocked.ts'
+import { setImmediate, wallNow } from '../unmocked.ts'
 import { blockedKeys } from './blocked.ts'
 import type { RedisAsked } from './call/request.ts'
 import { StateNames } from './call/state-names.ts'
@@ -20,6 +21,8 @@ import type { IoredisConnection } from './clients/ioredis.ts'
 import { type DeciderContext, RedisDecider } from './decider.ts'
 import { DenyCache } from './deny-cache.ts'
 import { checkPrefix, KeyNames } from './keys.ts'
+import { RedisLeases } from './leases.ts'
+import { LeasingDecider } from './leasing-decider.ts'
 import {
   checkAcrossSlots,
   checkRedisStoreOptions,
@@ -81,11 +84,13 @@ export class RedisStore extends BaseStore {
     if (typeof acrossSlots !== 'boolean')
       throw new TypeError(`acrossSlots must be true or false, got ${named(acrossSlots)}`)
     if (acrossSlots) checkAcrossSlots(cluster, resend)
-    this.#denyCache = denyCache === undefined ? undefined : new DenyCache(denyCache, steadyClock(clock))
+    const steady = steadyClock(clock)
+    this.#denyCache = denyCache === undefined ? undefined : new DenyCache(denyCache, steady)
+    const leases = new RedisLeases({ steady, wall: clock === undefined ? wallNow : () => 0 }, this.#denyCache)
     const { connection, own } = open(timeout, resend)
     if (acrossSlots && connection.sendTo === undefined) throw new TypeError(NO_NODES)
     const stateNames = new StateNames(connection, names)
-    const shared = { connection, names, denyCache: this.#denyCache, stateNames }
+    const shared = { connection, names, denyCache: this.#denyCache, stateNames, leases }
     const coalescer = coalescerOf({ ...shared, clock, timeout, resend, acrossSlots })
     if (own !== undefined) this.#quit = () => quit(own, coalescer)
     this.#context = { ...shared, coalescer }
@@ -124,12 +129,16 @@ export class RedisStore extends BaseStore {
 
   /** Forgets all keys of the prefix, on every node, and nothing else; what is checked meanwhile may be kept. */
   override async reset(): Promise<void> {
+    const { leases } = this.#context
+    leases.forget()
     await reset(this.#context)
+    leases.forget()
     this.#denyCache?.clear()
   }
 
   /** Ends the permits that this store object holds, then quits a client that the store made; a provided one stays open. */
   override async close(): Promise<void> {
+    this.#context.leases.forget()
     await this.closeDesk()
     await this.#quit?.()
   }
@@ -150,7 +159,8 @@ export class RedisStore extends BaseStore {
   }
 
   /** @internal */
-  protected override makeDecider(layers: readonly Layer[], block?: BlockLayer): RedisDecider {
+  protected override makeDecider(layers: readonly Layer[], block?: BlockLayer, lease?: LeaseTerms): RedisDecider {
+    if (lease !== undefined) return new LeasingDecider(this.#context, layers, lease)
     const made = new RedisDecider(this.#context, layers, block)
     const { preparedBlock } = made
     if (preparedBlock !== undefined && block !== undefined) this.#blocks.set(preparedBlock.numbers[0], block.stateName)

@@ -8,6 +8,7 @@ import type { Layer } from '../algorithms/driver.ts'
 import { storeClock } from '../clock.ts'
 import { type Duration, timerMilliseconds } from '../duration.ts'
 import { MismatchedDataError, StoreTimeoutError } from '../errors.ts'
+import type { LeaseTerms } from '../leases/options.ts'
 import { LimitData } from '../limit-data.ts'
 import type { Spent } from '../operations/reserve.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
@@ -156,17 +157,20 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   /**
    * Returns the decider of this store for these layers. Cached by their text.
    * @param block the block of the keys; `undefined`: they cannot be blocked
+   * @param lease how units are leased; `undefined`: not at all
+   * @throws TypeError for leases, on a store that cannot lease.
    * @internal
    */
-  decider(layers: readonly Layer[], block?: BlockLayer): Decider {
+  decider(layers: readonly Layer[], block?: BlockLayer, lease?: LeaseTerms): Decider {
     // JSON keeps the parts of the name apart, whatever characters the text of a Lua implementation has.
     const name = JSON.stringify([
       ...layers.map(nameOf),
       ...(block === undefined ? [] : [[block.stateName, String(block.quota), block.lockout]]),
+      ...(lease === undefined ? [] : [lease.within, lease.maxKeys]),
     ])
     const ready = this.#deciders.get(name)
     if (ready?.layers.every((layer, index) => layer.algorithm === layers[index]?.algorithm)) return ready
-    const made = this.makeDecider(layers, block)
+    const made = this.makeDecider(layers, block, lease)
     this.#deciders.set(name, made)
     return made
   }
@@ -194,7 +198,12 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
   }
 
   /** @internal */
-  protected makeDecider(layers: readonly Layer[], block?: BlockLayer): Decider {
+  protected makeDecider(layers: readonly Layer[], block?: BlockLayer, lease?: LeaseTerms): Decider {
+    if (lease !== undefined) {
+      throw new TypeError(
+        `lease needs a RedisStore, because only its scripts charge units and their lease in one step, got ${this.constructor.name}`,
+      )
+    }
     return new CompareAndSwapDecider(this.#access, layers, block)
   }
 

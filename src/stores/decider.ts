@@ -21,6 +21,11 @@ export interface Decider {
    */
   readonly known?: ((key: string, quantity: number, terms?: Terms) => RateLimitResult | undefined) | undefined
   /**
+   * Answers a check from what this process knows or has leased. `undefined`: the store must be asked. Missing: it always must be. The deciders of
+   * in-process stores have `checkSync` instead.
+   */
+  checkNow?(key: string, quantity: number): RateLimitResult | undefined
+  /**
    * Runs an operation, such as clear.
    * @returns rejects with a TypeError if the operation is not supported
    */
@@ -42,6 +47,11 @@ export interface SyncDecider extends Decider {
 
 export function isSync(decider: Decider): decider is SyncDecider {
   return 'checkSync' in decider
+}
+
+/** The answer to a check without waiting. `undefined`: the store must be asked. */
+export function checkNow(decider: Decider, key: string, quantity: number): RateLimitResult | undefined {
+  return isSync(decider) ? decider.checkSync(key, quantity) : decider.checkNow?.(key, quantity)
 }
 
 /** One subject of a `checkAll`. */

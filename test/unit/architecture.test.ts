@@ -42,6 +42,7 @@ const STORES = /^stores\//
 const ALGORITHMS = /^algorithms\//
 const OPERATIONS = /^operations\//
 const CALENDAR = /^calendar\//
+const LEASES = /^leases\//
 
 test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
   [
@@ -71,6 +72,11 @@ test.each<[rule: string, room: RegExp, allows: (target: string) => boolean]>([
     'operations know only algorithms, results and each other',
     OPERATIONS,
     (target) => [OPERATIONS, ALGORITHMS].some((room) => room.test(target)) || target === 'result.ts',
+  ],
+  [
+    'leases know no store',
+    LEASES,
+    (target) => ![STORES, REDIS, OPERATIONS, LIMITERS, THROTTLE, FACES].some((room) => room.test(target)),
   ],
   [
     'stores know neither Redis, limiters, throttles nor faces',

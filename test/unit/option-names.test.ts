@@ -51,7 +51,16 @@ const LIMITERS = [
   ...[GcraLimiter, onrush.PeriodicLimiter, onrush.FixedWindowLimiter, onrush.MovingWindowLimiter],
   ...[onrush.SlidingWindowCounterLimiter, onrush.ConcurrencyLimiter],
 ]
-const METHODS = ['check', 'checkSync', 'checkUpTo', 'checkUpToSync', 'reserve', 'refund', 'acquire'] as const
+const METHODS = [
+  'check',
+  'checkNow',
+  'checkSync',
+  'checkUpTo',
+  'checkUpToSync',
+  'reserve',
+  'refund',
+  'acquire',
+] as const
 const LOOKS = ['peek', 'peekSync', 'clear', 'clearSync'] as const
 
 interface Case {
@@ -113,6 +122,13 @@ const CASES: readonly Case[] = [
     options: { store, rate: '5/day' },
     take: (options) => make(Throttle, options),
     typo: ['stores', 'store'],
+  },
+  {
+    types: ['LeaseOptions'],
+    what: 'lease',
+    options: { within: '20ms' },
+    take: (lease) => make(Throttle, { store, rate: '5/day', lease }),
+    typo: ['maxkeys', 'maxKeys'],
   },
   {
     types: ['BlocksOptions'],

@@ -15,7 +15,7 @@ const fields = {
 
 test('a result holds what it is given', () => {
   const given = { ...fields, nextAfter: 0.5, spent: 2 }
-  expect({ ...new RateLimitResult(given) }).toStrictEqual({ ...given, degraded: false })
+  expect({ ...new RateLimitResult(given) }).toStrictEqual({ ...given, degraded: false, source: 'store' })
 })
 
 test('nothing was spent, unless that is told', () => {

@@ -8,7 +8,7 @@ import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { type LuaImplementation, subjectsScriptOf } from './scripts.ts'
 import { HEADER_NUMBERS } from './state-records.ts'
 
-/** @returns `undefined` if the batch holds anything but checks of small states, without terms and blocks */
+/** @returns `undefined` if the batch holds anything but checks of small states, without terms, blocks and leases */
 export function callOfSubjects({ entries, overlaps }: Batch, names: KeyNames, now: number): Call | undefined {
   for (const entry of entries) if (!isSuited(entry)) return undefined
   const encoder = new SubjectsEncoder(names, overlaps)
@@ -16,8 +16,8 @@ export function callOfSubjects({ entries, overlaps }: Batch, names: KeyNames, no
   return encoder.call(now)
 }
 
-function isSuited({ operation, subjects, decider, terms }: Entry): boolean {
-  if (operation !== undefined) return false
+function isSuited({ operation, subjects, decider, terms, lease }: Entry): boolean {
+  if (operation !== undefined || (lease !== undefined && lease.most > 0)) return false
   if (subjects === undefined) return decider.suitsSubjects && terms === undefined
   for (const asked of subjects) if (!asked.decider.suitsSubjects || asked.terms !== undefined) return false
   return true

@@ -64,6 +64,19 @@ export interface ExchangeOptions {
   readonly denyCache: RefusalLog | undefined
   /** Learns which states each call has written. */
   readonly stateNames: StateNames
+  readonly leases: CallLeases
+}
+
+/** Leases units with calls. */
+export interface CallLeases {
+  /** False until a throttle has leases. */
+  readonly isUsed: boolean
+  /**
+   * Asks for leases with a call that is about to be encoded and sent.
+   * @returns to be called when the reply was decoded; keeps what it has brought, and returns the units that were leased. `undefined`: no check
+   * of the call is of a throttle with leases
+   */
+  ask(batch: Batch): (() => number) | undefined
 }
 
 /** Remembers refusals. */
@@ -79,6 +92,7 @@ export class Exchange {
   readonly #clock: Clock | undefined
   readonly #denyCache: RefusalLog | undefined
   readonly #stateNames: StateNames
+  readonly #leases: CallLeases
   readonly #sender: RetryingSender
   readonly #slots: AcrossSlots
   readonly #connection: RedisConnection
@@ -97,6 +111,7 @@ export class Exchange {
     this.#clock = clock
     this.#denyCache = denyCache
     this.#stateNames = options.stateNames
+    this.#leases = options.leases
     this.#connection = connection
     this.#timeout = timeout
     this.#slots = new AcrossSlots(connection, names)
@@ -107,19 +122,23 @@ export class Exchange {
   async decide(batch: Batch): Promise<void> {
     const parts = batch.route.acrossSlots ? this.#slots.divide(batch) : undefined
     if (parts !== undefined) return this.#decideEach(parts)
+    const keepLeases = this.#leases.isUsed ? this.#leases.ask(batch) : undefined
     const call = this.#callOf(batch)
     const sentAt = this.#denyCache?.now() ?? 0
-    const published = batches.hasSubscribers ? publisherOf(batch, call) : undefined
+    const published = batches.hasSubscribers ? new BatchPublisher(batch, call) : undefined
     let delivered: Delivered
     try {
       delivered = await this.#sender.deliver(batch, call)
     } catch (error) {
-      published?.(unavailable(error))
+      published?.answered()
+      published?.publish(0, unavailable(error))
       return this.#failed(batch, error)
     }
-    published?.()
+    published?.answered()
     this.#beforeAnswers()
     settle(batch, delivered.call, delivered.reply)
+    const leased = keepLeases?.() ?? 0
+    published?.publish(leased)
     for (const { decider, subjects } of batch.entries) {
       if (decider.namesDueAt > batch.askedAt + this.#stateNames.ahead && subjects === undefined) continue
       this.#stateNames.note(batch)
@@ -159,12 +178,24 @@ export class Exchange {
   }
 }
 
-/** Returns a function that publishes a call when its outcome is known. Call this just before sending, because it starts the duration. */
-function publisherOf({ entries }: Batch, { keys }: Call): (error?: unknown) => void {
-  const sentAt = performance.now()
-  const checks = entries.reduce((sum, { count }) => sum + count, 0)
-  return (error) => {
-    const event = { checks, keys: keys.length, duration: performance.now() - sentAt }
+/** Publishes a call when its outcome is known. Make this just before sending, because it starts the duration. */
+class BatchPublisher {
+  readonly #checks: number
+  readonly #keys: number
+  readonly #sentAt = performance.now()
+  #duration = 0
+
+  constructor({ entries }: Batch, { keys }: Call) {
+    this.#checks = entries.reduce((sum, { count }) => sum + count, 0)
+    this.#keys = keys.length
+  }
+
+  answered(): void {
+    this.#duration = performance.now() - this.#sentAt
+  }
+
+  publish(leased: number, error?: unknown): void {
+    const event = { checks: this.#checks, keys: this.#keys, leased, duration: this.#duration }
     batches.publish(error === undefined ? event : { ...event, error })
   }
 }

@@ -25,6 +25,7 @@ import {
 } from '../call/request.ts'
 import type { RedisConnection } from '../clients/client.ts'
 import type { DenyCache } from '../deny-cache.ts'
+import type { RedisLeases } from '../leases.ts'
 import { SingleCommands } from './commands.ts'
 import type { Node } from './queue.ts'
 import { Router } from './router.ts'
@@ -35,6 +36,7 @@ export interface CoalescerOptions extends ExchangeOptions {
   readonly denyCache: DenyCache | undefined
   /** True if calls may hold keys of all slots of a node. */
   readonly acrossSlots: boolean
+  readonly leases: RedisLeases
 }
 
 export class Coalescer {
@@ -43,6 +45,7 @@ export class Coalescer {
   readonly #router: Router
   readonly #exchange: Exchange
   readonly #denyCache: DenyCache | undefined
+  readonly #leases: RedisLeases
   readonly #commands: SingleCommands
   readonly #signals = new Signals()
   readonly #timeouts: Timeouts
@@ -54,13 +57,15 @@ export class Coalescer {
   /** True while the callers whom a reply has answered continue, in microtasks. */
   #answering = false
 
-  constructor({ connection, names, clock, timeout, resend, denyCache, stateNames, acrossSlots }: CoalescerOptions) {
+  constructor(options: CoalescerOptions) {
+    const { connection, names, clock, timeout, resend, denyCache, stateNames, acrossSlots, leases } = options
     this.#denyCache = denyCache
+    this.#leases = leases
     this.#connection = connection
     this.#timeout = timeout
     this.#router = new Router(connection, names, acrossSlots)
     this.#exchange = new Exchange(
-      { connection, names, clock, timeout, resend, denyCache, stateNames },
+      { connection, names, clock, timeout, resend, denyCache, stateNames, leases },
       this.#beforeAnswers,
     )
     this.#commands = new SingleCommands(connection)
@@ -157,7 +162,9 @@ export class Coalescer {
     const request = new PendingOperation(decider, key, operation, args, this.#askedAt())
     const { promise } = request
     this.#router.of(decider, key).join([key], request, (batch) => batch.addOperation(request), inOrder)
-    const done = inOrder && this.#denyCache !== undefined ? this.#denyCache.whileChanging(key, promise) : promise
+    const changed = inOrder && this.#denyCache !== undefined ? this.#denyCache.whileChanging(key, promise) : promise
+    const clears = operation.forgets === true
+    const done = inOrder ? this.#leases.whileChanging(decider, key, clears, changed) : changed
     return signal === undefined ? done : this.#cancellable(done, request, signal)
   }
 

@@ -3,7 +3,7 @@ import type { Layer } from '../../algorithms/driver.ts'
 import type { Terms } from '../../algorithms/terms.ts'
 import { type Answer, type AnyOperation, CHECK, type Operation } from '../../operations/operation.ts'
 import { marked, type RateLimitResult } from '../../result.ts'
-import type { Decider } from '../decider.ts'
+import { checkNow, type Decider, isSync } from '../decider.ts'
 import type { Breaker } from './breaker.ts'
 
 export class FailoverDecider implements Decider {
@@ -14,6 +14,8 @@ export class FailoverDecider implements Decider {
   readonly fallback: Decider
   readonly known: Decider['known']
   readonly #breaker: Breaker
+  /** True if the primary may answer without being asked. Stores in this process always do, so there is nothing to spare. */
+  readonly #answersNow: boolean
 
   constructor(breaker: Breaker, primary: Decider, fallback: Decider) {
     this.#breaker = breaker
@@ -21,6 +23,7 @@ export class FailoverDecider implements Decider {
     this.block = primary.block
     this.primary = primary
     this.fallback = fallback
+    this.#answersNow = !isSync(primary) && primary.checkNow !== undefined
     this.known =
       primary.known === undefined && fallback.known === undefined
         ? undefined
@@ -28,7 +31,11 @@ export class FailoverDecider implements Decider {
   }
 
   check(key: string, quantity: number, signal?: AbortSignal, terms?: Terms): Promise<RateLimitResult> {
-    const known = this.#knownToPrimary(key, quantity, terms)
+    // The breaker takes no answer of this process for a success, because it does not show that the primary is reachable.
+    const known =
+      this.#answersNow && terms === undefined && quantity > 0
+        ? this.checkNow(key, quantity)
+        : this.#knownToPrimary(key, quantity, terms)
     if (known !== undefined) return Promise.resolve(known)
     return this.#breaker.answer(
       () => this.primary.check(key, quantity, signal, terms),
@@ -36,6 +43,12 @@ export class FailoverDecider implements Decider {
       signal,
       key,
     )
+  }
+
+  /** The primary's answer. `undefined` while the fallback is asked. */
+  checkNow(key: string, quantity: number): RateLimitResult | undefined {
+    if (!this.#breaker.asksPrimary) return undefined
+    return checkNow(this.primary, key, quantity)
   }
 
   supports(operation: AnyOperation): boolean {

@@ -5,6 +5,7 @@ import { gcra } from '../../algorithms/gcra.ts'
 import { checkFunction, checkInteger, named, notInstance } from '../../arguments.ts'
 import { type Duration, positiveMilliseconds, timerMilliseconds } from '../../duration.ts'
 import { type FailoverChange, type FailoverState, failovers } from '../../events.ts'
+import type { LeaseTerms } from '../../leases/options.ts'
 import type { LimitData } from '../../limit-data.ts'
 import type { Spent } from '../../operations/reserve.ts'
 import { checkOptionNames } from '../../option-names.ts'
@@ -161,12 +162,12 @@ export class FailoverStore extends BaseStore {
   }
 
   /** @internal */
-  protected override makeDecider(layers: readonly Layer[], block?: BlockLayer): FailoverDecider {
+  protected override makeDecider(layers: readonly Layer[], block?: BlockLayer, lease?: LeaseTerms): FailoverDecider {
     const shares = layers.map((layer) => this.#share(layer))
     checkApart(shares.map(stateNameOf))
     return new FailoverDecider(
       this.#breaker,
-      this.#primary.decider(layers, block),
+      this.#primary.decider(layers, block, lease),
       this.#fallback.decider(shares, block),
     )
   }
