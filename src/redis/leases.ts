@@ -70,7 +70,8 @@ export class RedisLeases implements CallLeases {
       const leasing = this.#byLayers.get(entry.decider)
       if (leasing === undefined || entry.closed || entry.terms !== undefined || entry.quantity === 0) continue
       const units = entry.quantity * entry.count
-      const ask = leasing.book.ask(entry.key, units, sent, !reserves(entry))
+      const mayLease = !entry.decider.hasOwnQuantities && !reserves(entry)
+      const ask = leasing.book.ask(entry.key, units, sent, mayLease)
       entry.lease = ask
       asked ??= []
       asked.push({ entry, leasing, ask })
