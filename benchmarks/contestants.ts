@@ -12,6 +12,8 @@ export const CONTESTANTS = {
   'onrush shards': (setting) => openOnrush(setting, { shards: 6 }),
   'onrush acrossSlots': (setting) => openOnrush(setting, { acrossSlots: true }),
   'onrush, three throttles': (setting) => openOnrush(setting, { throttles: 3 }),
+  'onrush lease': (setting) => openOnrush(setting, { lease: '20ms' }),
+  'onrush lease, fixed window': (setting) => openOnrush(setting, { lease: '20ms', algorithm: 'fixed window' }),
   'onrush resend': (setting) => openOnrush(setting, { resend: true }),
   'onrush periodic': onrushOn('periodic'),
   'onrush fixed window': onrushOn('fixed window'),

@@ -6,6 +6,7 @@ import { eventLoop } from './questions/event-loop.ts'
 import { growth } from './questions/growth.ts'
 import { hotKey } from './questions/hot-key.ts'
 import { http } from './questions/http.ts'
+import { leases } from './questions/leases.ts'
 import { localStores } from './questions/local-stores.ts'
 import { loneCaller } from './questions/lone-caller.ts'
 import { processMemory } from './questions/process-memory.ts'
@@ -26,6 +27,7 @@ export const QUESTIONS: readonly Question[] = [
   growth,
   processes,
   waiters,
+  leases,
   cluster,
   eventLoop,
   http,

@@ -16,7 +16,7 @@ const USAGE = `npm run bench -- [question …] [options]
   --quick       all questions in less than a minute
   --rounds <n>  how often each contestant is asked
   --list        names the questions
-Without a question, all are asked.`
+Without a question, all are asked but leases, which takes as long as all others together.`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -89,7 +89,9 @@ function chosen(questions: readonly Question[], names: readonly string[]): reado
   const known = questions.map(({ name }) => name)
   const unknown = names.find((name) => !known.includes(name))
   if (unknown !== undefined) throw new RangeError(`question must be one of ${known.join(', ')}; got ${unknown}`)
-  return names.length === 0 ? questions : questions.filter(({ name }) => names.includes(name))
+  return names.length === 0
+    ? questions.filter(({ isLong = false }) => !isLong)
+    : questions.filter(({ name }) => names.includes(name))
 }
 
 function rounds(text: string | undefined): number | undefined {

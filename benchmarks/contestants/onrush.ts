@@ -1,7 +1,7 @@
 /** onrush as built, through its public API. */
-import type { BaseStore, Throttle } from 'onrush'
+import type { BaseStore, RateLimitResult, Throttle } from 'onrush'
 import { loadBuild } from '../harness/build.ts'
-import type { Contestant, Open, Setting } from '../harness/contestant.ts'
+import type { Contestant, Decision, Open, Setting } from '../harness/contestant.ts'
 import { connect, disconnect } from './connection.ts'
 
 const LIMITERS = {
@@ -31,6 +31,8 @@ export interface OnrushOptions {
   readonly throttles?: number
   /** Units that a check spends. Default 1. */
   readonly quantity?: number
+  /** How long units are leased. Default: there are no leases. */
+  readonly lease?: string
 }
 
 /** On Redis, with an ioredis client of the application's own, like the peers. */
@@ -87,14 +89,35 @@ async function contestant(
     throttles.push(await throttleOn(store, { ...setting, period: setting.period * times }, options))
   }
   let turn = 0
+  const units = { charged: 0, lapsed: 0 }
+  const { subscribe } = await loadBuild()
+  const leave =
+    options.lease === undefined
+      ? () => {}
+      : subscribe('onrush:lease', ({ charged, lapsed }) => {
+          units.charged += charged
+          units.lapsed += lapsed
+        })
   return {
     check:
       count === 1
         ? (key) => throttle.check(key, quantity)
         : (key) => (throttles[turn++ % count] ?? throttle).check(key, quantity),
     admits: async (key, units) => !(await throttle.check(key, units)).limited,
-    [Symbol.asyncDispose]: close,
+    decide(key) {
+      const result = throttle.checkNow(key)
+      return result === undefined ? throttle.check(key).then(decisionOf) : decisionOf(result)
+    },
+    ...(options.lease === undefined ? {} : { leased: () => ({ ...units }) }),
+    async [Symbol.asyncDispose]() {
+      leave()
+      await close()
+    },
   }
+}
+
+function decisionOf({ limited, source }: RateLimitResult): Decision {
+  return { admitted: !limited, here: source !== 'store' }
 }
 
 async function synchronous(store: BaseStore, setting: Setting): Promise<Contestant> {
@@ -109,8 +132,8 @@ async function synchronous(store: BaseStore, setting: Setting): Promise<Contesta
 
 async function throttleOn(store: BaseStore, { limit, period }: Setting, options: OnrushOptions): Promise<Throttle> {
   const onrush = await loadBuild()
-  const { algorithm = 'gcra', layers } = options
+  const { algorithm = 'gcra', layers, lease } = options
   const quota = (times: number) => new onrush.Quota({ count: limit, period: period * times })
   const rate = layers === undefined ? quota(1) : Array.from({ length: layers }, (_, index) => quota(index + 1))
-  return new onrush.Throttle({ limiter: new onrush[LIMITERS[algorithm]]({ store }), rate })
+  return new onrush.Throttle({ limiter: new onrush[LIMITERS[algorithm]]({ store }), rate, lease })
 }

@@ -13,6 +13,8 @@ export interface Question {
   readonly about: string
   /** Remarks that a reader needs to understand the numbers. Default: none. */
   readonly remarks?: readonly string[]
+  /** True: asked only by its name, because it takes minutes. Default false. */
+  readonly isLong?: boolean
   ask(bench: Bench): Promise<Answer>
 }
 

@@ -10,6 +10,16 @@ export interface Contestant extends AsyncDisposable {
   checkSync?(key: string): unknown
   /** Spends `quantity` units, and resolves to whether they were admitted. `undefined`: the library has no quantities. */
   admits(key: string, quantity?: number): Promise<boolean | undefined>
+  /** Spends one unit of `key`, without a promise where nothing has to be awaited. Default: `admits`, which asks Redis. */
+  decide?(key: string): Decision | Promise<Decision>
+  /** What leases have charged and not used, in units, since the contestant was opened. Default: there are no leases. */
+  leased?(): { readonly charged: number; readonly lapsed: number }
+}
+
+export interface Decision {
+  readonly admitted: boolean
+  /** True: decided in this process, without Redis. */
+  readonly here: boolean
 }
 
 export interface Setting {

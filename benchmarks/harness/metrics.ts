@@ -32,6 +32,14 @@ export const METRICS = {
   admitted: { heading: 'admitted' },
   callsPerAdmission: { heading: 'calls/admission' },
   unitsLost: { heading: 'units lost' },
+  callsPerSecond: { heading: 'calls/s' },
+  decidedHere: { heading: 'decided here %' },
+  quotaUsed: { heading: 'quota used %' },
+  wasted: { heading: 'wasted %' },
+  slowPasses: { heading: 'the slow caller passes %' },
+  excess: { heading: 'most above the bound, units' },
+  inBucket: { heading: 'mean ÷ limit' },
+  mostInBucket: { heading: 'most ÷ limit' },
 } as const satisfies Record<string, Metric>
 
 export type MetricName = keyof typeof METRICS

@@ -8,12 +8,16 @@ import { type KeyOrder, keysOf } from './keys.ts'
 import { drive, type Load, type Run, type Summary, summaryOf } from './load.ts'
 import type { Measurement } from './metrics.ts'
 import { offer } from './offer.ts'
+import { type Paced, pace } from './pace.ts'
+import { type Rush, rush } from './rush.ts'
 
 export interface Tasks {
   open: { task: OpenTask; answer: undefined }
   close: { task: CloseTask; answer: undefined }
   drive: { task: DriveTask; answer: Summary }
   offer: { task: OfferTask; answer: Measurement }
+  pace: { task: PaceTask; answer: Paced }
+  rush: { task: RushTask; answer: Summary }
   saturate: { task: SaturateTask; answer: SaturateAnswer }
   fill: { task: FillTask; answer: FillAnswer }
 }
@@ -58,6 +62,28 @@ export interface OfferTask {
   readonly rate: number
   /** Milliseconds. */
   readonly duration: number
+}
+
+/** Checks at a fixed rate, and tells what was admitted of one key. */
+export interface PaceTask {
+  readonly name: 'pace'
+  readonly recruit: Recruit
+  readonly keys: KeyOrder
+  readonly watched: string
+  readonly drained: number
+  /** Checks per second. */
+  readonly rate: number
+  /** In ms since the epoch. */
+  readonly start: number
+  /** Milliseconds. */
+  readonly duration: number
+}
+
+/** Checks as fast as decisions are made. */
+export interface RushTask extends Omit<Rush, 'contestant' | 'keys'> {
+  readonly name: 'rush'
+  readonly recruit: Recruit
+  readonly keys: KeyOrder
 }
 
 /** Checks one key: once, then after a pause as fast as possible. */
@@ -116,6 +142,10 @@ export async function perform(task: Task): Promise<Tasks[TaskName]['answer']> {
       return summaryOf(await driveAlone(contestant, task))
     case 'offer':
       return offer({ contestant, keys: keysOf(task.keys), rate: task.rate, duration: task.duration })
+    case 'pace':
+      return pace({ ...task, contestant, keys: keysOf(task.keys) })
+    case 'rush':
+      return summaryOf(await rush({ ...task, contestant, keys: keysOf(task.keys) }))
     case 'saturate':
       return saturate(contestant, task)
     case 'fill':
