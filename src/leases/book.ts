@@ -116,7 +116,7 @@ export class LeaseBook {
   ask(key: string, units: number, sent: Instant, mayLease: boolean): LeaseAsk {
     const watched = this.#keys.peek(key)
     if (watched === undefined) return new LeaseAsk(key, 0, this.within, 0, sent)
-    const demand = watched.demand.update(sent.steady, this.within)
+    const demand = watched.demand.update(sent.steady, this.within, units)
     const most = mayLease && this.#mayAsk(watched, sent) ? leaseSize(demand, this.within, this.#roundTrip, units) : 0
     const ask = new LeaseAsk(key, most, this.within, pauseOf(demand, this.within), sent)
     if (most > 0) watched.asking = ask

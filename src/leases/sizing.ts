@@ -15,13 +15,17 @@ export class Demand {
     this.#since = now
   }
 
-  /** Brings the demand up to date, and returns it. The units asked since the last time count as asked evenly since then. */
-  update(now: number, within: number): number {
+  /**
+   * Brings the demand up to date, and returns it. Units asked since the last time count as asked evenly since then.
+   * @param fresh how many of them were asked just now
+   */
+  update(now: number, within: number, fresh: number): number {
     const elapsed = (now - this.#since) / within
+    const earlier = Math.max(this.asked - fresh, 0)
     if (elapsed > 0) {
       const kept = Math.exp(-elapsed)
-      this.#units = this.#units * kept + (this.asked * (1 - kept)) / elapsed
-    } else this.#units += this.asked
+      this.#units = this.#units * kept + (earlier * (1 - kept)) / elapsed + fresh
+    } else this.#units += earlier + fresh
     this.asked = 0
     this.#since = now
     return this.#units
