@@ -29,7 +29,7 @@ const SIZE_BOUNDARIES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
 /**
  * Starts recording `onrush.checks`, `onrush.check.duration`, `onrush.batch.checks`, `onrush.batch.keys`,
- * `onrush.batch.duration`, `onrush.failover.changes`, `onrush.failover.stores` and `onrush.script.loads`.
+ * `onrush.batch.duration`, `onrush.lease.units`, `onrush.failover.changes`, `onrush.failover.stores` and `onrush.script.loads`.
  * @returns a function that stops recording
  * @throws TypeError or RangeError for wrong options
  */
@@ -61,6 +61,10 @@ export function recordMetrics(options: MetricsOptions = {}): () => void {
   )
   const batchKeys = meter.createHistogram('onrush.batch.keys', size('Keys that one call to Redis read', '{key}'))
   const batchDuration = meter.createHistogram('onrush.batch.duration', seconds('Time of one call to Redis'))
+  const leased = meter.createCounter('onrush.lease.units', {
+    description: 'Units of leases that have ended',
+    unit: '{unit}',
+  })
   const changes = meter.createCounter('onrush.failover.changes', {
     description: 'Changes of state of failover stores',
     unit: '{change}',
@@ -93,6 +97,11 @@ export function recordMetrics(options: MetricsOptions = {}): () => void {
       batchChecks.record(event.checks, attributes)
       batchKeys.record(event.keys, attributes)
       batchDuration.record(event.duration / 1000, attributes)
+    }),
+    subscribe('onrush:lease', ({ policy, used, lapsed }) => {
+      const attributes = { 'onrush.policy': policyOf(policy) }
+      if (used > 0) leased.add(used, { ...attributes, 'onrush.lease.outcome': 'used' })
+      if (lapsed > 0) leased.add(lapsed, { ...attributes, 'onrush.lease.outcome': 'lapsed' })
     }),
     subscribe('onrush:failover', (event) => {
       away.take(event)

@@ -200,3 +200,19 @@ function withResolvers(): { readonly promise: Promise<void>; readonly resolve: (
   })
   return { promise, resolve }
 }
+
+test('units of leases are counted by what has become of them', async () => {
+  const { points } = recorded()
+  const leasing = new Throttle({ store, rate: Quota.perHour(10_000, { name: 'leased' }), lease: '10s' })
+  const ask = (count: number) => Promise.all(Array.from({ length: count }, () => leasing.check('ada')))
+  for (let round = 0; round < 20 && leasing.checkNow('ada') === undefined; round++) await ask(100)
+  expect(leasing.checkNow('ada')).toMatchObject({ source: 'lease' })
+  await leasing.clear('ada')
+  const found = new Map(
+    (await points('onrush.lease.units')).map(({ attributes, value }) => [JSON.stringify(attributes), value]),
+  )
+  const counted = (outcome: string) =>
+    found.get(JSON.stringify({ 'onrush.policy': 'leased', 'onrush.lease.outcome': outcome }))
+  expect(counted('used')).toBe(2)
+  expect(counted('lapsed')).toBeGreaterThan(2)
+})

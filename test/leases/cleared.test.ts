@@ -1,5 +1,4 @@
 /** What a clear, a reset of the store and a lost reply leave of leases. */
-import { once } from 'node:events'
 import { FixedWindowLimiter, Quota, RedisStore, StoreUnavailableError, Throttle } from 'onrush'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { hear, LEASED, LeaseScene, makeBusy, times, WITHIN } from '../support/leases/suite.ts'
