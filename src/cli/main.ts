@@ -1,17 +1,20 @@
 #!/usr/bin/env node
 /** The command `onrush`. */
 import picocolors from 'picocolors'
-import { run } from './program.ts'
+import { codeOf, run } from './program.ts'
 
-// A reader that has seen enough, such as `head`, closes the pipe.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
-process.exitCode = await run(process.argv.slice(2), {
+const terminal = {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   environment: process.env,
   colors: picocolors.isColorSupported,
+}
+
+// A reader that has seen enough, such as `head`, closes the pipe.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : codeOf(error, terminal))
 })
+// Without this, Node exits with 1, which says that the key is limited.
+process.on('uncaughtException', (error) => process.exit(codeOf(error, terminal)))
+process.exitCode = await run(process.argv.slice(2), terminal)

@@ -1,9 +1,12 @@
 /** Reads the values of options. */
+import { Option } from 'commander'
 import { UsageError } from './exit-codes.ts'
 
-/** Collects the values of an option that may be given several times. */
-export function collect(value: string, previous: readonly string[]): string[] {
-  return [...previous, value]
+/** An option that may be given several times, and is none if it is not given. */
+export function repeatable(flags: string, description: string, withoutIt = 'none'): Option {
+  return new Option(flags, `${description} (repeatable)`)
+    .argParser((value: string, previous: readonly string[]) => [...previous, value])
+    .default([], withoutIt)
 }
 
 /** @throws UsageError */

@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import Table from 'cli-table3'
 import picocolors from 'picocolors'
 import prettyMilliseconds from 'pretty-ms'
+import { printable } from './printable.ts'
 
 /** The streams and variables of a process, so that tests can run a command within their own. */
 export interface Terminal {
@@ -14,14 +15,20 @@ export interface Terminal {
   readonly colors: boolean
 }
 
+/** Characters above ASCII that terminals obey, or that change how the text round them is shown. */
+const UNSAFE = /[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu
+
 export type Colors = ReturnType<typeof picocolors.createColors>
 
 export function colorsOf({ colors }: Terminal): Colors {
   return picocolors.createColors(colors)
 }
 
-/** A table without lines, whose first row is its head. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], colors: Colors): string {
+/** A cell of a table: a text, or one that is painted, such as a verdict in red. */
+export type Cell = string | { readonly text: string; readonly paint: (text: string) => string }
+
+/** A table without lines, whose first row is its head. Control characters of cells are escaped. */
+export function table(head: readonly string[], rows: readonly (readonly Cell[])[], colors: Colors): string {
   const none = Object.fromEntries(
     [
       ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
@@ -33,8 +40,12 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     chars: { ...none, middle: '  ' },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   })
-  for (const row of rows) shown.push([...row])
+  for (const row of rows) shown.push(row.map(cellText))
   return shown.toString().replace(/ +$/gm, '')
+}
+
+function cellText(cell: Cell): string {
+  return typeof cell === 'string' ? printable(cell) : cell.paint(printable(cell.text))
 }
 
 export function whole(number: number): string {
@@ -52,10 +63,12 @@ export function duration(milliseconds: number): string {
   return milliseconds === Number.POSITIVE_INFINITY ? 'never' : prettyMilliseconds(milliseconds, { unitCount: 2 })
 }
 
-/** Control characters are shown as codes, because a key of a log could otherwise write to the terminal. */
-export function printable(text: string, longest = 60): string {
-  const shown = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
-    return `\\u{${character.codePointAt(0)?.toString(16)}}`
-  })
-  return shown.length > longest ? `${shown.slice(0, longest - 1)}…` : shown
+/** JSON for output. Control characters above ASCII are escaped too, because a terminal obeys them. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(UNSAFE, (characters) =>
+    Array.from(
+      { length: characters.length },
+      (_, index) => `\\u${characters.charCodeAt(index).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  )
 }

@@ -3,7 +3,7 @@ import { createHistogram } from 'node:perf_hooks'
 import type { Command } from 'commander'
 import { Throttle } from '../../throttle.ts'
 import { wholeNumber } from '../option-values.ts'
-import { type Terminal, whole } from '../terminal.ts'
+import { jsonText, type Terminal, whole } from '../terminal.ts'
 import { confirm } from './confirm.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
 
@@ -34,7 +34,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   const keys = wholeNumber('--keys', options.keys, 1, 1_000_000)
   await using live = await LiveStore.open(options, terminal)
   const question = `Load ${live.shownUrl} with checks for ${seconds} s, on ${whole(keys)} keys of prefix ${live.prefix}?`
-  if (!(await confirm(question, options.yes, terminal))) return
+  await confirm(question, options.yes, terminal)
   const throttle = new Throttle({ store: live.store, rate: '1000000/second name onrush-bench' })
   const latency = createHistogram()
   const until = performance.now() + seconds * 1000
@@ -55,7 +55,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   const figures = { decided, perSecond, p50, p99, inFlight, keys }
   terminal.stdout.write(
     options.json === true
-      ? `${JSON.stringify(figures, undefined, 2)}\n`
+      ? `${jsonText(figures, 2)}\n`
       : `${whole(perSecond)} checks a second, ${whole(decided)} in all; with ${whole(inFlight)} in flight a check takes ${p50.toFixed(2)} ms (median), ${p99.toFixed(2)} ms (99 %)\n`,
   )
 }

@@ -2,14 +2,14 @@
 import type { Command } from 'commander'
 import type { RateLimitResult } from '../../result.ts'
 import type { Throttle } from '../../throttle.ts'
-import { colorsOf, printable, type Terminal } from '../terminal.ts'
+import { KEY_DESCRIPTION, keyIn, printable } from '../printable.ts'
+import type { Terminal } from '../terminal.ts'
 import { confirm } from './confirm.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
-import { resultJson, resultText } from './result-report.ts'
-import { addThrottleOptions, blockingThrottleOf, type ThrottleTextOptions } from './throttle-options.ts'
+import { writeResult } from './result-report.ts'
+import { addThrottleOptions, type ThrottleTextOptions, throttleOf } from './throttle-options.ts'
 
 interface Options extends StoreOptions, ThrottleTextOptions {
-  readonly name?: string
   readonly yes?: boolean
   readonly json?: boolean
 }
@@ -18,7 +18,7 @@ export function addBlockCommands(program: Command, terminal: Terminal): void {
   const block = program
     .command('block')
     .description('refuse everything of a key, in every process, for a time; a longer block stays as it is')
-    .argument('<key>', 'the key, such as user:42')
+    .argument('<key>', KEY_DESCRIPTION, keyIn)
     .argument('<duration>', "how long, such as '15m' or '2 days'")
   withOptions(block).action((key: string, duration: string, options: Options) =>
     change(key, options, terminal, `Block ${printable(key)} for ${duration}?`, (throttle) =>
@@ -28,17 +28,14 @@ export function addBlockCommands(program: Command, terminal: Terminal): void {
   const unblock = program
     .command('unblock')
     .description('lift the block of a key, and forget its lock-outs')
-    .argument('<key>', 'the key, such as user:42')
+    .argument('<key>', KEY_DESCRIPTION, keyIn)
   withOptions(unblock).action((key: string, options: Options) =>
     change(key, options, terminal, `Unblock ${printable(key)}?`, (throttle) => throttle.unblock(key)),
   )
 }
 
 function withOptions(command: Command): Command {
-  return addThrottleOptions(addStoreOptions(command))
-    .option('--name <name>', "the name of the throttle's blocks (default: that of its first quota)")
-    .option('--yes', 'do not ask')
-    .option('--json', 'print JSON')
+  return addThrottleOptions(addStoreOptions(command)).option('--yes', 'do not ask').option('--json', 'print JSON')
 }
 
 async function change(
@@ -49,10 +46,7 @@ async function change(
   run: (throttle: Throttle) => Promise<RateLimitResult>,
 ): Promise<void> {
   await using live = await LiveStore.open(options, terminal)
-  const throttle = blockingThrottleOf(live.store, options, options.name)
-  if (!(await confirm(question, options.yes, terminal))) return
-  const result = await run(throttle)
-  terminal.stdout.write(
-    `${options.json === true ? resultJson(key, result) : resultText(key, result, colorsOf(terminal))}\n`,
-  )
+  const throttle = throttleOf(live.store, options)
+  await confirm(question, options.yes, terminal)
+  writeResult(key, await run(throttle), options.json, terminal)
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { Throttle } from '../../throttle.ts'
 import { OK, STORE } from '../exit-codes.ts'
-import { colorsOf, duration, percent, type Terminal, table } from '../terminal.ts'
+import { colorsOf, duration, jsonText, percent, type Terminal, table } from '../terminal.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
 import type { Exit } from './key-commands.ts'
 import { type Info, infoOf, numberIn } from './server-info.ts'
@@ -31,7 +31,7 @@ export function addDoctor(program: Command, terminal: Terminal, exit: Exit): voi
     .action(async (options: StoreOptions & { json?: boolean }) => {
       await using live = await LiveStore.open(options, terminal)
       const findings = await examine(live)
-      if (options.json === true) terminal.stdout.write(`${JSON.stringify(findings, undefined, 2)}\n`)
+      if (options.json === true) terminal.stdout.write(`${jsonText(findings, 2)}\n`)
       else terminal.stdout.write(`${report(live, findings, terminal)}\n`)
       exit(findings.some(({ verdict }) => verdict === 'bad') ? STORE : OK)
     })
@@ -40,7 +40,7 @@ export function addDoctor(program: Command, terminal: Terminal, exit: Exit): voi
 function report({ shownUrl, prefix }: LiveStore, findings: readonly Finding[], terminal: Terminal): string {
   const colors = colorsOf(terminal)
   const paint = { good: colors.green, warning: colors.yellow, bad: colors.red, unknown: colors.dim }
-  const rows = findings.map(({ what, verdict, found }) => [paint[verdict](verdict), what, found])
+  const rows = findings.map(({ what, verdict, found }) => [{ text: verdict, paint: paint[verdict] }, what, found])
   const advice = findings.filter((one) => one.advice !== '').map((one) => `${one.what}: ${one.advice}`)
   return [`${shownUrl}, prefix ${prefix}`, table(['', 'what', 'found'], rows, colors), ...advice].join('\n')
 }

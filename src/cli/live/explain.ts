@@ -1,8 +1,9 @@
 /** `onrush explain`: every state of a key, in words. */
 import type { Command } from 'commander'
 import { encodeKey } from '../../stores/state-key.ts'
-import { collect } from '../option-values.ts'
-import { colorsOf, duration, printable, type Terminal, table, whole } from '../terminal.ts'
+import { repeatable } from '../option-values.ts'
+import { KEY_DESCRIPTION, keyIn, printable } from '../printable.ts'
+import { type Cell, colorsOf, duration, jsonText, type Terminal, table, whole } from '../terminal.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
 import { literally } from './key-names.ts'
 import { Policies } from './policies.ts'
@@ -25,9 +26,9 @@ export function addExplain(program: Command, terminal: Terminal): void {
     .description(
       'tell every state of a key: used, left, when all is back, who holds permits (scans the keys of the prefix)',
     )
-    .argument('<key>', 'the key, such as user:42')
+    .argument('<key>', KEY_DESCRIPTION, keyIn)
   addStoreOptions(command)
-    .option('--rate <rate>', 'a rate whose name nobody has noted (repeatable)', collect, [])
+    .addOption(repeatable('--rate <rate>', 'a rate whose name nobody has noted'))
     .option('--json', 'print JSON')
     .action(async (key: string, options: Options) => {
       await using live = await LiveStore.open(options, terminal)
@@ -70,16 +71,17 @@ function patternOf({ names }: LiveStore, key: string): string {
 function textOf(key: string, states: readonly Explained[], terminal: Terminal): string {
   if (states.length === 0) return `${printable(key)} has no state: nothing is used under any policy`
   const colors = colorsOf(terminal)
-  const rows = states.flatMap(({ name, result, used, keptUntil, permits, block, tickets }) => [
+  const rows: Cell[][] = states.flatMap(({ name, result, used, keptUntil, permits, block, tickets }) => [
     [
-      printable(name),
+      name,
       used === undefined || result === undefined ? '?' : `${whole(used)} of ${whole(result.limit)}`,
       result === undefined ? '?' : whole(result.remaining),
       result === undefined ? '?' : duration(result.resetAfter),
       keptUntil === undefined ? '' : new Date(keptUntil).toISOString(),
-      [wordsOf(result?.limited, permits?.waiting ?? 0, colors.red), blockText(block)]
-        .filter((text) => text !== '')
-        .join(', '),
+      {
+        text: [...wordsOf(result?.limited, permits?.waiting ?? 0), ...blockWords(block)].join(', '),
+        paint: result?.limited === true || block?.until !== undefined ? colors.red : String,
+      },
     ],
     ...tickets.map((ticket) => [`  ${ticketText(ticket)}`, '', '', '', '', '']),
   ])
@@ -91,17 +93,15 @@ function textOf(key: string, states: readonly Explained[], terminal: Terminal): 
   return `${printable(key)}\n${shown}${hint}`
 }
 
-function wordsOf(limited: boolean | undefined, waiting: number, red: (text: string) => string): string {
-  return [...(limited === true ? [red('limited')] : []), ...(waiting > 0 ? [`${whole(waiting)} wait`] : [])].join(', ')
+function wordsOf(limited: boolean | undefined, waiting: number): string[] {
+  return [...(limited === true ? ['limited'] : []), ...(waiting > 0 ? [`${whole(waiting)} wait`] : [])]
 }
 
-function blockText(block: State['block']): string {
-  if (block === undefined) return ''
+function blockWords(block: State['block']): string[] {
+  if (block === undefined) return []
   const { until, strikes } = block
-  const remembered = strikes > 0 ? `${whole(strikes)} lock-outs remembered` : ''
-  return [until === undefined ? 'not blocked now' : `blocked until ${until.toISOString()}`, remembered]
-    .filter(Boolean)
-    .join(', ')
+  const remembered = strikes > 0 ? [`${whole(strikes)} lock-outs remembered`] : []
+  return [until === undefined ? 'not blocked now' : `blocked until ${until.toISOString()}`, ...remembered]
 }
 
 function ticketText({ holder, serial, quantity, until, waits }: Ticket): string {
@@ -129,5 +129,5 @@ function jsonOf(key: string, states: readonly Explained[]): string {
     ...(permits === undefined ? {} : { ...permits, tickets }),
     ...(block === undefined ? {} : { blockedUntil: block.until, strikes: block.strikes }),
   }))
-  return JSON.stringify({ key, states: shown }, undefined, 2)
+  return jsonText({ key, states: shown }, 2)
 }

@@ -4,10 +4,11 @@ import type { RateLimitResult } from '../../result.ts'
 import type { Throttle } from '../../throttle.ts'
 import { LIMITED, OK } from '../exit-codes.ts'
 import { wholeNumber } from '../option-values.ts'
-import { colorsOf, printable, type Terminal } from '../terminal.ts'
+import { KEY_DESCRIPTION, keyIn, printable } from '../printable.ts'
+import type { Terminal } from '../terminal.ts'
 import { confirm } from './confirm.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
-import { resultJson, resultText } from './result-report.ts'
+import { writeResult } from './result-report.ts'
 import { addThrottleOptions, type ThrottleTextOptions, throttleOf } from './throttle-options.ts'
 
 interface Options extends StoreOptions, ThrottleTextOptions {
@@ -69,7 +70,7 @@ export function addKeyCommands(program: Command, terminal: Terminal, exit: Exit)
 
 function addKeyCommand(program: Command, command: KeyCommand, terminal: Terminal, exit: Exit): void {
   const { name, description, takesQuantity, question } = command
-  const added = program.command(name).description(description).argument('<key>', 'the key, such as user:42')
+  const added = program.command(name).description(description).argument('<key>', KEY_DESCRIPTION, keyIn)
   if (takesQuantity) added.argument('[quantity]', 'units', '1')
   addThrottleOptions(addStoreOptions(added)).option('--json', 'print JSON')
   if (question !== undefined) added.option('--yes', 'do not ask')
@@ -89,12 +90,8 @@ async function run(
 ): Promise<void> {
   await using live = await LiveStore.open(options, terminal)
   const throttle = throttleOf(live.store, options)
-  if (question !== undefined) {
-    const isSure = await confirm(question(printable(key), quantity), options.yes, terminal)
-    if (!isSure) return
-  }
+  if (question !== undefined) await confirm(question(printable(key), quantity), options.yes, terminal)
   const result = await decide(throttle, key, quantity)
-  const shown = options.json === true ? resultJson(key, result) : resultText(key, result, colorsOf(terminal))
-  terminal.stdout.write(`${shown}\n`)
+  writeResult(key, result, options.json, terminal)
   exit(tells && result.limited ? LIMITED : OK)
 }

@@ -1,12 +1,12 @@
 /** `onrush ls`: the keys of a store that are limited, blocked, hold permits, or have used most. */
 import type { Command } from 'commander'
 import { UsageError } from '../exit-codes.ts'
-import { collect, wholeNumber } from '../option-values.ts'
-import { colorsOf, duration, percent, printable, type Terminal, table, whole } from '../terminal.ts'
+import { repeatable, wholeNumber } from '../option-values.ts'
+import { colorsOf, duration, jsonText, percent, type Terminal, table, whole } from '../terminal.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
 import type { NamedKey } from './key-names.ts'
 import { Policies } from './policies.ts'
-import { type Position, positionIn, positionText, scan } from './scan.ts'
+import { KEYS_A_PAGE, type Position, positionIn, positionText, scan } from './scan.ts'
 import { LOG, type State, stateOfLog, statesIn } from './states.ts'
 
 interface Options extends StoreOptions {
@@ -26,16 +26,18 @@ interface Listed extends State {
 }
 
 export function addList(program: Command, terminal: Terminal): void {
-  const command = program.command('ls').description('list keys that are limited, hold permits, or have used most')
+  const command = program
+    .command('ls')
+    .description('list keys that are limited, are blocked, hold permits, or have used most')
   addStoreOptions(command)
     .option('--limited', 'keys of which not even one unit can be spent now')
     .option('--blocked', 'keys that are blocked')
     .option('--holding', 'keys whose permits are held')
     .option('--top <what>', 'the keys that have most of this: used')
     .option('--limit <count>', 'how many keys to list, 1 to 10000', '20')
-    .option('--scan <count>', 'how many keys of the server to look at, at least', '100000')
+    .option('--scan <count>', 'how many keys of the server to look at, of whatever prefix', '100000')
     .option('--from <position>', 'go on from where the last ls ended', '0:0')
-    .option('--rate <rate>', 'a rate whose name nobody has noted (repeatable)', collect, [])
+    .addOption(repeatable('--rate <rate>', 'a rate whose name nobody has noted'))
     .option('--json', 'print JSON')
     .action(async (options: Options) => {
       const { listed, next } = await list(options, terminal)
@@ -60,7 +62,7 @@ async function list(options: Options, terminal: Terminal): Promise<{ listed: Lis
   let seen = 0
   for await (const page of scan(live, from)) {
     next = page.next
-    seen += Math.max(page.keys.length, 1)
+    seen += KEYS_A_PAGE
     for (const state of (await Promise.all(page.keys.map((key) => statesOf(live, key, policies, now)))).flat()) {
       if (isWanted(state, options)) listed.push(state)
     }
@@ -99,10 +101,9 @@ function shareUsed({ used = 0, result }: State): number {
 
 function textOf(listed: readonly Listed[], next: Position | undefined, terminal: Terminal): string {
   const rows = listed.map((state) => [
-    printable(state.key),
-    printable(state.name),
-    state.used === undefined ? '?' : `${whole(state.used)} of ${whole(state.result?.limit ?? 0)}`,
-    percent(shareUsed(state)),
+    state.key,
+    state.name,
+    ...usedTexts(state),
     state.block?.until?.toISOString() ?? (state.result === undefined ? '?' : duration(state.result.resetAfter)),
   ])
   const shown =
@@ -110,6 +111,15 @@ function textOf(listed: readonly Listed[], next: Position | undefined, terminal:
       ? 'none'
       : table(['key', 'state', 'used', '', 'all back in, or blocked until'], rows, colorsOf(terminal))
   return next === undefined ? shown : `${shown}\nThere are more keys: go on with --from ${positionText(next)}`
+}
+
+/** A block counts no units. The numbers of a policy that nobody has noted are not known. */
+function usedTexts(state: Listed): [used: string, share: string] {
+  const { used, result, block } = state
+  if (block !== undefined) return ['-', '-']
+  return used === undefined || result === undefined
+    ? ['?', '?']
+    : [`${whole(used)} of ${whole(result.limit)}`, percent(shareUsed(state))]
 }
 
 function jsonOf(listed: readonly Listed[], next: Position | undefined): string {
@@ -123,5 +133,5 @@ function jsonOf(listed: readonly Listed[], next: Position | undefined): string {
     ...permits,
     blockedUntil: block?.until,
   }))
-  return JSON.stringify({ keys, next: next === undefined ? null : positionText(next) }, undefined, 2)
+  return jsonText({ keys, next: next === undefined ? null : positionText(next) }, 2)
 }

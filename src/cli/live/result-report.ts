@@ -1,8 +1,15 @@
 /** A result as text and as JSON. */
 import type { RateLimitResult } from '../../result.ts'
-import { type Colors, duration, printable, table, whole } from '../terminal.ts'
+import { printable } from '../printable.ts'
+import { type Colors, colorsOf, duration, jsonText, type Terminal, table, whole } from '../terminal.ts'
 
-export function resultText(key: string, result: RateLimitResult, colors: Colors): string {
+/** Writes what became of a key. */
+export function writeResult(key: string, result: RateLimitResult, json: boolean | undefined, terminal: Terminal): void {
+  const shown = json === true ? resultJson(key, result) : resultText(key, result, colorsOf(terminal))
+  terminal.stdout.write(`${shown}\n`)
+}
+
+function resultText(key: string, result: RateLimitResult, colors: Colors): string {
   const { limited, layers, blockedUntil } = result
   const state = limited
     ? colors.red(blockedUntil === undefined ? 'limited' : `blocked until ${blockedUntil.toISOString()}`)
@@ -19,13 +26,9 @@ export function resultText(key: string, result: RateLimitResult, colors: Colors)
 }
 
 /** JSON has no Infinity: a time that never comes is null. */
-export function resultJson(key: string, result: RateLimitResult): string {
+function resultJson(key: string, result: RateLimitResult): string {
   const { limited, layers, blockedUntil } = result
-  return JSON.stringify(
-    { key, limited, blockedUntil, ...numbersOf(result), layers: layers.map(numbersOf) },
-    undefined,
-    2,
-  )
+  return jsonText({ key, limited, blockedUntil, ...numbersOf(result), layers: layers.map(numbersOf) }, 2)
 }
 
 function numbersOf({ limited, limit, remaining, resetAfter, retryAfter, nextAfter, quota }: RateLimitResult): object {

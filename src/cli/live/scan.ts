@@ -3,8 +3,8 @@ import { UsageError } from '../exit-codes.ts'
 import type { LiveStore } from './connection.ts'
 import { literally, type NamedKey, readKeyName } from './key-names.ts'
 
-/** Keys looked at by one SCAN. */
-const PAGE = '1000'
+/** About how many keys one SCAN looks at, of whatever prefix. */
+export const KEYS_A_PAGE = 1000
 
 /** Where a scan goes on: the number of a master, and the cursor there. */
 export interface Position {
@@ -14,10 +14,10 @@ export interface Position {
 
 export const START: Position = { master: 0, cursor: '0' }
 
-/** Keys, and where the scan goes on after them. `undefined`: it has ended. */
+/** The keys of the prefix among those that one SCAN looked at. */
 export interface Page {
   readonly keys: readonly NamedKey[]
-  /** Keys looked at, of whatever prefix. */
+  /** Where the scan goes on. `undefined`: it has ended. */
   readonly next: Position | undefined
 }
 
@@ -28,7 +28,7 @@ export async function* scan(live: LiveStore, from: Position, pattern = ''): Asyn
   const match = `${literally(connection.keyPrefix)}${literally(prefix)}:{${pattern}*`
   let { master, cursor } = from
   for (let server = masters[master]; server !== undefined; server = masters[master]) {
-    const reply = await server.send('SCAN', [cursor, 'MATCH', match, 'COUNT', PAGE])
+    const reply = await server.send('SCAN', [cursor, 'MATCH', match, 'COUNT', String(KEYS_A_PAGE)])
     if (!Array.isArray(reply)) return
     cursor = String(reply[0])
     if (cursor === '0') master++

@@ -4,7 +4,7 @@ import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { ALGORITHM_NAMES } from '../algorithms.ts'
 import { UsageError } from '../exit-codes.ts'
-import { collect } from '../option-values.ts'
+import { repeatable } from '../option-values.ts'
 import { colorsOf, type Terminal } from '../terminal.ts'
 import { jsonReport } from './json-report.ts'
 import { FORMAT_NAMES } from './log-format.ts'
@@ -34,33 +34,22 @@ export function addReplay(program: Command, terminal: Terminal): void {
       'logs: Common or Combined format, JSON lines, CSV with a header, logfmt; also packed by gzip; - is standard input',
     )
     .option('--key <fields>', 'the key of a request: fields joined by +', 'ip')
-    .option(
-      '--rate <rate>',
-      "a limit to try, such as '100/minute burst 20', or several as one: '10/second; 1000/day' (repeatable)",
-      collect,
-      [],
+    .addOption(
+      repeatable(
+        '--rate <rate>',
+        "a limit to try, such as '100/minute burst 20', or several as one: '10/second; 1000/day'",
+      ),
     )
-    .option(
-      '--algorithm <name>',
-      `how limits count: ${ALGORITHM_NAMES.join(', ')} (repeatable; default: gcra)`,
-      collect,
-      [],
-    )
+    .addOption(repeatable('--algorithm <name>', `how limits count: ${ALGORITHM_NAMES.join(', ')}`, 'gcra'))
     .option('--together', 'try also all rates as layers of one throttle')
-    .option(
-      '--smallest <period>',
-      'find the smallest limit of this period that touches few keys, such as minute (repeatable)',
-      collect,
-      [],
+    .addOption(
+      repeatable('--smallest <period>', 'find the smallest limit of this period that touches few keys, such as minute'),
     )
     .option('--touching <share>', 'the share of keys of which --smallest may touch fewer', '0.1%')
-    .option(
-      '--where <condition>',
-      'play only lines for which this holds: status>=400, method=POST, path~^/api/ (repeatable)',
-      collect,
-      [],
+    .addOption(
+      repeatable('--where <condition>', 'play only lines for which this holds: status>=400, method=POST, path~^/api/'),
     )
-    .option('--cost <field>', 'the field of units that a line costs (default: 1 a line)')
+    .option('--cost <field>', 'the field of units that a line costs (default: each line costs 1)')
     .option('--time <field>', 'the field of the time (default: the first usual name that the log has)')
     .option('--time-zone <zone>', 'the zone of times that name none', 'UTC')
     .option(

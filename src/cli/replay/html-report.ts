@@ -2,7 +2,8 @@
 import { escapeUTF8 } from 'entities'
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
-import { duration, percent, printable, whole } from '../terminal.ts'
+import { printable } from '../printable.ts'
+import { duration, percent, whole } from '../terminal.ts'
 import type { FoundLimit, Replay } from './replay.ts'
 
 const STYLE = `
@@ -98,7 +99,7 @@ function hardestHit({ candidates: names, simulation }: Replay): string[] {
   return simulation.throttles.flatMap(({ hardestHit }, index) => {
     if (hardestHit.length === 0) return []
     const rows = hardestHit.map(({ key, requests, refused, refusedFor }) => [
-      printable(key),
+      key,
       whole(requests),
       whole(refused),
       duration(refusedFor),
@@ -167,6 +168,6 @@ async function plot(spec: TopLevelSpec): Promise<string> {
 
 function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const row = (cells: readonly string[], tag: string): string =>
-    `<tr>${cells.map((cell) => `<${tag}>${escapeUTF8(cell)}</${tag}>`).join('')}</tr>`
+    `<tr>${cells.map((cell) => `<${tag}>${escapeUTF8(printable(cell))}</${tag}>`).join('')}</tr>`
   return `<table>\n${row(head, 'th')}\n${rows.map((cells) => row(cells, 'td')).join('\n')}\n</table>`
 }

@@ -1,4 +1,5 @@
 /** The report of a replay as JSON. */
+import { jsonText } from '../terminal.ts'
 import type { Replay } from './replay.ts'
 
 export function jsonReport({ simulation, candidates, smallest, lines, unreadable, ...rest }: Replay): string {
@@ -18,5 +19,5 @@ export function jsonReport({ simulation, candidates, smallest, lines, unreadable
       curve: curve.map((tried) => ({ ...tried, quota: String(tried.quota), limit: tried.quota.limit })),
     })),
   }
-  return JSON.stringify(report, undefined, 2)
+  return jsonText(report, 2)
 }

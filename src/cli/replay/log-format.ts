@@ -1,12 +1,12 @@
 /** The formats of logs, and which one a log has. */
 import type { Readable } from 'node:stream'
-import { Readable as ReadableStream } from 'node:stream'
-import { type Parser, parse as parseCsv } from 'csv-parse'
 import { UsageError } from '../exit-codes.ts'
 import { readAccessLog } from './access-log.ts'
-import { bytesOf, type LogSource, linesOf, withFirst } from './lines.ts'
-import type { LineReader, LogEntry } from './log-entry.ts'
-import { FieldsEntry, isRecord, readJsonLine, readLogfmt } from './structured-log.ts'
+import { CsvReader } from './csv-log.ts'
+import { readJsonLine } from './json-log.ts'
+import { type LogSource, linesOf, textOf } from './lines.ts'
+import type { LineReader, UnreadableLines, Visit } from './log-entry.ts'
+import { readLogfmt } from './logfmt.ts'
 
 /** The formats by name. CSV has no reader of lines, because a quoted value may hold a line break. */
 const FORMATS = new Map<string, LineReader | undefined>([
@@ -18,18 +18,6 @@ const FORMATS = new Map<string, LineReader | undefined>([
 
 export const FORMAT_NAMES: readonly string[] = [...FORMATS.keys()]
 
-/** Lines of a log that could not be read. */
-export class UnreadableLines {
-  count = 0
-  /** The first ones. */
-  readonly examples: { readonly source: string; readonly line: number; readonly text: string }[] = []
-
-  add(source: string, line: number, text: string): void {
-    this.count++
-    if (this.examples.length < 3) this.examples.push({ source, line, text: text.slice(0, 200) })
-  }
-}
-
 export interface ReadOptions {
   /** The name of a format. `undefined`: the first line tells. */
   readonly format: string | undefined
@@ -38,92 +26,73 @@ export interface ReadOptions {
   readonly progress: (bytes: number) => void
 }
 
-/** A line as it was read: where it stands, its text for reports, and its fields. */
-export interface ReadLine {
-  readonly line: number
-  readonly text: string
-  readonly entry: LogEntry
+/** Reads one line of a log after the other. */
+interface LogReader {
+  read(line: string, visit: Visit): void
+  /** Counts a line that is too long to be one of a log. */
+  skip(start: string, visit: Visit): void
+  end(visit: Visit): void
 }
 
 /**
- * The entries of a log, many at once.
+ * Calls `visit` with each entry of a log, and yields whenever a chunk of it has been read.
  * @throws UsageError if the first line is of no known format, or the log cannot be read
  */
-export async function* entriesOf(source: LogSource, options: ReadOptions): AsyncGenerator<ReadLine[]> {
+export async function* readLog(source: LogSource, options: ReadOptions, visit: Visit): AsyncGenerator<void> {
   const { stdin, unreadable, progress } = options
-  const chunks = bytesOf(source, stdin, progress)
-  const { first, all } = await withFirst(chunks)
-  const firstLine = (first ?? Buffer.alloc(0))
-    .toString('utf8')
-    .split('\n', 50)
-    .find((line) => line.trim() !== '')
-  if (firstLine === undefined) return
-  const format = options.format ?? formatOf(firstLine)
-  if (format === undefined) {
-    const shown = JSON.stringify(firstLine.slice(0, 120))
-    throw new UsageError(
-      `${source.name} is no log that can be read: its first line is neither of the Common or Combined format, nor JSON, logfmt or the header of a CSV: ${shown}`,
-    )
+  const { start, all } = await textOf(source, stdin, progress)
+  const firstLine = start.toString('utf8').trimStart().split('\n', 1)[0]?.trimEnd() ?? ''
+  if (firstLine === '') return
+  const reader = readerOf(source.name, options.format ?? formatOf(source.name, firstLine), unreadable)
+  for await (const { tooLong, lines } of linesOf(all)) {
+    if (tooLong !== undefined) reader.skip(tooLong, visit)
+    for (const line of lines) reader.read(line.endsWith('\r') ? line.slice(0, -1) : line, visit)
+    yield
   }
+  reader.end(visit)
+  yield
+}
+
+function readerOf(source: string, format: string, unreadable: UnreadableLines): LogReader {
   const read = FORMATS.get(format)
-  if (read === undefined) yield* csvEntries(source.name, all, unreadable)
-  else yield* lineEntries(source.name, all, read, unreadable)
+  return read === undefined ? new CsvReader(source, unreadable) : new ReaderOfLines(source, read, unreadable)
 }
 
-/** The format of a log by its first line. A header of a CSV is recognized by commas between names. */
-function formatOf(line: string): string | undefined {
-  for (const [name, read] of FORMATS) if (read?.(line.trimEnd()) !== undefined) return name
-  return /^"?[\w@.:-]+"?(?:,"?[\w@.: -]+"?)+\s*$/.test(line) ? 'csv' : undefined
-}
+class ReaderOfLines implements LogReader {
+  readonly #source: string
+  readonly #read: LineReader
+  readonly #unreadable: UnreadableLines
+  #line = 0
 
-async function* lineEntries(
-  name: string,
-  chunks: AsyncIterable<Buffer>,
-  read: LineReader,
-  unreadable: UnreadableLines,
-): AsyncGenerator<ReadLine[]> {
-  let line = 0
-  for await (const lines of linesOf(chunks)) {
-    const entries: ReadLine[] = []
-    for (const raw of lines) {
-      line++
-      const text = raw.endsWith('\r') ? raw.slice(0, -1) : raw
-      const entry = read(text)
-      if (entry !== undefined) entries.push({ line, text, entry })
-      else if (text.trim() !== '') unreadable.add(name, line, text)
-    }
-    yield entries
+  constructor(source: string, read: LineReader, unreadable: UnreadableLines) {
+    this.#source = source
+    this.#read = read
+    this.#unreadable = unreadable
   }
+
+  read(text: string, visit: Visit): void {
+    this.#line++
+    const entry = this.#read(text)
+    if (entry !== undefined) visit(entry, this.#line, text)
+    else if (text.trim() !== '') this.#unreadable.add(this.#source, this.#line, text)
+  }
+
+  skip(start: string): void {
+    this.#line++
+    this.#unreadable.add(this.#source, this.#line, start)
+  }
+
+  end(): void {}
 }
 
-/** How many records of a CSV are handed on at once. */
-const RECORDS = 1000
-
-async function* csvEntries(
-  name: string,
-  chunks: AsyncIterable<Buffer>,
-  unreadable: UnreadableLines,
-): AsyncGenerator<ReadLine[]> {
-  const parser: Parser = parseCsv({
-    bom: true,
-    columns: true,
-    skip_empty_lines: true,
-    skip_records_with_error: true,
-    trim: true,
-    on_skip: (error, raw) => {
-      unreadable.add(name, parser.info.lines, raw ?? error?.message ?? '')
-      return undefined
-    },
-  })
-  const records = ReadableStream.from(chunks).pipe(parser)
-  let entries: ReadLine[] = []
-  for await (const record of records) {
-    if (!isRecord(record)) continue
-    const line = parser.info.lines
-    entries.push({ line, text: '', entry: new FieldsEntry(record) })
-    if (entries.length < RECORDS) continue
-    yield entries
-    entries = []
-  }
-  yield entries
+/**
+ * The format of a log by its first line. A header of a CSV is recognized by commas between names.
+ * @throws UsageError for a line of no known format
+ */
+function formatOf(source: string, line: string): string {
+  for (const [name, read] of FORMATS) if (read?.(line) !== undefined) return name
+  if (/^"?[\w@.:-]+"?(?:,"?[\w@.: -]+"?)+\s*$/.test(line)) return 'csv'
+  throw new UsageError(
+    `${source} is no log that can be read: its first line is neither of the Common or Combined format, nor JSON, logfmt or the header of a CSV: ${JSON.stringify(line.slice(0, 120))}`,
+  )
 }

@@ -9,17 +9,22 @@ export const TIME_FIELDS = ['time', 'timestamp', '@timestamp', 'ts', 'datetime',
 const COMMON = /^(\d{2})\/([A-Z][a-z]{2})\/(\d{4}):(\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})$/
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const NUMBER = /^\d+(?:\.\d+)?$/
-/** ISO 8601 with a zone, which the engine reads. */
-const INSTANT = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|[+-]\d{2}:?\d{2})$/i
-/** The usual form of ISO 8601, which needs no change. */
-const USUAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z$/
-const LOCAL = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?$/
+/** ISO 8601: date, clock, fraction of a second, zone. */
+const ISO = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d+))?\s?(Z|[+-]\d{2}:?\d{2})?$/i
+/** The length of `2026-03-29T00:59:59`. */
+const SECOND_LENGTH = 19
+/** The last time that a simulation takes, in ms. */
+const LATEST = Number.MAX_SAFE_INTEGER / 1000
 
-/** Reads times of one log. The last text is remembered, because many requests share a second. */
+/** Reads times of one log. The last second is remembered, because many requests share one. */
 export class LogTimes {
   readonly #zone: string
   #lastText = ''
   #lastTime: number | undefined
+  /** The last second of ISO 8601 that had a zone: its text, its zone, and its time. */
+  #second = ''
+  #secondZone = ''
+  #secondTime = 0
 
   /**
    * @param zone the time zone of texts that name none, such as `Europe/Berlin`
@@ -34,14 +39,30 @@ export class LogTimes {
     this.#zone = zone
   }
 
-  /** @returns ms since the epoch; `undefined`: the text is no time */
+  /** @returns ms since the epoch; `undefined`: the text is no time, or one that no simulation takes */
   read(text: string): number | undefined {
     if (text !== this.#lastText) {
+      const time = this.#withinSecond(text) ?? this.#parse(text)
       this.#lastText = text
-      const time = this.#parse(text)
-      this.#lastTime = time !== undefined && time >= 0 && Number.isFinite(time) ? time : undefined
+      this.#lastTime = time !== undefined && time >= 0 && time <= LATEST ? time : undefined
     }
     return this.#lastTime
+  }
+
+  /** A time that differs from the last ones only in the fraction of its second. */
+  #withinSecond(text: string): number | undefined {
+    const end = text.length - this.#secondZone.length
+    if (this.#second === '' || text[SECOND_LENGTH] !== '.' || !text.startsWith(this.#second)) return undefined
+    if (!text.endsWith(this.#secondZone) || end <= SECOND_LENGTH + 1) return undefined
+    let milliseconds = 0
+    let weight = 100
+    for (let at = SECOND_LENGTH + 1; at < end; at++) {
+      const digit = text.charCodeAt(at) - ZERO
+      if (!(digit >= 0 && digit <= 9)) return undefined
+      milliseconds += digit * weight
+      weight = Math.floor(weight / 10)
+    }
+    return this.#secondTime + milliseconds
   }
 
   #parse(text: string): number | undefined {
@@ -51,23 +72,45 @@ export class LogTimes {
       if (common !== null) return commonTime(common)
       return NUMBER.test(text) ? epochTime(Number(text)) : undefined
     }
-    if (USUAL.test(text)) return Date.parse(text)
-    if (INSTANT.test(text)) return Date.parse(text.replace(' ', 'T').replace(',', '.').replace(' ', ''))
-    if (!LOCAL.test(text)) return undefined
+    const [, date = '', clock = '', fraction = '', zone] = ISO.exec(text) ?? []
+    if (!isDay(date)) return undefined
+    const second = zone === undefined ? this.#localTime(date, clock) : Date.parse(`${date}T${clock}${zone}`)
+    if (second === undefined || Number.isNaN(second)) return undefined
+    if (zone !== undefined && text.endsWith(zone) && clock.length === 8) {
+      this.#second = text.slice(0, SECOND_LENGTH)
+      this.#secondZone = zone
+      this.#secondTime = second
+    }
+    return second + Number(fraction.slice(0, 3).padEnd(3, '0'))
+  }
+
+  #localTime(date: string, clock: string): number | undefined {
     try {
-      const local = Temporal.PlainDateTime.from(text.replace(' ', 'T').replace(',', '.'))
-      return local.toZonedDateTime(this.#zone).epochMilliseconds
+      return Temporal.PlainDateTime.from(`${date}T${clock}`).toZonedDateTime(this.#zone).epochMilliseconds
     } catch {
       return undefined
     }
   }
 }
 
-function commonTime([, day, month = '', year, hour, minute, second, sign, zoneHours, zoneMinutes]: RegExpExecArray):
-  | number
-  | undefined {
+const ZERO = '0'.charCodeAt(0)
+
+/** Whether a text reads as a value of a log, and not as the name of a field. */
+export function isTimeOrNumber(text: string): boolean {
+  return NUMBER.test(text) || COMMON.test(text) || ISO.test(text)
+}
+
+/** Whether a date has this day: the engine reads February 30 as a day of March. */
+function isDay(date: string): boolean {
+  const [year = 0, month = 0, day = 0] = date.split('-').map(Number)
+  return day >= 1 && day <= (day <= 28 ? 28 : new Date(Date.UTC(year, month, 0)).getUTCDate())
+}
+
+function commonTime([, day, month = '', year, ...clock]: RegExpExecArray): number | undefined {
   const index = MONTHS.indexOf(month)
-  if (index < 0) return undefined
+  const [hour = '', minute = '', second = '', sign, zoneHours, zoneMinutes] = clock
+  const isClock = hour < '24' && minute < '60' && second <= '60'
+  if (index < 0 || !isClock || !isDay(`${year}-${index + 1}-${day}`)) return undefined
   const local = Date.UTC(Number(year), index, Number(day), Number(hour), Number(minute), Number(second))
   const offset = (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000
   return sign === '-' ? local + offset : local - offset

@@ -1,6 +1,7 @@
 /** Plays logs through candidates: each rate by each algorithm, and if asked all rates together. */
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
+import { microseconds } from '../../duration.ts'
 import { Quota } from '../../quota.ts'
 import { quotasIn } from '../../rate.ts'
 import {
@@ -18,8 +19,9 @@ import { wholeNumber } from '../option-values.ts'
 import { condition } from './condition.ts'
 import { keyExpression } from './key-expression.ts'
 import { sourceOf } from './lines.ts'
-import { FORMAT_NAMES, UnreadableLines } from './log-format.ts'
-import { LineCounts, requestsOf } from './log-requests.ts'
+import { UnreadableLines } from './log-entry.ts'
+import { FORMAT_NAMES } from './log-format.ts'
+import { LineCounts, OwnTexts, requestsOf } from './log-requests.ts'
 import { mergedByTime } from './merge.ts'
 import { Spool } from './spool.ts'
 
@@ -87,10 +89,13 @@ export async function replay(
   }
   const key = keyExpression(options.key)
   const where = options.where.map(condition)
+  orUsage(() => microseconds(options.sortWithin, 'the duration'), '--sort-within')
+  if (files.filter((name) => name === '-').length > 1) throw new UsageError('standard input, -, can be read only once')
   const sources = await Promise.all(files.map(sourceOf))
   const size = sources.reduce((sum, source) => sum + source.size, 0)
   const unreadable = new UnreadableLines()
   const lines = new LineCounts()
+  const keys = new OwnTexts()
   let read = 0
   const requests = mergedByTime(
     sources.map((source) =>
@@ -111,6 +116,7 @@ export async function replay(
           },
         },
         lines,
+        keys,
       ),
     ),
   )

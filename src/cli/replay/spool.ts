@@ -1,9 +1,8 @@
 /**
  * Keeps requests in a temporary file, to read them several times: 20 bytes a request, and the keys in memory. So a log is parsed once, and
- * standard input can be read again.
+ * standard input can be read again. The file is deleted as soon as it is open, so that no interruption leaves it behind.
  */
-import { createReadStream } from 'node:fs'
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SimulatedRequest } from '../../simulate/index.ts'
@@ -11,27 +10,27 @@ import type { SimulatedRequest } from '../../simulate/index.ts'
 const RECORD = 20
 
 export class Spool implements AsyncDisposable {
+  readonly #file: FileHandle
   readonly #folder: string
   readonly #keys: string[] = []
   readonly #indexes = new Map<string, number>()
 
-  private constructor(folder: string) {
+  private constructor(file: FileHandle, folder: string) {
+    this.#file = file
     this.#folder = folder
   }
 
   static async open(): Promise<Spool> {
-    return new Spool(await mkdtemp(join(tmpdir(), 'onrush-replay-')))
-  }
-
-  get #path(): string {
-    return join(this.#folder, 'requests')
+    const folder = await mkdtemp(join(tmpdir(), 'onrush-replay-'))
+    const spool = new Spool(await open(join(folder, 'requests'), 'w+', 0o600), folder)
+    await spool.#delete()
+    return spool
   }
 
   /** The same requests, which are also written. */
   async *keep(source: AsyncIterable<readonly SimulatedRequest[]>): AsyncGenerator<readonly SimulatedRequest[]> {
-    await using file = await open(this.#path, 'w', 0o600)
     for await (const requests of source) {
-      await file.write(this.#encode(requests))
+      await this.#file.write(this.#encode(requests))
       yield requests
     }
   }
@@ -39,7 +38,7 @@ export class Spool implements AsyncDisposable {
   /** The requests that were written. */
   async *read(): AsyncGenerator<SimulatedRequest[]> {
     let rest: Buffer = Buffer.alloc(0)
-    for await (const chunk of createReadStream(this.#path, { highWaterMark: 2 ** 18 })) {
+    for await (const chunk of this.#file.createReadStream({ start: 0, autoClose: false, highWaterMark: 2 ** 18 })) {
       const bytes = Buffer.concat([rest, chunk])
       const requests: SimulatedRequest[] = []
       let at = 0
@@ -50,7 +49,13 @@ export class Spool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true })
+    await this.#file.close()
+    await this.#delete()
+  }
+
+  /** Where open files cannot be deleted, the file goes at the end. */
+  #delete(): Promise<void> {
+    return rm(this.#folder, { recursive: true, force: true }).catch(() => {})
   }
 
   #encode(requests: readonly SimulatedRequest[]): Buffer {

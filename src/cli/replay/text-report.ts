@@ -1,5 +1,6 @@
 /** The report of a replay as text. */
-import { type Colors, duration, percent, printable, table, whole } from '../terminal.ts'
+import { printable } from '../printable.ts'
+import { type Colors, duration, percent, table, whole } from '../terminal.ts'
 import type { Replay } from './replay.ts'
 
 export function textReport(replay: Replay, colors: Colors): string {
@@ -16,18 +17,18 @@ function summary({ logs, key, simulation, lines, unreadable }: Replay): string {
   const notes = [
     [lines.excluded, 'lines excluded by --where'],
     [lines.withoutKey, 'lines without a key'],
-    [lines.free, 'lines of cost 0'],
+    [lines.free, 'lines of cost 0, or without a cost'],
     [reordered, 'requests out of order, put in order'],
-    [late, 'requests too late to be put in order, played when they came'],
+    [late, 'requests too late to be put in order, played when they came: give a longer --sort-within'],
     [unreadable.count, 'lines that cannot be read'],
   ] as const
   return [
-    `${whole(requests)} requests of ${whole(keys)} keys (${key}) in ${logs.join(', ')}`,
+    `${whole(requests)} requests of ${whole(keys)} keys (${printable(key)}) in ${logs.map((name) => printable(name)).join(', ')}`,
     `from ${from?.toISOString() ?? '-'} to ${to?.toISOString() ?? '-'}`,
     `busiest second: ${whole(busiestSecond?.requests ?? 0)} at ${busiestSecond?.at.toISOString() ?? '-'}`,
     `busiest minute: ${whole(busiestMinute?.requests ?? 0)} at ${busiestMinute?.at.toISOString() ?? '-'}`,
     ...notes.filter(([count]) => count > 0).map(([count, what]) => `${whole(count)} ${what}`),
-    ...unreadable.examples.map(({ source, line, text }) => `  ${source}:${line}: ${printable(text, 100)}`),
+    ...unreadable.examples.map(({ source, line, text }) => `  ${printable(`${source}:${line}: ${text}`, 160)}`),
     '',
   ].join('\n')
 }
@@ -56,12 +57,16 @@ function hardestHit({ candidates: names, simulation }: Replay, colors: Colors): 
   return simulation.throttles.flatMap(({ hardestHit }, index) => {
     if (hardestHit.length === 0) return []
     const rows = hardestHit.map(({ key, requests, refused, refusedFor }) => [
-      printable(key),
+      key,
       whole(requests),
       whole(refused),
       duration(refusedFor),
     ])
-    return [`Hardest hit by ${names[index]}`, table(['key', 'requests', 'refused', 'refused for'], rows, colors), '']
+    return [
+      `Hardest hit by ${printable(names[index] ?? '')}`,
+      table(['key', 'requests', 'refused', 'refused for'], rows, colors),
+      '',
+    ]
   })
 }
 

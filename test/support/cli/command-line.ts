@@ -8,17 +8,25 @@ export interface Ran {
   readonly error: string
 }
 
-export async function onrush(args: readonly string[], input: string | Buffer = ''): Promise<Ran> {
+/** @param isTTY whether somebody can be asked, whose answers are the input */
+export async function onrush(args: readonly string[], input: string | Buffer = '', isTTY = false): Promise<Ran> {
   const out = new Kept()
-  const error = new Kept()
+  const error = Object.assign(new Kept(), { isTTY })
   const code = await run(args, {
-    stdin: Readable.from([Buffer.from(input)]),
+    stdin: Readable.from(piecesOf(Buffer.from(input))),
     stdout: out,
     stderr: error,
     environment: {},
     colors: false,
   })
   return { code, out: out.text, error: error.text }
+}
+
+/** A pipe hands on at most 64 KiB at once. */
+function piecesOf(bytes: Buffer): Buffer[] {
+  return Array.from({ length: Math.max(Math.ceil(bytes.length / 2 ** 16), 1) }, (_, index) =>
+    bytes.subarray(index * 2 ** 16, (index + 1) * 2 ** 16),
+  )
 }
 
 class Kept extends Writable {

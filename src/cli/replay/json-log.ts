@@ -1,9 +1,8 @@
-/** Logs of named fields: JSON lines, logfmt and the records of CSV. */
-import logfmt from 'logfmt'
+/** Logs as JSON lines: an object each. */
 import type { LogEntry } from './log-entry.ts'
 
 /** Named values. A name with dots also finds a value within values: `http.status` in `{ http: { status: 200 } }`. */
-export class FieldsEntry implements LogEntry {
+class JsonEntry implements LogEntry {
   readonly #values: Readonly<Record<string, unknown>>
 
   constructor(values: Readonly<Record<string, unknown>>) {
@@ -11,7 +10,8 @@ export class FieldsEntry implements LogEntry {
   }
 
   field(name: string): string | undefined {
-    const value = Object.hasOwn(this.#values, name) ? this.#values[name] : this.#within(name)
+    // Names that every object inherits hold no text, number or truth value.
+    const value = this.#values[name] ?? this.#within(name)
     if (typeof value === 'string') return value === '' ? undefined : value
     return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
   }
@@ -25,7 +25,7 @@ export class FieldsEntry implements LogEntry {
     if (!name.includes('.')) return undefined
     let value: unknown = this.#values
     for (const part of name.split('.')) {
-      if (!isRecord(value) || !Object.hasOwn(value, part)) return undefined
+      if (!isRecord(value)) return undefined
       value = value[part]
     }
     return value
@@ -42,19 +42,12 @@ export class FieldsEntry implements LogEntry {
 export function readJsonLine(line: string): LogEntry | undefined {
   try {
     const values: unknown = JSON.parse(line)
-    return isRecord(values) ? new FieldsEntry(values) : undefined
+    return isRecord(values) ? new JsonEntry(values) : undefined
   } catch {
     return undefined
   }
 }
 
-/** A line of logfmt has at least one name with a value. */
-const PAIR = /(?:^|\s)[^\s="]+=\S/
-
-export function readLogfmt(line: string): LogEntry | undefined {
-  return PAIR.test(line) ? new FieldsEntry(logfmt.parse(line)) : undefined
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
+function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
