@@ -107,7 +107,7 @@ export function believedIn(log: string, deaths: ReadonlyMap<number, number>): Be
       open.set(name, { ...change, pid: Number(pid) })
     } else if (what === 'ends' || what === 'lost') {
       // Who does not run does not work either: what ends in the first turn after a stall was held until its begin.
-      const stall = stalls.findLast((one) => one.pid === pid && one.from <= at && at <= one.to)
+      const stall = stalls.find((one) => one.pid === pid && one.from <= at && at <= one.to)
       changes.push({ at: stall ? stall.from : at, key, units: -Number(value) })
       open.delete(name)
     }
