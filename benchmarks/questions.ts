@@ -9,6 +9,7 @@ import { http } from './questions/http.ts'
 import { leases } from './questions/leases.ts'
 import { localStores } from './questions/local-stores.ts'
 import { loneCaller } from './questions/lone-caller.ts'
+import { permits } from './questions/permits.ts'
 import { processMemory } from './questions/process-memory.ts'
 import { processes } from './questions/processes.ts'
 import { redisMemory } from './questions/redis-memory.ts'
@@ -28,6 +29,7 @@ export const QUESTIONS: readonly Question[] = [
   processes,
   waiters,
   leases,
+  permits,
   cluster,
   eventLoop,
   http,

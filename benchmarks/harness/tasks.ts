@@ -4,6 +4,7 @@ import { type OnrushOptions, openOnrush } from '../contestants/onrush.ts'
 import { CONTESTANTS, type ContestantName } from '../contestants.ts'
 import type { Contestant, Setting } from './contestant.ts'
 import { collectGarbage } from './garbage.ts'
+import { closeSemaphores, type Job, type JobsTask, runJobs } from './jobs.ts'
 import { type KeyOrder, keysOf } from './keys.ts'
 import { drive, type Load, type Run, type Summary, summaryOf } from './load.ts'
 import type { Measurement } from './metrics.ts'
@@ -20,6 +21,7 @@ export interface Tasks {
   rush: { task: RushTask; answer: Summary }
   saturate: { task: SaturateTask; answer: SaturateAnswer }
   fill: { task: FillTask; answer: FillAnswer }
+  jobs: { task: JobsTask; answer: readonly Job[] }
 }
 
 export type TaskName = keyof Tasks
@@ -134,6 +136,7 @@ const opened = new Map<string, Promise<Contestant>>()
 
 export async function perform(task: Task): Promise<Tasks[TaskName]['answer']> {
   if (task.name === 'close') return close()
+  if (task.name === 'jobs') return runJobs(task)
   const contestant = await open(task.recruit)
   switch (task.name) {
     case 'open':
@@ -156,6 +159,7 @@ export async function perform(task: Task): Promise<Tasks[TaskName]['answer']> {
 async function close(): Promise<undefined> {
   const contestants = await Promise.all(opened.values())
   opened.clear()
+  await closeSemaphores()
   await Promise.all(contestants.map((contestant) => contestant[Symbol.asyncDispose]()))
 }
 
