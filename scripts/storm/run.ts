@@ -23,6 +23,8 @@ export interface StormOptions {
   readonly lease: number
   /** ms. */
   readonly duration: number
+  /** The storm goes on, for at most 40 s, until so many permits were got: processes start slowly on a busy machine. Default 0. */
+  readonly leastStarts?: number
   readonly kills: boolean
   /** Whether processes are stopped for a while. */
   readonly stops: boolean
@@ -108,6 +110,9 @@ export async function storm(options: StormOptions): Promise<StormReport> {
       await sleep(fault.rest ?? 0)
     }
   }
+  const { leastStarts = 0 } = options
+  const starts = (): number => believedIn(readFileSync(log, 'utf8'), deaths).starts
+  while (starts() < leastStarts && performance.now() < end + 40_000) await sleep(200)
   const violations = [...(await snapshots.stop())]
   for (const child of children) child.kill('SIGKILL')
   const believed = believedIn(readFileSync(log, 'utf8'), deaths)

@@ -19,6 +19,14 @@ export type PermitHeader = [
   interval: number,
 ]
 
+/** The places of the numbers in a header. */
+export const LAST = 0
+export const USED = 1
+export const WAITING = 2
+export const SOONEST = 3
+export const ENDED = 4
+export const INTERVAL = 5
+
 /** Numbers in a header. */
 export const HEADER_NUMBERS = 6
 
@@ -30,7 +38,7 @@ const SHORTEST_WAIT = 1000
 
 export const concurrency: CompleteAlgorithm<PermitHeader> = {
   id: 'concurrency',
-  size: 6,
+  size: HEADER_NUMBERS,
 
   accept(quota) {
     if (!quota.isConcurrent) {
@@ -79,7 +87,7 @@ export const concurrency: CompleteAlgorithm<PermitHeader> = {
   /** On a custom store the tickets follow the header. */
   toData(state, now, quota) {
     const remaining = concurrency.available(state, now, quota)
-    return new LimitData({ used: state[1], remaining, createdAt: now, time: now, history: state })
+    return new LimitData({ used: state[USED], remaining, createdAt: now, time: now, history: state })
   },
 
   fromData(data) {

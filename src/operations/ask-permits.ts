@@ -11,7 +11,7 @@ import { neededIn, spentIn } from '../algorithms/terms.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Change, Found, Operation } from './operation.ts'
 import { roomsAsSeen } from './peek-at-permits.ts'
-import { BLOCKED, HELD, NO_ROOM, type PermitRoom, QUEUE_FULL, WAITS } from './permit-room.ts'
+import type { PermitRoom } from './permit-room.ts'
 import {
   closeRooms,
   headerNumbers,
@@ -22,6 +22,7 @@ import {
   takeHeaders,
 } from './permits.ts'
 import { marksOf, type Spent } from './reserve.ts'
+import { BLOCKED, HELD, NO_ROOM, QUEUE_FULL, WAITS } from './ticket-status.ts'
 
 export interface PermitAsk extends PermitsAsked {
   readonly serial: number

@@ -2,6 +2,7 @@
  * Looks at tickets: renews those that are held, and returns the state of each. Renewals and polls are thus one operation. Lua:
  * `lua/operations/permits.lua`.
  */
+import { isHeader, SOONEST } from '../algorithms/concurrency.ts'
 import { peek } from '../algorithms/driver.ts'
 import type { OwnTicket } from './end-permits.ts'
 import type { Answer, Found, Operation } from './operation.ts'
@@ -65,7 +66,7 @@ export const lookAtPermits: Operation<PermitLook, Looked> = {
 }
 
 function soonestIn({ states: [state] }: Found): number {
-  return Array.isArray(state) ? Number(state[3]) : 0
+  return isHeader(state) ? state[SOONEST] : 0
 }
 
 function look(found: Found, asked: PermitLook, now: number): Pick<Looked, 'answers' | 'more'> {

@@ -2,8 +2,9 @@
  * The protocol of permits on one key and quota: a header and its tickets, at one moment. Each operation sweeps, acts, notes that its process
  * was heard of, and hands free permits over, in this order. Lua: `lua/operations/permits.lua`, line by line.
  */
-import type { PermitHeader } from '../algorithms/concurrency.ts'
+import { ENDED, INTERVAL, LAST, type PermitHeader, SOONEST, USED, WAITING } from '../algorithms/concurrency.ts'
 import type { Layer } from '../algorithms/driver.ts'
+import { HELD, UNKNOWN, WAITS } from './ticket-status.ts'
 import { type Member, placeOf, type Ticket, type Tickets, turnIn } from './tickets.ts'
 
 /** Limits on the work of one step. */
@@ -12,13 +13,6 @@ const HANDED_OVER = 128
 
 /** How long the server waits for a process that polls, in µs. For a process that listens it waits one lease. */
 const POLLING_PATIENCE = 1_000_000
-
-const LAST = 0
-const USED = 1
-const WAITING = 2
-const SOONEST = 3
-const ENDED = 4
-const INTERVAL = 5
 
 /** The process that acts. */
 export interface Speaker {
@@ -32,14 +26,6 @@ export type Tell = (holder: number, grant: Grant) => number
 
 /** The message about a ticket that was handed over, as numbers. */
 export type Grant = readonly [serial: number, token: number, heard: number, now: number, ...header: number[]]
-
-/** The state of a ticket: `UNKNOWN`, `HELD` or `WAITS`. `NO_ROOM`, `QUEUE_FULL` and `BLOCKED` say why a request got no ticket. */
-export const UNKNOWN = 0
-export const HELD = 1
-export const WAITS = 2
-export const NO_ROOM = 3
-export const QUEUE_FULL = 4
-export const BLOCKED = 5
 
 export interface RoomOptions {
   readonly header: PermitHeader

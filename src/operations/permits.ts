@@ -1,5 +1,5 @@
 /** Shared by the operations on permits: the rooms of the layers with permits, and how a script's reply is read. */
-import { HEADER_NUMBERS, isHeader, type PermitHeader } from '../algorithms/concurrency.ts'
+import { HEADER_NUMBERS, isHeader, type PermitHeader, SOONEST } from '../algorithms/concurrency.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import type { Change, Found } from './operation.ts'
 import { PermitRoom, type Speaker } from './permit-room.ts'
@@ -54,7 +54,7 @@ export function closeRooms(found: Found, now: number): Change[] {
     const header = headerIn(found, index)
     const [, used, waiting] = header
     if (used === 0 && waiting === 0) {
-      header[3] = 0
+      header[SOONEST] = 0
       found.tickets?.[index]?.clear()
     }
     const wasPresent = found.present[index]

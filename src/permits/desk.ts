@@ -2,24 +2,22 @@
  * The permits that one store object holds and waits for. One timer tends them all, and does not keep the process alive. Each ticket is named
  * here before the server is asked, so that it can be ended by its name whatever became of the reply.
  */
-import { LONGEST_TIMER } from '../bounds.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Asked } from '../operations/ask-permits.ts'
 import type { Grant, Speaker } from '../operations/permit-room.ts'
-import { HELD, NO_ROOM, WAITS } from '../operations/permit-room.ts'
 import type { PermitsAsked } from '../operations/permits.ts'
-import type { RateLimitResult } from '../result.ts'
-import { AsyncResource } from '../runtime.ts'
+import { HELD, NO_ROOM, WAITS } from '../operations/ticket-status.ts'
 import { heed } from '../signals.ts'
 import { sleep } from '../sleep.ts'
 import type { Begun, Desk, HeldLayers, Hold, PermitRequest } from '../stores/desk.ts'
-import { setTimeout, steadyNow } from '../unmocked.ts'
-import { reserveInTurn } from '../waiting.ts'
+import { steadyNow } from '../unmocked.ts'
 import { Attempt } from './attempt.ts'
 import type { Ears, OpenEars } from './ears.ts'
 import { Place } from './place.ts'
 import { type DeciderOf, type Plan, type PlannedPermits, planOf } from './plan.ts'
-import { isGranted, Waiter } from './waiter.ts'
+import { Tender } from './tender.ts'
+import { permitResult, ratesWait, waitInQueue } from './wait-in-queue.ts'
+import { Waiter } from './waiter.ts'
 
 export interface PermitDeskOptions {
   readonly decider: DeciderOf
@@ -40,15 +38,11 @@ export class PermitDesk implements Desk {
   readonly holder = randomHolder()
   /** The places that callers share, by name. */
   readonly #places = new Map<string, Place>()
-  /** The places where something is to be done. One that is not shared any more stays here while it holds tickets. */
-  readonly #tended = new Set<Place>()
+  /** A place that is not shared any more stays here while it holds tickets. */
+  readonly #tender = new Tender((place) => this.#unshare(place))
   readonly #plans = new WeakMap<HeldLayers, Plan>()
   readonly #waiters = new Map<number, Waiter>()
-  /** The timer runs in the context in which the store was made, because it would keep that of a request alive. */
-  readonly #context = new AsyncResource('OnrushPermits')
   #serial = 0
-  #timer: NodeJS.Timeout | undefined
-  #timerAt = Number.POSITIVE_INFINITY
   #ears: Ears | undefined
   #closed = false
 
@@ -164,58 +158,7 @@ export class PermitDesk implements Desk {
       forget()
       attempt.release()
     }
-    return { wait: () => this.#wait(attempt, waiter, first.result, end, signal).finally(forget), leave }
-  }
-
-  async #wait(
-    attempt: Attempt,
-    waiter: Waiter,
-    first: RateLimitResult,
-    end: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Hold> {
-    let answer: Awaited<Waiter['answer']> | undefined
-    const late = new AbortController()
-    try {
-      const left = Math.max(end - steadyNow(), 0)
-      const over = sleep(left, { signal: late.signal }).then(() => undefined)
-      over.catch(() => {})
-      answer = await heed(Promise.race([waiter.answer, over]), signal)
-    } catch (error) {
-      attempt.release()
-      throw error
-    } finally {
-      late.abort()
-    }
-    if (answer === undefined) return this.#tooLate(attempt, waiter, first)
-    if (!isGranted(answer)) return { result: attempt.refused(answer, first), permit: undefined }
-    const { token, deadline, result } = answer
-    const { rates } = attempt.plan
-    // Also while it waits for the other layers, so that it is renewed.
-    attempt.keep(deadline)
-    if (rates === undefined) return attempt.hold(attempt.granted(result, undefined).result, undefined, token)
-    try {
-      const { quantity } = attempt.request
-      const spent = await reserveInTurn(rates, attempt.key, quantity, Math.max(end - steadyNow(), 0), signal)
-      const whole = attempt.granted(result, spent)
-      if (!spent.result.limited) return attempt.hold(whole.result, whole.marks, token)
-      attempt.release()
-      return { result: whole.result, permit: undefined }
-    } catch (error) {
-      attempt.release()
-      throw error
-    }
-  }
-
-  /** Leaves the queue after the longest wait. */
-  async #tooLate(attempt: Attempt, { place, serial, quantity }: Waiter, first: RateLimitResult): Promise<Hold> {
-    try {
-      const { result } = await place.end({ serial, quantity })
-      return { result: attempt.refused(result, first), permit: undefined }
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error
-      return { result: first, permit: undefined }
-    }
+    return { wait: () => waitInQueue(attempt, waiter, first.result, end, signal).finally(forget), leave }
   }
 
   #planOf(held: HeldLayers): Plan {
@@ -236,7 +179,7 @@ export class PermitDesk implements Desk {
       key,
       decider,
       speaker: () => this.#speaker(key),
-      watch: (at) => this.#watch(made, at),
+      watch: (at) => this.#tender.watch(made, at),
     })
     this.#places.set(name, made)
     return made
@@ -262,13 +205,13 @@ export class PermitDesk implements Desk {
         this.told([serial, token, heard, now, ...header])
       },
       connected: () => {
-        for (const place of this.#tended) {
+        for (const place of this.#tender.places) {
           void place.lookAtWaiting(true)
-          void place.endAgain()
+          place.endAgain()
         }
       },
       lost: () => {
-        for (const place of this.#tended) void place.lookAtWaiting()
+        for (const place of this.#tender.places) void place.lookAtWaiting()
       },
     })
     this.#ears?.listen(key)
@@ -279,7 +222,7 @@ export class PermitDesk implements Desk {
     const waiter = this.#waiters.get(serial)
     if (waiter !== undefined) waiter.place.told(serial, token, heard, now, header)
     // Nobody wants the permit, and the server has not got its end.
-    else for (const place of this.#tended) if (place.isEnding(serial)) void place.endAgain()
+    else for (const place of this.#tender.places) place.endAgain(serial)
   }
 
   /** Ends all that is held, and leaves all queues. */
@@ -288,61 +231,15 @@ export class PermitDesk implements Desk {
     this.#closed = true
     for (const waiter of this.#waiters.values()) waiter.fail(new StoreUnavailableError('The store was closed'))
     const ends: Promise<unknown>[] = []
-    for (const place of this.#tended) {
+    for (const place of this.#tender.places) {
       const tickets = [...place.waiting.values(), ...place.held.values()]
       for (const held of [...place.held.values()]) place.lose(held)
       for (const { serial, quantity } of tickets) ends.push(place.end({ serial, quantity }))
     }
     await Promise.allSettled(ends)
     this.#ears?.close()
-    clearTimeout(this.#timer)
+    this.#tender.stop()
   }
-
-  #watch(place: Place, at: number): void {
-    this.#tended.add(place)
-    if (at >= this.#timerAt || this.#closed) return
-    clearTimeout(this.#timer)
-    this.#arm(at)
-  }
-
-  #arm(at: number): void {
-    this.#timerAt = at
-    const delay = Math.min(Math.max(at - steadyNow(), 0), LONGEST_TIMER)
-    this.#timer = this.#context.runInAsyncScope(setTimeout, undefined, this.#tend, delay)
-    this.#timer.unref?.()
-  }
-
-  readonly #tend = (): void => {
-    this.#timerAt = Number.POSITIVE_INFINITY
-    const now = steadyNow()
-    let next = Number.POSITIVE_INFINITY
-    for (const place of this.#tended) {
-      place.tend(now)
-      if (place.isIdle) this.#tended.delete(place)
-      else next = Math.min(next, place.dueAt)
-      this.#unshare(place)
-    }
-    if (next < Number.POSITIVE_INFINITY && !this.#closed) this.#arm(Math.max(next, now + 1))
-  }
-}
-
-/** The longest that a caller would wait for the layers without permits, in ms. `Infinity`: no wait helps. */
-function ratesWait({ plan, parts }: Attempt, result: RateLimitResult): number {
-  let longest = 0
-  for (const { index, ticket } of parts) {
-    const limit = result.layers[index]?.limit ?? 0
-    if (ticket.quantity > limit) return Number.POSITIVE_INFINITY
-  }
-  const permits = new Set(plan.permits.map(({ index }) => index))
-  result.layers.forEach((layer, index) => {
-    if (!permits.has(index)) longest = Math.max(longest, layer.retryAfter)
-  })
-  return longest
-}
-
-/** The result of the layer with permits. */
-function permitResult({ parts: [part] }: Attempt, result: RateLimitResult): RateLimitResult {
-  return result.layers[part?.index ?? 0] ?? result
 }
 
 function randomHolder(): number {

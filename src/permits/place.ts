@@ -4,46 +4,15 @@ import { StoreError } from '../errors.ts'
 import { type Asked, askPermits } from '../operations/ask-permits.ts'
 import { type Ended, endPermits, type OwnTicket } from '../operations/end-permits.ts'
 import { type Looked, lookAtPermits, type SeenTicket } from '../operations/look-at-permits.ts'
-import { HELD, UNKNOWN } from '../operations/permit-room.ts'
 import type { PermitsAsked } from '../operations/permits.ts'
+import { HELD, UNKNOWN } from '../operations/ticket-status.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
 import { steadyNow } from '../unmocked.ts'
-
-/** A ticket that holds a permit. Times in ms of `performance.now`. */
-export interface HeldTicket extends OwnTicket {
-  /** When the permit is lost, unless the server is heard of. */
-  deadline: number
-  renewAt: number
-  /** Called once, when the permit is no longer held though nobody has ended it. */
-  lose(): void
-}
-
-/** A ticket that waits. */
-export interface WaitingTicket extends OwnTicket {
-  readonly priority: number
-  readonly maxQueue: number
-  /** Its turn. Below 0: none yet. */
-  turn: number
-  /**
-   * @param deadline in ms of `performance.now`
-   * @param result what a peek at the layer would answer
-   */
-  granted(token: number, deadline: number, result: RateLimitResult): void
-  /** Asks again, because the server does not know the ticket. */
-  askAgain(): void
-  /** The store has failed while the ticket waits. */
-  unheard(error: StoreError): void
-}
-
-/** When the server heard of this process: by its clock in µs, and when the call was sent, in ms of `performance.now`. */
-interface Heard {
-  readonly now: number
-  readonly sentAt: number
-}
-
-/** How many moments are remembered at which the server heard of this process. */
-const MOMENTS = 16
+import { Endings } from './endings.ts'
+import { Moments } from './moments.ts'
+import type { HeldTicket, WaitingTicket } from './own-tickets.ts'
+import { inCalls } from './tickets-in-calls.ts'
 
 /** A holder counts this part of a lease, because clocks differ in speed. */
 const CERTAIN = 0.99
@@ -60,26 +29,8 @@ const SHORTEST_POLL = 25
 const LONGEST_POLL = 250
 const POLL_GROWTH = 1.5
 
-/** The first pause until an end without a reply is sent again, in ms. Each further pause is twice as long, up to a third of the lease. */
-const SHORTEST_END_PAUSE = 250
-
-/** Tickets in one call. */
-const TICKETS_IN_CALL = 100
-
 /** How many of the first waiting tickets are looked at. The others follow them in order. */
 const FIRST_WAITING = 4
-
-/** For how many leases an end without a reply is sent again. After that the ticket has lapsed on the server. */
-const LEASES_OF_ENDING = 2
-
-/** A ticket whose end the server has not confirmed. */
-interface EndingTicket {
-  readonly quantity: number
-  /** Until when the end is sent again, in ms of `performance.now`. */
-  readonly until: number
-  /** True while the answer may still come. */
-  isSent: boolean
-}
 
 export interface PlaceOptions {
   /** Unique among the places of a desk. */
@@ -101,19 +52,15 @@ export class Place {
   readonly decider: Decider
   readonly held = new Map<number, HeldTicket>()
   readonly waiting = new Map<number, WaitingTicket>()
-  /** Ends that the server has not confirmed. */
-  readonly #ending = new Map<number, EndingTicket>()
+  readonly #endings: Endings
   readonly #layer: Layer
   readonly speaker: () => PermitsAsked
   readonly #watch: (dueAt: number) => void
-  /** When to look at those that wait, and when to send ends again, in ms of `performance.now`. */
+  /** When to look at those that wait, in ms of `performance.now`. */
   #lookAt = Number.POSITIVE_INFINITY
-  #endAt = Number.POSITIVE_INFINITY
-  /** The pause until ends without a reply are sent again, in ms. */
-  #endPause: number
   /** The pause until the next poll of a process that gets no messages, in ms. */
   #pollAfter = SHORTEST_POLL
-  #moments: Heard[] = []
+  readonly #moments = new Moments()
   /** When the next ticket of anybody lapses, in ms of `performance.now`. */
   #soonestAt = Number.POSITIVE_INFINITY
 
@@ -123,18 +70,18 @@ export class Place {
     this.#layer = layer
     this.decider = decider
     this.lease = layer.quota.period
-    this.#endPause = this.#shortestEndPause
+    this.#endings = new Endings(this.lease, (tickets) => this.#sendEnd(tickets))
     this.speaker = speaker
     this.#watch = watch
   }
 
   get isIdle(): boolean {
-    return this.held.size === 0 && this.waiting.size === 0 && this.#ending.size === 0
+    return this.held.size === 0 && this.waiting.size === 0 && this.#endings.isEmpty
   }
 
   /** When something is next to be done, in ms of `performance.now`. */
   get dueAt(): number {
-    let due = Math.min(this.waiting.size > 0 ? this.#lookAt : Number.POSITIVE_INFINITY, this.#endAt)
+    let due = Math.min(this.waiting.size > 0 ? this.#lookAt : Number.POSITIVE_INFINITY, this.#endings.dueAt)
     for (const { renewAt, deadline } of this.held.values()) due = Math.min(due, renewAt, deadline)
     return due
   }
@@ -143,7 +90,7 @@ export class Place {
   tend(now: number): void {
     for (const held of [...this.held.values()]) if (held.deadline <= now) this.lose(held)
     void this.#renew(now + this.lease * TOGETHER)
-    if (this.#endAt <= now) void this.endAgain()
+    if (this.#endings.dueAt <= now) void this.#endings.sendAgain()
     if (this.waiting.size > 0 && this.#lookAt <= now) void this.lookAtWaiting()
   }
 
@@ -196,60 +143,23 @@ export class Place {
     return this.decider.operate(this.key, askPermits, { ...this.speaker(), ...alone })
   }
 
-  /** Ends a ticket, by its name. Sent again by the desk until the server has answered. */
+  /** Ends a ticket, by its name. Sent again until the server has answered. */
   end({ serial, quantity }: OwnTicket): Promise<Ended> {
     this.held.delete(serial)
     this.waiting.delete(serial)
-    const now = steadyNow()
-    this.#ending.set(serial, { quantity, until: now + this.lease * LEASES_OF_ENDING, isSent: true })
-    this.#endAt = Math.min(this.#endAt, now + this.#endPause)
-    this.#watch(this.#endAt)
-    return this.#sendEnd([{ serial, quantity }])
+    const ended = this.#endings.end({ serial, quantity })
+    this.#watch(this.#endings.dueAt)
+    return ended
   }
 
-  /** True if the ticket is to be ended, and the server has not confirmed that. */
-  isEnding(serial: number): boolean {
-    return this.#ending.has(serial)
-  }
-
-  /** Sends the ends without a reply again. */
-  async endAgain(): Promise<void> {
-    const now = steadyNow()
-    const left: OwnTicket[] = []
-    for (const [serial, ending] of this.#ending) {
-      if (ending.until <= now) this.#ending.delete(serial)
-      else if (!ending.isSent) left.push({ serial, quantity: ending.quantity })
-    }
-    this.#endPause = Math.min(this.#endPause * 2, this.lease / 3)
-    this.#endAt = this.#ending.size === 0 ? Number.POSITIVE_INFINITY : now + this.#endPause
-    await Promise.all(parts(left).map((part) => this.#sendEnd(part))).catch(() => {})
-  }
-
-  get #shortestEndPause(): number {
-    return Math.min(SHORTEST_END_PAUSE, this.lease / 3)
+  /** Sends the ends without a reply again, if the one of this ticket is among them. Default: of any. */
+  endAgain(serial?: number): void {
+    if (serial === undefined || this.#endings.has(serial)) void this.#endings.sendAgain()
   }
 
   async #sendEnd(tickets: readonly OwnTicket[]): Promise<Ended> {
     const sentAt = steadyNow()
-    const mark = (isSent: boolean): void => {
-      for (const { serial } of tickets) {
-        const ending = this.#ending.get(serial)
-        if (ending !== undefined) ending.isSent = isSent
-      }
-    }
-    mark(true)
-    let ended: Ended
-    try {
-      ended = await this.decider.operate(this.key, endPermits, { ...this.speaker(), tickets })
-    } catch (error) {
-      mark(false)
-      throw error
-    }
-    for (const { serial } of tickets) this.#ending.delete(serial)
-    if (this.#ending.size === 0) {
-      this.#endAt = Number.POSITIVE_INFINITY
-      this.#endPause = this.#shortestEndPause
-    }
+    const ended = await this.decider.operate(this.key, endPermits, { ...this.speaker(), tickets })
     this.heard(ended.now, sentAt)
     if (ended.more) void this.look([])
     return ended
@@ -265,7 +175,7 @@ export class Place {
       // Until the server answers.
       held.renewAt = until + this.lease * TOGETHER
     }
-    await Promise.all(parts(due).map((part) => this.look(part)))
+    await Promise.all(inCalls(due).map((part) => this.look(part)))
   }
 
   /** Looks at the first tickets that wait; at all if one of those is not known. */
@@ -280,7 +190,7 @@ export class Place {
       waits: true,
     }))
     if (seen.length === 0) return
-    const looks = await Promise.all(parts(seen).map((part) => this.look(part)))
+    const looks = await Promise.all(inCalls(seen).map((part) => this.look(part)))
     const anyUnknown = looks.some((looked) => looked?.answers.some(([status]) => status === UNKNOWN))
     if (anyUnknown && !all && inOrder.length > seen.length) await this.lookAtWaiting(true)
   }
@@ -352,13 +262,12 @@ export class Place {
   told(serial: number, token: number, heard: number, now: number, header: readonly number[]): void {
     const waiting = this.waiting.get(serial)
     if (waiting === undefined) return
-    // An earlier moment gives an earlier deadline, which is safe.
-    const moment = this.#moments.findLast((one) => one.now <= heard)
-    if (moment === undefined && this.speaker().lapses) {
+    const sentAt = this.#moments.sentBefore(heard)
+    if (sentAt === undefined && this.speaker().lapses) {
       void this.look([{ serial, quantity: waiting.quantity, waits: true }])
       return
     }
-    this.#grant(waiting, token, this.deadlineFrom(moment?.sentAt ?? 0), peek([this.#layer], [header], now))
+    this.#grant(waiting, token, this.deadlineFrom(sentAt ?? 0), peek([this.#layer], [header], now))
   }
 
   lose(held: HeldTicket): void {
@@ -367,14 +276,6 @@ export class Place {
   }
 
   heard(now: number, sentAt: number): void {
-    this.#moments.push({ now, sentAt })
-    this.#moments.sort((one, other) => one.now - other.now)
-    if (this.#moments.length > MOMENTS) this.#moments = this.#moments.slice(-MOMENTS)
+    this.#moments.add(now, sentAt)
   }
-}
-
-function parts<Item>(items: readonly Item[]): Item[][] {
-  const made: Item[][] = []
-  for (let at = 0; at < items.length; at += TICKETS_IN_CALL) made.push(items.slice(at, at + TICKETS_IN_CALL))
-  return made
 }

@@ -1,10 +1,11 @@
 /** A caller who waits for a permit. */
 import { StoreError } from '../errors.ts'
-import { HELD, WAITS } from '../operations/permit-room.ts'
+import { HELD, WAITS } from '../operations/ticket-status.ts'
 import type { RateLimitResult } from '../result.ts'
 import { sleep } from '../sleep.ts'
 import { steadyNow } from '../unmocked.ts'
-import type { Place, WaitingTicket } from './place.ts'
+import type { WaitingTicket } from './own-tickets.ts'
+import type { Place } from './place.ts'
 
 /** A permit whose turn has come. */
 export interface Granted {
