@@ -42,9 +42,15 @@ export class Crew implements AsyncDisposable {
     return answer
   }
 
+  /** Kills all processes by SIGKILL; their tasks reject. */
+  kill(): void {
+    for (const child of this.#processes) child.kill('SIGKILL')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(
       this.#processes.map(async (child) => {
+        if (child.signalCode !== null) return
         const exit = once(child, 'exit')
         child.disconnect()
         await exit

@@ -11,6 +11,8 @@ export interface JobsTask {
   readonly users: number
   /** Jobs of each user. */
   readonly times: number
+  /** When users stop, in ms since the epoch, if not earlier. Default: never. */
+  readonly until?: number
   /** The length of a job, in ms. */
   readonly work: number
   /** The longest pause of a user between two jobs, in ms. */
@@ -28,14 +30,22 @@ export interface Job {
 const opened = new Map<string, Promise<Semaphore>>()
 
 /** The jobs in the order in which they were asked for. */
-export async function runJobs({ semaphore: name, setting, users, times, work, pause }: JobsTask): Promise<Job[]> {
+export async function runJobs({
+  semaphore: name,
+  setting,
+  users,
+  times,
+  until,
+  work,
+  pause,
+}: JobsTask): Promise<Job[]> {
   const place = JSON.stringify([name, setting])
   const opening = opened.get(place) ?? SEMAPHORES[name](setting)
   opened.set(place, opening)
   const semaphore = await opening
   const jobs: Job[] = []
   const use = async (): Promise<void> => {
-    for (let time = 0; time < times; time++) {
+    for (let time = 0; time < times && now() < (until ?? Number.POSITIVE_INFINITY); time++) {
       const asked = now()
       let started = 0
       let ended = 0

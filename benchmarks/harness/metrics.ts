@@ -15,6 +15,8 @@ export const METRICS = {
   gap50: { heading: 'gap p50 ms' },
   told50: { heading: 'told p50 ms' },
   inOrder: { heading: 'in order %' },
+  leastOfFree: { heading: 'least % of the free permits' },
+  backAfter: { heading: 'back after ms' },
   startError50: { heading: 'start error p50 ms' },
   startError99: { heading: 'start error p99 ms' },
   clientTime: { heading: 'client µs' },

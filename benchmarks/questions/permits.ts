@@ -7,6 +7,7 @@ import { against } from '../harness/compare.ts'
 import { Crew } from '../harness/crew.ts'
 import type { Job } from '../harness/jobs.ts'
 import { type Measurement, samplesOf } from '../harness/metrics.ts'
+import { measureDeath } from './permits-death.ts'
 
 const PROCESSES = 4
 const PERMITS = 8
@@ -38,12 +39,17 @@ export const permits: Question = {
   async ask(bench) {
     const many = bench.quick ? 200 : 10_000
     const some = bench.quick ? 80 : 400
-    bench.progress.expect((NAMES.length + 3) * (bench.rounds + 1))
+    bench.progress.expect((NAMES.length + 4) * (bench.rounds + 1) - 1)
     await using crew = await Crew.start(PROCESSES)
     const compared = await compare(bench, crew, NAMES, { users: some / PROCESSES, times: 1, work: 5, pause: 0 })
     const long = await compare(bench, crew, [OURS], { users: many / PROCESSES, times: 1, work: 5, pause: 0 })
     const longer = await compare(bench, crew, [OURS], { users: many / PROCESSES, times: 1, work: 20, pause: 0 })
     const alone = await compare(bench, crew, [OURS], { users: 1, times: bench.quick ? 20 : 200, work: 5, pause: 20 })
+    const deaths: Measurement[] = []
+    for (let round = 0; round < bench.rounds; round++) {
+      deaths.push(await measureDeath(bench, crew, OURS))
+      bench.progress.step(OURS)
+    }
     const row = (rows: readonly Row[]) => rowOf(rows, OURS).samples
     return {
       settings: { processes: PROCESSES, permits: PERMITS, waitersCompared: some, waiters: many },
@@ -57,6 +63,11 @@ export const permits: Question = {
         },
         { name: 'short', title: `${many} jobs of 5 ms`, rows: long },
         { name: 'long', title: `${many} jobs of 20 ms`, rows: longer },
+        {
+          name: 'death',
+          title: 'One of four processes is killed, with a lease of 2 s',
+          rows: [{ contestant: OURS, samples: samplesOf(deaths) }],
+        },
         { name: 'alone', title: 'Four users who come one by one', rows: alone },
       ],
       goals: [
@@ -65,6 +76,11 @@ export const permits: Question = {
         { text: 'permits busy, jobs of 20 ms', samples: row(longer).permitsBusy ?? [], bound: { atLeast: 96 } },
         { text: 'told, p50 in ms', samples: row(longer).told50 ?? [], bound: { atMost: 0.5 } },
         { text: 'calls a job, users one by one', samples: row(alone).calls ?? [], bound: { atMost: 2.1 } },
+        {
+          text: 'least % of the free permits, a process killed',
+          samples: deaths.flatMap(({ leastOfFree = 0 }) => leastOfFree),
+          bound: { atLeast: 50 },
+        },
         { text: 'most at once', samples: row(long).mostAtOnce ?? [], bound: { atMost: PERMITS } },
         { text: 'jobs in order, %', samples: row(long).inOrder ?? [], bound: { atLeast: 100 } },
       ],

@@ -2,6 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import { checkText, named } from '../arguments.ts'
 import { BaseLimiter } from '../limiters/base.ts'
+import { ConcurrencyLimiter } from '../limiters/concurrency.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { warnProcess } from '../process-warning.ts'
 import { Quota } from '../quota.ts'
@@ -34,9 +35,11 @@ export class WindowThrottles {
    * @throws TypeError or RangeError for a wrong limiter or name.
    */
   constructor(options: PlugOptions, defaultName: string, block?: string) {
+    refuseInFlight(options)
     checkOptionNames('options of the store', options, OPTIONS)
     const { limiter, name = defaultName } = options
     if (!(limiter instanceof BaseLimiter)) throw new TypeError(`limiter must be a limiter, got ${named(limiter)}`)
+    if (limiter instanceof ConcurrencyLimiter) throw holdsNoPermits('a ConcurrencyLimiter')
     checkText('name', name)
     this.name = new Quota({ count: 1, period: 1, name }).name
     this.limiter = limiter
@@ -164,6 +167,18 @@ export interface Hits {
   readonly hits: number
   /** Milliseconds until a refused request may come again; if admitted, until the whole limit is available. */
   readonly wait: number
+}
+
+/** @throws TypeError for the option `inFlight` of the middlewares. */
+function refuseInFlight(options: unknown): void {
+  if (typeof options === 'object' && options !== null && 'inFlight' in options) throw holdsNoPermits('inFlight')
+}
+
+function holdsNoPermits(what: string): TypeError {
+  return new TypeError(
+    `a store of another package cannot hold permits, because the package does not tell it when a response has ended, got ${what}: ` +
+      'use inFlight of a middleware of onrush beside the package',
+  )
 }
 
 /** The key of requests without a key. */

@@ -1,8 +1,11 @@
 /** At most so many requests of a key are handled at once, in every middleware, over real HTTP. */
 import http from 'node:http'
 import { ConcurrencyLimiter, DictionaryStore, GcraLimiter, Quota, Throttle } from 'onrush'
+import { OnrushStore } from 'onrush/express-rate-limit'
+import { onrushStore } from 'onrush/fastify-rate-limit'
 import { rateLimit } from 'onrush/fetch'
 import { reservationOf } from 'onrush/http'
+import { OnrushThrottlerStorage } from 'onrush/nestjs-throttler'
 import { afterEach, describe, expect, test } from 'vitest'
 import { frameworks, type Handle, type Service } from '../support/http/servers.ts'
 import { getFrom, PATIENTLY, statusesOf, statusIn } from '../support/http/visits.ts'
@@ -113,4 +116,15 @@ test('a stream holds its permit until it was read to its end, or its reader has 
   expect((await throttle.peek('ann')).remaining).toBe(0)
   await reader?.cancel()
   await expect.poll(async () => (await throttle.peek('ann')).remaining, PATIENTLY).toBe(1)
+})
+
+test.each([
+  ['express-rate-limit', (options: object) => Reflect.construct(OnrushStore, [options])],
+  ['@fastify/rate-limit', (options: object) => Reflect.apply(onrushStore, undefined, [options])],
+  ['@nestjs/throttler', (options: object) => Reflect.construct(OnrushThrottlerStorage, [options])],
+])('the store for %s refuses permits, which it could not end', (_name, make) => {
+  const store = new DictionaryStore()
+  const error = /cannot hold permits.*use inFlight of a middleware of onrush/
+  expect(() => make({ limiter: new GcraLimiter({ store }), inFlight: 8 })).toThrow(error)
+  expect(() => make({ limiter: new ConcurrencyLimiter({ store }) })).toThrow(error)
 })
