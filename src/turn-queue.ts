@@ -2,6 +2,9 @@
  * Callers of this process that wait for turns of one key, each for the same number of units. Turns are interchangeable: the first caller
  * starts at the earliest turn. When a caller leaves, those behind move forward by one and the last turn is given back. Nobody moves back,
  * because the k-th caller has the k-th turn, and a turn goes only when a caller goes.
+ *
+ * The queue for permits (`src/permits`) shares nothing with this one: a turn is a time that was promised, and leaving moves later times forward; a
+ * ticket for a permit stands in a queue on the server, which moves by itself when a ticket is ended.
  */
 import type { Promised } from './operations/take-turn.ts'
 import type { RateLimitResult } from './result.ts'

@@ -42,7 +42,7 @@ export async function measureDeath(bench: Bench, crew: Crew, semaphore: Semaphor
   const free = (PERMITS - dead) * (SPAN / WORK)
   return {
     leastOfFree: (100 * leastIn(jobs, killed + SPAN, killed + LEASE)) / free,
-    backAfter: backAfter(jobs, killed),
+    backAfter: backAfter(jobs, killed, dead),
   }
 }
 
@@ -53,12 +53,14 @@ function leastIn(jobs: readonly Job[], from: number, to: number): number {
   return least
 }
 
-/** After how many ms nearly all permits are in use again. */
-function backAfter(jobs: readonly Job[], killed: number): number {
-  const all = PERMITS * (SPAN / WORK)
-  for (let after = SPAN; after < LEASE + AFTER - SPAN; after += 10)
-    if (startsIn(jobs, killed + after) >= 0.8 * all) return after
-  return Number.POSITIVE_INFINITY
+/** After how many ms the rate stays nearer to that of before than to what is left without the permits of the dead. */
+function backAfter(jobs: readonly Job[], killed: number, dead: number): number {
+  const before = startsIn(jobs, killed - 2 * SPAN)
+  const least = before * (1 - dead / PERMITS / 2)
+  let back = 0
+  for (let after = 0; after < LEASE + AFTER - SPAN; after += 10)
+    if (startsIn(jobs, killed + after) < least) back = after + SPAN
+  return back
 }
 
 function startsIn(jobs: readonly Job[], from: number): number {
