@@ -3,7 +3,8 @@
 import { combineLayers } from '../algorithms/combine.ts'
 import type { Layer } from '../algorithms/driver.ts'
 import type { LeaseCharge } from '../algorithms/lease.ts'
-import { ownPeriodOf, RateLimitResult, timeLeft } from '../result.ts'
+import type { Quota } from '../quota.ts'
+import { ownPeriodOf, RateLimitResult } from '../result.ts'
 
 /** A reading of the two clocks of a process. */
 export interface Instant {
@@ -27,11 +28,59 @@ const SURE = 0.999
 /** The wall clock tells whole ms, so two of its readings may be this much further apart than what has passed. */
 const WALL_STEP = 1
 
+/** What one layer has after the charge. Read once from the look at it, because each answer of the lease needs it. */
+class LeasedLayer {
+  readonly #limit: number
+  readonly #remaining: number
+  /** In µs, as `#nextAfter`. */
+  readonly #resetAfter: number
+  readonly #nextAfter: number
+  readonly #quota: Quota
+  readonly #period: number | undefined
+
+  constructor(after: RateLimitResult) {
+    this.#limit = after.limit
+    this.#remaining = after.remaining
+    // A result's milliseconds are whole microseconds divided by 1000.
+    this.#resetAfter = Math.round(after.resetAfter * 1000)
+    this.#nextAfter = Math.round(after.nextAfter * 1000)
+    this.#quota = after.quota
+    this.#period = ownPeriodOf(after)
+  }
+
+  /**
+   * The result of a check that has just spent from the lease.
+   * @param left units of the lease
+   * @param elapsed µs since the charge was told
+   */
+  result(spent: number, left: number, elapsed: number): RateLimitResult {
+    return new RateLimitResult(
+      {
+        limited: false,
+        limit: this.#limit,
+        remaining: Math.min(this.#remaining + left, this.#limit),
+        resetAfter: Math.ceil(Math.max(this.#resetAfter - elapsed, 0)) / 1000,
+        nextAfter: Math.ceil(Math.max(this.#nextAfter - elapsed, 0)) / 1000,
+        retryAfter: 0,
+        quota: this.#quota,
+        period: this.#period,
+        spent,
+        source: 'lease',
+      },
+      true,
+    )
+  }
+}
+
 export class Lease {
+  readonly charged: number
   /** Units left. */
   left: number
   readonly #layers: readonly Layer[]
-  readonly #charge: LeaseCharge
+  /** One for each layer. */
+  readonly #leased: readonly LeasedLayer[]
+  /** `undefined`: there are several layers. */
+  readonly #only: LeasedLayer | undefined
   /** When the call was sent. */
   readonly #since: number
   /** When the reply arrived. */
@@ -44,19 +93,18 @@ export class Lease {
    * @param answered when the reply arrived, in µs
    */
   constructor(layers: readonly Layer[], charge: LeaseCharge, within: number, sent: Instant, answered: number) {
+    const { units, after, windowLeft } = charge
     // From sending on, because the units were charged later than that, whatever clock has charged them.
-    const life = SURE * Math.min(within, charge.windowLeft)
-    this.left = charge.units
+    const life = SURE * Math.min(within, windowLeft)
+    this.charged = units
+    this.left = units
     this.#layers = layers
-    this.#charge = charge
+    this.#leased = after.layers.map((layer) => new LeasedLayer(layer))
+    this.#only = Object.hasOwn(after, 'layers') ? undefined : this.#leased[0]
     this.#since = sent.steady
     this.#answered = answered
     this.end = sent.steady + life
     this.#wallEnd = sent.wall + life / 1000 + WALL_STEP
-  }
-
-  get charged(): number {
-    return this.#charge.units
   }
 
   /** False once the lease has ended. The steady clock may stand still while a computer sleeps, and the wall clock may be set back, so both count. */
@@ -67,29 +115,10 @@ export class Lease {
   /** Spends units, of which there are enough. */
   spend(quantity: number, now: number): RateLimitResult {
     this.left -= quantity
-    const { after } = this.#charge
     const elapsed = Math.max(now - this.#answered, 0)
-    if (!Object.hasOwn(after, 'layers')) return this.#resultOf(after, quantity, elapsed)
+    if (this.#only !== undefined) return this.#only.result(quantity, this.left, elapsed)
     const results: RateLimitResult[] = []
-    for (const layer of after.layers) results.push(this.#resultOf(layer, quantity, elapsed))
+    for (const layer of this.#leased) results.push(layer.result(quantity, this.left, elapsed))
     return combineLayers(results, this.#layers, quantity)
-  }
-
-  #resultOf(after: RateLimitResult, spent: number, elapsed: number): RateLimitResult {
-    return new RateLimitResult(
-      {
-        limited: false,
-        limit: after.limit,
-        remaining: Math.min(after.remaining + this.left, after.limit),
-        resetAfter: timeLeft(after.resetAfter, elapsed),
-        nextAfter: timeLeft(after.nextAfter, elapsed),
-        retryAfter: 0,
-        quota: after.quota,
-        period: ownPeriodOf(after),
-        spent,
-        source: 'lease',
-      },
-      true,
-    )
   }
 }

@@ -5,6 +5,7 @@ import type { Layer } from '../algorithms/driver.ts'
 import { checkFunction, named } from '../arguments.ts'
 import { type Clock, readClock } from '../clock.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
+import type { LeaseClock } from '../leases/lease.ts'
 import type { LeaseTerms } from '../leases/options.ts'
 import type { LimitData } from '../limit-data.ts'
 import type { Spent } from '../operations/reserve.ts'
@@ -13,7 +14,7 @@ import type { RateLimitResult } from '../result.ts'
 import { BaseStore } from '../stores/base.ts'
 import type { BlockedKey } from '../stores/blocked.ts'
 import type { Asked } from '../stores/decider.ts'
-import { setImmediate, wallNow } from '../unmocked.ts'
+import { setImmediate, steadyNow, wallNow } from '../unmocked.ts'
 import { blockedKeys } from './blocked.ts'
 import type { RedisAsked } from './call/request.ts'
 import { StateNames } from './call/state-names.ts'
@@ -84,9 +85,8 @@ export class RedisStore extends BaseStore {
     if (typeof acrossSlots !== 'boolean')
       throw new TypeError(`acrossSlots must be true or false, got ${named(acrossSlots)}`)
     if (acrossSlots) checkAcrossSlots(cluster, resend)
-    const steady = steadyClock(clock)
-    this.#denyCache = denyCache === undefined ? undefined : new DenyCache(denyCache, steady)
-    const leases = new RedisLeases({ steady, wall: clock === undefined ? wallNow : () => 0 }, this.#denyCache)
+    this.#denyCache = denyCache === undefined ? undefined : new DenyCache(denyCache, steadyClock(clock))
+    const leases = new RedisLeases(leaseClock(clock), this.#denyCache)
     const { connection, own } = open(timeout, resend)
     if (acrossSlots && connection.sendTo === undefined) throw new TypeError(NO_NODES)
     const stateNames = new StateNames(connection, names)
@@ -207,4 +207,10 @@ async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void>
 /** The time in µs by which refusals expire: the user's clock if there is one, else the process's monotonic clock. */
 function steadyClock(clock: Clock | undefined): () => number {
   return clock === undefined ? () => performance.now() * 1000 : () => readClock(clock)
+}
+
+/** The clocks by which leases end. Not those of a test's mocks, which do not run as Redis's clock does. */
+function leaseClock(clock: Clock | undefined): LeaseClock {
+  if (clock === undefined) return { steady: () => steadyNow() * 1000, wall: wallNow }
+  return { steady: () => readClock(clock), wall: () => 0 }
 }
