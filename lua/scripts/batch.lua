@@ -174,9 +174,10 @@ end
 -- Numbers of the reply after the states.
 local said = {}
 
--- Replies about a log, which is too long to be sent back. If its algorithm has `answers`, these numbers; otherwise four: `available`
--- (before a check, or after an operation); then, as of after the request, resetAfter; retryAfter for the requested quantity (0: it would
--- pass); and nextAfter, the time until one unit more than now is available.
+--#include log_answers.lua
+
+-- Replies about a log. If its algorithm has `answers`, these numbers; otherwise `available` (before a check, or after an operation), and the
+-- answers as of after the request.
 local function answerRemotely(algorithm, quota, quantity, state, available)
   local log = new1Of[state]
   if algorithm.answers then
@@ -186,19 +187,9 @@ local function answerRemotely(algorithm, quota, quantity, state, available)
     end
     return
   end
-  local asked, left = max(quantity, 1), algorithm.available(now, quota, log)
-  local retryAfter, nextAfter = 0, 0
-  if asked <= quota.limit and asked > left then
-    retryAfter = algorithm.retryAfter(asked, now, quota, log)
-  end
-  if left < quota.limit then
-    nextAfter = asked == left + 1 and retryAfter or algorithm.retryAfter(left + 1, now, quota, log)
-  end
   local count = #said
   said[count + 1] = available
-  said[count + 2] = algorithm.resetAfter(now, quota, log)
-  said[count + 3] = retryAfter
-  said[count + 4] = nextAfter
+  said[count + 2], said[count + 3], said[count + 4] = answersOf(algorithm, quota, quantity, log)
 end
 
 -- For each cell of a check on logs: the units available before.

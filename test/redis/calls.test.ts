@@ -81,10 +81,14 @@ describe('checks of one turn', () => {
     expect(await steadyCallsFor(() => Promise.all(Array.from({ length: 5000 }, () => throttle.check('key'))))).toBe(1)
   })
 
-  test('of logs make a call for eight keys', async () => {
-    const throttle = new Throttle({ limiter: new MovingWindowLimiter({ store: store() }), rate: DAY })
-    expect(await steadyCallsFor(() => Promise.all(keys(8).map((key) => throttle.check(key))))).toBe(1)
-    expect(await steadyCallsFor(() => Promise.all(keys(9).map((key) => throttle.check(key))))).toBe(2)
+  test('of a log each make a call for 32 keys, and of several for eight logs', async () => {
+    const limiter = new MovingWindowLimiter({ store: store() })
+    const throttle = new Throttle({ limiter, rate: DAY })
+    expect(await steadyCallsFor(() => Promise.all(keys(32).map((key) => throttle.check(key))))).toBe(1)
+    expect(await steadyCallsFor(() => Promise.all(keys(33).map((key) => throttle.check(key))))).toBe(2)
+    const both = new Throttle({ limiter, rate: [DAY, Quota.perHour(5)] })
+    expect(await steadyCallsFor(() => Promise.all(keys(4).map((key) => both.check(key))))).toBe(1)
+    expect(await steadyCallsFor(() => Promise.all(keys(5).map((key) => both.check(key))))).toBe(2)
   })
 
   test('of several layers fill a call by their states', async () => {

@@ -48,7 +48,7 @@ const STATES: Readonly<Record<string, { readonly state: string; readonly numbers
   GcraLimiter: { state: 'gcra:10-1m', numbers: [NOW, 5 * MINUTE] },
   PeriodicLimiter: { state: 'periodic:10-1m', numbers: [NOW - 1, 5] },
   FixedWindowLimiter: { state: 'fixed:10-1m', numbers: [NOW - (NOW % MINUTE), 5] },
-  MovingWindowLimiter: { state: 'moving:10-1m', numbers: [0, 0, NOW - 1, 5] },
+  MovingWindowLimiter: { state: 'moving:10-1m', numbers: [0, 0, 0, NOW - 1, 5, 1] },
   SlidingWindowCounterLimiter: { state: 'sliding:10-1m', numbers: [NOW - (NOW % MINUTE), 0, 5] },
 }
 

@@ -1,13 +1,12 @@
 /** The cost of a moving window's log in Redis: memory bounded by the limit, and reads that grow with the limit's logarithm. */
 import { GcraLimiter, MovingWindowLimiter, Quota, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import { LOG_RECORD } from '../support/redis/implementations.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 
 const suite = await redisSuite()
 
-/** Bytes of an entry, and of what stands before the first. */
-const RECORD = 16
 const SECOND = 1_000_000
 
 class Log {
@@ -27,7 +26,7 @@ class Log {
   }
 
   async entries(): Promise<number> {
-    return (await suite.client.strlen(this.#key)) / RECORD - 1
+    return (await suite.client.strlen(this.#key)) / LOG_RECORD - 1
   }
 
   bytes(): Promise<Buffer | null> {
@@ -36,10 +35,11 @@ class Log {
 
   /** Puts `count` entries of one unit there, the newest of now, all of the last second. */
   async fill(count: number): Promise<void> {
-    const numbers = new Float64Array(2 + 2 * count)
+    const numbers = new Float64Array(3 + 3 * count)
     for (let index = 0; index < count; index++) {
-      numbers[2 + 2 * index] = this.now - Math.floor(((count - 1 - index) * (SECOND - 1)) / count)
-      numbers[3 + 2 * index] = index + 1
+      numbers[3 + 3 * index] = this.now - Math.floor(((count - 1 - index) * (SECOND - 1)) / count)
+      numbers[4 + 3 * index] = index + 1
+      numbers[5 + 3 * index] = index + 1
     }
     await suite.client.set(this.#key, Buffer.from(numbers.buffer), 'PX', 60_000)
   }
@@ -145,33 +145,46 @@ describe('a log that somebody else has damaged', () => {
   const rate = Quota.perSecond(10)
   const T = 1_700_000_000_000_000
 
-  /** Entries of (time, sum of all units so far), after `head` and `base`. */
-  const DAMAGED: readonly (readonly [what: string, head: number, base: number, entries: readonly number[]])[] = [
-    ['is older at its end than in between', 0, 0, [T - 100, 3, T + 50, 6, T - 5 * SECOND, 10]],
-    ['holds no numbers in between', 0, 0, [T - 3, 1, Number.NaN, Number.NaN, Number.NaN, Number.NaN, T - 1, 10]],
-    ['holds endless times', 0, 0, [Number.POSITIVE_INFINITY, 5, Number.NEGATIVE_INFINITY, 8, T - 1, 10]],
+  /** Entries of (time, sum of all units so far), and the sum before them. `count`: how many the last of them says that there are. */
+  const DAMAGED: readonly (readonly [what: string, base: number, entries: readonly number[], count?: number])[] = [
+    ['is older at its end than in between', 0, [T - 100, 3, T + 50, 6, T - 5 * SECOND, 10]],
+    ['holds no numbers in between', 0, [T - 3, 1, Number.NaN, Number.NaN, Number.NaN, Number.NaN, T - 1, 10]],
+    ['holds endless times', 0, [Number.POSITIVE_INFINITY, 5, Number.NEGATIVE_INFINITY, 8, T - 1, 10]],
     [
       'holds times of long ago where the newest are',
       0,
-      0,
       [5, 5, 6, 6, 7, 7, T - 10, 8, T - 2 * SECOND + 5, 10, T - 1, 10],
     ],
-    ['has a sum before its head that is none', 1, 0.5, [T - 2 * SECOND, 5, T - 1, 10]],
-    ['has sums that fall', 0, 0, [T - 5, 9, T - 4, 8, T - 3, 2, T - 1, 10]],
-    ['has a base beyond its sums', 0, 1000, [T - 5, 5, T - 1, 10]],
-    ['has broken sums where entries have left', 0, 0, [T - 3 * SECOND, 0.5, T - 2 * SECOND, 0.25, T - 1, 10]],
+    ['has a sum before its entries that is none', 0.5, [T - 1, 10]],
+    ['has sums that fall', 0, [T - 5, 9, T - 4, 8, T - 3, 2, T - 1, 10]],
+    ['has a base beyond its sums', 1000, [T - 5, 5, T - 1, 10]],
+    ['has broken sums where entries have left', 0, [T - 3 * SECOND, 0.5, T - 2 * SECOND, 0.25, T - 1, 10]],
+    ['holds no number at its end', 0, [T - 5, 5, Number.NaN, 10]],
+    ['has a sum at its end that is none', 0, [T - 5, 5, T - 1, -10]],
+    ['says that it is empty', 0, [T - 5, 5, T - 1, 10], 0],
+    ['says that it has half an entry', 0, [T - 5, 5, T - 1, 10], 0.5],
+    ['says that it has more entries than it holds', 0, [T - 5, 5, T - 1, 10], 3],
+    ['says that it has many more entries than it holds', 0, [T - 5, 5, T - 1, 10], 1000],
+    ['says that it has more entries than any', 0, [T - 5, 5, T - 1, 10], 2 ** 40],
+    ['does not say how many entries it has', 0, [T - 5, 5, T - 1, 10], Number.NaN],
   ]
 
-  test.each(DAMAGED)(
-    'that %s answers in its range, gives back, and harms no other key of the call',
-    async (_what, head, base, entries) => {
+  test.each(DAMAGED.map(([what, base, entries, count]) => ({ what, base, entries, count })))(
+    'that $what answers in its range, gives back, and harms no other key of the call',
+    async ({ base, entries, count = entries.length / 2 }) => {
       for (const act of ['check', 'peek', 'refund', 'settle'] as const) {
         const prefix = uniquePrefix()
         const store = suite.store({ prefix, clock: () => T })
         const throttle = new Throttle({ limiter: new MovingWindowLimiter({ store }), rate })
         const others = new Throttle({ limiter: new GcraLimiter({ store }), rate })
         const held = await throttle.reserve('damaged', 1)
-        const bytes = Buffer.from(Float64Array.from([head, base, ...entries]).buffer)
+        const records = [
+          0,
+          base,
+          0,
+          ...entries.flatMap((number, index) => (index % 2 === 0 ? [number] : [number, count])),
+        ]
+        const bytes = Buffer.from(Float64Array.from(records).buffer)
         await suite.client.set(`${prefix}:{damaged}:moving:10-1s`, bytes, 'PX', 60_000)
         const ask = {
           check: () => throttle.check('damaged', 10),

@@ -36,7 +36,10 @@ interface Run {
 export function makeCall(batch: Batch, names: KeyNames, now: number, expected: () => number): Call {
   const decider = soleThrottle(batch)
   const script = decider?.script
-  if (decider !== undefined && script !== undefined) return callForEach(batch.entries, decider, script, names, now)
+  // The script for logs leases nothing.
+  const isSuited = decider?.hasValue === true || !batch.entries.some((entry) => mostLeased(entry) > 0)
+  if (decider !== undefined && script !== undefined && isSuited)
+    return callForEach(batch.entries, decider, script, names, now)
   const straight = callOfSubjects(batch, names, now)
   if (straight !== undefined) return straight
   const layout = new Layout(names, batch.overlaps)
@@ -56,7 +59,7 @@ function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined 
 /** The most common call: checks of one throttle, each on a different key. */
 function callForEach(
   entries: readonly Entry[],
-  { prepared, texts, replied }: CompiledLayers,
+  { prepared, texts, replied, hasValue }: CompiledLayers,
   script: Script,
   names: KeyNames,
   now: number,
@@ -66,13 +69,19 @@ function callForEach(
   const packed: CompiledLayer[] = []
   const echo = nextEcho()
   const args = [echo, String(now), ...texts]
+  const log = hasValue ? undefined : prepared[0]
   let run = 0
   let next = entries[0]
   for (let index = 1; next !== undefined; index++) {
     const { key, quantity, count } = next
     const most = mostLeased(next)
-    keys.push(names.plain.test(key) ? `${names.start}${key}}` : names.value(key))
-    for (const layer of prepared) stateIndexes.push(packed.push(layer) - 1)
+    if (log !== undefined) {
+      keys.push(names.stem(key) + log.suffix)
+      stateIndexes.push(A_LOG)
+    } else {
+      keys.push(names.plain.test(key) ? `${names.start}${key}}` : names.value(key))
+      for (const layer of prepared) stateIndexes.push(packed.push(layer) - 1)
+    }
     run++
     next = entries[index]
     if (next?.quantity === quantity && next.count === count && mostLeased(next) === most) continue
@@ -82,8 +91,21 @@ function callForEach(
     run = 0
   }
   const replyLength = ECHO_LENGTH + 8 * (1 + keys.length * replied)
-  return { script, keys, values: keys.length, args, echo, replyLength, stateIndexes, packed, bounded: false }
+  return {
+    script,
+    keys,
+    values: log === undefined ? keys.length : 0,
+    args,
+    echo,
+    replyLength,
+    stateIndexes,
+    packed,
+    bounded: false,
+  }
 }
+
+/** As an index of states: the numbers of the reply are about a log. */
+const A_LOG = -1
 
 /** The most units that an entry asks to lease. */
 function mostLeased({ lease }: Entry): number {

@@ -5,7 +5,7 @@ import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
 import type { CalendarPeriod } from '../../calendar/period.ts'
 import { holdsPermits } from '../../operations/permits.ts'
 import { costSuffix, stateSuffix, ticketsNameOf } from '../../stores/state-key.ts'
-import { LOG_WEIGHT } from '../limits.ts'
+import { LOG_WEIGHT, LOG_WEIGHT_ALONE } from '../limits.ts'
 import {
   checksScriptOf,
   type LuaImplementation,
@@ -94,12 +94,12 @@ export class CompiledLayers {
       block === undefined &&
       this.prepared.every(({ implementation }) => implementation.subjects !== undefined)
     this.texts = this.prepared.flatMap(({ numbers }) => numbers.map(String))
-    this.replied = this.prepared.reduce((sum, { size }) => sum + HEADER_NUMBERS + size, 0)
+    this.replied = this.prepared.reduce((sum, layer) => sum + repliedOf(layer), 0)
     const logs = this.prepared.filter(({ size }) => size === 0).length
     this.hasValue = logs < states.length
     this.strides = states.map(({ size }) => (size === 0 ? logs : 1))
-    const small = this.script === undefined ? states.length - logs : 1
-    this.weight = small + logs * LOG_WEIGHT
+    if (this.script === undefined) this.weight = states.length - logs + logs * LOG_WEIGHT
+    else this.weight = logs === 0 ? 1 : LOG_WEIGHT_ALONE
     this.customLua = layers.map(({ lua = '' }) => lua).join('')
     this.ticketSuffixes = layers.filter(holdsPermits).map((layer) => `}:${ticketsNameOf(layer)}`)
   }
@@ -145,6 +145,11 @@ function prepare(layer: Layer, implementation: LuaImplementation): CompiledLayer
     calendar,
     signature: `${implementation.id} ${suffix} ${numbers.join(' ')}`,
   }
+}
+
+/** Numbers in the reply to a check. */
+function repliedOf({ size, reply }: CompiledLayer): number {
+  return size === 0 ? reply.algorithm.size : HEADER_NUMBERS + size
 }
 
 /** Two states of one id would be one state. So unlikely that it was never seen. */

@@ -62,13 +62,20 @@ export function luaImplementationOfBlock(block: Layer): LuaImplementation {
   return luaImplementationOf({ ...block, lua: lua.block })
 }
 
+const LOGS = script(lua.logs)
+
 const unrolledScripts = new Map<string, Script>()
 
 /**
  * The fast script for checks of so many layers, all of this algorithm, on different keys. `undefined`: none exists.
  * @param size numbers per state
  */
-export function checksScriptOf({ checks, id }: LuaImplementation, size: number, layers: number): Script | undefined {
+export function checksScriptOf(
+  { checks, id, text }: LuaImplementation,
+  size: number,
+  layers: number,
+): Script | undefined {
+  if (text === lua.algorithms.moving_window.implementation) return layers === 1 ? LOGS : undefined
   if (checks === undefined || layers > MOST_UNROLLED) return undefined
   const name = `${id} ${layers}`
   const ready = unrolledScripts.get(name)

@@ -25,6 +25,9 @@ import type { Counting } from '../limiters.ts'
 import { uniquePrefix } from '../servers/shared-redis.ts'
 import type { Client } from './clients.ts'
 
+/** Bytes of an entry of a log: time, sum, and how many entries are not dropped up to this one. See `lua/includes/log.lua`. */
+export const LOG_RECORD = 24
+
 /** A DictionaryStore whose states can be looked at. */
 class OpenDictionary extends DictionaryStore {
   readonly tables = new Map<string, StateTable>()
@@ -191,6 +194,11 @@ function bytesOfLog({ times, sums, head, base }: MovingLog): Buffer {
 }
 
 function logBytes(held: Buffer): Buffer {
-  const head = held.readDoubleLE(0)
-  return Buffer.concat([held.subarray(8, 16), held.subarray((head + 1) * 16)])
+  const count = held.readDoubleLE(held.length - 8)
+  const records = held.subarray(held.length - (count + 1) * LOG_RECORD)
+  const numbers: number[] = []
+  for (let at = 0; at < records.length; at += LOG_RECORD)
+    numbers.push(records.readDoubleLE(at), records.readDoubleLE(at + 8))
+  // The time of the record before the entries means nothing.
+  return bytesOf(numbers.slice(1))
 }
