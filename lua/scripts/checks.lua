@@ -8,7 +8,9 @@
 -- ARGV     the call's echo; clock (µs since the epoch; -1: the server's); for each layer: the id of its state, count, period in µs, limit;
 --          then for each run of adjacent keys: the number of keys, the quantity, the number of identical checks, and the most units to lease
 --          to each key when all its checks are admitted, see src/algorithms/lease.ts. Without runs: one check of one unit on each key.
--- Reply    the echo, and little-endian doubles: now, and for each key the records of the layers as they were read (NaN: a fresh state)
+--          Last, only where MSETEX may be tried: 1
+-- Reply    the echo, and little-endian doubles: now, and for each key the records of the layers as they were read (NaN: a fresh state).
+--          One byte more: MSETEX was refused, so it should not be tried again
 
 --#include common.lua
 --#include <algorithm>
@@ -28,13 +30,22 @@ local findAmong, writeAmong
 -- which counts from 0. Mostly the values of a call are alike.
 local lastLength, lastOffset, lastStart = -1, 1, '0'
 
+local finish = #ARGV
+-- Where MSETEX may be tried: values to be written together, in groups, and the group of each expiry. nil: each value is written by itself.
+local groups, groupOf, group
+local isRefused = false
+if (finish - at) % 4 == 0 then
+  groups, groupOf, group = {}, {}, {}
+  finish = finish - 1
+end
+
 local keys = KEYS
 -- The values where across_slots.lua has read them.
 local values = keys.values or call('MGET', unpack(keys))
 local last = 0
-for run = at, max(#ARGV, at), 4 do
+for run = at, max(finish, at), 4 do
   local first, quantity, count, most = last + 1, 1, 1, 0
-  if ARGV[run] then
+  if run < finish then
     last, quantity, count, most = last + ARGV[run], ARGV[run + 1] + 0, ARGV[run + 2] + 0, ARGV[run + 3] + 0
   else
     last = #keys
@@ -115,7 +126,9 @@ for run = at, max(#ARGV, at), 4 do
         isKept = false
       end
       --#end
-      if isKept then
+      if groups and not whole then
+        --#include group_value.lua
+      elseif isKept then
         -- SETRANGE keeps the TTL, and costs less than half as much as SET.
         call('SETRANGE', key, 'CHANGED_START', structPack(CHANGED_FORMAT, CHANGED))
       else
@@ -142,6 +155,12 @@ for run = at, max(#ARGV, at), 4 do
       end
     end
     values[place] = value
+  end
+end
+if groups then
+  --#include write_groups.lua
+  if isRefused then
+    values[#keys + 1] = ' '
   end
 end
 return ARGV[1] .. structPack('<d', now) .. table.concat(values)

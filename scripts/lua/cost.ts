@@ -24,11 +24,14 @@ const LAYERS = [1, 2, 3, 8]
 interface Variant {
   readonly name: string
   /** The script for checks, as src/redis/call/unroll.ts takes it. */
-  text(algorithm: string): string
+  readonly text: (algorithm: string) => string
+  /** True: values of one expiry are written by one MSETEX. Default false. */
+  readonly isGrouped?: boolean
 }
 
 const variants: Variant[] = [
   { name: 'inlined', text: (algorithm) => checksText(algorithm) },
+  { name: 'inlined, by MSETEX', text: (algorithm) => checksText(algorithm), isGrouped: true },
   { name: 'not inlined', text: (algorithm) => checksText(algorithm, false) },
   ...(await Promise.all(process.argv.slice(2).map(variantOf))),
 ]
@@ -41,9 +44,11 @@ for (const algorithm of algorithms.filter((name) => sizeOf(name) > 0 && !isOfCal
       const size = sizeOf(algorithm)
       const keys = Array.from({ length: checks }, (_, index) => `${algorithm}:${layers}:${index}`)
       const costs = await measure(
-        variants.map((variant) => unrolled(variant.text(algorithm), size, layers)),
+        variants.map(({ text, isGrouped }) => ({
+          program: unrolled(text(algorithm), size, layers),
+          args: argumentsFor(size, layers, isGrouped),
+        })),
         keys,
-        argumentsFor(size, layers),
       )
       const said = costs.map((cost, index) => `${variants[index]?.name} ${cost.toFixed(1)} µs`).join(', ')
       const many = checks === 1 ? 'one check' : `${checks} checks`
@@ -54,20 +59,25 @@ for (const algorithm of algorithms.filter((name) => sizeOf(name) > 0 && !isOfCal
 client.disconnect()
 
 /** An echo, the server's clock, and for each layer an id and a million units a minute. */
-function argumentsFor(size: number, layers: number): string[] {
+function argumentsFor(size: number, layers: number, isGrouped = false): string[] {
   const args = ['12345678', '-1']
   for (let layer = 0; layer < layers; layer++)
     args.push(String(stateId(String(layer), size)), '1000000', '60000000', '1000000')
-  return args
+  return isGrouped ? [...args, '1'] : args
+}
+
+interface Measured {
+  readonly program: string
+  readonly args: readonly string[]
 }
 
 /** The µs per call of each program. */
-async function measure(programs: readonly string[], keys: string[], args: readonly string[]): Promise<number[]> {
+async function measure(programs: readonly Measured[], keys: string[]): Promise<number[]> {
   const fastest = programs.map(() => Number.POSITIVE_INFINITY)
-  const hashes = programs.map((program) => createHash('sha1').update(program).digest('hex'))
-  for (const program of programs) await client.script('LOAD', program)
+  for (const { program } of programs) await client.script('LOAD', program)
   for (let turn = 0; turn < TURNS; turn++) {
-    for (const [index, hash] of hashes.entries()) {
+    for (const [index, { program, args }] of programs.entries()) {
+      const hash = createHash('sha1').update(program).digest('hex')
       await client.config('RESETSTAT')
       await Promise.all(Array.from({ length: CALLS }, () => client.evalsha(hash, keys.length, ...keys, ...args)))
       const [, cost] = /cmdstat_evalsha:.*usec_per_call=([\d.]+)/.exec(await client.info('commandstats')) ?? []

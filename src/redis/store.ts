@@ -193,12 +193,15 @@ function askedHere(asked: readonly Asked[]): RedisAsked[] {
 /** Quits gracefully; if the server does not answer within the timeout, disconnects. */
 async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void> {
   own.waitNoMore()
-  // Requests of this turn leave first, because the server answers nothing after QUIT.
+  // What was asked is answered first, also where a call is sent again because its script is missing: the server answers nothing after QUIT.
   await new Promise<void>((resolve) => {
     setImmediate(resolve)
   })
   try {
-    await coalescer.within(() => own.quit())
+    await coalescer.within(async () => {
+      await coalescer.answered()
+      await own.quit()
+    })
   } catch {
     own.disconnect()
   }

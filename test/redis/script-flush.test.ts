@@ -48,6 +48,16 @@ async function whileFlushing<T>(work: Promise<T>): Promise<T> {
   }
 }
 
+test('close answers what was asked before it, also where the server does not know the script', async () => {
+  const own = store(uniquePrefix())
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store: own }), rate: Quota.parse(`1000/${PERIOD}`) })
+  await throttle.check('key')
+  await server.command('SCRIPT', 'FLUSH')
+  const checks = Array.from({ length: 300 }, (_, index) => throttle.check(`key ${index}`))
+  await own.close()
+  expect((await Promise.all(checks)).map(({ remaining }) => remaining)).toEqual(checks.map(() => 999))
+})
+
 /** How many of `rounds` checks a key were admitted, asked by three clients at once, a few keys at a time. */
 async function admitted(stores: readonly BaseStore[], throttleOn: (store: BaseStore) => Throttle, rounds: number) {
   const counts = await Promise.all(

@@ -205,7 +205,12 @@ describe('when the calls of several throttles leave together', () => {
   })
 
   test('the batch is finished when the last has returned', () => {
-    const batch = new Batch({ id: 0, tag: '', node: { address: '', silentSince: undefined }, acrossSlots: false })
+    const batch = new Batch({
+      id: 0,
+      tag: '',
+      node: { address: '', silentSince: undefined, lacksMsetex: false },
+      acrossSlots: false,
+    })
     for (const { limiter, rate } of DAYS.map((day) => ({
       limiter: new GcraLimiter({ store: suite.store() }),
       rate: day,

@@ -178,7 +178,12 @@ async function expectTimeToLive(name: string, records: readonly StateRecord[]): 
 }
 
 describe('the script for several subjects', () => {
-  const route = { id: 0, tag: '', node: { address: '', silentSince: undefined }, acrossSlots: false }
+  const route = {
+    id: 0,
+    tag: '',
+    node: { address: '', silentSince: undefined, lacksMsetex: false },
+    acrossSlots: false,
+  }
   const store = suite.store()
   const names = new KeyNames('prefix', undefined)
   const layersBy = ({ Limiter }: Counting, count: number, quantity?: number) =>

@@ -16,6 +16,8 @@ export interface Call {
   readonly stateIndexes: readonly number[]
   /** The layers whose states the reply holds, in order. */
   readonly packed: readonly CompiledLayer[]
+  /** True if the reply may be a byte longer, which says that the server has refused MSETEX. */
+  readonly isGrouped: boolean
   /** True if the call holds bounds of calendar windows, so that the reply may be that the server's time lies outside of them. */
   readonly bounded: boolean
 }

@@ -135,6 +135,7 @@ class SubjectsEncoder {
       replyLength: ECHO_LENGTH + 8 * replied,
       stateIndexes: this.#stateIndexes,
       packed: this.#packed,
+      isGrouped: false,
       bounded: false,
     }
   }

@@ -4,6 +4,7 @@ import type { BlockLayer } from '../../algorithms/block.ts'
 import { mayStrike } from '../../algorithms/blockable.ts'
 import { haveSameTerms, neededIn, spendsAny, spentIn } from '../../algorithms/terms.ts'
 import type { KeyNames } from '../keys.ts'
+import { FEWEST_GROUPED } from '../limits.ts'
 import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import { callOfSubjects } from './encode-subjects.ts'
@@ -38,8 +39,7 @@ export function makeCall(batch: Batch, names: KeyNames, now: number, expected: (
   const script = decider?.script
   // The script for logs leases nothing.
   const isSuited = decider?.hasValue === true || !batch.entries.some((entry) => mostLeased(entry) > 0)
-  if (decider !== undefined && script !== undefined && isSuited)
-    return callForEach(batch.entries, decider, script, names, now)
+  if (decider !== undefined && script !== undefined && isSuited) return callForEach(batch, decider, script, names, now)
   const straight = callOfSubjects(batch, names, now)
   if (straight !== undefined) return straight
   const layout = new Layout(names, batch.overlaps)
@@ -56,14 +56,20 @@ function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined 
   return decider
 }
 
+/** True if the server may have MSETEX. Not across slots, because no command takes keys of several. */
+function mayGroup({ entries, route: { node, acrossSlots } }: Batch): boolean {
+  return entries.length >= FEWEST_GROUPED && !node.lacksMsetex && !acrossSlots
+}
+
 /** The most common call: checks of one throttle, each on a different key. */
 function callForEach(
-  entries: readonly Entry[],
+  batch: Batch,
   { prepared, texts, replied, hasValue }: CompiledLayers,
   script: Script,
   names: KeyNames,
   now: number,
 ): Call {
+  const { entries } = batch
   const keys: string[] = []
   const stateIndexes: number[] = []
   const packed: CompiledLayer[] = []
@@ -90,6 +96,8 @@ function callForEach(
       args.push(String(run), String(quantity), String(count), String(most))
     run = 0
   }
+  const isGrouped = log === undefined && mayGroup(batch)
+  if (isGrouped) args.push('1')
   const replyLength = ECHO_LENGTH + 8 * (1 + keys.length * replied)
   return {
     script,
@@ -100,6 +108,7 @@ function callForEach(
     replyLength,
     stateIndexes,
     packed,
+    isGrouped,
     bounded: false,
   }
 }
@@ -183,6 +192,7 @@ class Layout {
       replyLength: ECHO_LENGTH + 8 * this.#replied,
       stateIndexes: this.#stateIndexes,
       packed: this.#packed,
+      isGrouped: false,
       bounded,
     }
   }

@@ -247,6 +247,10 @@ class RetryingSender {
         if (startsWithEcho(reply, call.echo)) {
           this.#watch.loadingSince = undefined
           if (reply.byteLength === call.replyLength) return { call, reply }
+          if (call.isGrouped && reply.byteLength === call.replyLength + 1) {
+            batch.route.node.lacksMsetex = true
+            return { call, reply }
+          }
           const serverTime = call.bounded ? timeOutside(reply) : undefined
           if (serverTime !== undefined) {
             batch.sent = false

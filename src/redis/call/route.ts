@@ -15,4 +15,6 @@ export interface NodeState {
   readonly address: string
   /** Since when calls are in flight without any reply, in ms of `performance.now`. `undefined`: none is in flight, or one has just returned. */
   silentSince: number | undefined
+  /** True once the server has refused MSETEX. */
+  lacksMsetex: boolean
 }

@@ -168,6 +168,12 @@ export class Coalescer {
     return signal === undefined ? done : this.#cancellable(done, request, signal)
   }
 
+  /** Resolves when all that is in a batch by now has been answered or given up. */
+  async answered(): Promise<void> {
+    const batches = [...this.#router.queues()].flatMap((queue) => [...queue.waiting, ...queue.inFlight()])
+    await Promise.all(batches.map((batch) => new Promise<void>((resolve) => batch.whenFinished(resolve))))
+  }
+
   /** Runs `work`, which sends a command outside any batch, under the timeout. */
   async within<T>(work: () => Promise<T>): Promise<T> {
     try {

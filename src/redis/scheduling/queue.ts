@@ -11,6 +11,7 @@ import { type Join, KeyOrder, type OrderedQueue } from './key-order.ts'
 export class Node implements NodeState {
   readonly address: string
   silentSince: number | undefined
+  lacksMsetex = false
   /** One element per unsent batch (its queue), in the order in which the batches were opened. */
   readonly waiting: BatchQueue[] = []
   callsInFlight = 0

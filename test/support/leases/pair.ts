@@ -21,7 +21,7 @@ export interface LeasingChecks {
   readonly most: number
 }
 
-const ROUTE = { id: 0, tag: '', acrossSlots: false, node: { address: '', silentSince: undefined } }
+const ROUTE = { id: 0, tag: '', acrossSlots: false, node: { address: '', silentSince: undefined, lacksMsetex: false } }
 
 interface Answers {
   readonly results: readonly RateLimitResult[]
