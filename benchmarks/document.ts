@@ -34,14 +34,18 @@ writeFileSync(
 )
 
 /** The files of a result's plots by section, relative to the document. */
-async function draw(result: Result): Promise<Map<string, string>> {
-  const files = new Map<string, string>()
+async function draw(result: Result): Promise<Map<string, string[]>> {
+  const files = new Map<string, string[]>()
   for (const section of result.sections) {
-    const svg = await plotOf(section)
-    if (svg === undefined) continue
-    const file = `${PLOTS}/${result.question}-${section.name}.svg`
-    writeFileSync(new URL(file, ROOT), `${svg}\n`)
-    files.set(section.name, relative(dirname(DOCUMENT), file))
+    const { plot, otherPlot } = section
+    const drawn: string[] = []
+    for (const one of [plot, otherPlot]) {
+      if (one === undefined) continue
+      const file = `${PLOTS}/${result.question}-${section.name}${one === plot ? '' : `-${one.metric}`}.svg`
+      writeFileSync(new URL(file, ROOT), `${await plotOf(section, one)}\n`)
+      drawn.push(relative(dirname(DOCUMENT), file))
+    }
+    files.set(section.name, drawn)
   }
   return files
 }

@@ -10,6 +10,11 @@ export interface Row {
   readonly ratios?: readonly number[] | undefined
 }
 
+export interface Plot {
+  readonly kind: 'bars' | 'lines'
+  readonly metric: MetricName
+}
+
 export interface Section {
   readonly name: string
   readonly title: string
@@ -17,7 +22,9 @@ export interface Section {
   readonly varied?: string
   /** The heading of `ratios`, such as `× rate-limiter-flexible`. */
   readonly ratio?: string
-  readonly plot?: { readonly kind: 'bars' | 'lines'; readonly metric: MetricName }
+  readonly plot?: Plot
+  /** A second plot of the same rows. */
+  readonly otherPlot?: Plot
   readonly rows: readonly Row[]
 }
 

@@ -9,13 +9,12 @@ export function filled(document: string, textOf: (name: string) => string): stri
   return document.replace(BLOCK, (_, begin: string, name: string, end: string) => `${begin}\n${textOf(name)}\n\n${end}`)
 }
 
-/** @param plots for each section with a plot, the plot's path relative to the document */
-export function resultText(result: Result, plots: ReadonlyMap<string, string>): string {
+/** @param plots the paths of each section's plots, relative to the document */
+export function resultText(result: Result, plots: ReadonlyMap<string, readonly string[]>): string {
   const parts = [`${result.about} ${measuredWith(result)}`]
   for (const section of result.sections) {
-    const plot = plots.get(section.name)
     parts.push(`**${section.title}**`, tableText(sectionTable(section)))
-    if (plot !== undefined) parts.push(`![${result.title}: ${section.title}](${plot})`)
+    for (const plot of plots.get(section.name) ?? []) parts.push(`![${result.title}: ${section.title}](${plot})`)
   }
   parts.push(...result.remarks)
   if (result.noise.noisy) parts.push(`The machine was noisy: ${result.noise.signs.join(' ')}`)

@@ -2,7 +2,7 @@
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
 import type { ContestantName } from '../contestants.ts'
-import type { Section } from './answer.ts'
+import type { Plot, Section } from './answer.ts'
 import { type Figure, figure } from './figures.ts'
 import { METRICS } from './metrics.ts'
 
@@ -11,10 +11,8 @@ const HARNESS: ContestantName = 'nothing'
 
 const FRAME = { width: 480, background: 'white', config: { font: 'sans-serif' } } as const
 
-/** The plot as SVG. `undefined`: the section has none. */
-export async function plotOf(section: Section): Promise<string | undefined> {
-  if (section.plot === undefined) return undefined
-  const { kind, metric } = section.plot
+/** A plot of a section as SVG. */
+export async function plotOf(section: Section, { kind, metric }: Plot): Promise<string> {
   const { heading } = METRICS[metric]
   const values = section.rows.flatMap(({ contestant, at, samples }) => {
     const known = samples[metric]
