@@ -10,7 +10,7 @@ import { rateLimitHeaders } from 'onrush/http'
 /** What the API bears: 300 requests a second, and up to 400 at once. */
 export const RATE = Quota.perSecond(300, { maximumBurst: 100, name: 'api' })
 /** ms. Many times the round trip to Redis. */
-export const LEASE = 100
+export const LEASE = 200
 
 /** @param count is called with who decided each request: the store, a lease, or the memory of a refusal */
 export async function startGateway(upstream: string, store: BaseStore, count: (by: string) => void): Promise<Server> {
