@@ -507,7 +507,7 @@ export class Throttle {
     checkKey(key)
     checkQuantity(quantity)
     refuseLeave('acquire', options)
-    const decider = this.#withoutStrikes(this.#deciderOf(options, ACQUIRE_OPTIONS))
+    const decider = this.#withoutLease(this.#withoutStrikes(this.#deciderOf(options, ACQUIRE_OPTIONS)))
     if (decider.layers.some(holdsPermits)) throw holdsNothing('acquire', 'reserve with maxWait')
     const maxWait = maxWaitOf(options)
     const wait = () => waitForTurn(decider, key, quantity, maxWait, options.signal)
@@ -655,6 +655,11 @@ export class Throttle {
 
   #withoutStrikes(decider: Decider): Decider {
     return withoutStrikes(decider, (block) => this.#moded(this.#store.decider(decider.layers, block)))
+  }
+
+  /** Who waits asks the store, because a lease of this process is not for those who come in turn. */
+  #withoutLease(decider: Decider): Decider {
+    return this.#lease === undefined ? decider : this.#moded(this.#store.decider(decider.layers))
   }
 
   #moded(decider: Decider): Decider {

@@ -217,6 +217,7 @@ describe('in a cluster', () => {
   test.each([
     ['each key has its slot', {}],
     ['keys are spread over shards', { shards: 7 }],
+    ['keys of all slots of a node share a call', { acrossSlots: true }],
   ])('checks of keys on all nodes bring leases, where %s', async (_, options) => {
     const clock = () => 1_700_006_400_000_000
     const store = shared.store({ ...options, clock })

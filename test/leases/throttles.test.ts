@@ -1,5 +1,6 @@
 /** A throttle with leases, on a clock of the test's own. */
 import {
+  AlgorithmLimiter,
   checkAll,
   FixedWindowLimiter,
   GcraLimiter,
@@ -12,6 +13,8 @@ import {
   Throttle,
 } from 'onrush'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { fixedWindow } from '../../src/algorithms/fixed-window.ts'
+import { algorithms } from '../../src/redis/call/lua.generated.ts'
 import { type Heard, hear, LEASED, LeaseScene, makeBusy, times, WITHIN } from '../support/leases/suite.ts'
 import { LIMITERS } from '../support/limiters.ts'
 
@@ -118,6 +121,25 @@ describe('a lease ends', () => {
   })
 })
 
+test("an algorithm of one's own ends its leases by endsAt, or by the time of the lease alone", async () => {
+  const { id: _, ...functions } = fixedWindow
+  const own = { ...functions, id: 'own-windows' }
+  const { endsAt: __, ...endless } = { ...own, id: 'own-endless-windows' }
+  const lua = algorithms.fixed_window.implementation
+  scene.now += DAY - (scene.now % DAY) - 10_000
+  for (const [algorithm, life] of [[own, 0.999 * 10_000] as const, [endless, 0.999 * WITHIN * 1000] as const]) {
+    const start = scene.now
+    const limiter = new AlgorithmLimiter({ store: scene.store, algorithm, lua })
+    const throttle = new Throttle({ limiter, rate: quota(), lease: WITHIN })
+    await makeBusy(throttle)
+    scene.now = start + life - 1
+    expect(throttle.checkNow('key')).toMatchObject({ source: 'lease' })
+    scene.now = start + life
+    expect(throttle.checkNow('key')).toBeUndefined()
+    scene.now = start
+  }
+})
+
 describe('the answers of a lease', () => {
   test('tell when all is back as the call told, less the time since', async () => {
     const throttle = scene.throttle({ rate: Quota.perSecond(1000, { name: `quota-${++names}` }) })
@@ -193,6 +215,12 @@ describe('what takes or gives otherwise than a check goes to Redis, and sees lea
     await makeBusy(throttle)
     expect(await ask(throttle)).toMatchObject({ source: 'store', remaining })
     expect(throttle.checkNow('key')).toMatchObject({ source: 'lease' })
+  })
+
+  test('acquire, also by an algorithm that promises no turns', async () => {
+    const throttle = scene.throttle({ Limiter: FixedWindowLimiter, rate: quota() })
+    await makeBusy(throttle)
+    expect(await throttle.acquire('key', 5)).toMatchObject({ source: 'store', remaining: spent - 5 })
   })
 
   test('reservations among checks lease nothing, whatever the demand', async () => {
