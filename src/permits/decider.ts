@@ -27,6 +27,12 @@ export class PermitDecider implements Decider {
     return (await this.#decider.operate(key, peekAtPermits, { quantity }, signal)).result
   }
 
+  /** Only what holds nothing can be answered without waiting. */
+  checkNow(_key: string, quantity: number): RateLimitResult | undefined {
+    if (quantity > 0) throw holdsNothing('checkNow')
+    return undefined
+  }
+
   async operate<Args, Given extends Answer>(
     key: string,
     operation: Operation<Args, Given>,
@@ -53,6 +59,10 @@ class SyncPermitDecider extends PermitDecider implements SyncDecider {
   checkSync(key: string, quantity: number, terms?: Terms): RateLimitResult {
     if (spendsAny(quantity, terms)) throw holdsNothing(terms?.upTo === true ? 'checkUpToSync' : 'checkSync')
     return this.#decider.operateSync(key, peekAtPermits, { quantity }).result
+  }
+
+  override checkNow(key: string, quantity: number): RateLimitResult | undefined {
+    return super.checkNow(key, quantity) ?? this.checkSync(key, quantity)
   }
 
   operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given {

@@ -66,8 +66,14 @@ export class RedisLeases implements CallLeases {
   ask(batch: Batch): (() => number) | undefined {
     let asked: Asking[] | undefined
     const sent = { steady: this.#clock.steady(), wall: this.#clock.wall() }
+    let decider: CompiledLayers | undefined
+    let leasing: Leasing | undefined
     for (const entry of batch.entries) {
-      const leasing = this.#byLayers.get(entry.decider)
+      // Mostly the checks of a call are of one throttle.
+      if (entry.decider !== decider) {
+        decider = entry.decider
+        leasing = this.#byLayers.get(decider)
+      }
       if (leasing === undefined || entry.closed || entry.terms !== undefined || entry.quantity === 0) continue
       const units = entry.quantity * entry.count
       const mayLease = !entry.decider.hasOwnQuantities && !reserves(entry)

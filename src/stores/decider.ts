@@ -21,8 +21,8 @@ export interface Decider {
    */
   readonly known?: ((key: string, quantity: number, terms?: Terms) => RateLimitResult | undefined) | undefined
   /**
-   * Answers a check from what this process knows or has leased. `undefined`: the store must be asked. Missing: it always must be. The deciders of
-   * in-process stores have `checkSync` instead.
+   * Answers a check from what this process knows or has leased. `undefined`: the store must be asked. Missing: it always must be, or, in an
+   * in-process store, `checkSync` answers.
    */
   checkNow?(key: string, quantity: number): RateLimitResult | undefined
   /**
@@ -51,7 +51,8 @@ export function isSync(decider: Decider): decider is SyncDecider {
 
 /** The answer to a check without waiting. `undefined`: the store must be asked. */
 export function checkNow(decider: Decider, key: string, quantity: number): RateLimitResult | undefined {
-  return isSync(decider) ? decider.checkSync(key, quantity) : decider.checkNow?.(key, quantity)
+  if (decider.checkNow !== undefined) return decider.checkNow(key, quantity)
+  return isSync(decider) ? decider.checkSync(key, quantity) : undefined
 }
 
 /** One subject of a `checkAll`. */

@@ -98,6 +98,15 @@ describe('checkNow', () => {
     expect(new Throttle({ limiter, rate: RATE }).checkNow('key')).toBeUndefined()
   })
 
+  test('holds no permits, on any store', async () => {
+    const { url } = await sharedRedis()
+    await using redis = new RedisStore({ url, prefix: uniquePrefix() })
+    for (const store of [redis, new DictionaryStore()]) {
+      const throttle = new Throttle({ limiter: new ConcurrencyLimiter({ store }), rate: '5 concurrent' })
+      expect(() => throttle.checkNow('key')).toThrow('checkNow cannot hold permits')
+    }
+  })
+
   test('checks its arguments as check does', () => {
     const throttle = new Throttle({ store: new DictionaryStore(), rate: RATE })
     expect(() => throttle.checkNow('')).toThrow(RangeError)
