@@ -156,7 +156,7 @@ export class LeaseBook {
     if (leases.hasSubscribers) this.#watchEnds(lease)
   }
 
-  /** Gives up what the key has leased and asked for, and keeps no lease of it until `clearing` has settled. */
+  /** Gives up what the key has leased, and keeps no lease of it until `clearing` has settled, which is after all earlier calls have returned. */
   async whileClearing<T>(key: string, clearing: Promise<T>): Promise<T> {
     this.#clearing.set(key, (this.#clearing.get(key) ?? 0) + 1)
     this.#drop(key)
@@ -172,9 +172,7 @@ export class LeaseBook {
 
   #drop(key: string): void {
     const watched = this.#keys.peek(key)
-    if (watched === undefined) return
-    watched.asking = undefined
-    if (watched.lease !== undefined) this.#end(watched, watched.lease)
+    if (watched?.lease !== undefined) this.#end(watched, watched.lease)
   }
 
   /** Gives up all leases, also those that are asked for. */

@@ -55,6 +55,20 @@ describe('a clear gives up', () => {
     await scene.close()
   })
 
+  test('what is asked for in the same turn', async () => {
+    const { throttle } = await behind()
+    await Promise.all(times(100, () => throttle.check('key')))
+    const heard = hear()
+    const asked = times(100, () => throttle.check('key'))
+    const cleared = throttle.clear('key')
+    await Promise.all(asked)
+    expect(throttle.checkNow('key')).toBeUndefined()
+    expect(heard).toMatchObject({ leased: LEASED, lapsed: LEASED, used: 0 })
+    heard.stop()
+    await cleared
+    expect((await throttle.check('key')).remaining).toBe(9999)
+  })
+
   test('what is on its way, and what arrives while the clear waits', async () => {
     const { throttle, proxy } = await behind()
     await Promise.all(times(100, () => throttle.check('key')))
@@ -90,9 +104,15 @@ test('a reset of the store gives up all that is held, and what is on its way', a
   expect((await throttle.check('held')).remaining).toBe(9999)
 })
 
+/** Asks once, by when the names of the states have been noted, whose reply must not be the one that is lost. */
+async function prepare(throttle: Throttle): Promise<void> {
+  await Promise.all(times(100, () => throttle.check('key')))
+  await throttle.peek('key')
+}
+
 test('a lost reply loses the units of its checks and those of its lease, and no more', async () => {
   const { store, throttle, proxy } = await behind()
-  await Promise.all(times(100, () => throttle.check('key')))
+  await prepare(throttle)
   proxy.faults.dropReplies({ command: 'EVALSHA', times: 1, reset: true })
   const outcomes = await Promise.allSettled(times(100, () => throttle.check('key')))
   for (const outcome of outcomes)
@@ -103,7 +123,7 @@ test('a lost reply loses the units of its checks and those of its lease, and no 
 
 test('with resend the reply that is asked for again names the same lease', async () => {
   const { throttle, proxy } = await behind(true)
-  await Promise.all(times(100, () => throttle.check('key')))
+  await prepare(throttle)
   proxy.faults.dropReplies({ command: 'EVALSHA', times: 1, reset: true })
   const results = await Promise.all(times(100, () => throttle.check('key')))
   expect(results.at(-1)).toMatchObject({ limited: false, source: 'store', remaining: 9800 })

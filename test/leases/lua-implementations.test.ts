@@ -53,7 +53,7 @@ describe.each(LIMITERS)('$name', (counting) => {
       fc.asyncProperty(starts, quotas(), sequence(checks), (start, quota, list) =>
         decideAlike(Number(start), [{ counting, quota }], list),
       ),
-      runs(25),
+      runs(12),
     )
   })
 })
@@ -64,7 +64,7 @@ test.each(CALENDAR_LIMITERS)('$name leases units of a month alike', async (count
     fc.asyncProperty(starts, sequence(checks), (start, list) =>
       decideAlike(Number(start), [{ counting, quota: month }], list),
     ),
-    runs(8),
+    runs(4),
   )
 })
 
@@ -76,7 +76,7 @@ test('layers of any algorithms lease alike', async () => {
     fc.asyncProperty(starts, several, sequence(checks), (start, layers, list) =>
       decideAlike(Number(start), layers, list),
     ),
-    runs(25),
+    runs(12),
   )
 })
 
