@@ -13,7 +13,7 @@ export interface Saturation {
   readonly rate: string
   /** Of leases, in ms. */
   readonly within: number
-  /** For how long it asks, in ms. */
+  /** For how long it asks at least, in ms. It goes on until it has used a lease, because on a busy machine a round trip may be too long for one. */
   readonly duration: number
   /** True: it leaves each lease alone as long as it can, and then uses it at once. */
   readonly hoards: boolean
@@ -71,7 +71,7 @@ async function saturate(job: Saturation): Promise<Outcome> {
     if (!(await throttle.check(KEY)).limited) admitted++
   }
   let heldSince: number | undefined
-  while (performance.now() < until) {
+  while (performance.now() < until || fromLeases === 0) {
     const asked: Promise<unknown>[] = []
     if (job.hoards && heldSince !== undefined && performance.now() - heldSince < job.within * 0.9) {
       await turn()
