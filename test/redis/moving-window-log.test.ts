@@ -1,4 +1,5 @@
 /** The cost of a moving window's log in Redis: memory bounded by the limit, and reads that grow with the limit's logarithm. */
+import { setTimeout } from 'node:timers/promises'
 import { GcraLimiter, MovingWindowLimiter, Quota, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
 import { LOG_RECORD } from '../support/redis/implementations.ts'
@@ -71,18 +72,36 @@ test('a refused check changes no bit of the log, also where entries have left', 
   expect(await log.bytes()).toEqual(before)
 })
 
-test('memory is bounded by the limit, whatever is thrown at it', async () => {
+test.each([
+  ['checks of several quantities in one call', [1, 3, 1, 100]],
+  ['one check a call', [1]],
+])('memory is bounded by the limit, whatever is thrown at it: %s', async (_what, quantities) => {
   const limit = 100
   const log = new Log(limit)
   let most = 0
   for (let round = 0; round < 800; round++) {
     log.now += 1 + ((round * 7919) % 30_000)
-    await Promise.all([log.check(), log.check(3), log.check(), log.check(limit)])
+    await Promise.all(quantities.map((quantity) => log.check(quantity)))
     if (round % 25 === 0) most = Math.max(most, await log.entries())
   }
   // Entries that have left stay at the front until they are half of the log, or a few at least.
   expect(most).toBeLessThanOrEqual(2 * limit + 33)
   expect(most).toBeGreaterThan(limit / 4)
+})
+
+test('by the server’s clock, a log lives until its newest entry has left', async () => {
+  const prefix = uniquePrefix()
+  const limiter = new MovingWindowLimiter({ store: suite.store({ prefix }) })
+  const throttle = new Throttle({ limiter, rate: Quota.perSecond(10) })
+  for (let count = 0; count < 4; count++) {
+    await throttle.check('key')
+    const log = (await suite.client.getBuffer(`${prefix}:{key}:moving:10-1s`)) ?? Buffer.of()
+    const newest = log.readDoubleLE(log.length - LOG_RECORD)
+    const expiry = await suite.client.pexpiretime(`${prefix}:{key}:moving:10-1s`)
+    expect(expiry * 1000).toBeGreaterThanOrEqual(newest + SECOND)
+    expect(expiry * 1000).toBeLessThanOrEqual(newest + 2 * SECOND + 1000)
+    await setTimeout(400)
+  }
 })
 
 test('a log from which all has left shrinks with the next entry', async () => {
