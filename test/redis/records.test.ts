@@ -177,6 +177,33 @@ test('values of one length are told apart in one call, whatever lies where in th
   }
 })
 
+test('values of one length are told apart in one call, also where the layers of a throttle lie apart', async () => {
+  const prefix = uniquePrefix()
+  const store = suite.store({ prefix, clock: () => NOW })
+  const throttle = new Throttle({ limiter: new PeriodicLimiter({ store }), rate: [minute, hour] })
+  const [first, second, other] = [
+    recordOf('periodic:9-1m', [NOW, 3]),
+    recordOf('periodic:20-1h', [NOW, 5]),
+    recordOf('sliding:5-1h', [NOW, 9, 4]),
+  ]
+  const laid = [
+    [first, second, other],
+    [other, first, second],
+    [first, other, second],
+    [second, first, other],
+    [first, second, other],
+  ]
+  const keys = laid.map((_, index) => `key ${index}`)
+  await Promise.all(
+    laid.map((parts, index) => suite.client.set(`${prefix}:{${keys[index]}}`, Buffer.concat(parts), 'PX', 60_000)),
+  )
+  for (const spent of [1, 2]) {
+    const results = await Promise.all(keys.map((key) => throttle.check(key)))
+    const left = results.map(({ layers }) => layers.map(({ remaining }) => remaining))
+    expect(left).toEqual(keys.map(() => [6 - spent, 15 - spent]))
+  }
+})
+
 test.each([
   ['one layer', [day], []],
   ['two layers', [day, Quota.perDay(7)], []],
