@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { command } from './command.ts'
 import { jest, jestOfNest } from './jest.ts'
 import { neighbours } from './neighbours.ts'
 import { nest } from './nest.ts'
@@ -14,7 +15,7 @@ import { nodes } from './nodes.ts'
 import { types } from './types.ts'
 
 /** Each throws if the package does not work for its kind of user. */
-const CONSUMERS = { nodes, neighbours, jest, jestOfNest, types, next, nest }
+const CONSUMERS = { nodes, command, neighbours, jest, jestOfNest, types, next, nest }
 
 const asked = process.argv.slice(2)
 const unknown = asked.filter((name) => !Object.keys(CONSUMERS).includes(name))

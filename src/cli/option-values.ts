@@ -9,6 +9,16 @@ export function repeatable(flags: string, description: string, withoutIt = 'none
     .default([], withoutIt)
 }
 
+/** An option of which help and shells tell the values. Commands check them, whose errors name the nearest. */
+export function chosen(flags: string, description: string, values: readonly string[]): Option {
+  return withChoices(new Option(flags, description), values)
+}
+
+export function withChoices(option: Option, values: readonly string[]): Option {
+  option.argChoices = [...values]
+  return option
+}
+
 /** @throws UsageError */
 export function wholeNumber(option: string, text: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
   const number = Number(text)

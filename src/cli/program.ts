@@ -1,7 +1,7 @@
 /** The command line: its commands, and what their errors become. */
-import addCompletion from '@bomb.sh/tab/commander'
 import { Command, CommanderError } from 'commander'
 import { InvalidStoreUrlError, StoreError } from '../errors.ts'
+import { addShellCompletion, completes } from './completion.ts'
 import { OK, STORE, USAGE, UsageError } from './exit-codes.ts'
 import { addBench } from './live/bench.ts'
 import { addBlockCommands } from './live/block-commands.ts'
@@ -27,6 +27,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   const program = programFor(terminal, (told) => {
     code = told
   })
+  if (completes(args, program, terminal)) return OK
   try {
     await program.parseAsync([...args], { from: 'user' })
     return code
@@ -56,7 +57,7 @@ export function programFor(terminal: Terminal, exit: Exit): Command {
   addWatch(program, terminal)
   addBench(program, terminal)
   for (const command of program.commands) command.copyInheritedSettings(program)
-  addCompletion(program)
+  addShellCompletion(program)
   return program
 }
 

@@ -4,7 +4,7 @@ import type { BaseStore } from '../../stores/base.ts'
 import { Throttle } from '../../throttle.ts'
 import { ALGORITHM_NAMES, limiterOf } from '../algorithms.ts'
 import { UsageError } from '../exit-codes.ts'
-import { repeatable } from '../option-values.ts'
+import { chosen, repeatable } from '../option-values.ts'
 
 export interface ThrottleTextOptions {
   readonly rate: readonly string[]
@@ -20,7 +20,7 @@ export function addThrottleOptions(command: Command): Command {
         "the throttle's rate, or one of its layers, as in the program: '100/minute burst 20'",
       ),
     )
-    .option('--algorithm <name>', `how the rate is counted: ${ALGORITHM_NAMES.join(', ')}`, 'gcra')
+    .addOption(chosen('--algorithm <name>', 'how the rate is counted', ALGORITHM_NAMES).default('gcra'))
     .option('--name <name>', "the name of the throttle's blocks (default: that of its first quota)")
 }
 

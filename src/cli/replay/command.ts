@@ -4,7 +4,7 @@ import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { ALGORITHM_NAMES } from '../algorithms.ts'
 import { UsageError } from '../exit-codes.ts'
-import { repeatable } from '../option-values.ts'
+import { chosen, repeatable, withChoices } from '../option-values.ts'
 import { colorsOf, type Terminal } from '../terminal.ts'
 import { jsonReport } from './json-report.ts'
 import { FORMAT_NAMES } from './log-format.ts'
@@ -40,7 +40,7 @@ export function addReplay(program: Command, terminal: Terminal): void {
         "a limit to try, such as '100/minute burst 20', or several as one: '10/second; 1000/day'",
       ),
     )
-    .addOption(repeatable('--algorithm <name>', `how limits count: ${ALGORITHM_NAMES.join(', ')}`, 'gcra'))
+    .addOption(withChoices(repeatable('--algorithm <name>', 'how limits count', 'gcra'), ALGORITHM_NAMES))
     .option('--together', 'try also all rates as layers of one throttle')
     .addOption(
       repeatable('--smallest <period>', 'find the smallest limit of this period that touches few keys, such as minute'),
@@ -52,10 +52,7 @@ export function addReplay(program: Command, terminal: Terminal): void {
     .option('--cost <field>', 'the field of units that a line costs (default: each line costs 1)')
     .option('--time <field>', 'the field of the time (default: the first usual name that the log has)')
     .option('--time-zone <zone>', 'the zone of times that name none', 'UTC')
-    .option(
-      '--format <format>',
-      `the format of the logs: ${FORMAT_NAMES.join(', ')} (default: what the first line shows)`,
-    )
+    .addOption(chosen('--format <format>', 'the format of the logs; without it the first line tells', FORMAT_NAMES))
     .option('--sort-within <duration>', 'how far out of order lines may stand', '10s')
     .option('--top <count>', 'how many of the hardest hit keys to list', '10')
     .option('--json', 'print the report as JSON')
