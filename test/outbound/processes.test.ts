@@ -8,7 +8,7 @@ import type { Call } from '../support/outbound/caller.ts'
 import { startRedis } from '../support/servers/redis.ts'
 
 const CALLER = fileURLToPath(new URL('../support/outbound/caller.ts', import.meta.url))
-const PROCESSES = 3
+const PROCESSES = 8
 const PAUSE = 1
 /** Calls before the refusal, and after the pause. */
 const CALLS = 40
