@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { onrushStore } from '../../src/http/fastify-rate-limit.ts'
 import { type BaseStore, GcraLimiter, PeriodicLimiter } from '../../src/index.ts'
-import { BrokenStore, stillStores } from '../support/http/stores.ts'
+import { BrokenStore, NOON, stillStores } from '../support/http/stores.ts'
 
 let store: BaseStore
 let app: FastifyInstance
@@ -66,6 +66,19 @@ describe.each(stillStores())('on %s', (_name, makeStore) => {
     await plain.close()
     expect(expected).toEqual([200, 200, 429, 429, 403, 403, 403])
     expect(await statusesOf(...expected.map(() => '/'))).toEqual(expected)
+  })
+
+  test('who is banned is blocked until the whole maximum is back, and not only until one request may pass', async () => {
+    await register({ max: 2, ban: 1, store: onrushStore({ limiter: new GcraLimiter({ store }) }) })
+    app.get('/', async () => 'handled')
+    await listen()
+    expect(await statusesOf('/', '/', '/')).toEqual([200, 200, 429])
+    for await (const { key } of store.blocked()) throw new Error(`${key} is blocked`)
+    const banned = await fetch(url)
+    expect([banned.status, banned.headers.get('retry-after')]).toEqual([403, '3600'])
+    const ends: number[] = []
+    for await (const { until } of store.blocked()) ends.push(until.getTime())
+    expect(ends).toEqual([NOON / 1000 + 3_600_000])
   })
 
   test('a hundred requests at once spend exactly the maximum', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { BaseStore, DictionaryStore, type LimitData, RedisStore } from '../../../src/index.ts'
 import { type RedisServer, startRedis } from '../servers/redis.ts'
 
-const NOON = 1_800_000_000_000_000
+export const NOON = 1_800_000_000_000_000
 
 /** The clock stands still, so that every header field is known. */
 const clock = () => NOON
