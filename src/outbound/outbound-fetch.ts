@@ -29,6 +29,11 @@ export interface OutboundFetchOptions<Fetch extends FetchLike = typeof fetch> ex
    * `ThrottleExceededError`. Default `Infinity`.
    */
   readonly maxWait?: Duration | undefined
+  /**
+   * On a throttle with permits: a call rejects at once with a `ThrottleExceededError` if so many wait for the key's permits already, in all
+   * processes: an integer, 0 or more. Default 1000.
+   */
+  readonly maxQueue?: number | undefined
 }
 
 const OPTIONS = optionNames<OutboundFetchOptions>({
@@ -38,6 +43,7 @@ const OPTIONS = optionNames<OutboundFetchOptions>({
   fetch: true,
   quantity: true,
   maxWait: true,
+  maxQueue: true,
 })
 
 /**
@@ -46,7 +52,7 @@ const OPTIONS = optionNames<OutboundFetchOptions>({
  *
  * On a throttle with a `ConcurrencyLimiter` a call holds a permit from its turn until the body of its response has been read to its end, has failed, or
  * has been cancelled, so each body must be read or cancelled. The call is aborted if the permit is lost.
- * @returns rejects with a `ThrottleExceededError` if the turn would come later than `maxWait`, or never
+ * @returns rejects with a `ThrottleExceededError` if the turn would come later than `maxWait`, never, or behind `maxQueue` others
  * @throws TypeError or RangeError for wrong options
  * @example
  * const store = new RedisStore({ url: 'redis://localhost:6379' })
@@ -57,13 +63,17 @@ const OPTIONS = optionNames<OutboundFetchOptions>({
 export function outboundFetch<Fetch extends FetchLike = typeof fetch>(options: OutboundFetchOptions<Fetch>): Fetch
 export function outboundFetch(options: OutboundFetchOptions): typeof fetch {
   const observer = new Observer(options?.throttle, options, OPTIONS)
-  const { throttle, key, quantity = 1, fetch: call = globalThis.fetch } = options
+  const { throttle, key, quantity = 1, fetch: call = globalThis.fetch, maxQueue } = options
   if (typeof key !== 'function') checkKey(key)
   if (typeof quantity !== 'function') checkQuantity(quantity)
   checkFunction('fetch', call)
   const maxWait = maxWaitOf(options)
   const { holdsPermits, countedLayers } = throttle
-  if (holdsPermits) checkPermitOptions(countedLayers.filter(({ quota }) => quota.isConcurrent).length, { maxWait })
+  if (holdsPermits) {
+    checkPermitOptions(countedLayers.filter(({ quota }) => quota.isConcurrent).length, { maxWait, maxQueue })
+  } else if (maxQueue !== undefined) {
+    throw new TypeError('maxQueue is for a throttle with permits: maxWait limits how long a call waits for its turn')
+  }
 
   async function heeded<Answer extends OutboundResponse>(name: string, response: Answer): Promise<Answer> {
     try {
@@ -84,7 +94,7 @@ export function outboundFetch(options: OutboundFetchOptions): typeof fetch {
       if (result.limited) throw new ThrottleExceededError(result)
       return heeded(name, await call(...asked))
     }
-    const reservation = await throttle.reserve(name, units, { maxWait, signal })
+    const reservation = await throttle.reserve(name, units, { maxWait, maxQueue, signal })
     if (reservation.result.limited) throw new ThrottleExceededError(reservation.result)
     const end = (): void => {
       // The rate stays spent, because the vendor may have counted the call. A failed end is sent again in the background.

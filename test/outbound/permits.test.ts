@@ -140,6 +140,25 @@ test('a refusal blocks before its permit is handed on, and the rate heeds what i
   expect((await throttle.peek('vendor')).layers[0]?.remaining).toBe(7)
 })
 
+test('a call behind `maxQueue` others is refused at once, and does not reach the vendor', async () => {
+  const throttle = vendor()
+  const call = outboundFetch({ throttle, key: 'vendor', maxQueue: 1 })
+  const first = await call(`${origin}/slow`)
+  const waits = call(`${origin}/empty`)
+  await expect(call(`${origin}/never`)).rejects.toThrow(ThrottleExceededError)
+  expect(open.has('/never')).toBe(false)
+  await first.body?.cancel()
+  expect((await waits).status).toBe(204)
+})
+
+test('`maxQueue` is refused where nobody queues for permits, and if it is no number of callers', () => {
+  const plain = new Throttle({ store: suite.store(), rate: '5/minute', blocks: true })
+  expect(() => outboundFetch({ throttle: plain, key: 'vendor', maxQueue: 5 })).toThrow(
+    /^maxQueue is for a throttle with/,
+  )
+  expect(() => outboundFetch({ throttle: vendor(), key: 'vendor', maxQueue: -1 })).toThrow(RangeError)
+})
+
 test('a throttle with permits in two layers is refused', () => {
   const limiter = new ConcurrencyLimiter({ store: suite.store() })
   const layers = [2, 5].map((count) => ({ limiter, rate: Quota.concurrent(count) }))
