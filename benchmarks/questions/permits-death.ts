@@ -11,7 +11,9 @@ const PERMITS = 8
 const LEASE = 2000
 /** ms. */
 const WORK = 20
-const BEFORE = 1500
+const BEFORE = 2500
+/** Longer than the queue takes, so that callers of all processes mix in it. */
+const PAUSE = 200
 const AFTER = 1500
 /** The rate is looked at in spans of so many ms. */
 const SPAN = 200
@@ -20,7 +22,7 @@ const SPAN = 200
 export async function measureDeath(bench: Bench, crew: Crew, semaphore: SemaphoreName): Promise<Measurement> {
   await bench.meter.flush()
   const setting = { port: bench.redis.port, database: 0, permits: PERMITS, lease: LEASE }
-  const task = { name: 'jobs', semaphore, setting, users: 16, times: 1_000_000, work: WORK, pause: 0 } as const
+  const task = { name: 'jobs', semaphore, setting, users: 24, times: 1_000_000, work: WORK, pause: PAUSE } as const
   await using doomed = await Crew.start(1)
   const client = new Redis(bench.redis.port, '127.0.0.1')
   const kill = epoch() + BEFORE
@@ -41,7 +43,8 @@ export async function measureDeath(bench: Bench, crew: Crew, semaphore: Semaphor
   client.disconnect()
   const free = (PERMITS - dead) * (SPAN / WORK)
   return {
-    leastOfFree: (100 * leastIn(jobs, killed + SPAN, killed + LEASE)) / free,
+    // Nothing can be asked for where the dead has held all.
+    leastOfFree: free === 0 ? 100 : (100 * leastIn(jobs, killed + SPAN, killed + LEASE)) / free,
     backAfter: backAfter(jobs, killed, dead),
   }
 }
