@@ -39,13 +39,16 @@ export async function runJobs({
   work,
   pause,
 }: JobsTask): Promise<Job[]> {
-  const place = JSON.stringify([name, setting])
-  const opening = opened.get(place) ?? SEMAPHORES[name](setting)
-  opened.set(place, opening)
+  const id = JSON.stringify([name, setting])
+  const opening = opened.get(id) ?? SEMAPHORES[name](setting)
+  opened.set(id, opening)
   const semaphore = await opening
+  // In the order in which they are asked for.
   const jobs: Job[] = []
+  let next = 0
   const use = async (): Promise<void> => {
     for (let time = 0; time < times && now() < (until ?? Number.POSITIVE_INFINITY); time++) {
+      const place = next++
       const asked = now()
       let started = 0
       let ended = 0
@@ -54,12 +57,12 @@ export async function runJobs({
         await sleep(work)
         ended = now()
       })
-      jobs.push({ asked, started, ended, token })
+      jobs[place] = { asked, started, ended, token }
       if (pause > 0) await sleep(Math.random() * pause)
     }
   }
   await Promise.all(Array.from({ length: users }, use))
-  return jobs.sort((one, other) => one.asked - other.asked)
+  return jobs.filter((job) => job !== undefined)
 }
 
 export async function closeSemaphores(): Promise<void> {

@@ -1,9 +1,9 @@
-/** A storm on permits: `npm run storm -- [single | cluster | sentinel] [SECONDS]`. All three by default, of two minutes each. */
+/** A storm on permits: `npm run storm -- [single | cluster | sentinel] [SECONDS] [PROCESSES]`. All three by default, of two minutes each, with four processes. */
 import { storm } from './run.ts'
 import { WORLDS } from './world.ts'
 
 const [, , ...given] = process.argv
-const seconds = Number(given.find((word) => /^\d+$/.test(word)) ?? 120)
+const [seconds = 120, processes = 4] = given.filter((word) => /^\d+$/.test(word)).map(Number)
 const named = Object.entries(WORLDS).filter(([name]) => given.includes(name))
 
 for (const [name, start] of named.length > 0 ? named : Object.entries(WORLDS)) {
@@ -11,7 +11,7 @@ for (const [name, start] of named.length > 0 ? named : Object.entries(WORLDS)) {
   const report = await storm({
     world,
     prefix: 'storm',
-    processes: 4,
+    processes,
     count: 4,
     lease: 1000,
     duration: seconds * 1000,
