@@ -1,6 +1,6 @@
 /** What the processes of a storm believed to hold, from what they wrote. */
 
-/** A time in which more may be held than there is, as docs say. µs since the epoch. */
+/** A time in which more may be held than there is, as docs say. In µs, as all times here. */
 export interface Span {
   readonly from: number
   readonly to: number

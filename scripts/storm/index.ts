@@ -15,6 +15,7 @@ for (const [name, start] of named.length > 0 ? named : Object.entries(WORLDS)) {
     count: 4,
     lease: 1000,
     duration: seconds * 1000,
+    leastStarts: 500,
     kills: true,
     stops: true,
     flushes: true,

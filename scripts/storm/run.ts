@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import { believedIn, type Span } from './believed.ts'
+import { clock, toEpoch } from './clock.ts'
 import type { Settings } from './settings.ts'
 import { Snapshots } from './snapshots.ts'
 import type { World } from './world.ts'
@@ -118,15 +119,10 @@ export async function storm(options: StormOptions): Promise<StormReport> {
   const believed = believedIn(readFileSync(log, 'utf8'), deaths)
   violations.push(...believed.violations(count, excused))
   for (const [holder, died] of believed.deaths) {
-    const late = Math.round(((snapshots.heldUntil.get(holder) ?? 0) - died) / 1000 - lease)
+    const late = Math.round(((snapshots.heldUntil.get(holder) ?? 0) - toEpoch() - died) / 1000 - lease)
     if (late > GRACE) violations.push(`a unit outlived its owner by ${late} ms more than a lease`)
   }
   for (const client of clients) client.disconnect()
   if (violations.length > 0) violations.push(`the log of the processes: ${log}; the faults: ${history.join(', ')}`)
   return { starts: believed.starts, faults, violations, mostHeld: believed.mostHeld(excused) }
-}
-
-/** Microseconds since the epoch. */
-function clock(): number {
-  return Math.round((performance.timeOrigin + performance.now()) * 1000)
 }

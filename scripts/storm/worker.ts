@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { ConcurrencyLimiter, Quota, storeFromUrl, Throttle } from '../../src/index.ts'
 import { PermitDesk } from '../../src/permits/desk.ts'
+import { clock } from './clock.ts'
 import type { Settings } from './settings.ts'
 
 /** The longest that a late call is under way, in ms. */
@@ -40,11 +41,6 @@ function loseMessages(): number {
     if (Math.random() >= settings.lostMessages) hear(grant)
   }
   return desk.holder
-}
-
-/** Microseconds since the epoch, the same for all processes of the machine. */
-function clock(): number {
-  return Math.round((performance.timeOrigin + performance.now()) * 1000)
 }
 
 /** One line for each change, written at once: a process may be killed at any time. */

@@ -18,6 +18,7 @@ import { readRecords } from '../../src/redis/call/state-records.ts'
 import { blockableThrottle } from '../support/blocks/permit-user.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import { until } from '../support/servers/until.ts'
 import { MapStore } from '../support/stores/map-store.ts'
 
 const suite = await redisSuite()
@@ -195,4 +196,40 @@ test('on a store of the user, a block that begins while the layers are asked giv
   expect((await throttle.reserve('key', 1, { maxWait: 5 })).result.limited).toBe(true)
   await throttle.unblock('key')
   expect((await throttle.peek('key')).layers.map(({ remaining }) => remaining)).toEqual([2, 5])
+})
+
+/** Tells when the record of a block is read. */
+class WatchedStore extends MapStore {
+  /** After how many reads `told` is called. */
+  reads = Number.POSITIVE_INFINITY
+  told = () => {}
+
+  override get(key: string): Promise<LimitData | undefined> {
+    if (key.includes(':block:') && --this.reads === 0) this.told()
+    return super.get(key)
+  }
+}
+
+test('a caller who leaves while the block is looked at leaves no permit behind, at whichever look', async () => {
+  await Promise.all(
+    [1, 2, 3, 4, 5, 6].map(async (reads) => {
+      const store = new WatchedStore()
+      const limiter = new ConcurrencyLimiter({ store })
+      const throttle = new Throttle({ limiter, rate: Quota.concurrent(1), blocks: true })
+      const held = await throttle.reserve('key')
+      const leaving = new AbortController()
+      const ended = throttle.reserve('key', 1, { maxWait: '50s', signal: leaving.signal }).then(
+        (permit) => permit.settle(),
+        (error) => expect(error.message).toBe('gone'),
+      )
+      await sleep(30)
+      store.told = () => leaving.abort(new Error('gone'))
+      store.reads = reads
+      await held.settle()
+      await ended
+      store.reads = Number.POSITIVE_INFINITY
+      await until('the permit to be free', async () => (await throttle.peek('key')).remaining === 1)
+      await store.close()
+    }),
+  )
 })

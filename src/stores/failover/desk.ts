@@ -26,11 +26,10 @@ export class FailoverDesk implements Desk {
     const { maxWait } = request
     const end = steadyNow() + (maxWait ?? 0)
     const leaving = new AbortController()
-    const eitherSignal = signal === undefined ? leaving.signal : AbortSignal.any([signal, leaving.signal])
-    const patientSignal = maxWait === undefined ? signal : eitherSignal
+    const either = maxWait === undefined ? signal : anyOf(signal, leaving.signal)
     let isLate = false
     const onPrimary = async (): Promise<Begun> => {
-      const begun = await this.#primary.begin(held, key, { ...request, failsFast: true }, patientSignal)
+      const begun = await this.#primary.begin(held, key, { ...request, failsFast: true }, either)
       // The fallback was asked meanwhile, so nobody wants what the primary grants now.
       if (isLate) giveUp(begun)
       if ('hold' in begun) return begun
@@ -54,6 +53,10 @@ export class FailoverDesk implements Desk {
 
   /** The two stores close their own desks. */
   async close(): Promise<void> {}
+}
+
+function anyOf(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {
+  return one === undefined ? other : AbortSignal.any([one, other])
 }
 
 async function holdOf(begun: Begun): Promise<Hold> {
