@@ -1,6 +1,6 @@
 /** A random limiter for the adversary, and what may happen to it. */
 import type { Layer } from '../../src/algorithms/driver.ts'
-import { BUILT_IN } from '../../src/algorithms/index.ts'
+import { BUILT_IN, calendarAlgorithmOf } from '../../src/algorithms/index.ts'
 import { Quota } from '../../src/quota.ts'
 
 const { gcra, fixed_window, periodic, moving_window, sliding_window_counter } = BUILT_IN
@@ -22,6 +22,20 @@ export interface Setting {
 
 /** @param draw a whole number from 0 to what is given */
 export function randomSetting(draw: (most: number) => number): Setting {
+  return draw(15) === 0 ? calendarSetting(draw) : plainSetting(draw)
+}
+
+/** Windows of days, and leases of minutes or hours. */
+function calendarSetting(draw: (most: number) => number): Setting {
+  const fixed = [fixed_window, sliding_window_counter, periodic][draw(2)] ?? fixed_window
+  const count = 16 + draw(1000)
+  const quota = Quota.calendar({ count, unit: 'day', timeZone: ['UTC', 'Europe/Berlin'][draw(1)], name: 'of0' })
+  const layer = { algorithm: calendarAlgorithmOf(fixed) ?? fixed, quota }
+  const within = 60_000_000 * (1 + draw(400))
+  return { plans: [[layer]], quantity: 1 + draw(2), within, steps: 300, strikes: 1 + draw(9), weather: 'calm' }
+}
+
+function plainSetting(draw: (most: number) => number): Setting {
   const within = 1000 * (1 + draw(draw(1) === 0 ? 20 : 200))
   const chosen = [draw(ALGORITHMS.length - 1)]
   if (draw(2) === 0) chosen.push(draw(ALGORITHMS.length - 1))
