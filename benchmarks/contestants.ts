@@ -1,9 +1,12 @@
 /** All contestants by the names that tables give them. */
+
+import { openLimiter } from './contestants/limiter.ts'
 import { onrushOn, openDictionary, openDictionarySync, openOnrush, openTlruCacheSync } from './contestants/onrush.ts'
 import { openRateLimitRedis } from './contestants/rate-limit-redis.ts'
 import { openFlexible, openFlexibleMemory } from './contestants/rate-limiter-flexible.ts'
-import { openIncrement, openNothing, openScript } from './contestants/raw.ts'
+import { openIncrement, openNothing, openScript, openSortedSet } from './contestants/raw.ts'
 import { openRedisGcra } from './contestants/redis-gcra.ts'
+import { openOnrushOverHttp, openUpstash } from './contestants/upstash.ts'
 import type { Open } from './harness/contestant.ts'
 
 export const CONTESTANTS = {
@@ -19,6 +22,7 @@ export const CONTESTANTS = {
   'onrush fixed window': onrushOn('fixed window'),
   'onrush moving window': onrushOn('moving window'),
   'onrush sliding window counter': onrushOn('sliding window counter'),
+  'onrush on @upstash/redis': openOnrushOverHttp,
   'onrush checkSync': openDictionarySync,
   'onrush checkSync, TlruCacheStore': openTlruCacheSync,
   'onrush check': openDictionary,
@@ -27,9 +31,12 @@ export const CONTESTANTS = {
   RateLimiterMemory: openFlexibleMemory,
   'rate-limit-redis': openRateLimitRedis,
   'redis-gcra': openRedisGcra,
+  '@upstash/ratelimit': openUpstash,
+  limiter: openLimiter,
   INCR: openIncrement,
   'INCR autopipelining': (setting) => openIncrement(setting, true),
   'GCRA EVALSHA': openScript,
+  'sorted set EVALSHA': openSortedSet,
   nothing: openNothing,
 } as const satisfies Record<string, Open>
 

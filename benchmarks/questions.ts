@@ -9,6 +9,8 @@ import { http } from './questions/http.ts'
 import { leases } from './questions/leases.ts'
 import { localStores } from './questions/local-stores.ts'
 import { loneCaller } from './questions/lone-caller.ts'
+import { movingWindow } from './questions/moving-window.ts'
+import { overHttp } from './questions/over-http.ts'
 import { permits } from './questions/permits.ts'
 import { processMemory } from './questions/process-memory.ts'
 import { processes } from './questions/processes.ts'
@@ -26,11 +28,13 @@ export const QUESTIONS: readonly Question[] = [
   resend,
   localStores,
   growth,
+  movingWindow,
   processes,
   waiters,
   leases,
   permits,
   cluster,
+  overHttp,
   eventLoop,
   http,
   redisMemory,

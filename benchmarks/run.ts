@@ -16,7 +16,7 @@ const USAGE = `npm run bench -- [question …] [options]
   --quick       all questions in less than a minute
   --rounds <n>  how often each contestant is asked
   --list        names the questions
-Without a question, all are asked but leases, which takes as long as all others together.`
+Without a question, the usual ones are asked: all but those that take long or need servers of their own (cluster, over-http, process-memory, accuracy, leases).`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -13,8 +13,8 @@ import Table from 'cli-table3'
 import { findRedisServer } from '../test/support/servers/find-server.ts'
 
 const SUITES = [
-  ...['cluster', 'contract', 'events', 'failover', 'faults', 'hostile', 'redis', 'reserve', 'security', 'sentinel'],
-  ...['support/servers', 'vectors', 'waiting'],
+  ...['blocks', 'cluster', 'contract', 'events', 'failover', 'faults', 'headroom', 'hostile', 'leases', 'outbound'],
+  ...['permits', 'redis', 'reserve', 'security', 'sentinel', 'support/servers', 'vectors', 'waiting'],
 ].map((name) => `test/${name}/`)
 
 const VITEST = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs')

@@ -1,6 +1,7 @@
 /** Libraries that let callers wait for a rate that processes share, each set up as its docs say, behind one method. */
 import Bottleneck from 'bottleneck'
 import { Redis } from 'ioredis'
+import pThrottle from 'p-throttle'
 import { RateLimiterQueue, RateLimiterRedis } from 'rate-limiter-flexible'
 import { loadBuild } from '../harness/build.ts'
 import { connect, disconnect } from './connection.ts'
@@ -62,6 +63,12 @@ export const QUEUES = {
     const limiter = new RateLimiterRedis({ storeClient: client, points: rate, duration: 1 })
     const queue = new RateLimiterQueue(limiter)
     return { wait: () => queue.removeTokens(1), [Symbol.asyncDispose]: () => disconnect(client) }
+  },
+
+  // One start an interval, so that starts are spaced; windows of a second, as in its README, would let all start at once.
+  'p-throttle, in the process': async ({ rate }) => {
+    const throttled = pThrottle({ limit: Math.max(1, rate / 1000), interval: Math.max(1, 1000 / rate) })(async () => {})
+    return { wait: () => throttled(), [Symbol.asyncDispose]: async () => {} }
   },
 } as const satisfies Record<string, OpenQueue>
 

@@ -44,6 +44,38 @@ export async function openScript(setting: Setting): Promise<Contestant> {
   }
 }
 
+/** A moving window as it is mostly written by hand: a sorted set with a member for each admitted unit. ARGV: the window in µs, the limit, a text. */
+const SORTED_SET = `
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[1])
+local used = redis.call('ZCARD', KEYS[1])
+if used >= tonumber(ARGV[2]) then
+  return { 1, 0 }
+end
+redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[3])
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[1] / 1000))
+return { 0, ARGV[2] - used - 1 }
+`
+
+export async function openSortedSet(setting: Setting): Promise<Contestant> {
+  const client = await connect(setting)
+  await client.script('LOAD', SORTED_SET)
+  const digest = createHash('sha1').update(SORTED_SET).digest('hex')
+  const { limit, period } = setting
+  let unit = 0
+  const check = (key: string) => client.evalsha(digest, 1, key, period * 1000, limit, `${process.pid} ${unit++}`)
+  return {
+    check,
+    async admits(key, quantity = 1) {
+      if (quantity !== 1) return undefined
+      const reply = await check(key)
+      return Array.isArray(reply) && reply[0] === 0
+    },
+    [Symbol.asyncDispose]: () => disconnect(client),
+  }
+}
+
 /** Does nothing, which shows the cost of the harness. */
 export async function openNothing(): Promise<Contestant> {
   return {

@@ -29,6 +29,7 @@ const QUICK_NAMES: readonly ContestantName[] = ['onrush', 'rate-limiter-flexible
 
 export const accuracy: Question = {
   name: 'accuracy',
+  isLong: true,
   title: 'Accuracy',
   about: '4 processes check one key as fast as they can, with a limit of 100 units a second.',
   remarks: [

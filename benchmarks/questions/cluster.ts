@@ -12,6 +12,7 @@ const PEER = 'rate-limiter-flexible'
 
 export const cluster: Question = {
   name: 'cluster',
+  isLong: true,
   title: 'A cluster of three masters',
   about:
     '10,000 keys on three masters, 512 checks in flight in one process, none refused. Server times are of all masters.',

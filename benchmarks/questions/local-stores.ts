@@ -11,10 +11,11 @@ export const localStores: Question = {
   name: 'local-stores',
   title: 'In-process stores',
   about: '10,000 keys in the memory of the process, one check after another, none refused.',
+  remarks: ['limiter has no keys: each key has a RateLimiter of its own, in a Map.'],
   async ask(bench) {
     await using field = await Field.open(
       bench,
-      ['onrush checkSync', 'onrush checkSync, TlruCacheStore', 'onrush check', PEER, 'nothing'],
+      ['onrush checkSync', 'onrush checkSync, TlruCacheStore', 'onrush check', PEER, 'limiter', 'nothing'],
       { ports: [], limit: 1_000_000, period: 3_600_000 },
       { kind: 'uniform', count: KEYS },
     )

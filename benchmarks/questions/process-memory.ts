@@ -15,6 +15,7 @@ const NAMES: readonly ContestantName[] = [
 
 export const processMemory: Question = {
   name: 'process-memory',
+  isLong: true,
   title: 'Memory of the process',
   about:
     'Up to 1,000,000 keys, each admitted once and refused once; what is then left in a process that does nothing else.',

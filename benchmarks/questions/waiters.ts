@@ -11,6 +11,7 @@ const NAMES: readonly QueueName[] = [
   'onrush check, polled',
   'bottleneck',
   'rate-limiter-flexible queue',
+  'p-throttle, in the process',
 ]
 const PEER: QueueName = 'bottleneck'
 /** Starts per second: a rate that no contestant reaches, and a rate that an API might allow. */
@@ -23,6 +24,7 @@ export const waiters: Question = {
   about: 'One process whose callers all ask at once, and wait until a rate that is kept in Redis lets them start.',
   remarks: [
     'start error: how far the start of each lay from its place in a row of evenly spaced starts that begins with the first.',
+    'p-throttle counts in the process: its rate is not shared, and nothing is asked of Redis.',
     'The queue of rate-limiter-flexible counts in windows of a second, so all of a window’s starts come at its beginning.',
   ],
   async ask(bench) {
