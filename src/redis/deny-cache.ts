@@ -103,9 +103,14 @@ export class DenyCache implements RefusalLog {
 
   /** A check that a remembered refusal no longer answers is asking Redis. Other checks of a busy key need not ask meanwhile. */
   asksAnew(decider: CompiledLayers, key: string): void {
+    const refusal = this.#of(decider, key)
+    if (refusal !== undefined && this.#now() >= refusal.until) refusal.isAsked = true
+  }
+
+  #of(decider: CompiledLayers, key: string): Refusal | undefined {
     let refusal = this.#refusals.peek(key)
     while (refusal !== undefined && refusal.decider !== decider) refusal = refusal.next
-    if (refusal !== undefined) refusal.isAsked = true
+    return refusal
   }
 
   /** Remembers the refusals in a batch that was sent at `sentAt` (µs). */
@@ -116,7 +121,8 @@ export class DenyCache implements RefusalLog {
   /** Remembers the refusal of an entry whose call was sent at `sentAt` (µs). */
   noteEntry({ decider, key, quantity, terms, refused, subjects, lease }: Entry, sentAt: number): void {
     if (refused === undefined) {
-      if (lease !== undefined) this.#forget(decider, key)
+      // The check that has asked anew has passed.
+      if (lease !== undefined && this.#of(decider, key)?.isAsked === true) this.#forget(decider, key)
       return
     }
     if (subjects !== undefined || this.#changing.has(key) || !spendsAny(quantity, terms)) return
@@ -141,7 +147,7 @@ export class DenyCache implements RefusalLog {
     })
   }
 
-  /** Forgets the refusal by one throttle, because its check has passed. */
+  /** Forgets the refusal by one throttle. */
   #forget(decider: CompiledLayers, key: string): void {
     const refusal = this.#refusals.peek(key)
     if (refusal !== undefined) this.#replace(key, without(refusal, decider, this.#now()))

@@ -73,6 +73,21 @@ describe.each([
     expect((await asking).source).toBe('store')
   })
 
+  test('a smaller check neither makes a refusal forgotten, nor remembered for longer', async () => {
+    const scene = await open(denyCache)
+    const throttle = scene.throttle({ Limiter: FixedWindowLimiter, rate: Quota.perSecond(10_000, { name: 'sizes' }) })
+    await throttle.check('key', 9990)
+    expect(await throttle.check('key', 100)).toMatchObject({ limited: true, source: 'store' })
+    expect(await throttle.check('key', 2)).toMatchObject({ limited: false, source: 'store' })
+    expect(await throttle.check('key', 100)).toMatchObject({ limited: true, source: 'memory' })
+    if (denyCache !== undefined) return
+    scene.pass(WITHIN - 0.001)
+    expect(throttle.checkNow('key', 100)).toMatchObject({ limited: true, source: 'memory' })
+    expect(await throttle.check('key', 2)).toMatchObject({ limited: false, source: 'store' })
+    scene.pass(0.001)
+    expect(throttle.checkNow('key', 100)).toBeUndefined()
+  })
+
   test('a busy key that is refused all the time asks four times in the time of a lease', async () => {
     const scene = await open(denyCache)
     const throttle = scene.throttle({ Limiter: FixedWindowLimiter, rate: Quota.perSecond(10_000, { name: 'windows' }) })

@@ -57,8 +57,8 @@ function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined 
 }
 
 /** True if the server may have MSETEX. Not across slots, because no command takes keys of several. */
-function mayGroup({ entries, route: { node, acrossSlots } }: Batch): boolean {
-  return entries.length >= FEWEST_GROUPED && !node.lacksMsetex && !acrossSlots
+function mayGroup({ route: { node, acrossSlots } }: Batch): boolean {
+  return !node.lacksMsetex && !acrossSlots
 }
 
 /** The most common call: checks of one throttle, each on a different key. */
@@ -79,8 +79,8 @@ function callForEach(
   let run = 0
   let next = entries[0]
   for (let index = 1; next !== undefined; index++) {
-    const { key, quantity, count } = next
-    const most = mostLeased(next)
+    const { key, quantity, count, lease } = next
+    const most = lease === undefined ? 0 : lease.most
     if (log !== undefined) {
       keys.push(names.stem(key) + log.suffix)
       stateIndexes.push(A_LOG)
@@ -96,7 +96,7 @@ function callForEach(
       args.push(String(run), String(quantity), String(count), String(most))
     run = 0
   }
-  const isGrouped = log === undefined && mayGroup(batch)
+  const isGrouped = log === undefined && entries.length >= FEWEST_GROUPED && mayGroup(batch)
   if (isGrouped) args.push('1')
   const replyLength = ECHO_LENGTH + 8 * (1 + keys.length * replied)
   return {
