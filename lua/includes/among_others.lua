@@ -1,6 +1,7 @@
 -- Defines what checks.lua does with values that hold other records as well as those of its throttle. A part of checks.lua.
 
 --#include records.lua
+--#include place_in.lua
 local ids = { id_1 }
 local each = width / #ids
 
@@ -41,26 +42,15 @@ local function offsetIn(value)
   return nil
 end
 
--- The lengths of values that were searched and found whole. Values of one length are mostly made up of the same records, in whatever order
--- these were added.
-local isWholeLength = {}
-
--- As offsetIn, but looks only for the records of this throttle: nothing tells whether the rest of the value is damaged.
-local function placeIn(value)
-  local at, length = 1, #value - width + 1
-  while at <= length do
-    local id = structUnpack('<d', value, at)
-    if id == ids[1] then
-      for place = 2, #ids do
-        if structUnpack('<d', value, at + (place - 1) * each) ~= ids[place] then
-          return nil
-        end
-      end
-      return at
+-- As offsetIn, but looks only for the records of this throttle.
+local function togetherIn(value)
+  local at = placeIn(value, ids[1], width)
+  for place = 2, at and #ids or 0 do
+    if structUnpack('<d', value, at + (place - 1) * each) ~= ids[place] then
+      return nil
     end
-    at = at + HEADER + 8 * (id % 16)
   end
-  return nil
+  return at
 end
 
 -- By offset, as SETRANGE takes it.
@@ -68,7 +58,7 @@ local starts = {}
 
 -- The records of this throttle in a value, NaN for those that it lacks; and where SETRANGE may write them, if they lie together.
 findAmong = function(value)
-  local offset = isWholeLength[#value] and placeIn(value) or offsetIn(value)
+  local offset = isWholeLength[#value] and togetherIn(value) or offsetIn(value)
   if offset then
     isWholeLength[#value] = true
     local start = starts[offset]

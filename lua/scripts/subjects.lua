@@ -24,6 +24,7 @@ local argument = cjson.decode(ARGV[2])
 local clock = argument[1]
 --#include read_clock.lua
 --#include records.lua
+--#include place_in.lua
 --#include text_of.lua
 
 local algorithmOf, quotas, idOf, widthOf = {}, {}, {}, {}
@@ -90,8 +91,12 @@ while at <= finish do
             record = value:sub(offset, offset + RECORD_WIDTH - 1)
           end
           if id ~= idOf[layer] then
-            offset = offsetsIn(value)
-            offset = offset and offset[idOf[layer]]
+            offset = isWholeLength[#value] and placeIn(value, idOf[layer], RECORD_WIDTH)
+            if not offset then
+              local offsets = offsetsIn(value)
+              isWholeLength[#value] = offsets and true
+              offset = offsets and offsets[idOf[layer]]
+            end
             if offset then
               lastOffset[layer], lastLength[layer] = offset, #value
               id, kept, OLD = structUnpack(RECORD_FORMAT, value, offset)

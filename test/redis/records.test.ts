@@ -1,6 +1,7 @@
 /** All small states of a key are records in one value: whoever writes which of them, in whatever order, counts as if alone. */
 import fc from 'fast-check'
 import {
+  checkAll,
   DictionaryStore,
   FixedWindowLimiter,
   GcraLimiter,
@@ -358,16 +359,24 @@ describe('a damaged value', () => {
     ['a byte less', whole.subarray(0, -1)],
     ['a byte less at its start', whole.subarray(1)],
   ])('with %s counts as none, and is replaced by the next write', async (_what, value) => {
-    const prefix = uniquePrefix()
-    const local = new Throttle({ limiter: new GcraLimiter({ store: new DictionaryStore({ clock }) }), rate: rates })
-    const throttle = throttleUnder(prefix)
-    await suite.client.set(`${prefix}:{key}`, value, 'PX', 60_000)
-    for (const quantity of [0, 3, 8, 1]) {
-      expect(await throttle.check('key', quantity)).toStrictEqual(local.checkSync('key', quantity))
+    for (const together of [false, true]) {
+      const prefix = uniquePrefix()
+      const local = new Throttle({ limiter: new GcraLimiter({ store: new DictionaryStore({ clock }) }), rate: rates })
+      const throttle = throttleUnder(prefix)
+      const check = async (quantity: number) => {
+        if (!together) return throttle.check('key', quantity)
+        const both = [
+          { throttle, key: 'key', quantity },
+          { throttle, key: 'another', quantity: 0 },
+        ]
+        return (await checkAll(both)).layers[0]
+      }
+      await suite.client.set(`${prefix}:{key}`, value, 'PX', 60_000)
+      for (const quantity of [0, 3, 8, 1]) expect(await check(quantity)).toStrictEqual(local.checkSync('key', quantity))
+      expect((await recordsOf(`${prefix}:{key}`)).map(({ id }) => id)).toEqual(
+        rates.map((rate) => stateId(`gcra:${rate.stateName}`, 2)),
+      )
     }
-    expect((await recordsOf(`${prefix}:{key}`)).map(({ id }) => id)).toEqual(
-      rates.map((rate) => stateId(`gcra:${rate.stateName}`, 2)),
-    )
   })
 
   test('of whatever bytes harms no other key of the call, and is a row of records after a write', async () => {
