@@ -1,9 +1,9 @@
 /** A closed loop of callers, of whom each is decided without waiting where the contestant can. */
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'hdr-histogram-js'
 import type { Contestant } from './contestant.ts'
 import type { Keys } from './keys.ts'
-import type { Run } from './load.ts'
+import { type Summary, summaryOf } from './load.ts'
 
 export interface Rush {
   readonly contestant: Contestant
@@ -14,7 +14,18 @@ export interface Rush {
   readonly duration: number
 }
 
-export async function rush({ contestant, keys, inFlight, duration }: Rush): Promise<Run> {
+/** ms; longer than leases last here. */
+const LAPSE = 50
+
+export interface Rushed extends Summary {
+  /** Units of ended leases that nobody has used. */
+  readonly lapsed: number
+}
+
+export async function rush({ contestant, keys, inFlight, duration }: Rush): Promise<Rushed> {
+  // What an earlier run has left has then ended.
+  if (contestant.leased !== undefined) await sleep(LAPSE)
+  const before = contestant.leased?.().lapsed ?? 0
   const processorStart = process.cpuUsage()
   const start = performance.now()
   let decisions = 0
@@ -30,5 +41,6 @@ export async function rush({ contestant, keys, inFlight, duration }: Rush): Prom
   const time = performance.now() - start
   const { user, system } = process.cpuUsage(processorStart)
   const latencies = build({ highestTrackableValue: 60e9, numberOfSignificantValueDigits: 3, bitBucketSize: 32 })
-  return { decisions, time, processorTime: (user + system) / 1000, latencies }
+  const lapsed = (contestant.leased?.().lapsed ?? 0) - before
+  return { ...summaryOf({ decisions, time, processorTime: (user + system) / 1000, latencies }), lapsed }
 }

@@ -10,7 +10,7 @@ import { drive, type Load, type Run, type Summary, summaryOf } from './load.ts'
 import type { Measurement } from './metrics.ts'
 import { offer } from './offer.ts'
 import { type Paced, pace } from './pace.ts'
-import { type Rush, rush } from './rush.ts'
+import { type Rush, type Rushed, rush } from './rush.ts'
 
 export interface Tasks {
   open: { task: OpenTask; answer: undefined }
@@ -18,7 +18,7 @@ export interface Tasks {
   drive: { task: DriveTask; answer: Summary }
   offer: { task: OfferTask; answer: Measurement }
   pace: { task: PaceTask; answer: Paced }
-  rush: { task: RushTask; answer: Summary }
+  rush: { task: RushTask; answer: Rushed }
   saturate: { task: SaturateTask; answer: SaturateAnswer }
   fill: { task: FillTask; answer: FillAnswer }
   jobs: { task: JobsTask; answer: readonly Job[] }
@@ -148,7 +148,7 @@ export async function perform(task: Task): Promise<Tasks[TaskName]['answer']> {
     case 'pace':
       return pace({ ...task, contestant, keys: keysOf(task.keys) })
     case 'rush':
-      return summaryOf(await rush({ ...task, contestant, keys: keysOf(task.keys) }))
+      return rush({ ...task, contestant, keys: keysOf(task.keys) })
     case 'saturate':
       return saturate(contestant, task)
     case 'fill':

@@ -211,8 +211,12 @@ async function speed(bench: Bench, crew: Crew, rate: number): Promise<Section> {
         const { result, cost } = await bench.meter.measure(() =>
           crew.ask<'rush'>({ ...task, duration: bench.roundTime }),
         )
-        const { decisions, time } = result
-        measurements.push({ rate: (decisions / time) * 1000, callsPerSecond: (cost.calls / time) * 1000 })
+        const { decisions, time, lapsed } = result
+        measurements.push({
+          ...{ rate: (decisions / time) * 1000, callsPerSecond: (cost.calls / time) * 1000 },
+          // Of refused checks nothing is charged that could be a share of them.
+          ...(name === OURS && suffix === '' ? { wasted: (100 * lapsed) / (decisions + lapsed) } : {}),
+        })
       }
       rows.push({ contestant: `${name}${suffix}`, samples: samplesOf(measurements) })
     }
