@@ -2,10 +2,11 @@
  * Texts that others chose, such as keys and lines of logs, as the terminal may show them: control characters are escaped, because the terminal
  * would obey them. The escapes of a key can be read back, so that a key is given as it was shown.
  */
+import { checkKey } from '../arguments.ts'
 import { UsageError } from './exit-codes.ts'
 
-/** Control and format characters, line and paragraph separators, and a backslash that would read as the start of an escape. */
-const ESCAPED = /[\p{Cc}\p{Cf}\u2028\u2029]|\\(?=u\{)/gu
+/** Control and format characters, lone surrogates, line and paragraph separators, and a backslash that would read as the start of an escape. */
+const ESCAPED = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]|\\(?=u\{)/gu
 const ESCAPE = /\\u\{([0-9a-f]{1,6})\}/g
 
 /** @param longest how many UTF-16 units are shown at most */
@@ -24,9 +25,11 @@ export function printableLines(text: string): string {
 
 /**
  * The key of an argument, whose control characters are escaped as `printable` does.
+ * @throws RangeError for an empty or too long key
  * @throws UsageError for a key that holds control characters themselves, which are more often a mistake of the shell than meant
  */
 export function keyIn(argument: string): string {
+  checkKey(argument)
   if (/\p{Cc}/u.test(argument)) {
     throw new UsageError(
       `key must hold no control characters but as escapes such as \\u{1b}, got ${printable(argument)}`,

@@ -43,7 +43,7 @@ test('a key is given as it is shown, whatever it holds', () => {
       const shown = printable(key, Number.POSITIVE_INFINITY)
       return !/\p{Cc}|\p{Cf}/u.test(shown) && keyIn(shown) === key
     }),
-    { examples: [[EVIL], ['\\u{41}'], ['\\\\u{5c}'], ['\\u{110000}']] },
+    { examples: [[EVIL], ['\\u{41}'], ['\\\\u{5c}'], ['\\u{110000}'], ['\ud800x']] },
   )
 })
 
@@ -146,6 +146,35 @@ test('with --json each command prints JSON, and with an error nothing but the er
       expect(failed.error).not.toContain('hunter2')
     }),
   )
+})
+
+test('a key of another type counts as none, as it does in decisions', async () => {
+  await five.check('ada', 5)
+  await admin.hset('a*[b]?:{hash}', 'field', 1)
+  await admin.set('a*[b]?:{damaged}', 'not a state')
+  expect(await shop('explain', 'hash')).toMatchObject({ code: 0, out: expect.stringContaining('hash has no state') })
+  expect(await shop('explain', 'damaged')).toMatchObject({ code: 0, out: expect.stringContaining('has no state') })
+  const { out } = await shop('ls', '--limited', '--json')
+  expect(JSON.parse(out).keys).toMatchObject([{ key: 'ada' }])
+})
+
+test('a list says what it was not allowed to read, and is not empty instead', async () => {
+  await five.check('ada', 5)
+  await admin.call('ACL', 'SETUSER', 'blind', 'on', '>secret', '~*', '+@all', '-get')
+  const url = redis.url.replace('redis://', 'redis://blind:secret@')
+  const ran = await onrush(['ls', '--limited', '--url', url, '--prefix', 'a*[b]?', '--timeout', '30s'])
+  expect(ran).toMatchObject({ code: 3, out: '', error: expect.stringMatching(/^error: NOPERM[^\n]*\n$/) })
+})
+
+test.each([
+  ['1:0', /must name one of the 1 masters/],
+  ['0:18446744073709551616', /must be a position that ls has printed/],
+])('ls does not begin at %s, which it has never printed', async (from, error) => {
+  expect(await shop('ls', '--limited', '--from', from)).toMatchObject({
+    code: 2,
+    out: '',
+    error: expect.stringMatching(error),
+  })
 })
 
 test('the commands see all nodes of a cluster', async () => {

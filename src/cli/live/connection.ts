@@ -61,6 +61,22 @@ export class LiveStore implements AsyncDisposable {
     return live
   }
 
+  /** The value of a key. `undefined`: there is none, or it is no text, which counts as none in decisions too. */
+  async value(name: string): Promise<Buffer | undefined> {
+    const value = await this.ofItsType('GET', [name])
+    return Buffer.isBuffer(value) ? value : undefined
+  }
+
+  /** The reply to a command that reads a key. `undefined`: the key is of another type. */
+  async ofItsType(command: string, args: readonly string[]): Promise<unknown> {
+    try {
+      return await this.connection.send(command, args)
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined
+      throw error
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#quit()
     await this.store.close().catch(() => {})

@@ -38,11 +38,11 @@ export function addExplain(program: Command, terminal: Terminal): void {
 }
 
 async function explain(live: LiveStore, key: string, rates: readonly string[]): Promise<Explained[]> {
-  const { connection, names, store } = live
+  const { names, store } = live
   const policies = await Policies.of(live, rates)
   const now = await store.currentTime()
-  const value = await connection.send('GET', [names.value(key)])
-  const states: Explained[] = (Buffer.isBuffer(value) ? statesIn(value, policies, now) : []).map((state) => ({
+  const value = await live.value(names.value(key))
+  const states: Explained[] = (value === undefined ? [] : statesIn(value, policies, now)).map((state) => ({
     ...state,
     tickets: [],
   }))

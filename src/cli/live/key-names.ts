@@ -1,5 +1,5 @@
 /** Reads the names of keys in Redis: whose state each holds. */
-import { encodeKey } from '../../stores/state-key.ts'
+import { decodeKey, encodeKey } from '../../stores/state-key.ts'
 
 /** The name of a key in Redis, taken apart. */
 export interface NamedKey {
@@ -24,14 +24,12 @@ export function readKeyName(prefix: string, name: string): NamedKey | undefined 
   const key = tagged?.[2] ?? plain?.[1]
   const what = (tagged === null ? plain?.[2] : tagged[3]) ?? ''
   if (key === undefined || key === '' || what === 'data' || what.startsWith('call:')) return undefined
-  return { name, key: decodeKey(key), what }
+  return { name, key: keyOf(key), what }
 }
 
-/** Undoes `encodeKey`. */
-export function decodeKey(encoded: string): string {
-  const key = encoded.replace(/%(25|7B|7D|u[0-9A-F]{4})/g, (_, code: string) =>
-    String.fromCharCode(Number.parseInt(code.replace('u', ''), 16)),
-  )
+/** The name of a long key ends with a digest, and is no encoded key. */
+function keyOf(encoded: string): string {
+  const key = decodeKey(encoded)
   return encodeKey(key) === encoded ? key : encoded
 }
 

@@ -83,8 +83,8 @@ function isWanted({ result, permits, block, used }: State, { limited, holding, b
 async function statesOf(live: LiveStore, named: NamedKey, policies: Policies, now: number): Promise<Listed[]> {
   const { key, what, name } = named
   if (what === '') {
-    const value = await live.connection.send('GET', [name]).catch(() => undefined)
-    return Buffer.isBuffer(value) ? statesIn(value, policies, now).map((state) => ({ key, ...state })) : []
+    const value = await live.value(name)
+    return value === undefined ? [] : statesIn(value, policies, now).map((state) => ({ key, ...state }))
   }
   return what.startsWith(LOG) ? [{ key, ...(await stateOfLog(live, named, policies)) }] : []
 }

@@ -25,9 +25,9 @@ export class Policies {
   readonly #byName = new Map<string, Policy>()
 
   /** @throws UsageError for a rate that cannot be read */
-  static async of({ connection, names }: LiveStore, rates: readonly string[]): Promise<Policies> {
+  static async of(live: LiveStore, rates: readonly string[]): Promise<Policies> {
     const policies = new Policies()
-    const noted = await connection.send('ZRANGE', [names.ofStates, '0', '-1', 'WITHSCORES'])
+    const noted = await live.ofItsType('ZRANGE', [live.names.ofStates, '0', '-1', 'WITHSCORES'])
     const texts = Array.isArray(noted) ? noted.flat().map(String) : []
     for (let at = 0; at + 1 < texts.length; at += 2) policies.#note(Number(texts[at + 1]), texts[at] ?? '')
     for (const rate of rates) for (const quota of [quotasOf(rate)].flat()) policies.#give(quota)

@@ -12,6 +12,8 @@ export interface Position {
   readonly cursor: string
 }
 
+const LAST_CURSOR = 2n ** 64n - 1n
+
 export const START: Position = { master: 0, cursor: '0' }
 
 /** The keys of the prefix among those that one SCAN looked at. */
@@ -27,6 +29,9 @@ export async function* scan(live: LiveStore, from: Position, pattern = ''): Asyn
   const masters = await connection.masters()
   const match = `${literally(connection.keyPrefix)}${literally(prefix)}:{${pattern}*`
   let { master, cursor } = from
+  if (master >= masters.length) {
+    throw new UsageError(`--from must name one of the ${masters.length} masters of this store, got ${master}`)
+  }
   for (let server = masters[master]; server !== undefined; server = masters[master]) {
     const reply = await server.send('SCAN', [cursor, 'MATCH', match, 'COUNT', String(KEYS_A_PAGE)])
     if (!Array.isArray(reply)) return
@@ -53,7 +58,7 @@ export function positionText({ master, cursor }: Position): string {
 /** @throws UsageError */
 export function positionIn(text: string): Position {
   const [, master, cursor] = /^(\d+):(\d+)$/.exec(text) ?? []
-  if (master === undefined || cursor === undefined) {
+  if (master === undefined || cursor === undefined || BigInt(cursor) > LAST_CURSOR) {
     throw new UsageError(`--from must be a position that ls has printed, such as 0:1024, got ${JSON.stringify(text)}`)
   }
   return { master: Number(master), cursor }

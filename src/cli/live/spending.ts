@@ -64,17 +64,17 @@ export class Spending {
   }
 
   async #read(): Promise<Seen> {
-    const { connection, store } = this.#live
+    const { store } = this.#live
     const values = new Map<string, Buffer>()
     let hasMore = this.#most === 0
     if (this.#most > 0) {
       let looked = 0
       for await (const { keys, next } of scan(this.#live, START)) {
         const read = keys.filter(({ what }) => what === '').map(({ name }) => name)
-        const found = await Promise.all(read.map((name) => connection.send('GET', [name]).catch(() => undefined)))
+        const found = await Promise.all(read.map((name) => this.#live.value(name)))
         for (const [index, value] of found.entries()) {
           const name = read[index]
-          if (name !== undefined && Buffer.isBuffer(value)) values.set(name, value)
+          if (name !== undefined && value !== undefined) values.set(name, value)
         }
         looked += KEYS_A_PAGE
         hasMore = next !== undefined

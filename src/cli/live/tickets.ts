@@ -15,8 +15,8 @@ export interface Ticket {
 const MOST = '1000'
 
 /** A member of the set is three doubles: holder, serial and quantity. Serial 0 is a process, and not a ticket. */
-export async function ticketsOf({ connection }: LiveStore, name: string): Promise<Ticket[]> {
-  const reply = await connection.send('ZRANGE', [name, '0', MOST, 'WITHSCORES'])
+export async function ticketsOf(live: LiveStore, name: string): Promise<Ticket[]> {
+  const reply = await live.ofItsType('ZRANGE', [name, '0', MOST, 'WITHSCORES'])
   const items: unknown[] = Array.isArray(reply) ? reply.flat() : []
   const tickets: Ticket[] = []
   for (let at = 0; at + 1 < items.length; at += 2) {
