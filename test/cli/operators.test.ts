@@ -1,41 +1,17 @@
 /** The commands on a live store in the hands of operators in a hurry, on keys that attackers chose. */
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
 import { MovingWindowLimiter, RedisStore, Throttle } from 'onrush'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { keyIn, printable } from '../../src/cli/printable.ts'
 import { onrush } from '../support/cli/command-line.ts'
+import { liveScene } from '../support/cli/live-scene.ts'
 import { startCluster } from '../support/servers/cluster.ts'
-import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 
-let redis: RedisServer
-let store: RedisStore
-let admin: Redis
-let five: Throttle
-
-beforeAll(async () => {
-  redis = await startRedis()
-  admin = new Redis(redis.url)
-  store = new RedisStore({ url: redis.url, prefix: 'a*[b]?', timeout: '30s' })
-  five = new Throttle({ store, rate: '5/minute', blocks: true })
-})
-
-beforeEach(() => store.reset())
-
-afterAll(async () => {
-  await store?.close()
-  admin?.disconnect()
-  await redis?.stop()
-})
+const { url, admin, store, place, ask: shop } = await liveScene('a*[b]?')
+const five = new Throttle({ store, rate: '5/minute', blocks: true })
 
 const RATE = ['--rate', '5/minute']
 const EVIL = 'evil\u001b[31m\u009b2J\u202e\\u{1b}'
-
-const place = (): string[] => ['--url', redis.url, '--prefix', 'a*[b]?', '--timeout', '30s']
-
-function shop(...args: string[]) {
-  return onrush([...args, ...place()])
-}
 
 test('a key is given as it is shown, whatever it holds', () => {
   fc.assert(
@@ -81,7 +57,7 @@ test('a key that is blocked is limited, by peek and check too', async () => {
 })
 
 test('a prefix means itself alone, even if it reads as a pattern', async () => {
-  const other = new RedisStore({ url: redis.url, prefix: 'axxb?', timeout: '30s' })
+  const other = new RedisStore({ url: url, prefix: 'axxb?', timeout: '30s' })
   await using _ = { [Symbol.asyncDispose]: () => other.reset().then(() => other.close()) }
   await new Throttle({ store: other, rate: '5/minute' }).check('other', 5)
   await five.check('mine', 5)
@@ -115,7 +91,7 @@ test.each<[answer: string, remaining: number]>([
   ['', 2],
 ])('asked whether to forget what a key has used, the answer %j leaves %i of 5', async (answer, remaining) => {
   await five.check('ada', 3)
-  const ran = await onrush(['clear', 'ada', ...RATE, ...place()], answer, true)
+  const ran = await onrush(['clear', 'ada', ...RATE, ...place], answer, true)
   expect((await five.peek('ada')).remaining).toBe(remaining)
   expect(ran.code).toBe(remaining === 5 ? 0 : 2)
   if (remaining !== 5) expect(ran.error).toContain('nothing was changed, because the answer was not yes')
@@ -161,8 +137,8 @@ test('a key of another type counts as none, as it does in decisions', async () =
 test('a list says what it was not allowed to read, and is not empty instead', async () => {
   await five.check('ada', 5)
   await admin.call('ACL', 'SETUSER', 'blind', 'on', '>secret', '~*', '+@all', '-get')
-  const url = redis.url.replace('redis://', 'redis://blind:secret@')
-  const ran = await onrush(['ls', '--limited', '--url', url, '--prefix', 'a*[b]?', '--timeout', '30s'])
+  const blind = url.replace('redis://', 'redis://blind:secret@')
+  const ran = await onrush(['ls', '--limited', '--url', blind, '--prefix', 'a*[b]?', '--timeout', '30s'])
   expect(ran).toMatchObject({ code: 3, out: '', error: expect.stringMatching(/^error: NOPERM[^\n]*\n$/) })
 })
 
@@ -179,15 +155,15 @@ test.each([
 
 test('the commands see all nodes of a cluster', async () => {
   await using cluster = await startCluster({ masters: 2, replicas: 0 })
-  const url = `redis+cluster://${cluster.nodes.map(({ server }) => server.url.replace('redis://', '')).join(',')}`
-  const clustered = new RedisStore({ url, timeout: '30s' })
+  const nodes = `redis+cluster://${cluster.nodes.map(({ server }) => server.url.replace('redis://', '')).join(',')}`
+  const clustered = new RedisStore({ url: nodes, timeout: '30s' })
   await using _ = { [Symbol.asyncDispose]: () => clustered.close() }
   const limiter = new MovingWindowLimiter({ store: clustered })
   const keys = Array.from({ length: 12 }, (_, index) => `user:${index}`)
   await Promise.all(keys.map((key) => new Throttle({ limiter, rate: '5/minute' }).check(key, 5)))
   await Promise.all(keys.map((key) => new Throttle({ store: clustered, rate: '5/minute' }).check(key, 5)))
   const ask = async (...args: string[]) => {
-    const { code, out, error } = await onrush([...args, '--json', '--url', url, '--timeout', '30s'])
+    const { code, out, error } = await onrush([...args, '--json', '--url', nodes, '--timeout', '30s'])
     expect({ code, error }).toEqual({ code: 0, error: '' })
     return JSON.parse(out)
   }

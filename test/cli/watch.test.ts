@@ -1,36 +1,11 @@
 /** `onrush watch`: what it counts is what was decided. */
-import { MovingWindowLimiter, RedisStore, Throttle } from 'onrush'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { LiveStore } from '../../src/cli/live/connection.ts'
+import { MovingWindowLimiter, type RedisStore, Throttle } from 'onrush'
+import { expect, test } from 'vitest'
 import { countersOf, ratesBetween } from '../../src/cli/live/counters.ts'
 import { Spending } from '../../src/cli/live/spending.ts'
-import { type RedisServer, startRedis } from '../support/servers/redis.ts'
+import { liveScene } from '../support/cli/live-scene.ts'
 
-let redis: RedisServer
-let store: RedisStore
-
-beforeAll(async () => {
-  redis = await startRedis()
-  store = new RedisStore({ url: redis.url, timeout: '30s' })
-})
-
-beforeEach(() => store.reset())
-
-afterAll(async () => {
-  await store?.close()
-  await redis?.stop()
-})
-
-function liveStore(): Promise<LiveStore> {
-  const terminal = {
-    environment: {},
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    colors: false,
-  }
-  return LiveStore.open({ url: redis.url, timeout: '30s' }, terminal)
-}
+const { store, open } = await liveScene('watched')
 
 const THROTTLES: readonly [name: string, make: (store: RedisStore) => Throttle][] = [
   ['a small state', (store) => new Throttle({ store, rate: '5/minute' })],
@@ -41,7 +16,7 @@ const THROTTLES: readonly [name: string, make: (store: RedisStore) => Throttle][
 test.each(THROTTLES)(
   'watch counts decisions on %s by keys, and as refused those that are not written',
   async (_, make) => {
-    await using live = await liveStore()
+    await using live = await open()
     const throttle = make(store)
     const other = new Throttle({ store, rate: '9/minute name other' })
     const users = Array.from({ length: 30 }, (_, index) => `user:${index}`)
@@ -59,7 +34,7 @@ test.each(THROTTLES)(
 )
 
 test('watch counts a state that is written in part', async () => {
-  await using live = await liveStore()
+  await using live = await open()
   const throttle = new Throttle({ store, rate: '1000/day' })
   await throttle.check('ada')
   const before = await countersOf(live)
@@ -69,7 +44,7 @@ test('watch counts a state that is written in part', async () => {
 })
 
 test('watch tells the units spent of each policy since the look before, and never more', async () => {
-  await using live = await liveStore()
+  await using live = await open()
   const spending = new Spending(live, 10_000)
   const [daily, fast] = ['100/day name daily', '1000/second name fast'].map((rate) => new Throttle({ store, rate }))
   await daily?.check('ada', 7)

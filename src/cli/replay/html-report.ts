@@ -5,6 +5,7 @@ import { compile, type TopLevelSpec } from 'vega-lite'
 import { printable } from '../printable.ts'
 import { duration, percent, whole } from '../terminal.ts'
 import type { FoundLimit, Replay } from './replay.ts'
+import { hitRow } from './text-report.ts'
 
 const STYLE = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d252c; background: #fff }
@@ -98,14 +99,8 @@ async function candidates({ candidates: names, simulation }: Replay): Promise<st
 function hardestHit({ candidates: names, simulation }: Replay): string[] {
   return simulation.throttles.flatMap(({ hardestHit }, index) => {
     if (hardestHit.length === 0) return []
-    const rows = hardestHit.map(({ key, requests, refused, refusedFor }) => [
-      key,
-      whole(requests),
-      whole(refused),
-      duration(refusedFor),
-    ])
     const heading = `<h2>Hardest hit by ${escapeUTF8(names[index] ?? '')}</h2>`
-    return [heading, tableOf(['Key', 'Requests', 'Refused', 'Refused for'], rows)]
+    return [heading, tableOf(['Key', 'Requests', 'Refused', 'Refused for'], hardestHit.map(hitRow))]
   })
 }
 

@@ -1,4 +1,5 @@
 /** The report of a replay as text. */
+import type { HardestHit } from '../../simulate/index.ts'
 import { printable } from '../printable.ts'
 import { type Colors, duration, percent, table, whole } from '../terminal.ts'
 import type { Replay } from './replay.ts'
@@ -56,12 +57,7 @@ function candidates({ candidates: names, simulation }: Replay, colors: Colors): 
 function hardestHit({ candidates: names, simulation }: Replay, colors: Colors): string[] {
   return simulation.throttles.flatMap(({ hardestHit }, index) => {
     if (hardestHit.length === 0) return []
-    const rows = hardestHit.map(({ key, requests, refused, refusedFor }) => [
-      key,
-      whole(requests),
-      whole(refused),
-      duration(refusedFor),
-    ])
+    const rows = hardestHit.map(hitRow)
     return [
       `Hardest hit by ${printable(names[index] ?? '')}`,
       table(['key', 'requests', 'refused', 'refused for'], rows, colors),
@@ -81,4 +77,9 @@ function smallest({ smallest: found, touching }: Replay, colors: Colors): string
       ? 'Smallest limits that touch no key'
       : `Smallest limits that touch fewer than ${percent(touching)} of keys`
   return [title, table(['period', 'algorithm', 'limit', 'of keys', 'of requests'], rows, colors), '']
+}
+
+/** A key whose requests were refused, as both reports show it. */
+export function hitRow({ key, requests, refused, refusedFor }: HardestHit): string[] {
+  return [key, whole(requests), whole(refused), duration(refusedFor)]
 }
