@@ -35,7 +35,7 @@ import {
 import { Records } from './records.ts'
 import { reset } from './reset.ts'
 import type { Coalescer } from './scheduling/coalescer.ts'
-import { coalescerOf } from './scheduling/request-coalescer.ts'
+import { coalescerOf, isOnWorkers } from './scheduling/request-coalescer.ts'
 import { RedisEars } from './wake.ts'
 
 /** The most names of blocks that a store remembers, to tell them in `blocked()`. */
@@ -160,7 +160,8 @@ export class RedisStore extends BaseStore {
 
   /** @internal */
   protected override makeDecider(layers: readonly Layer[], block?: BlockLayer, lease?: LeaseTerms): RedisDecider {
-    if (lease !== undefined) return new LeasingDecider(this.#context, layers, lease)
+    // A lease would outlast its time on Workers, because their clocks stand still while a request computes.
+    if (lease !== undefined && !isOnWorkers()) return new LeasingDecider(this.#context, layers, lease)
     const made = new RedisDecider(this.#context, layers, block)
     const { preparedBlock } = made
     if (preparedBlock !== undefined && block !== undefined) this.#blocks.set(preparedBlock.numbers[0], block.stateName)

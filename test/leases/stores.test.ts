@@ -15,7 +15,7 @@ import {
   type ThrottleOptions,
   TlruCacheStore,
 } from 'onrush'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { stillCluster } from '../support/cluster/still-cluster.ts'
 import { Failover } from '../support/failover/suite.ts'
 import { hear, LEASED, LeaseScene, makeBusy, times, WITHIN } from '../support/leases/suite.ts'
@@ -114,6 +114,21 @@ describe('checkNow', () => {
     expect(() => Reflect.apply(throttle.checkNow, throttle, [7])).toThrow(TypeError)
     expect(() => Reflect.apply(throttle.checkNow, throttle, ['key', 1, { leave: 3 }])).toThrow("must not hold 'leave'")
   })
+})
+
+test('on Workers, whose clocks stand still while a request computes, nothing is leased', async () => {
+  const { url } = await sharedRedis()
+  vi.stubGlobal('navigator', { userAgent: 'Cloudflare-Workers' })
+  onTestFinished(() => {
+    vi.unstubAllGlobals()
+  })
+  await using store = new RedisStore({ url, prefix: uniquePrefix(), timeout: 20_000 })
+  const throttle = leasing(store)
+  const heard = hear()
+  for (let round = 0; round < 5; round++) await Promise.all(times(100, () => throttle.check('key')))
+  heard.stop()
+  expect(heard).toMatchObject({ calls: 5, leased: 0 })
+  expect(throttle.checkNow('key')).toBeUndefined()
 })
 
 describe('behind a FailoverStore', () => {

@@ -312,15 +312,21 @@ describe('throttles', () => {
     )
   })
 
-  test('without leases, whose checks share a call, leave the leases of others as they are', async () => {
-    const plain = scene.throttle({ rate: quota() })
-    const throttle = scene.throttle({ Limiter: MovingWindowLimiter, rate: quota() })
+  test.each([
+    ['of one algorithm, of the same key', GcraLimiter, GcraLimiter, 'key'],
+    ['of one algorithm, of other keys', FixedWindowLimiter, FixedWindowLimiter, 'other'],
+    ['of another algorithm', PeriodicLimiter, SlidingWindowCounterLimiter, 'key'],
+    ['of a log', MovingWindowLimiter, GcraLimiter, 'key'],
+    ['for a log', SlidingWindowCounterLimiter, MovingWindowLimiter, 'other'],
+  ])('lease in calls that hold checks of throttles without leases too: %s', async (_, Plain, Leasing, other) => {
+    const plain = new Throttle({ limiter: new Plain({ store: scene.store }), rate: quota() })
+    const throttle = scene.throttle({ Limiter: Leasing, rate: quota() })
     const events = heard()
-    for (let round = 0; round < 2; round++) {
-      await Promise.all(times(100, () => [plain.check(`other ${round}`), throttle.check('key')]).flat())
-    }
-    expect(events.leased).toBe(LEASED)
-    expect(throttle.checkNow('key', LEASED)?.source).toBe('lease')
+    for (let round = 0; round < 2; round++)
+      await Promise.all(times(100, () => [plain.check(other), throttle.check('key')]).flat())
+    expect(events).toMatchObject({ calls: 2, leased: LEASED })
+    expect(throttle.checkNow('key', LEASED)).toMatchObject({ source: 'lease', remaining: 9800 - LEASED })
+    expect((await plain.peek(other)).remaining).toBe(9800)
   })
 })
 

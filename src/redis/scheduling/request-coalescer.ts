@@ -17,7 +17,8 @@ export function coalescerOf(options: CoalescerOptions): Coalescer {
   return isOnWorkers() ? new RequestCoalescer(options) : new Coalescer(options)
 }
 
-function isOnWorkers(): boolean {
+/** True on Workers, where a store serves one request, and clocks stand still while the request computes. */
+export function isOnWorkers(): boolean {
   const navigator: unknown = Reflect.get(globalThis, 'navigator')
   const hasAgent = typeof navigator === 'object' && navigator !== null && 'userAgent' in navigator
   return hasAgent && navigator.userAgent === 'Cloudflare-Workers'
