@@ -200,7 +200,7 @@ async function quit(own: IoredisConnection, coalescer: Coalescer): Promise<void>
   })
   try {
     await coalescer.within(async () => {
-      await coalescer.answered()
+      await Promise.race([coalescer.answered(), own.lost()])
       await own.quit()
     })
   } catch {

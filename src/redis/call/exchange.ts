@@ -235,7 +235,8 @@ class RetryingSender {
   /** Sends the call of a batch until there is a reply, or until it must not be sent again. */
   async deliver(batch: Batch, first: Call): Promise<Delivered> {
     let call = first
-    let request = this.#requestOf(batch, call)
+    const isWrapped = this.#records !== undefined || batch.route.acrossSlots
+    let request: Evaluation = isWrapped ? this.#requestOf(batch, call) : call
     const target = batch.route.acrossSlots ? this.#toNode : this.#connection
     let outside = 0
     while (true) {

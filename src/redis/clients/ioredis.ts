@@ -168,6 +168,14 @@ export class IoredisConnection implements RedisConnection {
     if (this.#client.status === 'reconnecting') this.#endOpening?.()
   }
 
+  /** Resolves when the connection is lost, or at once if there is none. */
+  lost(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isReady) this.#client.on('close', () => resolve())
+      else resolve()
+    })
+  }
+
   /** Closes the client after the replies in flight have arrived. */
   async quit(): Promise<void> {
     await this.#client.quit()
