@@ -27,6 +27,18 @@ local function closeRooms(begin, last, rooms)
   end
 end
 
+-- Returns 1 if more could be handed over than one step may.
+local function leaveRooms(begin, last, rooms)
+  local more = 0
+  for cell = begin, last, 4 do
+    if rooms[cell] then
+      hear(rooms[cell])
+      more = max(more, handOver(rooms[cell]))
+    end
+  end
+  return more
+end
+
 -- Units that must be available in the layer of a cell. 0 asks for room for 1.
 local function neededIn(cell)
   return max(argument[cell + 1], 1)
@@ -112,6 +124,8 @@ local function askPermits(begin, last, numbers, _, sets)
   local holder, serial = argument[numbers + 1], argument[numbers + 4]
   local queue, priority, turn = argument[numbers + 5], argument[numbers + 6], argument[numbers + 7]
   local rooms = roomsOf(begin, last, numbers, sets)
+  -- What has lapsed goes to those who wait first, of whom some may be dead: then the caller's turn has come.
+  local more = leaveRooms(begin, last, rooms)
   local asking, scores, held = {}, {}, true
   for cell = begin, last, 4 do
     local units = argument[cell + 1]
@@ -155,13 +169,7 @@ local function askPermits(begin, last, numbers, _, sets)
       end
     end
   end
-  local more = 0
-  for cell = begin, last, 4 do
-    if rooms[cell] then
-      hear(rooms[cell])
-      more = max(more, handOver(rooms[cell]))
-    end
-  end
+  more = max(more, leaveRooms(begin, last, rooms))
   if status == WAITS then
     status, value = answer(only, only.member, true)
   elseif blocks and status == NO_ROOM and argument[numbers + 8] == 1 then

@@ -133,6 +133,8 @@ function resultOf({ layers, states }: Found, quantity: number, isHeld: boolean, 
 
 function decide(found: Found, asked: PermitAsk, units: readonly number[], now: number): Outcome {
   const rooms = roomsIn(found, asked, now)
+  // What has lapsed goes to those who wait first, of whom some may be dead: then the caller's turn has come.
+  let more = leaveRooms(rooms, asked)
   const asking = rooms.flatMap((room, index) => {
     const quantity = units[index] ?? 0
     return room === undefined || quantity === 0
@@ -176,16 +178,20 @@ function decide(found: Found, asked: PermitAsk, units: readonly number[], now: n
       if (status === WAITS) room.stand(ticket, asked, asked.priority, asked.turn)
     }
   }
-  let more = false
-  for (const room of rooms) if (room !== undefined && leaveRoom(room, asked)) more = true
+  if (leaveRooms(rooms, asked)) more = true
   // Those before a ticket that has just begun to wait may have been dropped.
   if (status === WAITS && only !== undefined) [status, value] = only.room.answer(only.ticket, true)
   return { status, value, spent, more }
 }
 
-function leaveRoom(room: PermitRoom, asked: PermitsAsked): boolean {
-  room.hear(asked)
-  return room.handOver()
+/** Returns true if more could be handed over than one step may. */
+function leaveRooms(rooms: readonly (PermitRoom | undefined)[], asked: PermitsAsked): boolean {
+  let more = false
+  for (const room of rooms) {
+    room?.hear(asked)
+    if (room?.handOver() === true) more = true
+  }
+  return more
 }
 
 function spend({ layers, states, present }: Found, units: readonly number[], now: number): void {

@@ -1,7 +1,14 @@
 /** TypeScript and Lua do the same with permits: every answer and every bit of every state are equal. */
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
-import { type BlocksOptions, ConcurrencyLimiter, GcraLimiter, MovingWindowLimiter, Quota } from 'onrush'
+import {
+  type BlocksOptions,
+  ConcurrencyLimiter,
+  GcraLimiter,
+  MovingWindowLimiter,
+  Quota,
+  RateLimitResult,
+} from 'onrush'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { askPermits } from '../../src/operations/ask-permits.ts'
 import { block, unblock } from '../../src/operations/block.ts'
@@ -10,6 +17,7 @@ import { endPermits } from '../../src/operations/end-permits.ts'
 import { lookAtPermits } from '../../src/operations/look-at-permits.ts'
 import type { AnyOperation } from '../../src/operations/operation.ts'
 import { peekAtPermits } from '../../src/operations/peek-at-permits.ts'
+import { HELD, WAITS } from '../../src/operations/ticket-status.ts'
 import type { Decider } from '../../src/stores/decider.ts'
 import { InProcessDecider } from '../../src/stores/in-process/decider.ts'
 import { runs } from '../support/exact/pair.ts'
@@ -119,9 +127,15 @@ function run(whole: Decider, permits: Decider, { holder, listens, what }: Step):
 }
 
 /** As `run`, after a peek if there is one. */
-function answers(whole: Decider, permits: Decider, one: Step): Promise<unknown> {
+function answers(whole: Decider, permits: Decider, one: Step): Promise<readonly unknown[]> {
   const peeked = one.peeked ? whole.operate('key', peekAtPermits, { quantity: 1 }) : undefined
   return Promise.all([peeked, run(whole, permits, one)])
+}
+
+/** Whoever holds nothing is told that it was limited. */
+function isHonest(asked: unknown): boolean {
+  if (typeof asked !== 'object' || asked === null || !('status' in asked) || !('result' in asked)) return false
+  return asked.result instanceof RateLimitResult && asked.result.limited === (asked.status !== HELD)
 }
 
 const BLOCKS: readonly (BlocksOptions | undefined)[] = [undefined, {}, { lockout: ['200ms', '2s'], forget: '1s' }]
@@ -172,10 +186,32 @@ test('whatever is asked, ended and looked at is answered and kept alike', async 
           const expected = await answers(chosen.whole.local, chosen.permits.local, one)
           const actual = await answers(chosen.whole.remote, chosen.permits.remote, one)
           expect(actual).toStrictEqual(expected)
+          if (one.what.kind === 'ask') expect(isHonest(actual[1])).toBe(true)
           await both.expectSameStates(['key'])
         }
       },
     ),
     runs(40),
   )
+})
+
+test('a caller is admitted where only processes that died wait before it', async () => {
+  const both = suite.both(1_700_000_000_000_000)
+  const { local, remote } = deciders(both, [{ counting: PERMITS, rate: Quota.concurrent(1, { lease: LEASE / 1000 }) }])
+  const [, one = 0, other = 0] = HOLDERS
+  const asks = [
+    { holder: one, listens: 0 as const, serial: 1, queue: -1, elapsed: 0 },
+    // It listens, and no message reaches it.
+    { holder: other, listens: 1 as const, serial: 2, queue: 10, elapsed: 0.8 * LEASE },
+    // The permit has lapsed, and the one who waits is still taken for alive.
+    { holder: REACHED, listens: 0 as const, serial: 3, queue: -1, elapsed: 0.3 * LEASE },
+  ]
+  for (const { elapsed, ...ask } of asks) {
+    both.now += elapsed
+    const asked = { ...ask, quantity: 1, priority: 0, turn: -1, sharded: 0 as const, lapses: true }
+    const expected = await local.operate('key', askPermits, asked)
+    expect(expected).toMatchObject(ask.serial === 2 ? { status: WAITS } : { status: HELD, result: { limited: false } })
+    expect(await remote.operate('key', askPermits, asked)).toStrictEqual(expected)
+    await both.expectSameStates(['key'])
+  }
 })
