@@ -15,6 +15,7 @@ export const CONTESTANTS = {
   'onrush shards': (setting) => openOnrush(setting, { shards: 6 }),
   'onrush acrossSlots': (setting) => openOnrush(setting, { acrossSlots: true }),
   'onrush, three throttles': (setting) => openOnrush(setting, { throttles: 3 }),
+  'onrush, checkAll of two': (setting) => openOnrush(setting, { together: true }),
   'onrush lease': (setting) => openOnrush(setting, { lease: '20ms' }),
   'onrush lease, fixed window': (setting) => openOnrush(setting, { lease: '20ms', algorithm: 'fixed window' }),
   'onrush resend': (setting) => openOnrush(setting, { resend: true }),

@@ -29,6 +29,8 @@ export interface OnrushOptions {
   readonly layers?: number
   /** The number of throttles that take turns on one store, each with a quota as those of `layers`. Default 1. */
   readonly throttles?: number
+  /** Whether each check is a `checkAll` of two subjects: the key, and one of a hundred tenants. Default false. */
+  readonly together?: boolean
   /** Units that a check spends. Default 1. */
   readonly quantity?: number
   /** How long units are leased. Default: there are no leases. */
@@ -82,7 +84,7 @@ async function contestant(
   options: OnrushOptions,
   close: () => Promise<void>,
 ): Promise<Contestant> {
-  const { quantity = 1, throttles: count = 1 } = options
+  const { quantity = 1, throttles: count = 1, together = false } = options
   const throttle = await throttleOn(store, setting, options)
   const throttles = [throttle]
   for (let times = 2; times <= count; times++) {
@@ -98,6 +100,19 @@ async function contestant(
           units.charged += charged
           units.lapsed += lapsed
         })
+  const { checkAll } = await loadBuild()
+  const tenants = together ? await throttleOn(store, { ...setting, limit: setting.limit * 100 }, options) : throttle
+  // The last digits of a key name one of a hundred tenants.
+  const both = (key: string) => [
+    { throttle, key, quantity },
+    { throttle: tenants, key: `tenant ${key.slice(-2)}`, quantity },
+  ]
+  if (together)
+    return {
+      check: (key) => checkAll(both(key)),
+      admits: async (key) => !(await checkAll(both(key))).limited,
+      [Symbol.asyncDispose]: close,
+    }
   return {
     check:
       count === 1

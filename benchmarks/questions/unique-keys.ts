@@ -11,6 +11,7 @@ const IN_FLIGHT = 512
 /** A quota large enough for a key with a tenth of all checks. The rarest keys live for five minutes. */
 const HOT = { limit: 100_000, period: 31_536_000_000 }
 const THREE = 'onrush, three throttles'
+const TWO = 'onrush, checkAll of two'
 const PEER = 'rate-limiter-flexible'
 
 export const uniqueKeys: Question = {
@@ -51,6 +52,11 @@ export const uniqueKeys: Question = {
           samples: ratio(rowOf(mixed.rows, THREE), rowOf(mixed.rows, 'onrush'), 'rate'),
           bound: { atLeast: 0.75 },
         },
+        {
+          text: 'checkAll of two subjects: ≥ 0.325× as many as checks of one',
+          samples: ratio(rowOf(mixed.rows, TWO), rowOf(mixed.rows, 'onrush'), 'rate'),
+          bound: { atLeast: 0.325 },
+        },
       ],
     }
   },
@@ -74,12 +80,12 @@ async function section(
   return { name, title, ratio: `× ${PEER}`, plot: { kind: 'bars', metric: 'rate' }, rows: against(rows, PEER) }
 }
 
-/** A service mostly has two or three throttles on one store. */
+/** A service mostly has two or three throttles on one store, or checks a user and a tenant together. */
 async function mixture(bench: Bench): Promise<Section> {
   await bench.meter.flush()
   const setting = { ports: [bench.redis.port], ...ROOMY }
-  await using field = await Field.open(bench, ['onrush', THREE], setting, { kind: 'uniform', count: KEYS })
+  await using field = await Field.open(bench, ['onrush', THREE, TWO], setting, { kind: 'uniform', count: KEYS })
   const rows = await compare(bench, field.entrants, { inFlight: IN_FLIGHT, meter: bench.meter })
-  const title = 'Three throttles on one store, each asked in a third of the checks'
+  const title = 'Three throttles on one store, each asked in a third of the checks; and two that are asked together'
   return { name: 'throttles', title, ratio: '× one throttle', rows: against(rows, 'onrush') }
 }
