@@ -20,6 +20,11 @@ export interface EntryLease {
   charge: LeaseCharge | undefined
 }
 
+/** The most units that an entry asks to lease. */
+export function mostLeased({ lease }: Entry): number {
+  return lease === undefined ? 0 : lease.most
+}
+
 export interface RedisAsked {
   readonly decider: CompiledLayers
   readonly key: string
