@@ -1,6 +1,6 @@
 /** The commands on a live store in the hands of operators in a hurry, on keys that attackers chose. */
 import fc from 'fast-check'
-import { MovingWindowLimiter, RedisStore, Throttle } from 'onrush'
+import { ConcurrencyLimiter, MovingWindowLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { expect, test } from 'vitest'
 import { keyIn, printable } from '../../src/cli/printable.ts'
 import { onrush } from '../support/cli/command-line.ts'
@@ -122,6 +122,27 @@ test('with --json each command prints JSON, and with an error nothing but the er
       expect(failed.error).not.toContain('hunter2')
     }),
   )
+})
+
+test('explain finds small states, permits, and logs of rates that are given, without a look at other keys', async () => {
+  await five.check('ada', 5)
+  await new Throttle({ limiter: new MovingWindowLimiter({ store }), rate: '9/minute' }).check('ada', 4)
+  const permits = new Throttle({ limiter: new ConcurrencyLimiter({ store }), rate: Quota.concurrent(8) })
+  await using _ = await permits.reserve('ada', 3)
+  const { states, isComplete } = JSON.parse(
+    (await shop('explain', 'ada', '--rate', '9/minute', '--scan', '0', '--json')).out,
+  )
+  expect(states).toHaveLength(3)
+  expect(states).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ name: 'gcra:5-1m', used: 5 }),
+      expect.objectContaining({ name: 'moving:9-1m', used: 4 }),
+      expect.objectContaining({ held: 3, tickets: [expect.objectContaining({ quantity: 3 })] }),
+    ]),
+  )
+  expect(isComplete).toBe(false)
+  expect((await shop('explain', 'ada', '--scan', '0')).out).toContain('Not all keys were looked at')
+  expect(JSON.parse((await shop('explain', 'ada', '--json')).out)).toMatchObject({ isComplete: true })
 })
 
 test('a key of another type counts as none, as it does in decisions', async () => {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { onrush } from '../support/cli/command-line.ts'
+import { programFor } from '../../src/cli/program.ts'
+import { onrush, SILENT } from '../support/cli/command-line.ts'
 
 let folder: string
 
@@ -215,10 +216,18 @@ test.each<[what: string, args: string[], input: string, error: RegExp]>([
   expect({ code: ran.code, out: ran.out }).toEqual({ code: 2, out: '' })
 })
 
-test('help names every option, and exits with 0', async () => {
-  const { code, out } = await onrush(['replay', '--help'])
-  expect(code).toBe(0)
-  for (const option of ['--key', '--rate', '--algorithm', '--together', '--smallest', '--where', '--cost', '--html']) {
-    expect(out).toContain(option)
-  }
-})
+test.each(programFor(SILENT, () => {}).commands.map((command) => [command.name(), command] as const))(
+  'the help of %s tells what it does, each argument and each option with its default',
+  async (name, command) => {
+    const { code, out } = await onrush([name, '--help'])
+    expect(code).toBe(0)
+    const text = out.replace(/\s+/g, ' ')
+    expect(text).toContain(command.description())
+    for (const { description } of command.registeredArguments) expect(text).toContain(description)
+    for (const { flags, description, defaultValue } of command.options) {
+      expect(text).toContain(`${flags} ${description}`)
+      if (defaultValue !== undefined) expect(text).toMatch(/default: /)
+    }
+    expect(text).not.toMatch(/undefined|\[\]|\[object/)
+  },
+)

@@ -67,6 +67,11 @@ export class LiveStore implements AsyncDisposable {
     return Buffer.isBuffer(value) ? value : undefined
   }
 
+  /** The bytes of a key's value. 0: there is none. */
+  async lengthOf(name: string): Promise<number> {
+    return Number((await this.ofItsType('STRLEN', [name])) ?? 0)
+  }
+
   /** The reply to a command that reads a key. `undefined`: the key is of another type. */
   async ofItsType(command: string, args: readonly string[]): Promise<unknown> {
     try {

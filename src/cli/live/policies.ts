@@ -34,6 +34,11 @@ export class Policies {
     return policies
   }
 
+  /** The names of all policies that are noted or given. */
+  names(): Iterable<string> {
+    return this.#byName.keys()
+  }
+
   ofId(id: number): Policy | undefined {
     return this.#byId.get(id)
   }

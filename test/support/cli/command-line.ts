@@ -1,11 +1,21 @@
 /** Runs the command line in this process, with standard input given and all output kept. */
 import { Readable, Writable } from 'node:stream'
 import { run } from '../../../src/cli/program.ts'
+import type { Terminal } from '../../../src/cli/terminal.ts'
 
 export interface Ran {
   readonly code: number
   readonly out: string
   readonly error: string
+}
+
+/** A terminal that shows nothing. */
+export const SILENT: Terminal = {
+  stdin: Readable.from([]),
+  stdout: new Writable({ write: (_chunk, _encoding, done) => done() }),
+  stderr: new Writable({ write: (_chunk, _encoding, done) => done() }),
+  environment: {},
+  colors: false,
 }
 
 /** @param isTTY whether somebody can be asked, whose answers are the input */
