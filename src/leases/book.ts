@@ -2,13 +2,14 @@
 import { LRUCache } from 'lru-cache'
 import type { Layer } from '../algorithms/driver.ts'
 import type { LeaseCharge } from '../algorithms/lease.ts'
+import { boundedBy } from '../bounded-by.ts'
 import { LONGEST_TIMER } from '../bounds.ts'
 import { leases } from '../events.ts'
 import type { RateLimitResult } from '../result.ts'
 import { AsyncResource } from '../runtime.ts'
 import { setTimeout } from '../unmocked.ts'
 import { type Instant, Lease, type LeaseClock } from './lease.ts'
-import { Demand, leaseSize, pauseOf } from './sizing.ts'
+import { type Asked, Demand, leaseSize, pauseOf } from './sizing.ts'
 
 /** A key of which checks have gone to the store lately. */
 class WatchedKey {
@@ -69,7 +70,7 @@ export class LeaseBook {
 
   /** Watches so many keys at least. */
   widen(maxKeys: number): void {
-    if (maxKeys <= this.#keys.max) return
+    if (maxKeys <= this.#keys.maxSize) return
     const keys = this.#ofSize(maxKeys)
     this.#keys.rforEach((watched, key) => keys.set(key, watched))
     this.#keys = keys
@@ -86,7 +87,7 @@ export class LeaseBook {
       return undefined
     }
     if (quantity > lease.left) return undefined
-    watched.demand.asked += quantity
+    watched.demand.add(quantity)
     const result = lease.spend(quantity, now)
     if (lease.left === 0) this.#end(watched, lease)
     return result
@@ -105,19 +106,21 @@ export class LeaseBook {
       watched = new WatchedKey(this.#clock.steady())
       this.#keys.set(key, watched)
     }
-    watched.demand.asked += quantity
+    watched.demand.add(quantity)
   }
 
   /**
    * A call with checks of the key leaves.
-   * @param units of these checks, in all
+   * @param asked by all checks of the key in the call
    * @param mayLease false for checks with which nothing may be leased
    */
-  ask(key: string, units: number, sent: Instant, mayLease: boolean): LeaseAsk {
+  ask(key: string, asked: Asked, sent: Instant, mayLease: boolean): LeaseAsk {
     const watched = this.#keys.peek(key)
     if (watched === undefined) return new LeaseAsk(key, 0, this.within, 0, sent)
-    const demand = watched.demand.update(sent.steady, this.within, units)
-    const most = mayLease && this.#mayAsk(watched, sent) ? leaseSize(demand, this.within, this.#roundTrip, units) : 0
+    const { demand } = watched
+    demand.update(sent.steady, this.within, asked)
+    const mayAsk = mayLease && this.#mayAsk(watched, sent)
+    const most = mayAsk ? leaseSize(demand, this.within, this.#roundTrip, asked.units) : 0
     const ask = new LeaseAsk(key, most, this.within, pauseOf(demand, this.within), sent)
     if (most > 0) watched.asking = ask
     return ask
@@ -183,7 +186,7 @@ export class LeaseBook {
 
   #ofSize(max: number): LRUCache<string, WatchedKey> {
     return new LRUCache({
-      max,
+      ...boundedBy(max),
       dispose: (watched, _key, reason) => {
         if (reason === 'evict' && watched.lease !== undefined) this.#end(watched, watched.lease)
       },

@@ -6,6 +6,7 @@
 import { LRUCache } from 'lru-cache'
 import { neededIn, spendsAny, type Terms } from '../algorithms/terms.ts'
 import { checkSize } from '../arguments.ts'
+import { boundedBy } from '../bounded-by.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
 import { ownPeriodOf, RateLimitResult, type RateLimitResultFields, resultOfLayers, timeLeft } from '../result.ts'
@@ -67,7 +68,7 @@ export class DenyCache implements RefusalLog {
     checkOptionNames('denyCache', options, OPTIONS)
     const { maxSize, maxAge = 60_000 } = options
     checkSize('maxSize of denyCache', maxSize)
-    this.#refusals = new LRUCache({ max: maxSize })
+    this.#refusals = new LRUCache(boundedBy(maxSize))
     this.#maxAge = positiveMilliseconds('maxAge of denyCache', maxAge) * 1000
     this.#now = now
   }

@@ -2,6 +2,7 @@
 import { type LeaseAsk, LeaseBook } from '../leases/book.ts'
 import type { LeaseClock } from '../leases/lease.ts'
 import type { LeaseTerms } from '../leases/options.ts'
+import type { Asked } from '../leases/sizing.ts'
 import type { Batch } from './call/batch.ts'
 import type { CallLeases } from './call/exchange.ts'
 import type { CompiledLayers } from './call/layers.ts'
@@ -68,16 +69,19 @@ export class RedisLeases implements CallLeases {
     const sent = { steady: this.#clock.steady(), wall: this.#clock.wall() }
     let decider: CompiledLayers | undefined
     let leasing: Leasing | undefined
+    const together = batch.overlaps ? new AskedByKey() : undefined
+    if (together !== undefined)
+      for (const entry of batch.entries) together.add(this.#byLayers.get(entry.decider), entry)
     for (const entry of batch.entries) {
       // Mostly the checks of a call are of one throttle.
       if (entry.decider !== decider) {
         decider = entry.decider
         leasing = this.#byLayers.get(decider)
       }
-      if (leasing === undefined || entry.closed || entry.terms !== undefined || entry.quantity === 0) continue
-      const units = entry.quantity * entry.count
+      if (leasing === undefined || !spendsPlainly(entry)) continue
       const mayLease = !entry.decider.hasOwnQuantities && !reserves(entry)
-      const ask = leasing.book.ask(entry.key, units, sent, mayLease)
+      const inCall = together?.of(leasing, entry) ?? askedBy(entry)
+      const ask = leasing.book.ask(entry.key, inCall, sent, mayLease)
       entry.lease = ask
       asked ??= []
       asked.push({ entry, leasing, ask })
@@ -122,6 +126,33 @@ export class RedisLeases implements CallLeases {
       leasing?.book.forget()
       leasing?.refusals.clear()
     }
+  }
+}
+
+/** True for checks that a lease could have answered. */
+function spendsPlainly({ closed, terms, quantity }: Entry): boolean {
+  return !closed && terms === undefined && quantity > 0
+}
+
+function askedBy({ quantity, count }: Entry): Asked {
+  return { units: quantity * count, squares: quantity * quantity * count }
+}
+
+/** What the checks of each key in a call ask for together, where a key has several entries, such as for different quantities. */
+class AskedByKey {
+  readonly #sums = new Map<Leasing, Map<string, Asked>>()
+
+  add(leasing: Leasing | undefined, entry: Entry): void {
+    if (leasing === undefined || !spendsPlainly(entry)) return
+    const sums = this.#sums.get(leasing) ?? new Map<string, Asked>()
+    this.#sums.set(leasing, sums)
+    const { units, squares } = askedBy(entry)
+    const before = sums.get(entry.key)
+    sums.set(entry.key, { units: units + (before?.units ?? 0), squares: squares + (before?.squares ?? 0) })
+  }
+
+  of(leasing: Leasing, { key }: Entry): Asked | undefined {
+    return this.#sums.get(leasing)?.get(key)
   }
 }
 

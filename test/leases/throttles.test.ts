@@ -289,7 +289,27 @@ describe('there is no lease', () => {
   })
 })
 
+test('all units that a call asks of a key count, whatever their quantities, and few large checks count for less', async () => {
+  const throttle = scene.throttle({ rate: quota() })
+  const events = heard()
+  const asked = () => [...times(100, () => throttle.check('key')), ...times(20, () => throttle.check('key', 5))]
+  for (let round = 0; round < 2; round++) await Promise.all(asked())
+  // Of 400 units, less two deviations, which are √1200, less the 200 in the call.
+  expect(events).toMatchObject({ calls: 2, leased: 130 })
+  const large = scene.throttle({ rate: Quota.perDay(1e9, { name: 'large' }) })
+  for (let round = 0; round < 5; round++) await large.check('key', 1000)
+  expect(large.checkNow('key')).toBeUndefined()
+})
+
 describe('throttles', () => {
+  test('take memory for the keys that they watch, not for those that they may watch', async () => {
+    const before = process.memoryUsage().arrayBuffers
+    const rates = times(50, () => quota())
+    const throttles = rates.map((rate) => scene.throttle({ rate, lease: { within: WITHIN, maxKeys: 2 ** 18 } }))
+    await Promise.all(throttles.map((throttle) => throttle.check('key')))
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000)
+  })
+
   test('of equal layers and the same time share a lease; others do not', async () => {
     const rate = quota()
     await makeBusy(scene.throttle({ rate }))

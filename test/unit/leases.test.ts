@@ -3,11 +3,17 @@ import { DictionaryStore, FixedWindowLimiter, Quota, RateLimitResult, subscribe 
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { LeaseCharge } from '../../src/algorithms/lease.ts'
 import { type LeaseAsk, LeaseBook } from '../../src/leases/book.ts'
-import { Demand, leaseSize, pauseOf } from '../../src/leases/sizing.ts'
+import { type Asked, Demand, leaseSize, pauseOf } from '../../src/leases/sizing.ts'
 import { layersOf } from '../../src/limiters/limiters.ts'
 
 /** In µs. */
 const WITHIN = 20_000
+
+const NOTHING: Asked = { units: 0, squares: 0 }
+
+function checks(count: number, quantity = 1): Asked {
+  return { units: count * quantity, squares: count * quantity ** 2 }
+}
 
 describe('the demand of a key', () => {
   test.each([0.05, 0.3, 1, 1.7])(
@@ -15,32 +21,46 @@ describe('the demand of a key', () => {
     (every) => {
       const demand = new Demand(0)
       const elapsed = every * WITHIN
-      let units = 0
       for (let call = 1; call <= 2000; call++) {
-        demand.asked += 1000 * every
-        units = demand.update(call * elapsed, WITHIN, 0)
+        demand.add(1000 * every)
+        demand.update(call * elapsed, WITHIN, NOTHING)
       }
-      expect(units).toBeCloseTo(1000, 6)
+      expect(demand.units).toBeCloseTo(1000, 6)
+      expect(demand.squares).toBeCloseTo(1e6 * every, 3)
     },
   )
 
   test('falls by a factor of e in the time of a lease', () => {
     const demand = new Demand(0)
-    demand.asked = 100
-    expect(demand.update(0, WITHIN, 100)).toBe(100)
-    expect(demand.update(WITHIN, WITHIN, 0)).toBeCloseTo(100 / Math.E, 9)
+    demand.add(100)
+    demand.update(0, WITHIN, checks(1, 100))
+    expect(demand).toMatchObject(checks(1, 100))
+    demand.update(WITHIN, WITHIN, NOTHING)
+    expect(demand.units).toBeCloseTo(100 / Math.E, 9)
+    expect(demand.squares).toBeCloseTo(10_000 / Math.E, 9)
   })
 
   test('counts in full what was asked just now, however long nothing was asked before', () => {
     const demand = new Demand(0)
-    demand.asked = 50
-    expect(demand.update(1000 * WITHIN, WITHIN, 50)).toBe(50)
+    demand.add(50)
+    demand.update(1000 * WITHIN, WITHIN, checks(1, 50))
+    expect(demand).toMatchObject(checks(1, 50))
   })
 
   test('stays as it is when the clock goes back', () => {
     const demand = new Demand(5000)
-    demand.asked = 30
-    expect(demand.update(1000, WITHIN, 10)).toBe(30)
+    demand.add(20)
+    demand.add(10)
+    demand.update(1000, WITHIN, checks(1, 10))
+    expect(demand).toMatchObject({ units: 30, squares: 500 })
+  })
+
+  test('counts once what is sent in two parts', () => {
+    const demand = new Demand(0)
+    demand.add(50)
+    demand.update(0, WITHIN, checks(1, 50))
+    demand.update(0, WITHIN, checks(1, 50))
+    expect(demand).toMatchObject(checks(1, 50))
   })
 })
 
@@ -58,12 +78,26 @@ describe('the size of a lease', () => {
   ])(
     'of a demand of %d, with a round trip of %d µs and %d units in the call, is %d',
     (demand, roundTrip, inCall, size) => {
-      expect(leaseSize(demand, WITHIN, roundTrip, inCall)).toBe(size)
+      expect(leaseSize(checks(demand), WITHIN, roundTrip, inCall)).toBe(size)
     },
   )
 
+  test.each([
+    [100, 100, 7900],
+    [9, 1000, 2000],
+    [3, 1000, 0],
+  ])('of %d checks for %d units each, with one of them in the call, is %d', (count, quantity, size) => {
+    expect(leaseSize(checks(count, quantity), WITHIN, 0, quantity)).toBe(size)
+  })
+
+  test('does not count on a few large checks among many small ones', () => {
+    const mixed = { units: 100 + 2 * 1000, squares: 100 + 2 * 1000 ** 2 }
+    expect(leaseSize(mixed, WITHIN, 0, 1)).toBe(0)
+    expect(leaseSize({ units: 100 + 10, squares: 100 + 100 }, WITHIN, 0, 1)).toBe(80)
+  })
+
   test('a refusal is remembered for a quarter of it from a demand of eight', () => {
-    expect([pauseOf(7.9, WITHIN), pauseOf(8, WITHIN)]).toEqual([0, WITHIN / 4])
+    expect([pauseOf(checks(7.9), WITHIN), pauseOf(checks(8), WITHIN)]).toEqual([0, WITHIN / 4])
   })
 })
 
@@ -96,10 +130,10 @@ describe('a lease of a book', () => {
       this.wall += milliseconds
     }
 
-    /** Leaves with so many units of the key. */
-    leave(units: number, key = 'key'): LeaseAsk {
-      this.book.count(key, units)
-      return this.book.ask(key, units, { steady: this.steady, wall: this.wall }, true)
+    /** Leaves with so many checks of the key, for a unit each. */
+    leave(count: number, key = 'key'): LeaseAsk {
+      for (let check = 0; check < count; check++) this.book.count(key, 1)
+      return this.book.ask(key, checks(count), { steady: this.steady, wall: this.wall }, true)
     }
 
     /** Asks for a lease, which is answered after so many ms. */
@@ -172,9 +206,9 @@ describe('a lease of a book', () => {
     })
     const book = new LeaseBook(layers, WITHIN, 10, { steady: () => performance.now() * 1000, wall: Date.now })
     const sent = { steady: performance.now() * 1000, wall: Date.now() }
-    book.count('key', 100)
+    for (let check = 0; check < 100; check++) book.count('key', 1)
     book.answered(sent.steady)
-    const ask = book.ask('key', 1, sent, true)
+    const ask = book.ask('key', checks(1), sent, true)
     ask.charge = charge(50)
     book.keep(ask)
     expect(await ended).toEqual({ policy: '1000-1d', charged: 50, used: 0, lapsed: 50 })
