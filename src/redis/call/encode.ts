@@ -1,12 +1,17 @@
-/** Encodes a batch as KEYS and ARGV, for the script that decides it for the least. */
+/**
+ * Encodes a batch as KEYS and ARGV, for the script that decides it for the least: here for `lua/scripts/checks.lua` and `lua/scripts/logs.lua`;
+ * `encode-subjects.ts` and `encode-batch.ts` do for the others.
+ */
 import type { KeyNames } from '../keys.ts'
+import { FEWEST_GROUPED } from '../limits.ts'
 import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import { callOfBatch } from './encode-batch.ts'
-import { callForEach } from './encode-checks.ts'
 import { callOfSubjects } from './encode-subjects.ts'
-import type { CompiledLayers } from './layers.ts'
+import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import { mostLeased } from './request.ts'
+import { ECHO_LENGTH, nextEcho } from './run-script.ts'
+import type { Script } from './scripts.ts'
 
 /**
  * @param now µs since the epoch; -1: use the server's clock
@@ -29,3 +34,63 @@ function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined 
     if (entry.decider !== decider || entry.closed || entry.terms !== undefined) return undefined
   return decider
 }
+
+/** True if the server may have MSETEX. Not across slots, because no command takes keys of several. */
+function mayGroup({ route: { node, acrossSlots } }: Batch): boolean {
+  return !node.lacksMsetex && !acrossSlots
+}
+
+/** The most common call: checks of one throttle, each on a different key. */
+function callForEach(
+  batch: Batch,
+  { prepared, texts, replied, hasValue }: CompiledLayers,
+  script: Script,
+  names: KeyNames,
+  now: number,
+): Call {
+  const { entries } = batch
+  const keys: string[] = []
+  const stateIndexes: number[] = []
+  const packed: CompiledLayer[] = []
+  const echo = nextEcho()
+  const args = [echo, String(now), ...texts]
+  const log = hasValue ? undefined : prepared[0]
+  let run = 0
+  let next = entries[0]
+  for (let index = 1; next !== undefined; index++) {
+    const { key, quantity, count, lease } = next
+    const most = lease === undefined ? 0 : lease.most
+    if (log !== undefined) {
+      keys.push(names.stem(key) + log.suffix)
+      stateIndexes.push(A_LOG)
+    } else {
+      keys.push(names.plain.test(key) ? `${names.start}${key}}` : names.value(key))
+      for (const layer of prepared) stateIndexes.push(packed.push(layer) - 1)
+    }
+    run++
+    next = entries[index]
+    if (next?.quantity === quantity && next.count === count && mostLeased(next) === most) continue
+    // The scripts take a quantity of 1 for one caller each as the default, which saves four arguments.
+    if (quantity !== 1 || count !== 1 || most > 0 || run < entries.length)
+      args.push(String(run), String(quantity), String(count), String(most))
+    run = 0
+  }
+  const isGrouped = log === undefined && entries.length >= FEWEST_GROUPED && mayGroup(batch)
+  if (isGrouped) args.push('1')
+  const replyLength = ECHO_LENGTH + 8 * (1 + keys.length * replied)
+  return {
+    script,
+    keys,
+    values: log === undefined ? keys.length : 0,
+    args,
+    echo,
+    replyLength,
+    stateIndexes,
+    packed,
+    isGrouped,
+    bounded: false,
+  }
+}
+
+/** As an index of states: the numbers of the reply are about a log. */
+const A_LOG = -1
