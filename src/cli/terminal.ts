@@ -52,6 +52,11 @@ export function whole(number: number): string {
   return number.toLocaleString('en-US')
 }
 
+/** A number and its noun: `1 key`, `2,000 keys`. */
+export function counted(number: number, noun: string): string {
+  return `${whole(number)} ${noun}${number === 1 ? '' : 's'}`
+}
+
 /** A share as a percentage of three digits: 0.00123 is `0.123 %`. */
 export function percent(share: number): string {
   if (share === 0) return '0 %'

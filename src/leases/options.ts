@@ -39,6 +39,9 @@ export interface LeaseTerms {
 export function leaseIn(lease: unknown): LeaseTerms | undefined {
   if (lease === undefined) return undefined
   if (typeof lease === 'number' || typeof lease === 'string') return termsOf('lease', lease, KEYS)
+  if (typeof lease !== 'object' || lease === null) {
+    throw new TypeError(`lease must be a time such as '20ms', or { within, maxKeys }, got ${named(lease)}`)
+  }
   checkOptionNames('lease', lease, OPTIONS)
   const { within, maxKeys = KEYS }: Partial<Record<keyof LeaseOptions, unknown>> = lease
   checkSize('maxKeys of lease', maxKeys)

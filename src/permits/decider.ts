@@ -1,6 +1,7 @@
 /** Decides for a throttle with permits: looks, and clears. Permits are held by the store's desk, because each needs a ticket. */
 import type { Layer } from '../algorithms/driver.ts'
 import { spendsAny, type Terms } from '../algorithms/terms.ts'
+import { adjust } from '../operations/adjust.ts'
 import { clear } from '../operations/clear.ts'
 import type { Answer, AnyOperation, Operation } from '../operations/operation.ts'
 import { peekAtPermits } from '../operations/peek-at-permits.ts'
@@ -39,7 +40,7 @@ export class PermitDecider implements Decider {
     args: Args,
     signal?: AbortSignal,
   ): Promise<Given> {
-    if (!this.supports(operation)) throw holdsNothing(operation.method)
+    if (!this.supports(operation)) throw unsupported(operation)
     return this.#decider.operate(key, operation, args, signal)
   }
 
@@ -66,7 +67,7 @@ class SyncPermitDecider extends PermitDecider implements SyncDecider {
   }
 
   operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given {
-    if (!this.supports(operation)) throw holdsNothing(operation.method)
+    if (!this.supports(operation)) throw unsupported(operation)
     return this.#decider.operateSync(key, operation, args)
   }
 }
@@ -75,6 +76,16 @@ class SyncPermitDecider extends PermitDecider implements SyncDecider {
 export function withPermits(decider: Decider, desk: () => Desk): Decider {
   if (!decider.layers.some(holdsPermits)) return decider
   return isSync(decider) ? new SyncPermitDecider(decider, desk()) : new PermitDecider(decider, desk())
+}
+
+function unsupported({ method }: AnyOperation): TypeError {
+  return method === adjust.method ? endsNothing(method) : holdsNothing(method)
+}
+
+function endsNothing(method: string): TypeError {
+  return new TypeError(
+    `${method} cannot end permits, because only the reservation that holds a permit may end it: use settle or cancel of the reservation`,
+  )
 }
 
 /** The error for a method that cannot hold permits. */

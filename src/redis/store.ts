@@ -78,13 +78,13 @@ export class RedisStore extends BaseStore {
     if (typeof resend !== 'boolean') throw new TypeError(`resend must be true or false, got ${named(resend)}`)
     const shards = options.shards === undefined ? inUrl.shards : options.shards
     const names = new KeyNames(prefix, tagOf(shards, options.hashTag))
-    if (resend && cluster && shards === undefined) {
-      throw new TypeError('resend needs shards in a cluster, for the record of a call must lie in its slot; got none')
-    }
     const { acrossSlots = inUrl.acrossSlots ?? false } = options
     if (typeof acrossSlots !== 'boolean')
       throw new TypeError(`acrossSlots must be true or false, got ${named(acrossSlots)}`)
     if (acrossSlots) checkAcrossSlots(cluster, resend)
+    if (resend && cluster && shards === undefined) {
+      throw new TypeError('resend needs shards in a cluster, for the record of a call must lie in its slot; got none')
+    }
     this.#denyCache = denyCache === undefined ? undefined : new DenyCache(denyCache, steadyClock(clock))
     const leases = new RedisLeases(leaseClock(clock), this.#denyCache)
     const { connection, own } = open(timeout, resend)

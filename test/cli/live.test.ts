@@ -139,6 +139,22 @@ test('block and unblock act in every process, ls lists who is blocked, and expla
   expect(keysIn((await json('ls', '--blocked')).keys)).toEqual([])
 })
 
+test('a block goes by its name, as ls and explain show it, and unblock tells which blocks of the key last', async () => {
+  await shop('block', 'eve', '1 hour', '--rate', '5/minute name login', '--yes')
+  await shop('block', 'eve', '1 hour', '--name', 'abuse', '--yes')
+  const wrong = await shop('unblock', 'eve', ...RATE, '--yes')
+  expect(wrong.out).toMatch(/eve is still blocked until 20.* by block:login: give --name 'login' to lift that/)
+  expect(wrong.out).toMatch(/by block:abuse: give --name 'abuse'/)
+  expect(await json('unblock', 'eve', '--name', 'login', '--yes')).toEqual({
+    key: 'eve',
+    limited: false,
+    stillBlocked: [{ name: 'block:abuse', until: expect.stringMatching(/^20/) }],
+  })
+  const last = await shop('unblock', 'eve', '--name', 'abuse', '--yes')
+  expect(last).toMatchObject({ code: 0, out: 'eve is not blocked under this name\n' })
+  expect(keysIn((await json('ls', '--blocked')).keys)).toEqual([])
+})
+
 test('doctor finds nothing wrong with a server of defaults, and says what is', async () => {
   expect(await shop('doctor')).toMatchObject({ code: 0, out: expect.stringContaining('scripts run') })
   await admin.config('SET', 'maxmemory-policy', 'allkeys-lru')
@@ -215,6 +231,7 @@ test.each<[what: string, args: string[], code: number, error: RegExp]>([
 
 test.each<[what: string, args: string[], error: RegExp]>([
   ['no rate', ['peek', 'ada'], /give --rate/],
+  ['no name of a block', ['unblock', 'ada'], /or --name/],
   ['a rate that cannot be read', ['peek', 'ada', '--rate', '5/fortnight'], /--rate: quota must be/],
   ['an empty key', ['peek', '', ...RATE], /key must not be empty/],
   ['a quantity that is none', ['check', 'ada', '1.5', ...RATE, '--yes'], /quantity must be a whole number/],

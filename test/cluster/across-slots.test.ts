@@ -279,6 +279,11 @@ describe('is refused by a TypeError', () => {
       { url: 'redis+cluster://localhost?acrossSlots=true', resend: true, shards: 4 },
       /either acrossSlots or resend/,
     ],
+    [
+      'with resend and without shards',
+      { url: 'redis+cluster://localhost', resend: true, acrossSlots: true },
+      /either acrossSlots or resend/,
+    ],
     // @ts-expect-error not a boolean
     ['as a text', { url: 'redis+cluster://localhost', acrossSlots: 'yes' }, /true or false, got 'yes'/],
   ])('%s', (_what, options, message) => {

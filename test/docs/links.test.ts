@@ -38,6 +38,11 @@ test('every link and picture of README.md works on the page of a registry, which
   expect(targets.filter((path) => path !== '')).toEqual([])
 })
 
+test('README.md leads to every page of docs', () => {
+  const readme = proseOf('README.md')
+  expect(pages().filter((page) => page !== 'README.md' && !readme.includes(`/HEAD/${page}`))).toEqual([])
+})
+
 test('no link of docs leads out of it, because the package holds the pages without the rest of the repository', () => {
   const targets = pages().flatMap((page) => [...proseOf(page).matchAll(LINK)].map(([, path = '']) => path))
   expect(targets.filter((path) => path.startsWith('..'))).toEqual([])

@@ -188,7 +188,12 @@ describe('leases are refused', () => {
       TypeError,
       'lease is for rates',
     ],
-    ['of a wrong type', () => leasing(store, JSON.parse('true')), TypeError, 'lease must be an object'],
+    [
+      'of a wrong type',
+      () => leasing(store, JSON.parse('true')),
+      TypeError,
+      "lease must be a time such as '20ms', or { within, maxKeys }, got true",
+    ],
     ['without a time', () => leasing(store, JSON.parse('{}')), TypeError, 'within of lease must be a number'],
     ['in an unknown unit', () => leasing(store, '20 parsecs'), RangeError, "lease must be a text such as '250ms'"],
     ['below a millisecond', () => leasing(store, 0.999), RangeError, 'lease must be from 1ms to a day, got 0.999'],

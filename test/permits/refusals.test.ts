@@ -17,7 +17,7 @@ test('methods that cannot hold a permit are refused, and name the one that can',
   await expect(throttle.check('key')).rejects.toThrow(/^check cannot hold permits.*use reserve/)
   expect(() => throttle.checkSync('key')).toThrow(/^checkSync cannot hold permits.*use reserve/)
   await expect(throttle.acquire('key')).rejects.toThrow(/^acquire cannot hold permits.*use reserve with maxWait/)
-  await expect(throttle.refund('key')).rejects.toThrow(/^refund cannot hold permits/)
+  await expect(throttle.refund('key')).rejects.toThrow(/^refund cannot end permits.*use settle or cancel/)
   await expect(checkAll([{ throttle, key: 'key' }])).rejects.toThrow(/^checkAll cannot hold permits.*use reserveAll/)
   expect(await throttle.check('key', 0)).toMatchObject({ limited: false, remaining: 2 })
   expect(throttle.peekSync('key')).toMatchObject({ limited: false, remaining: 2 })

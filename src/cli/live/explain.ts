@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { encodeKey } from '../../stores/state-key.ts'
 import { repeatable, wholeNumber } from '../option-values.ts'
 import { KEY_DESCRIPTION, keyIn, printable } from '../printable.ts'
-import { type Cell, colorsOf, duration, jsonText, type Terminal, table, whole } from '../terminal.ts'
+import { type Cell, colorsOf, counted, duration, jsonText, type Terminal, table, whole } from '../terminal.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
 import { literally } from './key-names.ts'
 import { Policies } from './policies.ts'
@@ -126,7 +126,7 @@ function wordsOf(limited: boolean | undefined, waiting: number): string[] {
 function blockWords(block: State['block']): string[] {
   if (block === undefined) return []
   const { until, strikes } = block
-  const remembered = strikes > 0 ? [`${whole(strikes)} lock-outs remembered`] : []
+  const remembered = strikes > 0 ? [`${counted(strikes, 'lock-out')} remembered`] : []
   return [until === undefined ? 'not blocked now' : `blocked until ${until.toISOString()}`, ...remembered]
 }
 

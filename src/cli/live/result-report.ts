@@ -5,11 +5,11 @@ import { type Colors, colorsOf, duration, jsonText, type Terminal, table, whole 
 
 /** Writes what became of a key. */
 export function writeResult(key: string, result: RateLimitResult, json: boolean | undefined, terminal: Terminal): void {
-  const shown = json === true ? resultJson(key, result) : resultText(key, result, colorsOf(terminal))
+  const shown = json === true ? jsonText(resultFields(key, result), 2) : resultText(key, result, colorsOf(terminal))
   terminal.stdout.write(`${shown}\n`)
 }
 
-function resultText(key: string, result: RateLimitResult, colors: Colors): string {
+export function resultText(key: string, result: RateLimitResult, colors: Colors): string {
   const { limited, layers, blockedUntil } = result
   const state = limited
     ? colors.red(blockedUntil === undefined ? 'limited' : `blocked until ${blockedUntil.toISOString()}`)
@@ -26,9 +26,9 @@ function resultText(key: string, result: RateLimitResult, colors: Colors): strin
 }
 
 /** JSON has no Infinity: a time that never comes is null. */
-function resultJson(key: string, result: RateLimitResult): string {
+export function resultFields(key: string, result: RateLimitResult): object {
   const { limited, layers, blockedUntil } = result
-  return jsonText({ key, limited, blockedUntil, ...numbersOf(result), layers: layers.map(numbersOf) }, 2)
+  return { key, limited, blockedUntil, ...numbersOf(result), layers: layers.map(numbersOf) }
 }
 
 function numbersOf({ limited, limit, remaining, resetAfter, retryAfter, nextAfter, quota }: RateLimitResult): object {

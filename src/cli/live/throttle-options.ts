@@ -6,6 +6,9 @@ import { ALGORITHM_NAMES, limiterOf } from '../algorithms.ts'
 import { UsageError } from '../exit-codes.ts'
 import { chosen, repeatable } from '../option-values.ts'
 
+/** For a throttle that does nothing but block and unblock. */
+const ANY_RATE = '1/second'
+
 export interface ThrottleTextOptions {
   readonly rate: readonly string[]
   readonly algorithm: string
@@ -22,6 +25,20 @@ export function addThrottleOptions(command: Command): Command {
     )
     .addOption(chosen('--algorithm <name>', 'how the rate is counted', ALGORITHM_NAMES).default('gcra'))
     .option('--name <name>', "the name of the throttle's blocks (default: that of its first quota)")
+}
+
+/**
+ * A throttle for a block, which goes by its name alone: without a rate by `--name`.
+ * @throws UsageError for a rate or a name that cannot be read, and where both are missing
+ */
+export function blockerOf(store: BaseStore, options: ThrottleTextOptions): Throttle {
+  if (options.rate.length > 0) return throttleOf(store, options)
+  if (options.name === undefined) {
+    throw new UsageError(
+      'give --rate, the rate of the throttle as in the program, or --name, the name of its blocks as ls --blocked shows it',
+    )
+  }
+  return throttleOf(store, { ...options, rate: [ANY_RATE] })
 }
 
 /**

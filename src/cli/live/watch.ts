@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { sleep } from '../../sleep.ts'
 import { wholeNumber } from '../option-values.ts'
-import { colorsOf, jsonText, type Terminal, table, whole } from '../terminal.ts'
+import { colorsOf, counted, jsonText, type Terminal, table, whole } from '../terminal.ts'
 import { addStoreOptions, LiveStore, type StoreOptions } from './connection.ts'
 import { countersOf, type Rates, ratesBetween } from './counters.ts'
 import { type Look, Spending } from './spending.ts'
@@ -29,7 +29,7 @@ Decisions are counted by the keys that commands looked up, from INFO. Identical 
 keys that were not written, so at most as many: a peek writes none either. Other programs on this server that read and write keys are counted too.
 Units spent are seen in the states of the keys looked at, and are at least as many: of a key that was whole again meanwhile, only the units since.
 Redis stores no refusals, so they are not told by policy: the metrics of onrush/opentelemetry tell them. Checks that a process answers by
-itself, from its memory of refusals, never reach the server.`
+itself, from a lease or from its memory of refusals, never reach the server. Units that a process leases are spent at once.`
 
 export function addWatch(program: Command, terminal: Terminal): void {
   const command = program
@@ -81,7 +81,7 @@ function textOf(seen: Seen, terminal: Terminal): string {
     `${whole(callsPerSecond)} calls a second, ${whole(serverMicroseconds)} µs each${failedPerSecond > 0 ? `, ${whole(failedPerSecond)} failed` : ''}`,
     `${whole(commandsPerSecond)} commands a second`,
     `round trip ${roundTrip} ms`,
-    `${whole(keys)} keys looked at${hasMore ? ' of more' : ''}`,
+    `${counted(keys, 'key')} looked at${hasMore ? ' of more' : ''}`,
   ]
   const head = `${parts.join('; ')}\n`
   if (policies.length === 0) return head

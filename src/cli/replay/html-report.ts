@@ -3,7 +3,7 @@ import { escapeUTF8 } from 'entities'
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
 import { printable } from '../printable.ts'
-import { duration, percent, whole } from '../terminal.ts'
+import { counted, duration, percent, whole } from '../terminal.ts'
 import type { FoundLimit, Replay } from './replay.ts'
 import { hitRow } from './text-report.ts'
 
@@ -31,7 +31,7 @@ export async function htmlReport(replay: Replay): Promise<string> {
 </head>
 <body>
 <h1>${escapeUTF8(title)}</h1>
-<p>${whole(simulation.requests)} requests of ${whole(simulation.keys)} keys (${escapeUTF8(key)}).</p>
+<p>${counted(simulation.requests, 'request')} of ${counted(simulation.keys, 'key')} (${escapeUTF8(key)}).</p>
 ${parts.join('\n')}
 </body>
 </html>

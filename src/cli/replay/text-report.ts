@@ -1,7 +1,7 @@
 /** The report of a replay as text. */
 import type { HardestHit } from '../../simulate/index.ts'
 import { printable } from '../printable.ts'
-import { type Colors, duration, percent, table, whole } from '../terminal.ts'
+import { type Colors, counted, duration, percent, table, whole } from '../terminal.ts'
 import type { Replay } from './replay.ts'
 
 export function textReport(replay: Replay, colors: Colors): string {
@@ -16,19 +16,19 @@ export function textReport(replay: Replay, colors: Colors): string {
 function summary({ logs, key, simulation, lines, unreadable }: Replay): string {
   const { requests, keys, from, to, busiestSecond, busiestMinute, reordered, late } = simulation
   const notes = [
-    [lines.excluded, 'lines excluded by --where'],
-    [lines.withoutKey, 'lines without a key'],
-    [lines.free, 'lines of cost 0, or without a cost'],
-    [reordered, 'requests out of order, put in order'],
-    [late, 'requests too late to be put in order, played when they came: give a longer --sort-within'],
-    [unreadable.count, 'lines that cannot be read'],
+    [lines.excluded, 'line', 'excluded by --where'],
+    [lines.withoutKey, 'line', 'without a key'],
+    [lines.free, 'line', 'of cost 0, or without a cost'],
+    [reordered, 'request', 'out of order, put in order'],
+    [late, 'request', 'too late to be put in order, played in the order of the log: give a longer --sort-within'],
+    [unreadable.count, 'line', 'that cannot be read'],
   ] as const
   return [
-    `${whole(requests)} requests of ${whole(keys)} keys (${printable(key)}) in ${logs.map((name) => printable(name)).join(', ')}`,
+    `${counted(requests, 'request')} of ${counted(keys, 'key')} (${printable(key)}) in ${logs.map((name) => printable(name)).join(', ')}`,
     `from ${from?.toISOString() ?? '-'} to ${to?.toISOString() ?? '-'}`,
     `busiest second: ${whole(busiestSecond?.requests ?? 0)} at ${busiestSecond?.at.toISOString() ?? '-'}`,
     `busiest minute: ${whole(busiestMinute?.requests ?? 0)} at ${busiestMinute?.at.toISOString() ?? '-'}`,
-    ...notes.filter(([count]) => count > 0).map(([count, what]) => `${whole(count)} ${what}`),
+    ...notes.filter(([count]) => count > 0).map(([count, noun, what]) => `${counted(count, noun)} ${what}`),
     ...unreadable.examples.map(({ source, line, text }) => `  ${printable(`${source}:${line}: ${text}`, 160)}`),
     '',
   ].join('\n')
