@@ -77,11 +77,6 @@ export { FailoverStore } from './stores/failover/store.ts'
 export { DictionaryStore, type DictionaryStoreOptions } from './stores/in-process/dictionary.ts'
 export { TlruCacheStore, type TlruCacheStoreOptions } from './stores/in-process/tlru-cache.ts'
 export type { CheckAllSubject } from './subjects.ts'
-export {
-  type CheckOptions,
-  type ReserveOptions,
-  Throttle,
-  type ThrottleLayer,
-  type ThrottleOptions,
-} from './throttle.ts'
+export { Throttle } from './throttle.ts'
+export type { CheckOptions, ReserveOptions, ThrottleLayer, ThrottleOptions } from './throttle-options.ts'
 export type { WaitOptions } from './waiting.ts'
