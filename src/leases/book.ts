@@ -78,7 +78,8 @@ export class LeaseBook {
 
   /** Spends units that the key has leased. `undefined`: it has not as many. */
   spend(key: string, quantity: number): RateLimitResult | undefined {
-    const watched = this.#keys.peek(key)
+    // Not peek: a key that lives on its lease is in use, however long it does not ask the store.
+    const watched = this.#keys.get(key)
     const lease = watched?.lease
     if (watched === undefined || lease === undefined) return undefined
     const now = this.#clock.steady()

@@ -350,13 +350,16 @@ describe('throttles', () => {
   })
 })
 
-test('a live lease of a key that is watched no more is lost, and counted', async () => {
+test('a live lease of the key that was used least recently is lost, and counted, where too many keys are asked', async () => {
   const throttle = scene.throttle({ rate: quota(), lease: { within: WITHIN, maxKeys: 2 } })
   await makeBusy(throttle)
   const events = heard()
-  await throttle.check('second')
-  expect(throttle.checkNow('key')?.source).toBe('lease')
-  await throttle.check('third')
+  for (const other of ['second', 'third', 'fourth']) {
+    await throttle.check(other)
+    expect(throttle.checkNow('key')?.source).toBe('lease')
+  }
+  await throttle.check('fifth')
+  await throttle.check('sixth')
   expect(throttle.checkNow('key')).toBeUndefined()
-  expect(events).toMatchObject({ charged: LEASED, used: 1, lapsed: LEASED - 1 })
+  expect(events).toMatchObject({ charged: LEASED, used: 3, lapsed: LEASED - 3 })
 })
