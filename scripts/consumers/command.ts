@@ -44,6 +44,9 @@ export async function command(tarball: string): Promise<void> {
   // A reader that has seen enough is no error; a full disk is one, and no refusal.
   const head = 'onrush replay access.log --rate 1/second --top 5000 --json | head -n 1; exit "$PIPESTATUS"'
   expectEqual(bash(head), { status: 0, stdout: '{\n', stderr: '' })
+  // Who still writes is not waited for, once it is clear that this is no log.
+  const endless = bash('timeout 20 onrush replay - --rate 1/second < <(echo garbage; exec sleep 40 2> /dev/null)')
+  expectEqual([endless.status, /is no log that can be read/.test(endless.stderr)], [2, true])
   const full = bash('onrush replay access.log --rate 1/second > /dev/full')
   expectEqual([full.status, /^error: ENOSPC[^\n]*\n$/.test(full.stderr)], [3, true])
   const unreachable = bash('onrush doctor --url redis://:hunter2@127.0.0.1:1')

@@ -18,3 +18,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Without this, Node exits with 1, which says that the key is limited.
 process.on('uncaughtException', (error) => process.exit(codeOf(error, terminal)))
 process.exitCode = await run(process.argv.slice(2), terminal)
+// Standard input that is not read to its end would keep the process alive.
+process.stdin.destroy()
