@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { parseArgs } from 'node:util'
+import { startCluster } from '../test/support/servers/cluster.ts'
 import { startRedis } from '../test/support/servers/redis.ts'
 import { CONTESTANTS, type ContestantName } from './contestants.ts'
 import { costPerDecision, measurementOf } from './harness/compare.ts'
@@ -20,6 +21,8 @@ const { values, positionals } = parseArgs({
     limit: { type: 'string', default: '20000' },
     /** Checks before the profile, and as many during it. */
     checks: { type: 'string', default: '500000' },
+    /** Above 1: a cluster of so many masters. */
+    masters: { type: 'string', default: '1' },
     output: { type: 'string', default: 'benchmark.cpuprofile' },
   },
 })
@@ -29,9 +32,14 @@ if (!isContestant(name)) {
   throw new RangeError(`The contestant must be one of ${Object.keys(CONTESTANTS).join(', ')}; got ${name}`)
 }
 
-await using redis = await startRedis()
-await using meter = new ServerMeter([redis.port])
-const setting = { ports: [redis.port], limit: Number(values.limit), period: 86_400_000 }
+const masters = Number(values.masters)
+await using servers = masters > 1 ? await startCluster({ masters, replicas: 0 }) : undefined
+await using single = servers === undefined ? await startRedis() : undefined
+const redis = single ?? servers?.nodes[0]?.server
+if (redis === undefined) throw new Error('no server was started')
+const ports = servers?.addresses.map(({ port }) => port) ?? [redis.port]
+await using meter = new ServerMeter(ports)
+const setting = { ports, limit: Number(values.limit), period: 86_400_000 }
 await using contestant = await CONTESTANTS[name](setting)
 const keys = keysOf({ kind: 'uniform', count: Number(values.keys) })
 const load = { contestant, keys, inFlight: Number(values['in-flight']), count: Number(values.checks) }

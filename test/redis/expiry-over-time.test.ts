@@ -29,7 +29,9 @@ describe.each(LIMITERS)('$name', (counting) => {
       for (let count = 0; count < 40; count++) {
         expect(await asking.check('key')).toMatchObject({ limited: false })
         const [key = ''] = await suite.keys(prefix)
-        seen.add(await suite.client.pexpiretime(key))
+        const ends = await suite.client.pexpiretime(key)
+        // Below 0: the key has expired meanwhile.
+        if (ends > 0) seen.add(ends)
         await sleep(10)
       }
       expect(seen.size).toBeLessThanOrEqual(Math.floor(Date.now() / 1000) - begin + 1)

@@ -26,6 +26,11 @@ export interface OrderedQueue {
   add(join: Join): Batch
 }
 
+/** A queue itself, or several where keys may change their queue. */
+export interface OrderedQueues {
+  queues(): Iterable<OrderedQueue>
+}
+
 /** The requests on one key that must keep their order. */
 interface KeyFence {
   readonly queue: OrderedRequest[]
@@ -45,13 +50,13 @@ interface KeyIndex {
 export class KeyOrder {
   /** Fences by key. A key has a fence while an in-order operation on the key waits or is in flight. */
   readonly fences = new Map<string, KeyFence>()
-  readonly #queues: () => Iterable<OrderedQueue>
-  /** Of queues where many batches wait, because a linear search for every key would take too long. */
-  readonly #indexes = new Map<OrderedQueue, KeyIndex>()
+  readonly #within: OrderedQueues
+  /** Of queues where many batches wait, because a linear search for every key would take too long. `undefined`: it has not been needed. */
+  #indexes: Map<OrderedQueue, KeyIndex> | undefined
 
-  /** @param queues the queues in which earlier requests on a key may be; several where keys may change their queue */
-  constructor(queues: () => Iterable<OrderedQueue>) {
-    this.#queues = queues
+  /** @param within where earlier requests on a key may be */
+  constructor(within: OrderedQueues) {
+    this.#within = within
   }
 
   queue(request: OrderedRequest): void {
@@ -102,7 +107,7 @@ export class KeyOrder {
 
   #remove(key: string): void {
     this.fences.delete(key)
-    if (this.fences.size === 0) this.#indexes.clear()
+    if (this.fences.size === 0) this.#indexes = undefined
   }
 
   /** Goes on when `batch` is finished. Registers one callback for all requests of the fence. */
@@ -117,7 +122,7 @@ export class KeyOrder {
 
   /** A batch with the key that is in flight, or that will be sent before the open batch of `target`. */
   #earlier(key: string, target: OrderedQueue): Batch | undefined {
-    for (const queue of this.#queues()) {
+    for (const queue of this.#within.queues()) {
       const { open } = queue
       const earlier = this.#earlierIn(queue, key) ?? (queue !== target && open?.holds(key) ? open : undefined)
       if (earlier !== undefined) return earlier
@@ -139,6 +144,7 @@ export class KeyOrder {
   /** The last closed batch of a queue with the key. Each batch is indexed once. */
   #holder(queue: OrderedQueue, key: string): Batch | undefined {
     const { open, waiting } = queue
+    this.#indexes ??= new Map()
     const index = this.#indexes.get(queue) ?? { holders: new Map(), batches: new WeakSet() }
     this.#indexes.set(queue, index)
     const { holders, batches } = index

@@ -62,7 +62,7 @@ export class BatchQueue implements OrderedQueue, Route {
     this.id = replaced?.id ?? id
     this.tag = replaced?.tag ?? tag
     this.acrossSlots = order !== undefined
-    this.order = order ?? new KeyOrder(() => [this])
+    this.order = order ?? new KeyOrder(this)
     this.#inFlight = replaced === undefined ? [] : replaced.#inFlight
   }
 
@@ -74,6 +74,10 @@ export class BatchQueue implements OrderedQueue, Route {
   /** True if no request waits here, so that another queue can take over the slot. */
   get isIdle(): boolean {
     return this.waiting.length === 0 && this.order.fences.size === 0
+  }
+
+  queues(): readonly BatchQueue[] {
+    return [this]
   }
 
   inFlight(): Batch[] {

@@ -22,7 +22,7 @@ export class Router {
 
   /** @param acrossSlots true if all slots of a node share a queue */
   constructor(connection: RedisConnection, names: KeyNames, acrossSlots: boolean) {
-    this.#orderAcrossSlots = acrossSlots ? new KeyOrder(() => this.queues()) : undefined
+    this.#orderAcrossSlots = acrossSlots ? new KeyOrder(this) : undefined
     this.#connection = connection
     this.#names = names
     this.only = connection.cluster || names.tagsAreChosen ? undefined : this.#queueAt(' ', '', '')
