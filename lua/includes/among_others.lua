@@ -5,7 +5,7 @@
 local ids = { id_1 }
 local each = width / #ids
 
--- Where the records of this throttle lie together in a value, and the latest expiry of the others, infinite if one of them has expired.
+-- Where the records of this throttle lie together in a value, and the latest expiry of the others, infinite if one of them has long expired.
 -- nil: they do not lie together, or the value is damaged.
 local function offsetIn(value)
   local at, length, offset, others = 1, #value, nil, 0
@@ -28,7 +28,7 @@ local function offsetIn(value)
       end
       at = at + width
     else
-      if kept > serverNow then
+      if kept > serverNow - STALE then
         others = max(others, kept)
       else
         others = 1 / 0

@@ -1,8 +1,11 @@
 -- The value of a key: records, one after another, each of little-endian doubles: id, kept until, and the numbers of one state. The id tells
 -- which state it is (src/redis/call/state-records.ts), and in its lowest four bits how many numbers the state has. `kept until` is a time of the
--- server's clock in µs: from then on the record counts as none, and the next write leaves it out. The latest of a value is its key's expiry. Read also by src/redis/call/state-records.ts.
+-- server's clock in µs: from then on the record counts as none, and a write leaves it out that comes STALE later or more. The latest of a value is its key's expiry. Read also by src/redis/call/state-records.ts.
 
 local HEADER, LARGEST_ID = 16, 4503599627370495
+-- For how long a record stays that has expired, in µs, because its owner mostly writes it again: a record that is left out and added anew costs
+-- two writes of the whole value.
+local STALE = 60000000
 
 -- Where each record of a value begins, by id. nil for a damaged value, which counts as none.
 local function offsetsIn(value)
@@ -23,7 +26,7 @@ local function offsetsIn(value)
 end
 
 -- Writes the records of `texts` (by id; '': none) into the value of a key, in place of those that the value has, or behind them in the order
--- of `ids`. Leaves out all other records that have expired. `latest` is the latest expiry of these records.
+-- of `ids`. Leaves out all other records that have long expired. `latest` is the latest expiry of these records.
 local function rewrite(key, value, ids, texts, latest)
   local parts, placed, before = {}, {}, 0
   local length = offsetsIn(value) and #value or 0
@@ -35,7 +38,7 @@ local function rewrite(key, value, ids, texts, latest)
     if texts[id] then
       parts[#parts + 1] = not placed[id] and texts[id] or ''
       placed[id] = true
-    elseif kept > serverNow then
+    elseif kept > serverNow - STALE then
       parts[#parts + 1] = value:sub(at, following - 1)
       latest = max(latest, kept)
     end
@@ -47,7 +50,7 @@ local function rewrite(key, value, ids, texts, latest)
     placed[id] = true
   end
   local text = table.concat(parts)
-  if text == '' then
+  if latest <= serverNow then
     call('DEL', key)
   elseif latest ~= before then
     call('SET', key, text, 'PXAT', textOf(latest))

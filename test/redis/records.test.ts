@@ -278,6 +278,32 @@ describe('a record that has expired', () => {
   })
 })
 
+test('a record that has just expired counts as none, and keeps its place for its owner', async () => {
+  const prefix = uniquePrefix()
+  const limiter = new GcraLimiter({ store: suite.store({ prefix }) })
+  const name = `${prefix}:{key}`
+  const now = Date.now() * 1000
+  const expired = recordOf(`gcra:${second.stateName}`, [now, 6_000_000], now - 10_000_000)
+  await suite.client.set(name, Buffer.concat([expired, recordOf('fixed:5-1h', [NOW, 4])]), 'PXAT', Date.UTC(2200, 0))
+  const ids = [second, hour].map(({ stateName }) => stateId(`gcra:${stateName}`, 2))
+  const expected = [ids[0], stateId('fixed:5-1h', 2), ids[1]]
+  expect((await new Throttle({ limiter, rate: hour }).check('key')).remaining).toBe(19)
+  expect((await recordsOf(name)).map(({ id }) => id)).toEqual(expected)
+  expect((await new Throttle({ limiter, rate: second }).check('key')).remaining).toBe(6)
+  expect((await recordsOf(name)).map(({ id }) => id)).toEqual(expected)
+})
+
+test('a key is gone when all of its states are cleared, though records of others have just expired', async () => {
+  const prefix = uniquePrefix()
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store: suite.store({ prefix }) }), rate: hour })
+  const now = Date.now() * 1000
+  const expired = recordOf('fixed:5-1h', [now, 4], now - 10_000_000)
+  await suite.client.set(`${prefix}:{key}`, expired, 'PXAT', Date.UTC(2200, 0))
+  await throttle.check('key')
+  await throttle.clear('key')
+  expect(await suite.keys(prefix)).toEqual([])
+})
+
 test('a key lives as long as the last of its records, whoever wrote it', async () => {
   const prefix = uniquePrefix()
   const store = suite.store({ prefix })
