@@ -133,7 +133,7 @@ test('block and unblock act in every process, ls lists who is blocked, and expla
   expect((await five.check('mallory')).blockedUntil).toBeInstanceOf(Date)
   const listed = keysIn((await json('ls', '--blocked')).keys)
   expect(listed).toEqual([expect.objectContaining({ key: 'mallory', blockedUntil: expect.stringMatching(/^20/) })])
-  expect((await shop('explain', 'mallory')).out).toMatch(/block:5-1m .*blocked until 20/)
+  expect((await shop('explain', 'mallory')).out).toMatch(/block:5-1m {2}- {5}- {5}- {2}.*blocked until 20/)
   expect(await shop('unblock', 'mallory', ...RATE, '--yes')).toMatchObject({ code: 0 })
   expect((await five.check('mallory')).limited).toBe(false)
   expect(keysIn((await json('ls', '--blocked')).keys)).toEqual([])
@@ -231,6 +231,7 @@ test.each<[what: string, args: string[], code: number, error: RegExp]>([
 
 test.each<[what: string, args: string[], error: RegExp]>([
   ['no rate', ['peek', 'ada'], /give --rate/],
+  ['a name of blocks that cannot be', ['unblock', 'ada', '--name', 'a b'], /--name: name of blocks must/],
   ['no name of a block', ['unblock', 'ada'], /or --name/],
   ['a rate that cannot be read', ['peek', 'ada', '--rate', '5/fortnight'], /--rate: quota must be/],
   ['an empty key', ['peek', '', ...RATE], /key must not be empty/],

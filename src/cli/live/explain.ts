@@ -100,9 +100,9 @@ ${UNSEEN}`
   const rows: Cell[][] = states.flatMap(({ name, result, used, keptUntil, permits, block, tickets }) => [
     [
       name,
-      used === undefined || result === undefined ? '?' : `${whole(used)} of ${whole(result.limit)}`,
-      result === undefined ? '?' : whole(result.remaining),
-      result === undefined ? '?' : duration(result.resetAfter),
+      used === undefined || result === undefined ? withoutNumber(block) : `${whole(used)} of ${whole(result.limit)}`,
+      result === undefined ? withoutNumber(block) : whole(result.remaining),
+      result === undefined ? withoutNumber(block) : duration(result.resetAfter),
       keptUntil === undefined ? '' : new Date(keptUntil).toISOString(),
       {
         text: [...wordsOf(result?.limited, permits?.waiting ?? 0), ...blockWords(block)].join(', '),
@@ -117,6 +117,11 @@ ${UNSEEN}`
     ? '\nA state shown by its number, or without numbers, is of a policy whose name nobody has noted: give its --rate.'
     : ''
   return `${printable(key)}\n${shown}${hint}${more}`
+}
+
+/** A block counts no units. The numbers of a policy that nobody has noted are not known. */
+function withoutNumber(block: State['block']): string {
+  return block === undefined ? '?' : '-'
 }
 
 function wordsOf(limited: boolean | undefined, waiting: number): string[] {

@@ -49,9 +49,14 @@ export function throttleOf(store: BaseStore, { rate, algorithm, name }: Throttle
   if (rate.length === 0)
     throw new UsageError("give --rate, the rate of the throttle as in the program, such as '100/minute'")
   const limiter = limiterOf(algorithm, store)
+  const throttle = readAs('--rate', () => new Throttle({ limiter, rate, blocks: true }))
+  return name === undefined ? throttle : readAs('--name', () => new Throttle({ limiter, rate, blocks: { name } }))
+}
+
+function readAs(option: string, make: () => Throttle): Throttle {
   try {
-    return new Throttle({ limiter, rate, blocks: name === undefined ? true : { name } })
+    return make()
   } catch (error) {
-    throw new UsageError(`--rate: ${error instanceof Error ? error.message : String(error)}`)
+    throw new UsageError(`${option}: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
