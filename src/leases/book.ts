@@ -188,7 +188,8 @@ export class LeaseBook {
   #ofSize(max: number): LRUCache<string, WatchedKey> {
     return new LRUCache({
       ...boundedBy(max),
-      dispose: (watched, _key, reason) => {
+      // Not `dispose`, which is called amid a change of the cache, and listeners may ask.
+      disposeAfter: (watched, _key, reason) => {
         if (reason === 'evict' && watched.lease !== undefined) this.#end(watched, watched.lease)
       },
     })

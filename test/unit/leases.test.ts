@@ -123,7 +123,11 @@ describe('a lease of a book', () => {
     steady = 5_000_000
     /** ms. */
     wall = 1_700_000_000_000
-    readonly book = new LeaseBook(layers, WITHIN, 10, { steady: () => this.steady, wall: () => this.wall })
+    readonly book: LeaseBook
+
+    constructor(maxKeys = 10) {
+      this.book = new LeaseBook(layers, WITHIN, maxKeys, { steady: () => this.steady, wall: () => this.wall })
+    }
 
     pass(milliseconds: number): void {
       this.steady += milliseconds * 1000
@@ -133,6 +137,10 @@ describe('a lease of a book', () => {
     /** Leaves with so many checks of the key, for a unit each. */
     leave(count: number, key = 'key'): LeaseAsk {
       for (let check = 0; check < count; check++) this.book.count(key, 1)
+      return this.ask(count, key)
+    }
+
+    ask(count: number, key: string): LeaseAsk {
       return this.book.ask(key, checks(count), { steady: this.steady, wall: this.wall }, true)
     }
 
@@ -212,5 +220,19 @@ describe('a lease of a book', () => {
     ask.charge = charge(50)
     book.keep(ask)
     expect(await ended).toEqual({ policy: '1000-1d', charged: 50, used: 0, lapsed: 50 })
+  })
+
+  test('whose end a listener answers by asking other keys leaves no more keys watched than may be', () => {
+    const machine = new Machine(1)
+    const names = ['a', 'b', 'c', 'd', 'e']
+    onTestFinished(
+      subscribe('onrush:lease', () => {
+        for (const name of ['of the listener', 'the same']) machine.leave(10, name)
+      }),
+    )
+    machine.lease(0)
+    for (const name of names) machine.leave(10, name)
+    const watched = ['key', 'of the listener', 'the same', ...names].filter((name) => machine.ask(0, name).pause > 0)
+    expect(watched).toEqual(['e'])
   })
 })
