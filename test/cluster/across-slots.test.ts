@@ -174,6 +174,23 @@ describe('while slots move', () => {
     expect(remainingOf(await Promise.all(keys.map((key) => throttle.peek(key))))).toEqual(keys.map(() => 996))
   })
 
+  test('a check that was asked apart and is not answered may have been counted, and its error says so', async () => {
+    const own = store({ acrossSlots: true, timeout: 1000 })
+    await own.ping()
+    const throttle = new Throttle({ limiter: new GcraLimiter({ store: own }), rate: LARGE })
+    const key = `hanging ${uniquePrefix()}`
+    await throttle.check(key)
+    const { from, to } = await move(slotOf(key), { half: true })
+    await throttle.check(key)
+    to.server.pause()
+    try {
+      await expect(throttle.check(key)).rejects.toMatchObject({ code: 'ONRUSH_STORE_TIMEOUT', sent: true })
+    } finally {
+      to.server.resume()
+    }
+    await shared.cluster.migrateSlot(slotOf(key), from, to)
+  })
+
   test('what lies on both nodes waits until it has moved, is counted once, and delays no other key', async () => {
     const own = store({ acrossSlots: true })
     await own.ping()

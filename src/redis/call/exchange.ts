@@ -121,7 +121,11 @@ export class Exchange {
   /** Sends a batch and settles all its requests. Rejects if the batch cannot be encoded, for example because the user's clock throws. */
   async decide(batch: Batch): Promise<void> {
     const parts = batch.route.acrossSlots ? this.#slots.divide(batch) : undefined
-    if (parts !== undefined) return this.#decideEach(parts)
+    if (parts !== undefined) {
+      // For the deadline, which gives up the whole batch.
+      batch.sent = true
+      return this.#decideEach(parts)
+    }
     const keepLeases = this.#leases.isUsed ? this.#leases.ask(batch) : undefined
     const call = this.#callOf(batch)
     const sentAt = this.#denyCache?.now() ?? 0
