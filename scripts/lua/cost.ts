@@ -11,7 +11,7 @@ import { Redis } from 'ioredis'
 import { stateId } from '../../src/redis/call/state-records.ts'
 import { unrolled } from '../../src/redis/call/unroll.ts'
 import { startRedis } from '../../test/support/servers/redis.ts'
-import { algorithms, checksText, isOfCalendar, sizeOf } from './programs.ts'
+import { algorithms, checksText, isSmall, sizeOf } from './programs.ts'
 
 const TURNS = 40
 const CALLS = 100
@@ -38,7 +38,7 @@ const variants: Variant[] = [
 
 await using server = await startRedis()
 const client = new Redis(server.url)
-for (const algorithm of algorithms.filter((name) => sizeOf(name) > 0 && !isOfCalendar(name))) {
+for (const algorithm of algorithms.filter(isSmall)) {
   for (const layers of LAYERS) {
     for (const checks of CHECKS) {
       const size = sizeOf(algorithm)

@@ -12,7 +12,7 @@ import {
   checksText,
   globalsIn,
   includeText,
-  isOfCalendar,
+  isSmall,
   permitsText,
   scripts,
   scriptText,
@@ -55,8 +55,7 @@ function fieldsOf(name: string): string[] {
   const path = `lua/algorithms/${name}.lua`
   // Checked together with common.lua, because every script includes that file first.
   const fields = [`implementation: ${literal(path, algorithmText(name), `${includeText('common')}\n`)},`]
-  // The fast scripts keep up to four numbers apart.
-  if (sizeOf(name) === 0 || sizeOf(name) > 4 || isOfCalendar(name)) return fields
+  if (!isSmall(name)) return fields
   const checks = checksText(name)
   for (const layers of [1, MOST_UNROLLED])
     literal(`lua/scripts/checks.lua for ${layers} layers of ${path}`, unrolled(checks, sizeOf(name), layers))

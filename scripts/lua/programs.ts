@@ -54,6 +54,12 @@ export function isOfCalendar(algorithm: string): boolean {
   return algorithmText(algorithm).includes('local function placeWindow')
 }
 
+/** True if the scripts for checks are made for the algorithm: its state is one to four numbers, which they keep apart. */
+export function isSmall(algorithm: string): boolean {
+  const size = sizeOf(algorithm)
+  return size > 0 && size <= 4 && !isOfCalendar(algorithm)
+}
+
 /** The text of an algorithm's file with its includes. */
 export function algorithmText(name: string): string {
   return textOf(`algorithms/${name}.lua`)
