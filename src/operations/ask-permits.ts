@@ -9,8 +9,8 @@ import { combineLayers } from '../algorithms/combine.ts'
 import { answer, type Layer } from '../algorithms/driver.ts'
 import { neededIn, spentIn } from '../algorithms/terms.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Change, Found, Operation } from './operation.ts'
-import { roomsAsSeen } from './peek-at-permits.ts'
+import type { Applied, Change, Found, Operation } from './operation.ts'
+import { asSeen } from './peek-at-permits.ts'
 import type { PermitRoom } from './permit-room.ts'
 import {
   closeRooms,
@@ -91,12 +91,10 @@ export const askPermits: Operation<PermitAsk, Asked> = {
 
   apply(found, asked, now) {
     const units = found.layers.map((layer) => spentIn(layer, asked.quantity))
-    const blocked = found.block !== undefined && isBlocked(found.block.state, now)
-    const decideHere = blocked ? seeBlocked : decide
-    const outcome =
-      found.said === undefined ? decideHere(found, asked, units, now) : replay(found, found.said, units, now)
+    if (found.block !== undefined && isBlocked(found.block.state, now)) return refuseBlocked(found, asked, now)
+    const outcome = found.said === undefined ? decide(found, asked, units, now) : replay(found, found.said, units, now)
     const { status, spent } = outcome
-    const changes: Change[] = found.said === undefined && !blocked ? closeRooms(found, now) : []
+    const changes: Change[] = found.said === undefined ? closeRooms(found, now) : []
     if (spent) {
       for (const [index, layer] of found.layers.entries())
         if (!holdsPermits(layer) && (units[index] ?? 0) > 0) changes[index] = 'spent'
@@ -104,7 +102,7 @@ export const askPermits: Operation<PermitAsk, Asked> = {
     if (status === NO_ROOM && maySpendOnce(asked, found.layers))
       strikeIfShort({ ...found, block: found.block, quantity: asked.quantity, terms: undefined }, now)
     const result = withBlock(resultOf(found, asked.quantity, status === HELD, now), found.block, now)
-    const marks = result.limited ? undefined : marksOf(found, now)
+    const marks = spent ? marksOf(found, now) : undefined
     return { changes, answer: { ...outcome, result, units: result.spent, marks, now } }
   },
 }
@@ -114,10 +112,11 @@ function maySpendOnce({ quantity, queue }: PermitAsk, layers: readonly Layer[]):
   return queue < 0 && isPayable({ layers, quantity, terms: undefined })
 }
 
-/** A blocked key: changes nothing, not even what has lapsed. */
-function seeBlocked(found: Found, _asked: PermitAsk, _units: readonly number[], now: number): Outcome {
-  roomsAsSeen(found, now)
-  return { status: BLOCKED, value: 0, spent: false, more: false }
+/** A blocked key: nothing changes, not even what has lapsed. */
+function refuseBlocked(found: Found, { quantity }: PermitAsk, now: number): Applied<Asked> {
+  const result = withBlock(resultOf(asSeen(found, now, NUMBERS), quantity, false, now), found.block, now)
+  const nothing = { value: 0, spent: false, more: false, units: 0, marks: undefined }
+  return { changes: [], answer: { status: BLOCKED, ...nothing, result, now } }
 }
 
 function resultOf({ layers, states }: Found, quantity: number, isHeld: boolean, now: number): RateLimitResult {
