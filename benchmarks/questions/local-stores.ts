@@ -28,9 +28,9 @@ export const localStores: Question = {
       ],
       goals: [
         {
-          text: `local, checkSync GCRA: ≥ 4× ${PEER}`,
+          text: `local, checkSync GCRA: ≥ 3× ${PEER}`,
           samples: ratio(rowOf(rows, 'onrush checkSync'), peer, 'rate'),
-          bound: { atLeast: 4 },
+          bound: { atLeast: 3 },
         },
         {
           text: `local, async check GCRA: ≥ 1.2× ${PEER}`,

@@ -72,17 +72,17 @@ export const permits: Question = {
       ],
       goals: [
         // work / (work + 0.8 ms)
-        { text: 'permits busy, jobs of 5 ms', samples: row(long).permitsBusy ?? [], bound: { atLeast: 86 } },
-        { text: 'permits busy, jobs of 20 ms', samples: row(longer).permitsBusy ?? [], bound: { atLeast: 96 } },
-        { text: 'told, p50 in ms', samples: row(longer).told50 ?? [], bound: { atMost: 0.5 } },
-        { text: 'calls a job, users one by one', samples: row(alone).calls ?? [], bound: { atMost: 2.1 } },
+        { text: 'permits busy, jobs of 5 ms: ≥ 86 %', samples: row(long).permitsBusy ?? [], bound: { atLeast: 86 } },
+        { text: 'permits busy, jobs of 20 ms: ≥ 96 %', samples: row(longer).permitsBusy ?? [], bound: { atLeast: 96 } },
+        { text: 'told, p50: ≤ 0.5 ms', samples: row(longer).told50 ?? [], bound: { atMost: 0.5 } },
+        { text: 'calls a job, users one by one: ≤ 2.1', samples: row(alone).calls ?? [], bound: { atMost: 2.1 } },
         {
-          text: 'least % of the free permits, a process killed',
+          text: 'a process killed: never below 50 % of the free permits',
           samples: deaths.flatMap(({ leastOfFree = 0 }) => leastOfFree),
           bound: { atLeast: 50 },
         },
-        { text: 'most at once', samples: row(long).mostAtOnce ?? [], bound: { atMost: PERMITS } },
-        { text: 'jobs in order, %', samples: row(long).inOrder ?? [], bound: { atLeast: 100 } },
+        { text: `most at once: ≤ ${PERMITS}`, samples: row(long).mostAtOnce ?? [], bound: { atMost: PERMITS } },
+        { text: 'jobs in order: 100 %', samples: row(long).inOrder ?? [], bound: { atLeast: 100 } },
       ],
     }
   },
