@@ -1,4 +1,4 @@
-/** What the server says of a ticket. Lua: `lua/includes/permit_tickets.lua`. */
+/** The server's answers about a ticket. Lua: `lua/includes/permit_tickets.lua`. */
 
 /** The state of a ticket: `UNKNOWN`, `HELD` or `WAITS`. `NO_ROOM`, `QUEUE_FULL` and `BLOCKED` say why a request got no ticket. */
 export const UNKNOWN = 0

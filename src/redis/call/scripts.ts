@@ -111,26 +111,22 @@ export function batchScriptOf(used: readonly LuaImplementation[]): Script {
   return made
 }
 
-const recorded = new WeakMap<Script, Script>()
-
 /** Wraps a script so that a resent call is not counted twice: see `lua/scripts/resend.lua`. */
-export function withRecord(decides: Script): Script {
-  const ready = recorded.get(decides)
-  if (ready !== undefined) return ready
-  const made = script(filled(lua.resend, 'script', decides.source))
-  recorded.set(decides, made)
-  return made
-}
-
-const acrossSlots = new WeakMap<Script, Script>()
+export const withRecord = wrapping(lua.resend)
 
 /** Wraps a script so that it takes keys of several slots of a node: see `lua/scripts/across_slots.lua`. */
-export function onManySlots(decides: Script): Script {
-  const ready = acrossSlots.get(decides)
-  if (ready !== undefined) return ready
-  const made = script(filled(lua.acrossSlots, 'script', decides.source))
-  acrossSlots.set(decides, made)
-  return made
+export const onManySlots = wrapping(lua.acrossSlots)
+
+/** Puts scripts into another, each once. */
+function wrapping(outer: string): (decides: Script) => Script {
+  const wrapped = new WeakMap<Script, Script>()
+  return (decides) => {
+    const ready = wrapped.get(decides)
+    if (ready !== undefined) return ready
+    const made = script(filled(outer, 'script', decides.source))
+    wrapped.set(decides, made)
+    return made
+  }
 }
 
 /** Replaces one `#include` that is left for runtime. */
