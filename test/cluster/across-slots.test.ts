@@ -220,7 +220,7 @@ describe('while slots move', () => {
 test('an operation that keeps its order waits for checks of its key at the node that its slot has left', () => {
   const client = new Cluster([{ port: 1 }], { lazyConnect: true })
   client.slots = Array.from({ length: 16_384 }, () => ['left:1'])
-  const router = new Router(new IoredisConnection(client, true, false), new KeyNames('test', undefined), true)
+  const router = new Router(new IoredisConnection(client, true, false), new KeyNames('test', undefined), true, () => {})
   const decider = new CompiledLayers(layersOf(new GcraLimiter({ store: new DictionaryStore() }), LARGE))
   const order: string[] = []
   const pending = () =>

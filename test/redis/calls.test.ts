@@ -65,6 +65,27 @@ async function steadyCallsFor(work: () => Promise<unknown>): Promise<number> {
   return callsFor(work)
 }
 
+test('a full call leaves while the turn still asks, and what is left when the turn is over', async () => {
+  const throttle = gcraOn(store())
+  await throttle.check('key 0')
+  const sent = vi.spyOn(client, 'sendCommand')
+  onTestFinished(() => sent.mockRestore())
+  /** The numbers of keys of the calls so far, but for upkeep, which has one. */
+  const keysOfCalls = () => sent.mock.calls.map(([{ args }]) => Number(args[1])).filter((count) => count > 1)
+  const asked = keys(300).map((key) => throttle.check(key))
+  expect(keysOfCalls()).toEqual([128, 128])
+  await Promise.all(asked)
+  expect(keysOfCalls()).toEqual([128, 128, 44])
+})
+
+test('checks that fill a call when the refunds of their keys have returned are all answered', async () => {
+  const throttle = gcraOn(store())
+  const refunds = keys(400).map((key) => throttle.refund(key, 1))
+  const checks = keys(400).flatMap((key) => [throttle.check(key), throttle.check(key, 2)])
+  await Promise.all(refunds)
+  expect((await Promise.all(checks)).filter(({ limited }) => limited)).toEqual([])
+})
+
 describe('checks of one turn', () => {
   test.each([
     { count: 1, calls: 1 },

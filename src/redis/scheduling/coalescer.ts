@@ -1,7 +1,7 @@
 /**
  * The entry of all requests to Redis. Checks made in one turn of the event loop share a call, as far as the limits of a call, their hash
- * slots and their order allow. A call is sent when the turn is over. While a queue has its maximum of calls in flight, later checks gather,
- * so that calls grow under load.
+ * slots and their order allow. A call is sent when the call is full or the turn is over. While a queue has its maximum of calls in flight, later
+ * checks gather, so that calls grow under load.
  */
 
 import type { Terms } from '../../algorithms/terms.ts'
@@ -63,7 +63,7 @@ export class Coalescer {
     this.#leases = leases
     this.#connection = connection
     this.#timeout = timeout
-    this.#router = new Router(connection, names, acrossSlots)
+    this.#router = new Router(connection, names, acrossSlots, (node) => this.#pump(node, true))
     this.#exchange = new Exchange(
       { connection, names, clock, timeout, resend, denyCache, stateNames, leases },
       this.#beforeAnswers,
@@ -236,13 +236,16 @@ export class Coalescer {
     return true
   }
 
-  /** In a turn nothing leaves before the turn is over, also where a reply has made room: what waits takes all with it that the turn asks. */
-  #pump(node: Node): void {
-    if (this.#turn !== undefined || node.waiting.length === 0 || this.#isOpening()) return
-    let uncork = node.waiting.length > 1 ? this.#connection.cork(node.address) : undefined
+  /**
+   * Sends what waits for the node, as far as it has room. In a turn, only batches that take no more requests leave: an open one takes all with it
+   * that the turn asks, also where a reply has made room, and Redis decides a full call while this process makes the next.
+   */
+  #pump(node: Node, closedOnly = this.#turn !== undefined): void {
+    if (node.waiting.length === 0 || this.#isOpening()) return
+    let uncork = !closedOnly && node.waiting.length > 1 ? this.#connection.cork(node.address) : undefined
     try {
       while (node.waiting.length > 0) {
-        const queue = node.next()
+        const queue = node.next(closedOnly)
         const batch = queue?.shift()
         if (queue === undefined || batch === undefined) return
         const now = steadyNow()

@@ -16,9 +16,17 @@ export class Node implements NodeState {
   readonly waiting: BatchQueue[] = []
   callsInFlight = 0
   keysInFlight = 0
+  readonly #whenClosed: (node: Node) => void
 
-  constructor(address: string) {
+  /** @param whenClosed called when a batch takes no more requests */
+  constructor(address: string, whenClosed: (node: Node) => void) {
     this.address = address
+    this.#whenClosed = whenClosed
+  }
+
+  /** To be called when a batch that waits has been closed. */
+  closed(): void {
+    this.#whenClosed(this)
   }
 
   /** True if no batch waits for the node or is in flight there. */
@@ -26,11 +34,15 @@ export class Node implements NodeState {
     return this.waiting.length === 0 && this.callsInFlight === 0
   }
 
-  /** Removes and returns the next queue with a batch to send. Skips queues that have their maximum of calls in flight. */
-  next(): BatchQueue | undefined {
+  /**
+   * Removes and returns the next queue with a batch to send. Skips queues that have their maximum of calls in flight.
+   * @param closedOnly true: skips batches that still take requests
+   */
+  next(closedOnly: boolean): BatchQueue | undefined {
     if (this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
-    if (this.waiting[0]?.hasRoom === true) return this.waiting.shift()
-    const index = this.waiting.findIndex(({ hasRoom }) => hasRoom)
+    const [first] = this.waiting
+    if (first?.hasRoom === true && !(closedOnly && first.isOpen)) return this.waiting.shift()
+    const index = this.waiting.findIndex((queue) => queue.hasRoom && !(closedOnly && queue.isOpen))
     return index < 0 ? undefined : this.waiting.splice(index, 1)[0]
   }
 }
@@ -69,6 +81,11 @@ export class BatchQueue implements OrderedQueue, Route {
   /** False while the queue has its maximum number of calls in flight. */
   get hasRoom(): boolean {
     return this.#calls < CALLS_IN_FLIGHT
+  }
+
+  /** True if the batch to send next still takes requests. */
+  get isOpen(): boolean {
+    return this.waiting[0] === this.open
   }
 
   /** True if no request waits here, so that another queue can take over the slot. */
@@ -117,9 +134,11 @@ export class BatchQueue implements OrderedQueue, Route {
 
   #opened(): Batch {
     const batch = new Batch(this)
+    const isClosed = this.open !== undefined
     this.open = batch
     this.waiting.push(batch)
     this.node.waiting.push(this)
+    if (isClosed) this.node.closed()
     return batch
   }
 
