@@ -3,7 +3,7 @@
 import { openLimiter } from './contestants/limiter.ts'
 import { onrushOn, openDictionary, openDictionarySync, openOnrush, openTlruCacheSync } from './contestants/onrush.ts'
 import { openRateLimitRedis } from './contestants/rate-limit-redis.ts'
-import { openFlexible, openFlexibleMemory } from './contestants/rate-limiter-flexible.ts'
+import { openFlexible, openFlexibleMemory, openFlexibleUnion } from './contestants/rate-limiter-flexible.ts'
 import { openIncrement, openNothing, openScript, openSortedSet } from './contestants/raw.ts'
 import { openRedisGcra } from './contestants/redis-gcra.ts'
 import { openOnrushOverHttp, openUpstash } from './contestants/upstash.ts'
@@ -30,6 +30,7 @@ export const CONTESTANTS = {
   'rate-limiter-flexible': openFlexible,
   'rate-limiter-flexible inMemoryBlock': (setting) => openFlexible(setting, { blocks: true }),
   RateLimiterMemory: openFlexibleMemory,
+  RateLimiterUnion: openFlexibleUnion,
   'rate-limit-redis': openRateLimitRedis,
   'redis-gcra': openRedisGcra,
   '@upstash/ratelimit': openUpstash,

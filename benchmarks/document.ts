@@ -1,7 +1,7 @@
 /** `npm run bench:document`: draws the plots and fills the tables of `docs/performance.md`, from `results`. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
-import { filled, goalsText, machineText, resultText } from './harness/markdown.ts'
+import { filled, goalsText, machineText, otherServersText, resultText } from './harness/markdown.ts'
 import { plotOf } from './harness/plots.ts'
 import { type Result, readResults } from './harness/results.ts'
 import { QUESTIONS } from './questions.ts'
@@ -12,15 +12,18 @@ const PLOTS = 'docs/plots'
 const DOCUMENT = 'docs/performance.md'
 
 const found = readResults()
+const own = new Map(found.filter(({ server }) => server === undefined).map((result) => [result.question, result]))
+const others = found.filter(({ server }) => server !== undefined)
 // The words are those of the question now, because they may be mended without measuring again.
 const results = QUESTIONS.flatMap(({ name, title, about, remarks = [] }): Result[] => {
-  const result = found.get(name)
+  const result = own.get(name)
   return result === undefined ? [] : [{ ...result, title, about, remarks }]
 })
 /** The text of each block of the document, by the block's name. */
 const texts = new Map<string, string>([
   ['goals', goalsText(results)],
   ['machine', machineText(results)],
+  ['other-servers', otherServersText(others)],
 ])
 
 mkdirSync(new URL(PLOTS, ROOT), { recursive: true })

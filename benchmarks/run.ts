@@ -15,14 +15,16 @@ import { QUESTIONS } from './questions.ts'
 const USAGE = `npm run bench -- [question …] [options]
   --quick       all questions in less than a minute
   --rounds <n>  how often each contestant is asked
+  --server <path>  the program of another Redis or Valkey; its results stand apart
   --list        names the questions
-Without a question, the usual ones are asked: all but those that take long or need servers of their own (cluster, over-http, process-memory, accuracy, leases).`
+Without a question, the usual ones are asked: all but those that take long or need servers of their own (cluster, over-http, process-memory, accuracy, leases, permits).`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
+    server: { type: 'string' },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -38,6 +40,7 @@ async function run(): Promise<void> {
   }
   const questions = chosen(QUESTIONS, positionals)
   const pace = values.quick ? QUICK : FULL
+  if (values.server !== undefined) process.env.ONRUSH_REDIS_SERVER = values.server
   // Before the build, because the build loads the machine too.
   const machine = describeMachine()
   build()
@@ -48,11 +51,11 @@ async function askAll(questions: readonly Question[], pace: Pace, machine: Machi
   await using redis = await startRedis()
   await using meter = new ServerMeter([redis.port])
   await using shared = pace.quick ? await Crew.start(1) : undefined
-  const bench: Bench = { ...pace, redis, meter, shared, progress: new Progress() }
   const versions = await describeVersions(redis)
+  const bench: Bench = { ...pace, redis, versions, meter, shared, progress: new Progress() }
   const results: Result[] = []
   for (const question of questions) {
-    const result = await ask(question, bench, machine, versions)
+    const result = await ask(question, bench, machine)
     writeResult(result)
     print(result)
     results.push(result)
@@ -60,9 +63,9 @@ async function askAll(questions: readonly Question[], pace: Pace, machine: Machi
   printGoals(results)
 }
 
-async function ask(question: Question, bench: Bench, machine: Machine, versions: Versions): Promise<Result> {
+async function ask(question: Question, bench: Bench, machine: Machine): Promise<Result> {
   const { name, title, about, remarks = [] } = question
-  const { quick, rounds, roundTime, warmUpTime } = bench
+  const { quick, rounds, roundTime, warmUpTime, versions } = bench
   const start = performance.now()
   await bench.meter.flush()
   const others = await othersShare(quick ? 100 : 300)
@@ -79,10 +82,17 @@ async function ask(question: Question, bench: Bench, machine: Machine, versions:
       seconds: (performance.now() - start) / 1000,
     },
     pace: { quick, rounds, roundTime, warmUpTime },
+    ...(values.server === undefined ? {} : { server: serverOf(versions) }),
     ...{ machine, versions, noise },
     ...answer,
     goals: (answer.goals ?? []).map((goal) => judgeGoal(goal, noise)),
   }
+}
+
+/** Such as `valkey-server 9.1.2`. */
+function serverOf(versions: Versions): string {
+  const [name = 'server', version = ''] = Object.entries(versions).find(([name]) => name.endsWith('-server')) ?? []
+  return `${name} ${version}`
 }
 
 function chosen(questions: readonly Question[], names: readonly string[]): readonly Question[] {

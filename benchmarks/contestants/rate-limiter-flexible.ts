@@ -1,5 +1,5 @@
 /** rate-limiter-flexible, set up as its README says: on ioredis, on ioredis with `inMemoryBlockOnConsumed`, and in the process. */
-import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible'
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterUnion } from 'rate-limiter-flexible'
 import type { Contestant, Setting } from '../harness/contestant.ts'
 import { connect, disconnect } from './connection.ts'
 
@@ -16,6 +16,25 @@ export async function openFlexible(setting: Setting, { blocks = false }: Flexibl
     ...(blocks ? { inMemoryBlockOnConsumed: setting.limit } : {}),
   })
   return contestant(limiter, () => disconnect(client))
+}
+
+/** Two limits at once, as its documentation advises. */
+export async function openFlexibleUnion(setting: Setting): Promise<Contestant> {
+  const client = await connect(setting)
+  const limiters = [1, 2].map(
+    (times) =>
+      new RateLimiterRedis({
+        storeClient: client,
+        keyPrefix: `limit ${times}`,
+        ...points({ ...setting, period: setting.period * times }),
+      }),
+  )
+  const union = new RateLimiterUnion(...limiters)
+  return {
+    check: (key) => union.consume(key),
+    admits: (key, quantity) => union.consume(key, quantity).then(() => true, isRefused),
+    [Symbol.asyncDispose]: () => disconnect(client),
+  }
 }
 
 export async function openFlexibleMemory(setting: Setting): Promise<Contestant> {

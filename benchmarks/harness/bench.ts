@@ -2,6 +2,7 @@
 import type { RedisServer } from '../../test/support/servers/redis.ts'
 import type { Answer } from './answer.ts'
 import type { Crew } from './crew.ts'
+import type { Versions } from './machine.ts'
 import type { Progress } from './progress.ts'
 import type { ServerMeter } from './server-meter.ts'
 
@@ -31,6 +32,8 @@ export interface Pace {
 export interface Bench extends Pace {
   /** The server, empty at the start of the question. */
   readonly redis: RedisServer
+  /** The versions of the server and of all packages. */
+  readonly versions: Versions
   readonly meter: ServerMeter
   /** The process that all contestants share in a quick run. `undefined`: a full run. */
   readonly shared: Crew | undefined

@@ -39,11 +39,18 @@ export async function describeVersions(redis: RedisServer): Promise<Versions> {
   return {
     onrush: `${packageVersion(new URL('package.json', ROOT))} (${commit()})`,
     node: process.version,
-    redis: /^redis_version:(\S+)/m.exec(server)?.[1] ?? 'unknown',
+    ...serverVersion(server),
     ...Object.fromEntries(
       PACKAGES.map((name) => [name, packageVersion(new URL(`node_modules/${name}/package.json`, ROOT))]),
     ),
   }
+}
+
+/** Valkey tells its own version beside that of the Redis whose protocol it speaks. */
+function serverVersion(information: string): Versions {
+  const valkey = /^valkey_version:(\S+)/m.exec(information)?.[1]
+  if (valkey !== undefined) return { 'valkey-server': valkey }
+  return { 'redis-server': /^redis_version:(\S+)/m.exec(information)?.[1] ?? 'unknown' }
 }
 
 /** The share of the processor that other processes use while this one sleeps. NaN: the system does not report it. */

@@ -25,6 +25,18 @@ export function goalsText(results: readonly Result[]): string {
   return tableText(goalTable(results.flatMap(({ goals }) => goals)))
 }
 
+/** The goals and tables of runs on other servers, without plots. */
+export function otherServersText(results: readonly Result[]): string {
+  if (results.length === 0) return 'Not measured yet.'
+  return results
+    .flatMap((result) => [
+      `**${result.title}, ${result.server ?? ''}**`,
+      ...(result.goals.length === 0 ? [] : [goalsText([result])]),
+      ...result.sections.flatMap((section) => [`${section.title}:`, tableText(sectionTable(section))]),
+    ])
+    .join('\n\n')
+}
+
 /** The machines and versions of all results; one line when they are the same. */
 export function machineText(results: readonly Result[]): string {
   const texts = results.map(({ machine, versions, date }) => {

@@ -17,26 +17,39 @@ export interface Result extends Answer {
   /** How long the question took. */
   readonly seconds: number
   readonly pace: Pace
+  /** The server given by `--server`, such as `valkey-server 9.1.2`. Absent: the server that the tests use. */
+  readonly server?: string
   readonly machine: Machine
   readonly versions: Versions
   readonly noise: Noise
   readonly goals: readonly JudgedGoal[]
 }
 
-/** A quick run is stored as `<question>.quick.json`, because documents show only full runs. */
+/**
+ * A quick run is stored as `<question>.quick.json`, because documents show only full runs, and a run on another server as
+ * `<question>.<server>.json`.
+ */
 export function writeResult(result: Result): void {
   mkdirSync(DIRECTORY, { recursive: true })
-  const file = `${result.question}${result.pace.quick ? '.quick' : ''}.json`
-  writeFileSync(new URL(file, DIRECTORY), `${JSON.stringify(result, roundedNumber, 2)}\n`)
+  const { question, server, pace } = result
+  const parts = [
+    question,
+    ...(server === undefined ? [] : [server.replaceAll(/[ .]/g, '-')]),
+    ...(pace.quick ? ['quick'] : []),
+  ]
+  writeFileSync(new URL(`${parts.join('.')}.json`, DIRECTORY), `${JSON.stringify(result, roundedNumber, 2)}\n`)
 }
 
-/** The results of full runs, by question. Empty before the first run. */
-export function readResults(): Map<string, Result> {
+/** The results of full runs, those of other servers last. Empty before the first run. */
+export function readResults(): Result[] {
   const files = (existsSync(DIRECTORY) ? readdirSync(DIRECTORY) : []).filter(
     (name) => name.endsWith('.json') && !name.endsWith('.quick.json'),
   )
   const results = files.map((file): Result => JSON.parse(readFileSync(new URL(file, DIRECTORY), 'utf8')))
-  return new Map(results.map((result) => [result.question, result]))
+  return [
+    ...results.filter(({ server }) => server === undefined),
+    ...results.filter(({ server }) => server !== undefined),
+  ]
 }
 
 /** Rounds to six digits, which is more than any clock here resolves. */

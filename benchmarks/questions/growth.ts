@@ -1,15 +1,24 @@
 /** Measures how the cost of a decision grows with the number of keys, units in a limit, layers and units in a request. */
+
 import type { OnrushOptions } from '../contestants/onrush.ts'
+import type { ContestantName } from '../contestants.ts'
 import { type Row, rowOf, type Section } from '../harness/answer.ts'
 import type { Bench, Question } from '../harness/bench.ts'
 import { compare, ratio } from '../harness/compare.ts'
 import { type Entrant, Field, ROOMY, type Variant } from '../harness/field.ts'
 
 const IN_FLIGHT = 512
+const UNION = 'RateLimiterUnion' satisfies ContestantName
+/** Numbers of layers, and the most that a check of them may cost, in checks of one layer. */
+const LAYER_GOALS = [
+  [2, 1.5],
+  [4, 2.3],
+  [8, 3.6],
+] as const
 
-/** One way to set onrush up. */
+/** One way to set a contestant up. */
 interface Kind {
-  readonly name: string
+  readonly name: ContestantName
   readonly at: number
   readonly options?: OnrushOptions
   readonly limit: number
@@ -31,14 +40,16 @@ export const growth: Question = {
       limitVariant('onrush', limit),
       limitVariant('onrush moving window', limit),
     ])
-    const layers = [1, 2, 4, 8].map(layersVariant)
+    const union: Kind = { name: UNION, at: 2, ...ROOMY, keys: 1000 }
+    const layers = [...[1, 2, 4, 8].map(layersVariant), union]
     const quantities = sizes(0, 6, step).map(quantityVariant)
+    const layered = await section(bench, 'layers', 'layers', layers)
     return {
       settings: { inFlight: IN_FLIGHT },
       sections: [
         keys,
         await section(bench, 'limits', 'limit', limits),
-        await section(bench, 'layers', 'layers', layers),
+        layered,
         await section(bench, 'quantities', 'quantity', quantities),
       ],
       goals: [
@@ -46,6 +57,16 @@ export const growth: Question = {
           text: `growth 10^3 → ${bench.quick ? '10^5 (10^6 in a full run)' : '10^6'} keys: ≤ 1.5× the cost per decision`,
           samples: keys.rows.at(-1)?.ratios ?? [],
           bound: { atMost: 1.5 },
+        },
+        ...LAYER_GOALS.map(([count, atMost]) => ({
+          text: `${count} layers: ≤ ${atMost}× the cost of one`,
+          samples: rowOf(layered.rows, 'onrush', count).ratios ?? [],
+          bound: { atMost },
+        })),
+        {
+          text: `2 layers: ≥ 5× ${UNION} of two`,
+          samples: ratio(rowOf(layered.rows, 'onrush', 2), rowOf(layered.rows, UNION, 2), 'rate'),
+          bound: { atLeast: 5 },
         },
       ],
     }
@@ -96,9 +117,14 @@ async function section(
   }
 }
 
-function variantOf({ name, at, keys, options = {}, limit, period }: Kind, port: number, database: number): Variant {
+function variantOf({ name, at, keys, options, limit, period }: Kind, port: number, database: number): Variant {
   const setting = { ports: [port], database, limit, period }
-  return { name, at, recruit: { contestant: 'onrush', setting, options }, keys: { kind: 'uniform', count: keys } }
+  return {
+    name,
+    at,
+    recruit: options === undefined ? { contestant: name, setting } : { contestant: name, setting, options },
+    keys: { kind: 'uniform', count: keys },
+  }
 }
 
 async function fill(bench: Bench, entrants: readonly Entrant[]): Promise<void> {

@@ -4,12 +4,13 @@ import { build } from 'hdr-histogram-js'
 import { BARE, FRAMEWORKS, type Framework, KEYS, Service } from '../contestants/http.ts'
 import { type Goal, type Row, rowOf, type Section } from '../harness/answer.ts'
 import type { Bench, Question } from '../harness/bench.ts'
-import { against, measurementOf } from '../harness/compare.ts'
+import { against, measurementOf, ratio } from '../harness/compare.ts'
 import { collectGarbage } from '../harness/garbage.ts'
 import { summaryOf } from '../harness/load.ts'
 import { type Measurement, type MetricName, samplesOf } from '../harness/metrics.ts'
 
-const FEW = 1
+const ONE = 1
+const FEW = 8
 const MANY = 32
 
 export const http: Question = {
@@ -23,7 +24,7 @@ export const http: Question = {
     'express-rate-limit keeps its counts by rate-limit-redis on node-redis; the others use ioredis.',
   ],
   async ask(bench) {
-    const numbers = bench.quick ? [MANY] : [FEW, MANY]
+    const numbers = bench.quick ? [MANY] : [ONE, FEW, MANY]
     const frameworks = bench.quick ? FRAMEWORKS.slice(-1) : FRAMEWORKS
     const contests: Contest[] = []
     try {
@@ -42,9 +43,9 @@ export const http: Question = {
       return { framework, rows, added: against(addedTo(rows), framework.peer, 'p50') }
     })
     return {
-      settings: { keys: KEYS, connections: numbers.join(' and ') },
+      settings: { keys: KEYS, connections: numbers.join(', ') },
       sections: compared.flatMap(({ framework, rows, added }) => sectionsOf(framework, rows, added)),
-      goals: compared.flatMap(({ framework, added }) => goalsOf(framework, added, numbers)),
+      goals: compared.flatMap(({ framework, rows, added }) => goalsOf(framework, rows, added, numbers)),
     }
   },
 }
@@ -124,12 +125,24 @@ function sectionsOf({ name, title, peer }: Framework, rows: readonly Row[], adde
   ]
 }
 
-function goalsOf({ title, peer }: Framework, added: readonly Row[], numbers: readonly number[]): Goal[] {
-  return numbers.flatMap((connections) =>
-    (['p50', 'p99'] as const).map((metric) => ({
+function goalsOf(
+  { title, peer }: Framework,
+  rows: readonly Row[],
+  added: readonly Row[],
+  numbers: readonly number[],
+): Goal[] {
+  return numbers.flatMap((connections) => {
+    const us = rowOf(rows, 'onrush', connections)
+    const processorTime: Goal = {
+      text: `${title}, connections: ${connections}, processor time of a request: ≤ 0.9× ${peer}'s`,
+      samples: ratio(us, rowOf(rows, peer, connections), 'clientTime'),
+      bound: { atMost: 0.9 },
+    }
+    const times = (['p50', 'p99'] as const).map((metric) => ({
       text: `${title}, connections: ${connections}, µs added at ${metric}: less ${peer}'s, ≤ 0`,
       samples: differences(rowOf(added, 'onrush', connections), rowOf(added, peer, connections), metric),
       bound: { atMost: 0 },
-    })),
-  )
+    }))
+    return connections === ONE ? times : [processorTime, ...times]
+  })
 }

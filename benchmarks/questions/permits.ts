@@ -26,6 +26,7 @@ interface Scene {
 
 export const permits: Question = {
   name: 'permits',
+  isLong: true,
   title: 'At most so many at once',
   about: `${PROCESSES} processes, whose jobs need one of ${PERMITS} permits that are kept in Redis.`,
   remarks: [

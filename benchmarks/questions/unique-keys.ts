@@ -31,21 +31,22 @@ export const uniqueKeys: Question = {
     const mixed = await mixture(bench)
     sections.push(mixed)
     const us = rowOf(uniform.rows, 'onrush')
+    const { faster, cheaper } = hasMsetex(bench) ? { faster: 6, cheaper: 0.38 } : { faster: 5, cheaper: 0.5 }
     const peer = rowOf(uniform.rows, PEER)
     return {
       settings: { keys: KEYS, inFlight: IN_FLIGHT },
       sections,
       goals: [
-        { text: `unique keys: ≥ 5× ${PEER}`, samples: ratio(us, peer, 'rate'), bound: { atLeast: 5 } },
+        { text: `unique keys: ≥ ${faster}× ${PEER}`, samples: ratio(us, peer, 'rate'), bound: { atLeast: faster } },
         {
           text: 'unique keys: ≥ 2× raw INCR without autopipelining',
           samples: ratio(us, rowOf(uniform.rows, 'INCR'), 'rate'),
           bound: { atLeast: 2 },
         },
         {
-          text: `server time per decision: ≤ 0.45× that of ${PEER}`,
+          text: `server time per decision: ≤ ${cheaper}× that of ${PEER}`,
           samples: ratio(us, peer, 'serverTime'),
-          bound: { atMost: 0.45 },
+          bound: { atMost: cheaper },
         },
         {
           text: 'three throttles on one store: ≥ 0.75× the speed of one',
@@ -60,6 +61,12 @@ export const uniqueKeys: Question = {
       ],
     }
   },
+}
+
+/** Valkey 9.1 and later write values of one expiry together. */
+function hasMsetex({ versions }: Bench): boolean {
+  const [major = 0, minor = 0] = (versions['valkey-server'] ?? '').split('.').map(Number)
+  return major > 9 || (major === 9 && minor >= 1)
 }
 
 async function section(
