@@ -15,7 +15,8 @@ local function offsetIn(value)
     end
     local id, kept = structUnpack('<dd', value, at)
     local size = id % 16
-    if not (size > 0 and isWhole(id, LARGEST_ID) and kept - kept == 0) then
+    -- As isWhole, written out: this runs for each record of a value that is written anew.
+    if not (id > 0 and id <= LARGEST_ID and size > 0 and size % 1 == 0 and kept - kept == 0) then
       return nil
     end
     if id == ids[1] and not offset and at + width - 1 <= length then
@@ -28,10 +29,10 @@ local function offsetIn(value)
       end
       at = at + width
     else
-      if kept > serverNow - STALE then
-        others = max(others, kept)
-      else
+      if kept <= serverNow - STALE then
         others = 1 / 0
+      elseif kept > others then
+        others = kept
       end
       at = at + HEADER + 8 * size
     end
@@ -53,20 +54,17 @@ local function togetherIn(value)
   return at
 end
 
--- By offset, as SETRANGE takes it.
-local starts = {}
+idText, startsOf, find, sub = structPack('<d', ids[1]), {}, string.find, string.sub
 
 -- The records of this throttle in a value, NaN for those that it lacks; and where SETRANGE may write them, if they lie together.
 findAmong = function(value)
   local offset = isWholeLength[#value] and togetherIn(value) or offsetIn(value)
   if offset then
     isWholeLength[#value] = true
-    local start = starts[offset]
-    if not start then
-      start = string.format('%.0f', offset - 1)
-      starts[offset] = start
-    end
-    lastLength, lastOffset, lastStart = #value, offset, start
+    local starts = startsOf[#value] or {}
+    startsOf[#value] = starts
+    local start = starts[offset] or string.format('%.0f', offset - 1 + CHANGED_START)
+    starts[offset] = start
     return value:sub(offset, offset + width - 1), start
   end
   local offsets, parts = offsetsIn(value) or {}, {}
@@ -77,12 +75,12 @@ findAmong = function(value)
   return table.concat(parts), nil
 end
 
--- Writes the new records, whose latest expiry is `latest`, and was `before`. `start`: where SETRANGE may write them, or nil.
-writeAmong = function(key, value, start, text, latest, before)
+-- Writes the new records, whose latest expiry is `latest`, and was `before`.
+writeAmong = function(key, value, text, latest, before)
   local offset, others = offsetIn(value)
   if offset and others < 1 / 0 then
     if others >= latest and others >= before then
-      call('SETRANGE', key, start, text)
+      call('SETRANGE', key, string.format('%.0f', offset - 1), text)
       return
     end
     local whole = value:sub(1, offset - 1) .. text .. value:sub(offset + width)

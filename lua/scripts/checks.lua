@@ -26,9 +26,9 @@ at = at + 4
 --#end
 -- For values that hold other records too.
 local findAmong, writeAmong
--- Of the last such value: its length, and where the records of this throttle lay together in it, as a number and as the text for SETRANGE,
--- which counts from 0. Mostly the values of a call are alike.
-local lastLength, lastOffset, lastStart = -1, 1, '0'
+-- The first id of this throttle as bytes; and by the length of a value where its records were seen to lie together, each with the text for
+-- SETRANGE, which counts from 0. nil before the first such value. Mostly the values of a call are alike but for the order of their records.
+local idText, startsOf, find, sub
 
 local finish = #ARGV
 -- Where MSETEX may be tried: values to be written together, in groups, and the group of each expiry. nil: each value is written by itself.
@@ -52,17 +52,21 @@ for run = at, max(finish, at), 4 do
   end
   for place = first, last do
     local key, value = keys[place], values[place]
-    -- The whole value if it holds other records as well, and where in it SETRANGE may write.
-    local whole, start = nil, '0'
+    -- The whole value if it holds other records as well, and where in it SETRANGE may write what changes. nil: nowhere.
+    local whole, start = nil, 'CHANGED_START'
     local read_1, kept_1, OLD
     if value then
       local isFound = true
       if #value == width then
         read_1, kept_1, OLD = structUnpack(format, value)
-      elseif #value == lastLength then
-        whole, start = value, lastStart
-        read_1, kept_1, OLD = structUnpack(format, value, lastOffset)
-        value = value:sub(lastOffset, lastOffset + width - 1)
+      elseif startsOf then
+        local offset, starts = find(value, idText, 1, true), startsOf[#value]
+        start = starts and starts[offset]
+        if start then
+          whole = value
+          read_1, kept_1, OLD = structUnpack(format, value, offset)
+          value = sub(value, offset, offset + width - 1)
+        end
       end
       --#each
       if read_1 ~= id_1 then
@@ -117,7 +121,7 @@ for run = at, max(finish, at), 4 do
           spent = spent + leased
         end
       end
-      local isKept = not whole
+      local isKept = start ~= nil
       --#each
       NEW = spend(spent, now, quota_1, NEW)
       local expiry_1 = expiresAt(quota_1, NEW)
@@ -130,7 +134,7 @@ for run = at, max(finish, at), 4 do
         --#include group_value.lua
       elseif isKept then
         -- SETRANGE keeps the TTL, and costs less than half as much as SET.
-        call('SETRANGE', key, 'CHANGED_START', structPack(CHANGED_FORMAT, CHANGED))
+        call('SETRANGE', key, start, structPack(CHANGED_FORMAT, CHANGED))
       else
         if not textOf then
           --#include text_of.lua
@@ -145,10 +149,11 @@ for run = at, max(finish, at), 4 do
         end
         --#end
         local text = structPack(format, id_1, expiry_1, NEW)
-        if latest == before and start then
+        -- A single record is then kept as long as before, so that it was written above.
+        if latest == before and start and CHANGED_START == 0 then
           call('SETRANGE', key, start, text)
         elseif whole then
-          writeAmong(key, whole, start, text, latest, before)
+          writeAmong(key, whole, text, latest, before)
         else
           call('SET', key, text, 'PXAT', textOf(latest))
         end
@@ -163,4 +168,6 @@ if groups then
     values[#keys + 1] = ' '
   end
 end
-return ARGV[1] .. structPack('<d', now) .. table.concat(values)
+-- Put together in one step, because Lua hashes each text that is made.
+values[0] = ARGV[1] .. structPack('<d', now)
+return table.concat(values, '', 0)

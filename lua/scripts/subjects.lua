@@ -207,4 +207,6 @@ for place = 1, #changes do
     rewrite(key, values[change.key] or '', ids, texts, change.latest)
   end
 end
-return ARGV[1] .. structPack('<d', now) .. table.concat(replied)
+-- Put together in one step, because Lua hashes each text that is made.
+replied[0] = ARGV[1] .. structPack('<d', now)
+return table.concat(replied, '', 0)

@@ -178,6 +178,28 @@ test('values of one length are told apart in one call, whatever lies where in th
   }
 })
 
+test('a number that is equal to the id of a record is not taken for the record', async () => {
+  const prefix = uniquePrefix()
+  const store = suite.store({ prefix, clock: () => NOW })
+  const throttle = new Throttle({ limiter: new PeriodicLimiter({ store }), rate: minute })
+  const own = recordOf('periodic:9-1m', [NOW, 3])
+  const other = recordOf('fixed:5-1h', [stateId('periodic:9-1m', 2), 4])
+  const laid = [
+    [own, other],
+    [other, own],
+    [other, own],
+    [own, other],
+  ]
+  const keys = laid.map((_, index) => `key ${index}`)
+  await Promise.all(
+    laid.map((parts, index) => suite.client.set(`${prefix}:{${keys[index]}}`, Buffer.concat(parts), 'PX', 60_000)),
+  )
+  for (const left of [5, 4]) {
+    const results = await Promise.all(keys.map((key) => throttle.check(key)))
+    expect(results.map(({ remaining }) => remaining)).toEqual(keys.map(() => left))
+  }
+})
+
 test('values of one length are told apart in one call, also where the layers of a throttle lie apart', async () => {
   const prefix = uniquePrefix()
   const store = suite.store({ prefix, clock: () => NOW })

@@ -38,7 +38,7 @@ export function unrolled(program: string, size: number, layers: number): string 
       : ['0', 'format', ofLayers(`id_1, expiry_1, ${newNumbers(size)}`, layers)]
   return lines
     .join('\n')
-    .replace('CHANGED_START', start)
+    .replaceAll('CHANGED_START', start)
     .replace('CHANGED_FORMAT', format)
     .replace('CHANGED', changed)
     .replace(FORMAT, `<${'d'.repeat(numbers)}`)
