@@ -6,7 +6,7 @@ import { publishDecision } from './publish-decision.ts'
 import type { RateLimitResult } from './result.ts'
 import { heed } from './signals.ts'
 import type { BaseStore } from './stores/base.ts'
-import { askedIn, type CheckAllSubject, questionOfAll, reserveTogether } from './subjects.ts'
+import { askedIn, type CheckAllSubject, questionOfAll, reserveTogether, withoutPermits } from './subjects.ts'
 import type { ThrottleAsked } from './throttle.ts'
 
 /** Options of a whole `checkAll` or `reserveAll`. */
@@ -53,5 +53,6 @@ async function decideShadows(
   asked: readonly ThrottleAsked[],
   signal: AbortSignal | undefined,
 ): Promise<RateLimitResult> {
-  return (await reserveTogether(asked, (some) => store.reserveAll(some, signal))).result
+  const decide = async (some: readonly ThrottleAsked[]) => withoutPermits(await store.reserveAll(some, signal), some)
+  return (await reserveTogether(asked, decide)).result
 }

@@ -3,22 +3,21 @@ import { combineSubjects } from './algorithms/combine.ts'
 import { checkQuantity, checkSignal, itemsOf } from './arguments.ts'
 import type { CheckAllOptions } from './check-all.ts'
 import { decisions } from './events.ts'
-import { type Answer, giveUp, type HeldTogether, holdTogether } from './hold-together.ts'
+import { cancelAll, holdTogether, unitsHeld } from './hold-together.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import { publishDecision } from './publish-decision.ts'
-import { checkHeld, HeldUnits, neverAborted, warnIfForgotten } from './reservation.ts'
+import { checkHeld, type HeldUnits, neverAborted, warnIfForgotten } from './reservation.ts'
 import type { RateLimitResult } from './result.ts'
-import { shadowOf } from './shadow.ts'
 import { heed } from './signals.ts'
-import { askedIn, type CheckAllSubject, questionOfAll } from './subjects.ts'
+import { askedIn, type CheckAllSubject, questionOfAll, type Together } from './subjects.ts'
 import type { ThrottleAsked } from './throttle.ts'
 
 const OPTIONS = optionNames<CheckAllOptions>({ signal: true })
 
 /**
  * Reserves in all throttles, or in none, as `checkAll` spends: for work whose actual cost is known only later, and counts for several
- * subjects, such as a user and a tenant. Does not wait. Permits of a `ConcurrencyLimiter` are held one subject after another, and the other
- * subjects decided in one step after them: whoever is refused leaves nothing held, but others may be refused meanwhile.
+ * subjects, such as a user and a tenant. Rates, tokens, permits and blocks of all subjects are decided in one step; on a store of your own one
+ * subject after another, and given back where a later one is refused. Does not wait.
  * @returns rejects as `checkAll` does
  * @example
  * const limiter = new GcraLimiter({ store: new DictionaryStore() })
@@ -40,7 +39,10 @@ export async function reserveAll(
   checkSignal(signal)
   signal?.throwIfAborted()
   const { store } = asked[0]
-  const decide = (): Promise<HeldTogether> => heed(holdTogether(store, asked, signal), signal, giveUp)
+  const giveBack = (late: Together): void => {
+    if (!late.result.limited) void cancelAll(unitsHeld(asked, late))
+  }
+  const decide = (): Promise<Together> => heed(holdTogether(store, asked, signal), signal, giveBack)
   const together = await (decisions.hasSubscribers
     ? publishDecision(questionOfAll('reserveAll', asked), decide)
     : decide())
@@ -71,18 +73,19 @@ export class JointReservation implements AsyncDisposable {
    * `reserveAll` makes them.
    * @internal
    */
-  static of(asked: readonly ThrottleAsked[], together: HeldTogether): JointReservation {
+  static of(asked: readonly ThrottleAsked[], together: Together): JointReservation {
     const made = new JointReservation(asked, together)
     for (const { hold } of together.answers) if (hold?.permit !== undefined) warnIfForgotten(made, hold.permit)
     return made
   }
 
-  private constructor(asked: readonly ThrottleAsked[], { result, answers }: HeldTogether) {
+  private constructor(asked: readonly ThrottleAsked[], together: Together) {
+    const { result, answers } = together
     const signals = answers.flatMap(({ hold }) => hold?.permit?.signal ?? [])
     this.result = result
     this.tokens = answers.map(({ hold }) => hold?.permit?.token)
     this.signal = signals.length > 0 ? AbortSignal.any(signals) : neverAborted()
-    this.#held = asked.map((one, index) => heldBy(one, answers[index]))
+    this.#held = unitsHeld(asked, together)
   }
 
   /**
@@ -120,13 +123,6 @@ export class JointReservation implements AsyncDisposable {
       [],
     )
   }
-}
-
-function heldBy({ decider, key, quantity, shadow, permits }: ThrottleAsked, answer: Answer | undefined): HeldUnits {
-  if (answer?.hold !== undefined) return HeldUnits.ofPermit(answer.hold, quantity)
-  const looks = async (): Promise<RateLimitResult> => (permits ?? decider).check(key, 0)
-  if (answer === undefined || permits !== undefined) return new HeldUnits(0, looks)
-  return HeldUnits.of(shadow ? shadowOf(decider) : decider, key, answer.spent)
 }
 
 /** @throws TypeError or RangeError for actual units that are none, or for more of them than subjects. */

@@ -4,12 +4,13 @@ import { stateNameOf } from './algorithms/driver.ts'
 import { spendsAny } from './algorithms/terms.ts'
 import { checkKey, checkQuantity, itemsOf, named, notInstance } from './arguments.ts'
 import { MAXIMUM_STATES } from './bounds.ts'
-import type { Spent } from './operations/reserve.ts'
+import { dividedAmong, type Spent } from './operations/reserve.ts'
 import { checkOptionNames, optionNames } from './option-names.ts'
 import type { Question } from './publish-decision.ts'
 import type { Rate } from './rate.ts'
 import { RateLimitResult } from './result.ts'
 import { unlimited } from './shadow.ts'
+import type { SubjectHold } from './stores/desk.ts'
 import { Throttle, type ThrottleAsked } from './throttle.ts'
 
 /** One of the keys that a `checkAll` or `reserveAll` decides together, with its throttle. */
@@ -82,11 +83,11 @@ function statesOf({ decider: { layers, block } }: ThrottleAsked): string[] {
   return [...layers, ...(block === undefined ? [] : [block])].map(stateNameOf)
 }
 
-/** The decision of one step over all subjects, and what each of them has spent. */
+/** The decision over all subjects, and what each of them has spent and holds. */
 export interface Together {
   readonly result: RateLimitResult
-  /** One per subject. `marks` is `undefined` for a subject that holds nothing. */
-  readonly spent: readonly Spent[]
+  /** One per subject. */
+  readonly answers: readonly SubjectHold[]
 }
 
 /**
@@ -96,42 +97,39 @@ export interface Together {
  */
 export async function reserveTogether(
   asked: readonly ThrottleAsked[],
-  decide: (asked: readonly ThrottleAsked[]) => Promise<Spent>,
+  decide: (asked: readonly ThrottleAsked[]) => Promise<Together>,
 ): Promise<Together> {
   const shadows = asked.filter(({ shadow }) => shadow)
   const others = asked.filter(({ shadow }) => !shadow)
-  if (shadows.length === 0) return apart(await decide(others), others)
+  if (shadows.length === 0) return decide(others)
   if (others.length === 0) {
-    const { result, spent } = apart(await decide(shadows), shadows)
-    return { result: unlimited(result), spent }
+    const { result, answers } = await decide(shadows)
+    return { result: unlimited(result), answers }
   }
-  const enforced = apart(await decide(others), others)
+  const enforced = await decide(others)
   const refused = enforced.result.limited && others.some(({ quantity, terms }) => spendsAny(quantity, terms))
-  const seen = apart(
-    await decide(refused ? shadows.map((one) => ({ ...one, quantity: 0, terms: undefined })) : shadows),
-    shadows,
-  )
-  const ofOthers = [...enforced.spent]
-  const ofShadows = seen.spent.map((one) => ({ ...one, result: unlimited(one.result) }))
-  const spent = asked.flatMap(({ shadow }) => (shadow ? ofShadows : ofOthers).splice(0, 1))
+  const seen = await decide(refused ? shadows.map((one) => ({ ...one, quantity: 0, terms: undefined })) : shadows)
+  const ofOthers = [...enforced.answers]
+  const ofShadows = seen.answers.map(({ spent, hold }) => ({
+    spent: { ...spent, result: unlimited(spent.result) },
+    hold,
+  }))
+  const answers = asked.flatMap(({ shadow }) => (shadow ? ofShadows : ofOthers).splice(0, 1))
   const combined = combineSubjects(
-    spent.map(({ result }) => result),
+    answers.map(({ spent }) => spent.result),
     asked,
   )
   const result = new RateLimitResult({ ...combined, wouldLimit: refused || seen.result.limited }, true)
-  return { result, spent }
+  return { result, answers }
 }
 
-/** Divides the answer of one step among its subjects. */
-function apart({ result, marks, fallbacks }: Spent, asked: readonly ThrottleAsked[]): Together {
-  let at = 0
-  const spent = asked.map(({ decider }, index) => {
-    const own = result.layers[index] ?? result
-    const from = at
-    at += decider.layers.length
-    return { result: own, units: own.spent, marks: marks?.slice(from, at), fallbacks }
-  })
-  return { result, spent }
+/** The answer of one step to subjects without permits. */
+export function withoutPermits(spent: Spent, asked: readonly ThrottleAsked[]): Together {
+  const each = dividedAmong(
+    spent,
+    asked.map(({ decider }) => decider.layers),
+  )
+  return { result: spent.result, answers: each.map((own) => ({ spent: own, hold: undefined })) }
 }
 
 export function questionOfAll(method: Method, asked: readonly ThrottleAsked[]): Question {

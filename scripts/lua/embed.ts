@@ -18,6 +18,7 @@ import {
   scriptText,
   sizeOf,
   subjectsParts,
+  togetherText,
 } from './programs.ts'
 
 const TARGET = new URL('../../src/redis/call/lua.generated.ts', import.meta.url)
@@ -37,6 +38,7 @@ const text = [
   ),
   `export const subjects = ${JSON.stringify(subjectsFrame)}`,
   `export const permits = ${permitsLiteral()}`,
+  `export const permitsTogether = ${togetherLiteral()}`,
   `export const block = ${literal('lua/blocks/block.lua', blocksText('block'), `${includeText('common')}\n`)}`,
   '/** What the batch script does for keys with blocks. */',
   `export const blocks = ${literal('lua/blocks', blocks, `${beforeBlocks}\n`)}`,
@@ -72,6 +74,12 @@ function fieldsOf(name: string): string[] {
 function permitsLiteral(): string {
   const whole = scriptText('batch').replace('--#include <permits>', permitsText)
   return literal('lua/operations/permits.lua', permitsText(), undefined, whole)
+}
+
+function togetherLiteral(): string {
+  const permits = `${permitsText()}\n${togetherText()}`
+  const whole = scriptText('batch').replace('--#include <permits>', () => permits)
+  return literal('lua/operations/permits_together.lua', togetherText(), undefined, whole)
 }
 
 /** The parser knows a first line with `#!` only where nothing stands before it. */

@@ -35,10 +35,11 @@ const files = new Map(
 /** The names of the files in lua/algorithms. */
 export const algorithms = namesIn('algorithms')
 
-/** The operations that only calls with permits need. */
+/** The operations that only calls with permits need, and the one on several subjects, which few of these need. */
 const PERMITS = 'permits'
+const TOGETHER = 'permits_together'
 
-const operations = namesIn('operations').filter((name) => name !== PERMITS)
+const operations = namesIn('operations').filter((name) => name !== PERMITS && name !== TOGETHER)
 
 /** The names of the scripts that are not made for each algorithm. */
 export const scripts = namesIn('scripts').filter(
@@ -73,6 +74,11 @@ export function scriptText(name: string): string {
 /** The operations on permits, which are inserted only where a call needs them. */
 export function permitsText(): string {
   return textOf(`operations/${PERMITS}.lua`)
+}
+
+/** The operation on several subjects with permits, which comes after those. */
+export function togetherText(): string {
+  return textOf(`operations/${TOGETHER}.lua`)
 }
 
 /**

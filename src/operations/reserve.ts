@@ -49,3 +49,20 @@ export const reserve: Operation<Reserving, Spent> = {
 export function marksOf({ layers, states }: Pick<Subject, 'layers' | 'states'>, now: number): number[] {
   return layers.map(({ algorithm, quota }, index) => algorithm.mark(states[index], now, quota))
 }
+
+/**
+ * Divides the answer to several subjects among them.
+ * @param layersOf the layers of each subject
+ */
+export function dividedAmong(
+  { result, marks, fallbacks }: Spent,
+  layersOf: readonly (readonly unknown[])[],
+): readonly Spent[] {
+  let at = 0
+  return layersOf.map(({ length }, index) => {
+    const own = result.layers[index] ?? result
+    const from = at
+    at += length
+    return { result: own, units: own.spent, marks: marks?.slice(from, at), fallbacks }
+  })
+}

@@ -151,8 +151,9 @@ export class Attempt implements Asking {
 const LOST =
   'The permit is no longer held: the store was not heard of for a lease, or the key was cleared, flushed or evicted'
 
-/** Turns the result of a peek into that of an admitted caller. */
-function passed(result: RateLimitResult, spent: number): RateLimitResult {
+/** Turns the result of a peek at one layer into that of an admitted caller. */
+function passed({ layers: [result] }: RateLimitResult, spent: number): RateLimitResult {
+  if (result === undefined) throw new RangeError('a peek needs a layer')
   const { limit, remaining, resetAfter, nextAfter, quota, degraded } = result
   return new RateLimitResult({
     limited: false,
@@ -167,8 +168,9 @@ function passed(result: RateLimitResult, spent: number): RateLimitResult {
   })
 }
 
-/** Turns the result of a peek into that of a refused caller. */
-function stopped(result: RateLimitResult): RateLimitResult {
+/** Turns the result of a peek at one layer into that of a refused caller. */
+function stopped({ layers: [result] }: RateLimitResult): RateLimitResult {
+  if (result === undefined) throw new RangeError('a peek needs a layer')
   if (result.limited) return result
   const { limit, resetAfter, nextAfter, quota, degraded } = result
   const retryAfter = Math.max(nextAfter, 1)

@@ -2,6 +2,7 @@
  * The permits that one store object holds and waits for. One timer tends them all, and does not keep the process alive. Each ticket is named
  * here before the server is asked, so that it can be ended by its name whatever became of the reply.
  */
+import { spendsAny } from '../algorithms/terms.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Asked } from '../operations/ask-permits.ts'
 import type { Grant, Speaker } from '../operations/permit-room.ts'
@@ -9,10 +10,12 @@ import type { PermitsAsked } from '../operations/permits.ts'
 import { HELD, NO_ROOM, WAITS } from '../operations/ticket-status.ts'
 import { heed } from '../signals.ts'
 import { sleep } from '../sleep.ts'
-import type { Begun, Desk, HeldLayers, Hold, PermitRequest } from '../stores/desk.ts'
+import type { Begun, Desk, HeldLayers, HeldSubject, Hold, PermitRequest, SubjectHold } from '../stores/desk.ts'
 import { steadyNow } from '../unmocked.ts'
 import { Attempt } from './attempt.ts'
 import type { Ears, OpenEars } from './ears.ts'
+import { holdApart, type ReserveAll } from './hold-apart.ts'
+import { type AskTogether, holdTogether, type JointSubject } from './hold-together.ts'
 import { Place } from './place.ts'
 import { type DeciderOf, type Plan, type PlannedPermits, planOf } from './plan.ts'
 import { Tender } from './tender.ts'
@@ -27,6 +30,10 @@ export interface PermitDeskOptions {
   readonly openEars?: OpenEars | undefined
   /** False for a store of the user's own, which keeps no queue: those who wait ask again, in no order. */
   readonly queues: boolean
+  /** Decides several subjects without permits, all or nothing. */
+  readonly reserveAll: ReserveAll
+  /** Asks for several subjects, some of them with permits, in one step. `undefined`: the store cannot. */
+  readonly askTogether?: AskTogether | undefined
 }
 
 /** The pause between two attempts of a caller who waits on a store without a queue, in ms. */
@@ -61,8 +68,28 @@ export class PermitDesk implements Desk {
     return this.#beginWaiting(attempt, end, signal)
   }
 
-  #attemptOf(plan: Plan, key: string, request: PermitRequest): Attempt {
-    return new Attempt(plan, key, ++this.#serial, request, (permits) => this.#placeOf(permits, key))
+  async holdAll(subjects: readonly HeldSubject[], signal: AbortSignal | undefined): Promise<readonly SubjectHold[]> {
+    if (this.#closed) throw new StoreUnavailableError('The store is closed')
+    const { askTogether, reserveAll } = this.#options
+    const serial = ++this.#serial
+    const joint = subjects.map(({ held, key, quantity, terms }): JointSubject => {
+      const plan = this.#planOf(held)
+      const request = { quantity, maxWait: undefined, maxQueue: 0, priority: 0, maxHold: undefined }
+      const holds = plan.permits.length > 0 && spendsAny(quantity, terms)
+      const attempt = holds ? this.#attemptOf(plan, key, request, serial) : undefined
+      return { plan, key, quantity, terms, attempt, speaker: this.#speaker(key) }
+    })
+    try {
+      return await (askTogether === undefined
+        ? holdApart(joint, (attempt) => this.#askOnce(attempt, signal), reserveAll, signal)
+        : holdTogether(joint, serial, askTogether, signal))
+    } finally {
+      for (const { attempt } of joint) for (const { place } of attempt?.parts ?? []) this.#unshare(place)
+    }
+  }
+
+  #attemptOf(plan: Plan, key: string, request: PermitRequest, serial = ++this.#serial): Attempt {
+    return new Attempt(plan, key, serial, request, (permits) => this.#placeOf(permits, key))
   }
 
   async #askOnce(attempt: Attempt, signal: AbortSignal | undefined): Promise<Hold> {

@@ -12,9 +12,9 @@ export class LayerResults {
     this.#plan = plan
   }
 
-  /** The result of the layer of this index. */
+  /** The result of the layer of this index, or of a decision on it alone, which tells `remaining` in checks if the layer has a quantity of its own. */
   set(index: number, result: RateLimitResult): void {
-    this.#results.set(index, result)
+    this.#results.set(index, result.layers[0] ?? result)
   }
 
   has(index: number): boolean {

@@ -8,6 +8,7 @@ import { type Duration, positiveMilliseconds } from '../duration.ts'
 import type { LeaseClock } from '../leases/lease.ts'
 import type { LeaseTerms } from '../leases/options.ts'
 import type { LimitData } from '../limit-data.ts'
+import type { AskedTogether, TogetherAsk } from '../operations/ask-together.ts'
 import type { Spent } from '../operations/reserve.ts'
 import { PermitDesk } from '../permits/desk.ts'
 import type { RateLimitResult } from '../result.ts'
@@ -155,6 +156,8 @@ export class RedisStore extends BaseStore {
       lapses: true,
       queues: true,
       openEars: (listener) => new RedisEars(this.#context.connection, this.#context.names, listener),
+      reserveAll: (asked, signal) => this.reserveAll(asked, signal),
+      askTogether: (asked, ask, signal) => this.askTogether(asked, ask, signal),
     })
   }
 
@@ -181,6 +184,14 @@ export class RedisStore extends BaseStore {
   /** @internal */
   override reserveAll(asked: readonly Asked[], signal?: AbortSignal): Promise<Spent> {
     return this.#context.coalescer.reserveAll(askedHere(asked), signal)
+  }
+
+  /**
+   * Asks for several subjects in one call, all or nothing, of which some hold permits.
+   * @internal
+   */
+  askTogether(asked: readonly Asked[], ask: TogetherAsk, signal?: AbortSignal): Promise<AskedTogether> {
+    return this.#context.coalescer.askTogether(askedHere(asked), ask, signal)
   }
 }
 

@@ -186,7 +186,12 @@ export abstract class BaseStore implements RecordStore, AsyncDisposable {
 
   /** @internal */
   protected makeDesk(): Desk {
-    return new PermitDesk({ decider: (layers, block) => this.decider(layers, block), lapses: true, queues: false })
+    return new PermitDesk({
+      decider: (layers, block) => this.decider(layers, block),
+      lapses: true,
+      queues: false,
+      reserveAll: (asked, signal) => this.reserveAll(asked, signal),
+    })
   }
 
   /**

@@ -1,4 +1,6 @@
 /** The interface by which throttles hold permits on a store: a desk grants them, renews them, and takes them back. */
+import type { Terms } from '../algorithms/terms.ts'
+import type { Spent } from '../operations/reserve.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from './decider.ts'
 
@@ -24,6 +26,23 @@ export interface Hold {
   readonly result: RateLimitResult
   /** `undefined`: no permit is held. */
   readonly permit: HeldPermit | undefined
+}
+
+/** A subject of a `reserveAll`. */
+export interface HeldSubject {
+  /** Its layers, with or without permits, and its block. */
+  readonly held: HeldLayers
+  readonly key: string
+  readonly quantity: number
+  /** How the check differs from a usual one. `undefined`: not at all. */
+  readonly terms: Terms | undefined
+}
+
+/** The units spent and the permits held for one subject. */
+export interface SubjectHold {
+  readonly spent: Spent
+  /** `undefined`: the subject has no permits, or only looks. */
+  readonly hold: Hold | undefined
 }
 
 export interface HeldPermit {
@@ -58,6 +77,11 @@ export interface Desk {
    * @param signal ends the wait: the promise rejects with its reason, and the place in the queue is given up
    */
   begin(held: HeldLayers, key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun>
+  /**
+   * Reserves for several subjects, all or nothing, without waiting: in one step where the store can.
+   * @returns one answer per subject; permits are held if no subject that takes part is limited
+   */
+  holdAll(subjects: readonly HeldSubject[], signal: AbortSignal | undefined): Promise<readonly SubjectHold[]>
   /** Ends all that is held, and leaves all queues. */
   close(): Promise<void>
 }

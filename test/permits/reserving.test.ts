@@ -23,6 +23,28 @@ const STORES = [
 ] as const
 
 describe.each(STORES)('on %s', (_name, makeStore) => {
+  test('a layer of permits with a quantity of its own counts units in every result, also after a wait and an end', async () => {
+    const store = makeStore()
+    const limiter = new ConcurrencyLimiter({ store })
+    const throttle = new Throttle({
+      layers: [
+        { limiter: new GcraLimiter({ store }), rate: '100/hour' },
+        { limiter, rate: Quota.concurrent(6, { name: 'calls' }), quantity: 2 },
+      ],
+    })
+    const calls = new Throttle({ limiter, rate: Quota.concurrent(6, { name: 'calls' }) })
+    const held = await calls.reserve('key', 5)
+    const waiting = throttle.reserve('key', 1, { maxWait: '50s' })
+    // Its time is over when it has stood in the queue, if the store has one.
+    const refused = await throttle.reserve('key', 1, { maxWait: 1 })
+    expect(refused.result.layers[1]?.limited).toBe(true)
+    await held.settle()
+    const { result, settle } = await waiting
+    expect(result.layers[1]).toMatchObject({ limited: false, remaining: 4, spent: 2 })
+    expect((await settle()).layers[1]?.remaining).toBe(6)
+    await store.close()
+  })
+
   test('at most so many units are held at once, and each comes back when it is ended', async () => {
     const store = makeStore()
     const throttle = new Throttle({ limiter: new ConcurrencyLimiter({ store }), rate: Quota.concurrent(3) })

@@ -8,6 +8,7 @@ import {
   expire,
   type PendingCheck,
   type PendingRequest,
+  type PendingTogether,
   type RedisAsked,
   type RequestedOperation,
 } from './request.ts'
@@ -95,16 +96,28 @@ export class Batch {
 
   /** As `addCheck`, for a `checkAll`. */
   addAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: PendingCheck): boolean {
-    let weight = 0
+    const entry = new Entry(first, subjects)
+    entry.add(waiter)
+    return this.#appendAll(entry, subjects, waiter.askedAt, 0)
+  }
+
+  /** As `addCheck`, for several subjects of which some hold permits. */
+  addTogether(asked: PendingTogether): boolean {
+    const { subjects } = asked
+    const sets = subjects.reduce((sum, { decider }) => sum + decider.ticketSuffixes.length, 0)
+    return this.#appendAll(new Entry(asked, subjects, asked), subjects, asked.askedAt, sets)
+  }
+
+  /** @param beside how many keys the entry has in addition to those of the states */
+  #appendAll(entry: Entry, subjects: readonly RedisAsked[], askedAt: number, beside: number): boolean {
+    let weight = beside
     let decisions = 0
     for (const { decider, key } of subjects) {
       if (this.holds(key) && !this.#mayFollow(decider, key)) return false
       weight += decider.weight
       decisions += decider.layers.length
     }
-    const entry = new Entry(first, subjects)
-    entry.add(waiter)
-    return this.#append(entry, waiter.askedAt, weight, decisions)
+    return this.#append(entry, askedAt, weight, decisions)
   }
 
   /** False: the batch is full. The first entry always has room, so that an oversized request can be sent at all. */

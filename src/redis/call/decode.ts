@@ -10,6 +10,7 @@ import { combineSubjects } from '../../algorithms/combine.ts'
 import { decideOne, decideSubject, type Held, type Layer, type Subject } from '../../algorithms/driver.ts'
 import { chargeLease, leasableUnits } from '../../algorithms/lease.ts'
 import { spendsAny, spentIn } from '../../algorithms/terms.ts'
+import type { Found } from '../../operations/operation.ts'
 import { marksOf } from '../../operations/reserve.ts'
 import { unavailable } from '../errors.ts'
 import type { Batch } from './batch.ts'
@@ -123,16 +124,22 @@ function settleTogether(entry: Entry, asked: readonly RedisAsked[], reader: Repl
   }
 }
 
-function settleOperation({ decider }: Entry, operation: RequestedOperation, reader: ReplyReader): void {
+function settleOperation(entry: Entry, operation: RequestedOperation, reader: ReplyReader): void {
   const said = reader.said(operation.replies)
-  const begin = reader.cell
-  const { states, present } = reader.find(decider)
-  const block = reader.block(decider)
   const beside = operation.beside?.said(said)
-  const found = { layers: decider.repliesAfter, states, present, beside, said, block }
-  operation.settle(found, reader.now)
-  reader.keepFound(begin, states, present)
-  reader.keepBlock(begin, found)
+  const places: number[] = []
+  const founds: Found[] = []
+  for (const { decider } of entry.all()) {
+    places.push(reader.cell)
+    const { states, present } = reader.find(decider)
+    founds.push({ layers: decider.repliesAfter, states, present, beside, said, block: reader.block(decider) })
+  }
+  operation.settle(founds, reader.now)
+  founds.forEach((found, index) => {
+    const begin = places[index] ?? 0
+    reader.keepFound(begin, found.states, found.present)
+    reader.keepBlock(begin, found)
+  })
 }
 
 /** Reads the doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps the states as changed by the entries already decoded. */
@@ -243,7 +250,7 @@ class ReplyReader {
   }
 
   /** Keeps the block of the key whose cells begin there. */
-  keepBlock(begin: number, { states, block }: Pick<BlockableSubject, 'states' | 'block'>): void {
+  keepBlock(begin: number, { states, block }: Pick<Found, 'states' | 'block'>): void {
     if (block !== undefined) this.keep(this.indexes[begin + states.length] ?? 0, block.state, true)
   }
 

@@ -98,7 +98,10 @@ class Layout {
     for (const run of this.#runs) this.#pushRun(numbers, run)
     const echo = nextEcho()
     return {
-      script: batchScriptOf(implementations),
+      script: batchScriptOf(
+        implementations,
+        this.#runs.some(({ entry }) => isTogether(entry)),
+      ),
       keys: this.#valueKeys.concat(this.#logKeys),
       values: this.#valueKeys.length,
       args: [echo, `[${numbers.join(',')}]`],
@@ -179,12 +182,15 @@ class Layout {
   }
 
   /** Adds the keys of an operation's additional data. Returns their places among the logs, from 1. */
-  #addBeside({ operation, key, decider }: Entry): readonly number[] {
+  #addBeside(entry: Entry): readonly number[] {
+    const { operation } = entry
     if (operation === undefined) return NOTHING
-    const suffixes = operation.tickets ? [...decider.ticketSuffixes] : []
-    if (operation.beside !== undefined) suffixes.unshift(decider.besideSuffix(operation.beside.name))
-    const stem = this.#names.stem(key)
-    return suffixes.map((suffix) => this.#logKeys.push(stem + suffix))
+    return entry.all().flatMap(({ decider, key }) => {
+      const suffixes = operation.tickets ? [...decider.ticketSuffixes] : []
+      if (operation.beside !== undefined) suffixes.unshift(decider.besideSuffix(operation.beside.name))
+      const stem = this.#names.stem(key)
+      return suffixes.map((suffix) => this.#logKeys.push(stem + suffix))
+    })
   }
 
   #continues({ entry: first, start, repeats }: Run, entry: Entry, from: number): boolean {
@@ -204,6 +210,8 @@ class Layout {
 
   #pushRun(numbers: number[], { entry, start, repeats, beside }: Run): void {
     const { operation, count, lease } = entry
+    const isOfOne = operation !== undefined && !isTogether(entry)
+    const unitsIn = operation === undefined ? costIn : isOfOne ? spentBy : askedBy
     const values = this.#valueKeys.length
     const keys = values + this.#logKeys.length
     const cells: number[] = []
@@ -215,8 +223,12 @@ class Layout {
       if (asked.terms !== undefined || hasOwnQuantities) hasTerms = true
       prepared.forEach((one, index) => {
         const { layer, key } = this.#cells[at++] ?? NO_CELL
-        const units = operation === undefined ? costIn(one, asked) : spentIn(one.layer, asked.quantity)
-        cells.push(layer, units, (layer - 1) * keys + (key < 0 ? values - key : key + 1), strides[index] ?? 0)
+        cells.push(
+          layer,
+          unitsIn(one, asked),
+          (layer - 1) * keys + (key < 0 ? values - key : key + 1),
+          strides[index] ?? 0,
+        )
         needed.push(neededFrom(one, asked))
       })
       const { block } = asked.decider
@@ -224,7 +236,7 @@ class Layout {
       // Tells of the next run that the last of its cells so far belong to a key with a block.
       const { layer, key } = this.#cells[at++] ?? NO_CELL
       const { length } = prepared
-      const lockout = operation !== undefined || mayStrikeFor(block, asked) ? block.lockout : NOTHING
+      const lockout = isOfOne || mayStrikeFor(block, asked) ? block.lockout : NOTHING
       const amount = NUMBERS_OF_BLOCK + lockout.length
       numbers.push(BLOCK, 1, amount, 1, layer, 0, (layer - 1) * keys + key + 1, strides[length] ?? 0)
       const spends = spendsAny(asked.quantity, asked.terms) ? 1 : 0
@@ -241,6 +253,11 @@ class Layout {
   }
 }
 
+/** True for an operation on several subjects. */
+function isTogether({ operation, subjects }: Entry): boolean {
+  return operation !== undefined && subjects !== undefined
+}
+
 const NOTHING: readonly number[] = []
 
 /** The numbers of a run of kind BLOCK, before the lengths of lock-outs. */
@@ -252,6 +269,16 @@ const NO_CELL: Cell = { layer: 0, key: 0 }
 function costIn({ layer }: CompiledLayer, { quantity, terms }: RedisAsked): number {
   if (!spendsAny(quantity, terms)) return 0
   return layer.quantity ?? (terms?.upTo === true ? -quantity : quantity)
+}
+
+/** Units that an operation is for, in a layer. */
+function spentBy({ layer }: CompiledLayer, { quantity }: RedisAsked): number {
+  return spentIn(layer, quantity)
+}
+
+/** Units that one of several subjects spends or holds in a layer; of a look: those it asks about. */
+function askedBy({ layer }: CompiledLayer, { quantity, terms }: RedisAsked): number {
+  return spendsAny(quantity, terms) ? spentIn(layer, quantity) : neededIn(layer, quantity, terms)
 }
 
 function mayStrikeFor(block: BlockLayer, { decider: { layers }, quantity, terms }: RedisAsked): boolean {

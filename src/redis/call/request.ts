@@ -2,8 +2,17 @@
  * The requests in a batch, and the promises of their callers. Identical checks on one key share one entry, with a list of waiters. Operations
  * (clear, refund …) have an entry each.
  */
+import type { Layer } from '../../algorithms/driver.ts'
 import type { LeaseCharge } from '../../algorithms/lease.ts'
 import type { Terms } from '../../algorithms/terms.ts'
+import {
+  ASK_TOGETHER,
+  type AskedTogether,
+  askTogether,
+  type TogetherAsk,
+  togetherNumbers,
+  togetherReplies,
+} from '../../operations/ask-together.ts'
 import type { Answer, BesideKind, Found, Operation } from '../../operations/operation.ts'
 import type { RateLimitResult } from '../../result.ts'
 import type { CompiledLayers } from './layers.ts'
@@ -85,8 +94,8 @@ export interface RequestedOperation extends RedisAsked, PendingRequest {
   readonly beside: BesideKind | undefined
   /** True if the operation uses the tickets of layers with permits. */
   readonly tickets: boolean
-  /** Computes the answer from the states in the reply, and resolves the caller's promise. */
-  settle(found: Found, now: number): void
+  /** Computes the answer from the states in the reply, one `Found` per subject, and resolves the caller's promise. */
+  settle(founds: readonly Found[], now: number): void
 }
 
 /** An operation and the promise of its answer. */
@@ -132,18 +141,63 @@ export class PendingOperation<Args, Given extends Answer> extends PendingRequest
     return this.#operation.tickets === true
   }
 
-  settle(found: Found, now: number): void {
+  settle([found]: readonly Found[], now: number): void {
+    if (found === undefined) throw new RangeError('an operation needs a subject')
     this.#resolve(this.#operation.apply(found, this.#args, now).answer)
   }
 }
 
-/** Identical checks on one key, oldest first; or one `checkAll`; or one operation. */
+/** Several subjects that are asked for in one step, some of them with permits, and the promise of the answer. */
+export class PendingTogether extends PendingRequest implements RequestedOperation {
+  readonly code = ASK_TOGETHER
+  readonly beside = undefined
+  readonly tickets = true
+  readonly decider: CompiledLayers
+  readonly key: string
+  readonly quantity: number
+  readonly terms: Terms | undefined
+  readonly subjects: readonly RedisAsked[]
+  readonly promise: Promise<AskedTogether>
+  readonly #ask: TogetherAsk
+  readonly #resolve: (answer: AskedTogether) => void
+
+  constructor(first: RedisAsked, subjects: readonly RedisAsked[], ask: TogetherAsk, askedAt: number) {
+    const { promise, resolve, reject } = withResolvers<AskedTogether>()
+    super(reject, askedAt)
+    this.decider = first.decider
+    this.key = first.key
+    this.quantity = first.quantity
+    this.terms = first.terms
+    this.subjects = subjects
+    this.promise = promise
+    this.#ask = ask
+    this.#resolve = resolve
+  }
+
+  get numbers(): readonly number[] {
+    return togetherNumbers(this.#ask, this.#layers)
+  }
+
+  get replies(): number {
+    return togetherReplies(this.#layers)
+  }
+
+  get #layers(): readonly (readonly Layer[])[] {
+    return this.subjects.map(({ decider }) => decider.layers)
+  }
+
+  settle(founds: readonly Found[], now: number): void {
+    this.#resolve(askTogether(founds, this.#ask, now).answer)
+  }
+}
+
+/** Identical checks on one key, oldest first; or one `checkAll`; or one operation, on one key or on several subjects. */
 export class Entry {
   readonly decider: CompiledLayers
   readonly key: string
   readonly quantity: number
   readonly terms: Terms | undefined
-  /** The subjects of a `checkAll`. `undefined`: not a `checkAll`. */
+  /** The subjects that are decided together. `undefined`: one key alone. */
   readonly subjects: readonly RedisAsked[] | undefined
   /** `undefined`: a check or `checkAll`. */
   readonly operation: RequestedOperation | undefined

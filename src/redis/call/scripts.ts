@@ -98,13 +98,17 @@ export function subjectsScriptOf(used: readonly LuaImplementation[]): Script {
   return made
 }
 
-/** The general script, `lua/scripts/batch.lua`, with only these algorithms. */
-export function batchScriptOf(used: readonly LuaImplementation[]): Script {
-  const name = used.map(({ id }) => id).join(' ')
+/**
+ * The general script, `lua/scripts/batch.lua`, with only these algorithms.
+ * @param together true for a call that asks for several subjects with permits in one step
+ */
+export function batchScriptOf(used: readonly LuaImplementation[], together = false): Script {
+  const name = `${used.map(({ id }) => id).join(' ')}${together ? ' together' : ''}`
   const ready = composed.get(name)
   if (ready !== undefined) return ready
   const algorithms = used.map(({ text }) => `(function()\n${text}\nend)()`).join(',\n')
-  const permits = used.some(({ text }) => text === lua.algorithms.concurrency.implementation) ? lua.permits : ''
+  const single = used.some(({ text }) => text === lua.algorithms.concurrency.implementation) ? lua.permits : ''
+  const permits = together ? `${lua.permits}\n${lua.permitsTogether}` : single
   const blocks = used.some(({ text }) => text === lua.block) ? lua.blocks : ''
   const made = script(filled(filled(filled(lua.batch, 'permits', permits), 'blocks', blocks), 'algorithms', algorithms))
   composed.set(name, made)

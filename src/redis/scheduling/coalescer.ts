@@ -6,6 +6,7 @@
 
 import type { Terms } from '../../algorithms/terms.ts'
 import { Deadline } from '../../deadline.ts'
+import type { AskedTogether, TogetherAsk } from '../../operations/ask-together.ts'
 import { type Answer, CHECK, type Operation } from '../../operations/operation.ts'
 import { reserve, type Spent } from '../../operations/reserve.ts'
 import type { RateLimitResult } from '../../result.ts'
@@ -20,6 +21,7 @@ import {
   PendingCheck,
   PendingOperation,
   type PendingRequest,
+  PendingTogether,
   type RedisAsked,
   withResolvers,
 } from '../call/request.ts'
@@ -109,11 +111,21 @@ export class Coalescer {
   }
 
   #joinAll(subjects: readonly RedisAsked[], waiter: PendingCheck): void {
-    const [first] = subjects
-    if (first === undefined) throw new RangeError('checkAll needs at least one subject, got []')
+    const first = firstOf(subjects)
+    this.#joinKeys(subjects, waiter, (batch) => batch.addAll(first, subjects, waiter))
+  }
+
+  /** Asks for several subjects in one call, all or nothing, of which some hold permits. */
+  async askTogether(subjects: readonly RedisAsked[], ask: TogetherAsk, signal?: AbortSignal): Promise<AskedTogether> {
+    const request = new PendingTogether(firstOf(subjects), subjects, ask, this.#askedAt())
+    const { promise } = request
+    this.#joinKeys(subjects, request, (batch) => batch.addTogether(request))
+    return signal === undefined ? promise : this.#cancellable(promise, request, signal)
+  }
+
+  #joinKeys(subjects: readonly RedisAsked[], waiter: PendingRequest, join: (batch: Batch) => boolean): void {
     const keys = subjects.map(({ key }) => key)
-    const queue = this.#router.ofAll(subjects)
-    queue.join(keys, waiter, (batch) => batch.addAll(first, subjects, waiter), false)
+    this.#router.ofAll(subjects).join(keys, waiter, join, false)
   }
 
   /**
@@ -303,4 +315,10 @@ export class Coalescer {
     for (const node of this.#router.nodes) this.#pump(node)
     return this.#timeouts.next(now)
   }
+}
+
+function firstOf(subjects: readonly RedisAsked[]): RedisAsked {
+  const [first] = subjects
+  if (first === undefined) throw new RangeError('a call needs at least one subject, got []')
+  return first
 }

@@ -37,6 +37,16 @@ class RequestCoalescer extends Coalescer {
     return super.checkAll(...args)
   }
 
+  override reserveAll(...args: Parameters<Coalescer['reserveAll']>): ReturnType<Coalescer['reserveAll']> {
+    this.#checkRequest()
+    return super.reserveAll(...args)
+  }
+
+  override askTogether(...args: Parameters<Coalescer['askTogether']>): ReturnType<Coalescer['askTogether']> {
+    this.#checkRequest()
+    return super.askTogether(...args)
+  }
+
   override operate<Args, Given extends Answer>(
     decider: CompiledLayers,
     key: string,

@@ -2,11 +2,12 @@
  * Holds permits on the primary, or on the fallback if the primary cannot. Callers who wait at the primary go over to the fallback when it fails. Each permit is renewed and ended on the store that granted it, by that
  * store's own desk, without asking the breaker.
  */
-import type { Layer } from '../../algorithms/driver.ts'
+import { type Layer, stateNameOf } from '../../algorithms/driver.ts'
 import { steadyNow } from '../../unmocked.ts'
-import type { Begun, Desk, HeldLayers, HeldPermit, Hold, PermitRequest } from '../desk.ts'
+import type { Begun, Desk, HeldLayers, HeldPermit, HeldSubject, Hold, PermitRequest, SubjectHold } from '../desk.ts'
+import { checkApart } from './apart.ts'
 import type { Breaker } from './breaker.ts'
-import { degraded } from './decider.ts'
+import { degraded, FailoverDecider } from './decider.ts'
 
 export class FailoverDesk implements Desk {
   readonly #breaker: Breaker
@@ -45,6 +46,30 @@ export class FailoverDesk implements Desk {
     return this.#breaker.answer(onPrimary, onFallback, signal, key)
   }
 
+  /** All subjects are decided by one of the two stores. */
+  async holdAll(subjects: readonly HeldSubject[], signal: AbortSignal | undefined): Promise<readonly SubjectHold[]> {
+    const ofPrimary = subjects.map((subject) => ({ ...subject, held: primaryOf(subject) }))
+    const ofFallback = subjects.map((subject) => ({ ...subject, held: this.#fallbackOf(subject) }))
+    checkApart(ofFallback.flatMap(({ held, key }) => held.layers.map((layer) => `${stateNameOf(layer)}:${key}`)))
+    let isLate = false
+    const onPrimary = async (): Promise<readonly SubjectHold[]> => {
+      const holds = await this.#primary.holdAll(ofPrimary, signal)
+      // The fallback was asked meanwhile, so nobody wants what the primary grants now.
+      if (isLate) for (const { hold } of holds) hold?.permit?.cancel().catch(() => {})
+      return holds
+    }
+    const onFallback = async (): Promise<readonly SubjectHold[]> => {
+      isLate = true
+      const holds = await this.#fallback.holdAll(ofFallback, signal)
+      return holds.map((one, index) => degradedSubject(one, subjects[index]))
+    }
+    return this.#breaker.answer(onPrimary, onFallback, signal, subjects[0]?.key)
+  }
+
+  #fallbackOf({ held }: HeldSubject): HeldLayers {
+    return held instanceof FailoverDecider ? held.fallback : this.#sharesOf(held)
+  }
+
   #sharesOf(held: HeldLayers): HeldLayers {
     const ready = this.#shares.get(held) ?? { layers: held.layers.map(this.#share), block: held.block }
     this.#shares.set(held, ready)
@@ -53,6 +78,17 @@ export class FailoverDesk implements Desk {
 
   /** The two stores close their own desks. */
   async close(): Promise<void> {}
+}
+
+function primaryOf({ held }: HeldSubject): HeldLayers {
+  return held instanceof FailoverDecider ? held.primary : held
+}
+
+function degradedSubject({ spent, hold }: SubjectHold, subject: HeldSubject | undefined): SubjectHold {
+  // A settlement of units without permits goes through this decider.
+  const own = subject?.held instanceof FailoverDecider ? [subject.held.fallback] : []
+  const fallbacks = [...(spent.fallbacks ?? []), ...own]
+  return { spent: { ...spent, result: degraded(spent.result), fallbacks }, hold: hold && degradedHold(hold) }
 }
 
 function anyOf(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {

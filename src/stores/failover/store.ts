@@ -17,6 +17,7 @@ import type { BlockedKey, BlockedOptions } from '../blocked.ts'
 import type { Asked } from '../decider.ts'
 import type { Desk } from '../desk.ts'
 import { Patience } from '../patience.ts'
+import { checkApart } from './apart.ts'
 import { closeInTime, resetWhileAnswering } from './both.ts'
 import { Breaker, unanswered } from './breaker.ts'
 import { degraded, FailoverDecider } from './decider.ts'
@@ -248,17 +249,6 @@ export class FailoverStore extends BaseStore {
 /** In ms, because custom stores take the ttl as a number only. */
 function lifetimeOf(ttl: Duration | undefined): number | undefined {
   return ttl === undefined ? undefined : positiveMilliseconds('ttl', ttl)
-}
-
-/**
- * Refuses quotas whose shares are equal, because the fallback would count them as one.
- * @throws RangeError
- */
-function checkApart(states: readonly string[]): void {
-  const twice = states.find((state, index) => states.indexOf(state) !== index)
-  if (twice !== undefined) {
-    throw new RangeError(`two quotas have equal shares of the state ${twice}: give them names of their own`)
-  }
 }
 
 /** Calls the user's listener. An error in the listener becomes a process warning, because it must not fail a check. */

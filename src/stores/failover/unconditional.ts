@@ -45,6 +45,7 @@ abstract class FixedAnswerStore extends BaseStore {
     const desk = super.makeDesk()
     return {
       begin: (held, key, request, signal) => desk.begin(held, key, { ...request, maxWait: undefined }, signal),
+      holdAll: (subjects, signal) => desk.holdAll(subjects, signal),
       close: () => desk.close(),
     }
   }

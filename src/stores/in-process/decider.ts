@@ -107,20 +107,29 @@ export class InProcessDecider implements SyncDecider {
 
   operateSync<Args, Given extends Answer>(key: string, operation: Operation<Args, Given>, args: Args): Given {
     const now = this.clock()
-    const { layers, states, block } = this.open(key, 0, now)
-    const present = this.#tables.map((table) => table.get(key) !== undefined)
     const table = operation.beside && this.#tableOf(this.#besideName(operation.beside.name))
     const kept = table?.get(key)
-    const tickets = operation.tickets === true ? this.#tickets(key) : undefined
-    const found = { layers, states, present, beside: operation.beside?.open(kept), tickets, tell: this.tell, block }
+    const found = { ...this.find(key, operation.tickets === true, now), beside: operation.beside?.open(kept) }
     const { changes, answer } = operation.apply(found, args, now)
-    this.#writeChanges(key, found, changes, now)
-    this.writeBlock(key, block, now)
+    this.keep(key, found, changes, now)
     const expires = found.beside?.expires
     if (expires !== undefined) table?.set(key, found.beside, expires)
     else if (kept !== undefined) table?.delete(key)
-    if (tickets !== undefined) this.#writeTickets(key, tickets, found, now)
     return answer
+  }
+
+  /** What an operation finds of a key, without additional data. */
+  find(key: string, tickets: boolean, now: number): Found {
+    const { layers, states, block } = this.open(key, 0, now)
+    const present = this.#tables.map((table) => table.get(key) !== undefined)
+    return { layers, states, present, tickets: tickets ? this.#tickets(key) : undefined, tell: this.tell, block }
+  }
+
+  /** Writes what an operation has changed. */
+  keep(key: string, found: Found, changes: readonly Change[], now: number): void {
+    this.#writeChanges(key, found, changes, now)
+    this.writeBlock(key, found.block, now)
+    if (found.tickets !== undefined) this.#writeTickets(key, found.tickets, found, now)
   }
 
   #besideName(name: string): string {

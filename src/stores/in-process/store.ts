@@ -7,6 +7,7 @@ import { type Clock, readClock, storeClock } from '../../clock.ts'
 import type { Duration } from '../../duration.ts'
 import { MismatchedDataError } from '../../errors.ts'
 import type { LimitData } from '../../limit-data.ts'
+import { type AskedTogether, askTogether, type TogetherAsk } from '../../operations/ask-together.ts'
 import { marksOf, reserve, type Spent } from '../../operations/reserve.ts'
 import { PermitDesk } from '../../permits/desk.ts'
 import type { RateLimitResult } from '../../result.ts'
@@ -105,6 +106,8 @@ export abstract class InProcessStore extends BaseStore {
       lapses: false,
       queues: true,
       openEars: () => ({ sharded: 0, hears: () => true, listen: () => {}, close: () => {} }),
+      reserveAll: (asked) => this.reserveAll(asked),
+      askTogether: (asked, ask) => this.askTogether(asked, ask),
     })
     return desk
   }
@@ -135,6 +138,27 @@ export abstract class InProcessStore extends BaseStore {
       result,
       subjects.flatMap((subject) => marksOf(subject, now)),
     )
+  }
+
+  /**
+   * Asks for several subjects in one step, all or nothing, of which some hold permits.
+   * @internal
+   */
+  async askTogether(asked: readonly Asked[], ask: TogetherAsk): Promise<AskedTogether> {
+    const now = this.#clock()
+    const opened = asked.map(({ decider, key }) => {
+      if (!(decider instanceof InProcessDecider)) throw new TypeError('all throttles must be on one store')
+      return { decider, key, found: decider.find(key, true, now) }
+    })
+    const { changes, answer } = askTogether(
+      opened.map(({ found }) => found),
+      ask,
+      now,
+    )
+    opened.forEach(({ decider, key, found }, index) => {
+      decider.keep(key, found, changes[index] ?? [], now)
+    })
+    return answer
   }
 
   #decideTogether(asked: readonly Asked[]): { result: RateLimitResult; subjects: readonly Subject[]; now: number } {

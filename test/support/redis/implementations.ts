@@ -14,11 +14,12 @@ import { expect } from 'vitest'
 import type { MovingLog } from '../../../src/algorithms/moving-window.ts'
 import { blocksIn } from '../../../src/blocks.ts'
 import { layersOf } from '../../../src/limiters/limiters.ts'
+import type { AskedTogether, TogetherAsk } from '../../../src/operations/ask-together.ts'
 import { Tickets } from '../../../src/operations/tickets.ts'
 import { Vacancies } from '../../../src/operations/vacancies.ts'
 import type { Rate } from '../../../src/rate.ts'
 import { readRecords, stateId } from '../../../src/redis/call/state-records.ts'
-import type { Decider } from '../../../src/stores/decider.ts'
+import type { Asked, Decider } from '../../../src/stores/decider.ts'
 import type { StateTable } from '../../../src/stores/in-process/decider.ts'
 import { encodeKey } from '../../../src/stores/state-key.ts'
 import type { Counting } from '../limiters.ts'
@@ -50,6 +51,11 @@ export interface LimiterLayer {
   readonly rate: Rate
   /** What a check costs in this layer, whatever is asked. */
   readonly quantity?: number | undefined
+}
+
+export interface DeciderPair {
+  readonly local: Decider
+  readonly remote: Decider
 }
 
 export interface ThrottlePair {
@@ -94,10 +100,7 @@ export class BothImplementations {
   }
 
   /** The deciders of the two stores for these layers. */
-  deciders(
-    layers: readonly LimiterLayer[],
-    blocks?: BlocksOptions,
-  ): { readonly local: Decider; readonly remote: Decider } {
+  deciders(layers: readonly LimiterLayer[], blocks?: BlocksOptions): DeciderPair {
     const on = (store: BaseStore) => {
       const own = layers.flatMap(({ counting, rate, quantity }) =>
         layersOf(new counting.Limiter({ store }), rate, quantity),
@@ -105,6 +108,18 @@ export class BothImplementations {
       return store.decider(own, blocksIn(blocks, own[0]?.quota.name ?? ''))
     }
     return { local: on(this.#dictionary), remote: on(this.#redis) }
+  }
+
+  /** Asks both for several subjects in one step; both must answer the same. */
+  async askTogether(
+    subjects: readonly (Omit<Asked, 'decider'> & DeciderPair)[],
+    ask: TogetherAsk,
+  ): Promise<AskedTogether> {
+    const on = (side: keyof DeciderPair) => subjects.map(({ [side]: decider, ...asked }) => ({ ...asked, decider }))
+    const asking = this.#redis.askTogether(on('remote'), ask)
+    const expected = await this.#dictionary.askTogether(on('local'), ask)
+    expect(ofSpent(await asking)).toStrictEqual(ofSpent(expected))
+    return expected
   }
 
   /** Asks both; both must answer the same. */
@@ -154,6 +169,15 @@ export class BothImplementations {
     expect(found.length, 'records of one state').toBeLessThanOrEqual(1)
     return found[0]?.numbers
   }
+}
+
+/** Where nothing was spent, a mark means nothing. */
+function ofSpent({ subjects, ...asked }: AskedTogether): AskedTogether {
+  const own = subjects.map((each) => ({
+    ...each,
+    marks: each.marks?.map((mark, layer) => ((each.result.layers[layer]?.spent ?? 0) > 0 ? mark : 0)),
+  }))
+  return { ...asked, subjects: own }
 }
 
 function membersOf(vacancies: unknown): Buffer[] {

@@ -1,0 +1,75 @@
+/**
+ * Holds the permits of several subjects on a store that cannot decide them in one step: one subject after another, because each needs a ticket of
+ * its own; then all subjects without permits together. A refused caller leaves nothing held, but others may be refused meanwhile.
+ */
+import { spendsAny } from '../algorithms/terms.ts'
+import { peekAtPermits } from '../operations/peek-at-permits.ts'
+import { dividedAmong, type Spent } from '../operations/reserve.ts'
+import { heed } from '../signals.ts'
+import type { Asked } from '../stores/decider.ts'
+import type { Hold, SubjectHold } from '../stores/desk.ts'
+import type { Attempt } from './attempt.ts'
+import { askedOf, type JointSubject } from './hold-together.ts'
+
+/** Decides several subjects without permits, all or nothing. */
+export type ReserveAll = (asked: readonly Asked[], signal: AbortSignal | undefined) => Promise<Spent>
+
+/** @param askOnce asks for the permits of one subject */
+export async function holdApart(
+  subjects: readonly JointSubject[],
+  askOnce: (attempt: Attempt) => Promise<Hold>,
+  reserveAll: ReserveAll,
+  signal: AbortSignal | undefined,
+): Promise<readonly SubjectHold[]> {
+  const answers = new Map<JointSubject, SubjectHold>()
+  try {
+    let refused = false
+    for (const subject of subjects) {
+      if (refused || subject.attempt === undefined) continue
+      const hold = await askOnce(subject.attempt)
+      const { result } = hold
+      answers.set(subject, { spent: { result, units: result.spent, marks: undefined }, hold })
+      refused = result.limited
+    }
+    const others = subjects.filter(({ plan }) => plan.permits.length === 0)
+    if (!refused && others.length > 0) {
+      const spent = await heed(reserveAll(others.map(askedOf), signal), signal)
+      const each = dividedAmong(
+        spent,
+        others.map(({ plan }) => plan.layers),
+      )
+      for (const [index, own] of each.entries()) {
+        const other = others[index]
+        if (other !== undefined) answers.set(other, { spent: own, hold: undefined })
+      }
+      refused = spent.result.limited && others.some(({ quantity, terms }) => spendsAny(quantity, terms))
+    }
+    if (refused) await giveUp(answers)
+    return await Promise.all(
+      subjects.map(async (subject) => {
+        const answer = answers.get(subject)
+        return answer === undefined || (refused && !answer.spent.result.limited) ? lookAt(subject, signal) : answer
+      }),
+    )
+  } catch (error) {
+    await giveUp(answers)
+    throw error
+  }
+}
+
+/** Ends permits that are held. Those whose end is not answered are ended again by their desk. */
+async function giveUp(answers: ReadonlyMap<JointSubject, SubjectHold>): Promise<void> {
+  await Promise.allSettled(Array.from(answers.values(), ({ hold }) => hold?.permit?.cancel()))
+}
+
+/** The answer for a subject that holds nothing. */
+async function lookAt(
+  { plan: { whole, permits }, key }: JointSubject,
+  signal: AbortSignal | undefined,
+): Promise<SubjectHold> {
+  const result =
+    permits.length === 0
+      ? await whole.check(key, 0, signal)
+      : (await whole.operate(key, peekAtPermits, { quantity: 0 }, signal)).result
+  return { spent: { result, units: 0, marks: undefined }, hold: undefined }
+}
