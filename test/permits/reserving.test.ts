@@ -33,15 +33,17 @@ describe.each(STORES)('on %s', (_name, makeStore) => {
       ],
     })
     const calls = new Throttle({ limiter, rate: Quota.concurrent(6, { name: 'calls' }) })
-    const held = await calls.reserve('key', 5)
+    const first = await throttle.reserve('key')
+    const held = await calls.reserve('key', 3)
     const waiting = throttle.reserve('key', 1, { maxWait: '50s' })
     // Its time is over when it has stood in the queue, if the store has one.
     const refused = await throttle.reserve('key', 1, { maxWait: 1 })
     expect(refused.result.layers[1]?.limited).toBe(true)
     await held.settle()
     const { result, settle } = await waiting
-    expect(result.layers[1]).toMatchObject({ limited: false, remaining: 4, spent: 2 })
-    expect((await settle()).layers[1]?.remaining).toBe(6)
+    expect(result.layers[1]).toMatchObject({ limited: false, remaining: 2, spent: 2 })
+    expect((await settle()).layers[1]?.remaining).toBe(4)
+    expect((await first.settle()).layers[1]?.remaining).toBe(6)
     await store.close()
   })
 

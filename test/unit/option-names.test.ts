@@ -440,6 +440,8 @@ const OTHERS = [
   ...[
     'Subject',
     'BlockableSubject',
+    'HeldSubject',
+    'JointSubject',
     'BreakerOptions',
     'CoalescerOptions',
     'ExchangeOptions',
