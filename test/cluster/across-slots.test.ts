@@ -1,4 +1,5 @@
 /** With `acrossSlots`, checks of all keys of a node share a call. What the node does not serve is asked apart, and nothing is counted twice. */
+import { setImmediate as turn } from 'node:timers/promises'
 import calculateSlot from 'cluster-key-slot'
 import { Cluster, Redis } from 'ioredis'
 import {
@@ -220,7 +221,7 @@ describe('while slots move', () => {
 test('an operation that keeps its order waits for checks of its key at the node that its slot has left', () => {
   const client = new Cluster([{ port: 1 }], { lazyConnect: true })
   client.slots = Array.from({ length: 16_384 }, () => ['left:1'])
-  const router = new Router(new IoredisConnection(client, true, false), new KeyNames('test', undefined), true, () => {})
+  const router = new Router(new IoredisConnection(client, true, false), new KeyNames('test', undefined), true)
   const decider = new CompiledLayers(layersOf(new GcraLimiter({ store: new DictionaryStore() }), LARGE))
   const order: string[] = []
   const pending = () =>
@@ -242,6 +243,28 @@ test('an operation that keeps its order waits for checks of its key at the node 
   expect([left.node.address, now.node.address, ...order]).toEqual(['left:1', 'new:1'])
   left.shift()?.finish()
   expect(order[0]).toBe('operation')
+})
+
+test('a check leaves as soon as the refund before it has returned, also where its slot has changed its node meanwhile', async () => {
+  const client = new Cluster(shared.cluster.addresses)
+  onTestFinished(() => client.disconnect())
+  const own = new RedisStore({ client, prefix: uniquePrefix(), timeout: 10_000, acrossSlots: true })
+  const throttle = new Throttle({ limiter: new GcraLimiter({ store: own }), rate: LARGE })
+  await Promise.all(KEYS.map((key) => throttle.check(key, 2)))
+  const slot = slotOf('key 1')
+  const [left] = client.slots[slot] ?? []
+  const other = KEYS.map((key) => client.slots[slotOf(key)]?.[0]).find((address) => address !== left)
+  const refund = throttle.refund('key 1', 1)
+  // The refund is on its way.
+  await turn()
+  await turn()
+  const start = performance.now()
+  client.slots[slot] = [other ?? '']
+  const check = throttle.check('key 1')
+  expect(await refund).toMatchObject({ remaining: 999 })
+  expect(await check).toMatchObject({ remaining: 998 })
+  // Else it would leave when the store looks for requests that have timed out.
+  expect(performance.now() - start).toBeLessThan(5000)
 })
 
 test('keys that the user of Redis may not touch fail alone', async () => {

@@ -65,7 +65,7 @@ export class Coalescer {
     this.#leases = leases
     this.#connection = connection
     this.#timeout = timeout
-    this.#router = new Router(connection, names, acrossSlots, (node) => this.#pump(node, true))
+    this.#router = new Router(connection, names, acrossSlots)
     this.#exchange = new Exchange(
       { connection, names, clock, timeout, resend, denyCache, stateNames, leases },
       this.#beforeAnswers,
@@ -88,7 +88,7 @@ export class Coalescer {
     const waiter = captured(this.#turn ?? this.#askedAt())
     const only = decider.customLua === '' ? this.#router.only : undefined
     const queue = only ?? this.#router.of(decider, key)
-    queue.check(decider, key, quantity, waiter, terms)
+    if (queue.check(decider, key, quantity, waiter, terms)) this.#pump(queue.node)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
@@ -125,7 +125,8 @@ export class Coalescer {
 
   #joinKeys(subjects: readonly RedisAsked[], waiter: PendingRequest, join: (batch: Batch) => boolean): void {
     const keys = subjects.map(({ key }) => key)
-    this.#router.ofAll(subjects).join(keys, waiter, join, false)
+    const queue = this.#router.ofAll(subjects)
+    if (queue.join(keys, waiter, join, false)) this.#pump(queue.node)
   }
 
   /**
@@ -159,7 +160,8 @@ export class Coalescer {
     const answer = (result: RateLimitResult, marks?: readonly number[]): void =>
       resolve(operation.answered(result, marks))
     const waiter = new PendingCheck(answer, reject, this.#askedAt(), answer)
-    this.#router.of(decider, key).check(decider, key, quantity, waiter, terms)
+    const queue = this.#router.of(decider, key)
+    if (queue.check(decider, key, quantity, waiter, terms)) this.#pump(queue.node)
     return signal === undefined ? promise : this.#cancellable(promise, waiter, signal)
   }
 
@@ -173,7 +175,8 @@ export class Coalescer {
     const { inOrder } = operation
     const request = new PendingOperation(decider, key, operation, args, this.#askedAt())
     const { promise } = request
-    this.#router.of(decider, key).join([key], request, (batch) => batch.addOperation(request), inOrder)
+    const queue = this.#router.of(decider, key)
+    if (queue.join([key], request, (batch) => batch.addOperation(request), inOrder)) this.#pump(queue.node)
     const changed = inOrder && this.#denyCache !== undefined ? this.#denyCache.whileChanging(key, promise) : promise
     const clears = operation.forgets === true
     const done = inOrder ? this.#leases.whileChanging(decider, key, clears, changed) : changed
@@ -252,12 +255,13 @@ export class Coalescer {
    * Sends what waits for the node, as far as it has room. In a turn, only batches that take no more requests leave: an open one takes all with it
    * that the turn asks, also where a reply has made room, and Redis decides a full call while this process makes the next.
    */
-  #pump(node: Node, closedOnly = this.#turn !== undefined): void {
-    if (node.waiting.length === 0 || this.#isOpening()) return
-    let uncork = !closedOnly && node.waiting.length > 1 ? this.#connection.cork(node.address) : undefined
+  #pump(node: Node): void {
+    const turn = this.#turn
+    if (!node.hasReady(turn) || this.#isOpening()) return
+    let uncork = turn === undefined && node.waiting.length > 1 ? this.#connection.cork(node.address) : undefined
     try {
-      while (node.waiting.length > 0) {
-        const queue = node.next(closedOnly)
+      while (node.hasReady(turn)) {
+        const queue = node.next(turn)
         const batch = queue?.shift()
         if (queue === undefined || batch === undefined) return
         const now = steadyNow()
@@ -279,7 +283,8 @@ export class Coalescer {
     const returned = (): void => {
       node.silentSince = undefined
       batch.finish()
-      this.#pump(node)
+      // Across slots, what has waited for this batch at a fence may have joined the queue of another node.
+      for (const each of this.#router.nodes) this.#pump(each)
       this.#restIfIdle()
     }
     this.#exchange.decide(batch).then(returned, (error: unknown) => {

@@ -16,17 +16,11 @@ export class Node implements NodeState {
   readonly waiting: BatchQueue[] = []
   callsInFlight = 0
   keysInFlight = 0
-  readonly #whenClosed: (node: Node) => void
+  /** The number of unsent batches that take no more requests. */
+  closed = 0
 
-  /** @param whenClosed called when a batch takes no more requests */
-  constructor(address: string, whenClosed: (node: Node) => void) {
+  constructor(address: string) {
     this.address = address
-    this.#whenClosed = whenClosed
-  }
-
-  /** To be called when a batch that waits has been closed. */
-  closed(): void {
-    this.#whenClosed(this)
   }
 
   /** True if no batch waits for the node or is in flight there. */
@@ -34,16 +28,24 @@ export class Node implements NodeState {
     return this.waiting.length === 0 && this.callsInFlight === 0
   }
 
+  /** True if a batch waits that may leave: in a turn, one that takes no more requests. */
+  hasReady(turn: number | undefined): boolean {
+    return turn === undefined ? this.waiting.length > 0 : this.closed > 0
+  }
+
   /**
    * Removes and returns the next queue with a batch to send. Skips queues that have their maximum of calls in flight.
-   * @param closedOnly true: skips batches that still take requests
+   * @param turn when the turn began, in which batches that still take its requests stay. `undefined`: the turn is over
    */
-  next(closedOnly: boolean): BatchQueue | undefined {
+  next(turn: number | undefined): BatchQueue | undefined {
     if (this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
-    const [first] = this.waiting
-    if (first?.hasRoom === true && !(closedOnly && first.isOpen)) return this.waiting.shift()
-    const index = this.waiting.findIndex((queue) => queue.hasRoom && !(closedOnly && queue.isOpen))
-    return index < 0 ? undefined : this.waiting.splice(index, 1)[0]
+    const index = this.waiting.findIndex(
+      (queue) => queue.hasRoom && (turn === undefined || !queue.isOpen || queue.waitsSinceBefore(turn)),
+    )
+    const queue = this.waiting[index]
+    // A batch that an earlier turn has left leaves when this turn is over, and no later batch takes its room, however many are full.
+    if (queue === undefined || (turn !== undefined && queue.isOpen)) return undefined
+    return index === 0 ? this.waiting.shift() : this.waiting.splice(index, 1)[0]
   }
 }
 
@@ -93,6 +95,11 @@ export class BatchQueue implements OrderedQueue, Route {
     return this.waiting.length === 0 && this.order.fences.size === 0
   }
 
+  /** True if a request in the open batch was made before that time, in ms of the process's steady clock. */
+  waitsSinceBefore(time: number): boolean {
+    return this.open !== undefined && this.open.askedAt < time
+  }
+
   queues(): readonly BatchQueue[] {
     return [this]
   }
@@ -104,24 +111,29 @@ export class BatchQueue implements OrderedQueue, Route {
   /**
    * Adds a check to the open batch. A key has a fence while an operation that must keep its order waits or is in flight: then the check
    * queues behind the fence. Hot path: allocates no closure if the key has no fence.
+   * @returns true if a batch was closed that there is room to send
    */
-  check(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck, terms?: Terms): void {
+  check(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck, terms?: Terms): boolean {
     const { fences } = this.order
-    if (fences.size > 0 && fences.has(key)) {
-      this.join([key], waiter, (batch) => batch.addCheck(decider, key, quantity, waiter, terms), false)
-    } else if (this.open?.addCheck(decider, key, quantity, waiter, terms) !== true) {
-      this.#opened().addCheck(decider, key, quantity, waiter, terms)
-    }
+    if (fences.size > 0 && fences.has(key))
+      return this.join([key], waiter, (batch) => batch.addCheck(decider, key, quantity, waiter, terms), false)
+    if (this.open?.addCheck(decider, key, quantity, waiter, terms) === true) return false
+    const { closed } = this.node
+    this.#opened().addCheck(decider, key, quantity, waiter, terms)
+    return this.node.closed > closed && this.hasRoom
   }
 
   /**
    * Adds a request to a batch as soon as the order of its keys allows.
    * @param inOrder true for an operation that must be sent after earlier calls on the keys have returned, and before later ones
+   * @returns true if a batch was closed that there is room to send
    */
-  join(keys: readonly string[], waiter: PendingRequest, join: Join, inOrder: boolean): void {
+  join(keys: readonly string[], waiter: PendingRequest, join: Join, inOrder: boolean): boolean {
+    const { closed } = this.node
     if (inOrder || keys.some((key) => this.order.fences.has(key)))
       this.order.queue({ queue: this, keys, waiter, join, inOrder })
     else this.add(join)
+    return this.node.closed > closed && this.hasRoom
   }
 
   /** Joins the open batch, or else a new one. */
@@ -134,18 +146,17 @@ export class BatchQueue implements OrderedQueue, Route {
 
   #opened(): Batch {
     const batch = new Batch(this)
-    const isClosed = this.open !== undefined
+    if (this.open !== undefined) this.node.closed++
     this.open = batch
     this.waiting.push(batch)
     this.node.waiting.push(this)
-    if (isClosed) this.node.closed()
     return batch
   }
 
   /** Removes and returns the batch to send next. */
   shift(): Batch | undefined {
     const batch = this.waiting.shift()
-    if (batch === this.open) this.open = undefined
+    if (batch !== undefined) this.#left(batch)
     return batch
   }
 
@@ -177,8 +188,13 @@ export class BatchQueue implements OrderedQueue, Route {
     for (const batch of this.waiting.filter(isGivenUp)) {
       this.waiting.splice(this.waiting.indexOf(batch), 1)
       this.node.waiting.splice(this.node.waiting.indexOf(this), 1)
-      if (batch === this.open) this.open = undefined
+      this.#left(batch)
       batch.finish()
     }
+  }
+
+  #left(batch: Batch): void {
+    if (batch === this.open) this.open = undefined
+    else this.node.closed--
   }
 }

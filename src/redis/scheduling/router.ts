@@ -20,14 +20,8 @@ export class Router {
   /** The order of keys in all queues. `undefined`: each slot has a queue and an order of its own. */
   readonly #orderAcrossSlots: KeyOrder | undefined
 
-  readonly #whenClosed: (node: Node) => void
-
-  /**
-   * @param acrossSlots true if all slots of a node share a queue
-   * @param whenClosed called when a batch takes no more requests
-   */
-  constructor(connection: RedisConnection, names: KeyNames, acrossSlots: boolean, whenClosed: (node: Node) => void) {
-    this.#whenClosed = whenClosed
+  /** @param acrossSlots true if all slots of a node share a queue */
+  constructor(connection: RedisConnection, names: KeyNames, acrossSlots: boolean) {
     this.#orderAcrossSlots = acrossSlots ? new KeyOrder(this) : undefined
     this.#connection = connection
     this.#names = names
@@ -95,7 +89,7 @@ export class Router {
   #nodeAt(address: string): Node {
     const known = this.nodes.find((node) => node.address === address)
     if (known !== undefined) return known
-    const made = new Node(address, this.#whenClosed)
+    const made = new Node(address)
     this.nodes.push(made)
     return made
   }
