@@ -156,8 +156,8 @@ export function neverAborted(): AbortSignal {
 let hasWarned = false
 
 /** Notices reservations that hold permits and can be ended by nobody any more. A permit that was lost is not held. */
-const forgotten = new FinalizationRegistry<AbortSignal>(({ aborted }) => {
-  if (hasWarned || aborted) return
+const forgotten = new FinalizationRegistry<HeldPermit>(({ isLost }) => {
+  if (hasWarned || isLost) return
   hasWarned = true
   warnProcess(
     'ONRUSH_PERMIT_FORGOTTEN',
@@ -168,7 +168,7 @@ const forgotten = new FinalizationRegistry<AbortSignal>(({ aborted }) => {
 
 /** Warns once if `reservation` is garbage before the permit that it holds was ended. */
 export function warnIfForgotten(reservation: object, permit: HeldPermit): void {
-  forgotten.register(reservation, permit.signal, permit)
+  forgotten.register(reservation, permit, permit)
 }
 
 /** @throws ReservationSettledError for a reservation that holds nothing. */

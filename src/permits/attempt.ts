@@ -20,7 +20,9 @@ export class Attempt implements Asking {
   readonly request: PermitRequest
   readonly parts: readonly Part[]
   readonly #serial: number
-  readonly #controller = new AbortController()
+  /** Made when somebody first asks for the signal, because most never do. */
+  #controller: AbortController | undefined
+  #lost: PermitLostError | undefined
 
   constructor(
     plan: Plan,
@@ -82,7 +84,18 @@ export class Attempt implements Asking {
   }
 
   #lose(reason: string): void {
-    this.#controller.abort(new PermitLostError(reason))
+    this.#lost ??= new PermitLostError(reason)
+    this.#controller?.abort(this.#lost)
+  }
+
+  #signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#lost !== undefined) this.#controller.abort(this.#lost)
+    return this.#controller.signal
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== undefined
   }
 
   /** The caller's hold on the tickets that are kept. */
@@ -95,8 +108,14 @@ export class Attempt implements Asking {
         this.release()
       })
     }
+    const attempt = this
     const permit: HeldPermit = {
-      signal: this.#controller.signal,
+      get signal() {
+        return attempt.#signal()
+      },
+      get isLost() {
+        return attempt.isLost
+      },
       token,
       finish: (change, cancels) => {
         cancelAlarm()

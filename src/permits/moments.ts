@@ -10,13 +10,16 @@ interface Moment {
 const MOMENTS = 16
 
 export class Moments {
-  #moments: Moment[] = []
+  /** By `now`, each once. */
+  readonly #moments: Moment[] = []
 
   /** The server has answered at `now` a call that was sent at `sentAt`. */
   add(now: number, sentAt: number): void {
-    this.#moments.push({ now, sentAt })
-    this.#moments.sort((one, other) => one.now - other.now)
-    if (this.#moments.length > MOMENTS) this.#moments = this.#moments.slice(-MOMENTS)
+    const after = this.#moments.findLastIndex((moment) => moment.now <= now)
+    const before = this.#moments[after]
+    if (before?.now === now) this.#moments[after] = { now, sentAt: Math.min(before.sentAt, sentAt) }
+    else this.#moments.splice(after + 1, 0, { now, sentAt })
+    if (this.#moments.length > MOMENTS) this.#moments.shift()
   }
 
   /** When a call was sent by which the server had heard of this process at `heard`, or earlier, which is safe. `undefined`: not known. */

@@ -2,7 +2,7 @@
 import { StoreError } from '../errors.ts'
 import type { RateLimitResult } from '../result.ts'
 import { heed } from '../signals.ts'
-import { sleep } from '../sleep.ts'
+import { alarm } from '../sleep.ts'
 import type { Hold } from '../stores/desk.ts'
 import { steadyNow } from '../unmocked.ts'
 import { reserveInTurn } from '../waiting.ts'
@@ -45,16 +45,14 @@ export async function waitInQueue(
 /** `undefined`: the longest wait is over. */
 async function answerBefore(
   end: number,
-  { answer }: Waiter,
+  waiter: Waiter,
   signal: AbortSignal | undefined,
-): Promise<Awaited<Waiter['answer']> | undefined> {
-  const late = new AbortController()
+): Promise<Awaited<Waiter['answer']>> {
+  const cancel = alarm(Math.max(end - steadyNow(), 0), () => waiter.giveUp())
   try {
-    const over = sleep(Math.max(end - steadyNow(), 0), { signal: late.signal }).then(() => undefined)
-    over.catch(() => {})
-    return await heed(Promise.race([answer, over]), signal)
+    return await heed(waiter.answer, signal)
   } finally {
-    late.abort()
+    cancel()
   }
 }
 

@@ -38,11 +38,11 @@ export class Waiter implements WaitingTicket {
   readonly maxQueue: number
   turn = -1
   readonly place: Place
-  /** Resolves when the permit is held, or with a limited result if the caller may not wait. */
-  readonly answer: Promise<Granted | RateLimitResult>
+  /** Resolves when the permit is held, or with a limited result if the caller may not wait. `undefined`: the longest wait is over. */
+  readonly answer: Promise<Granted | RateLimitResult | undefined>
   readonly #end: number
   readonly #failsFast: boolean
-  #resolve: (answer: Granted | RateLimitResult) => void = () => {}
+  #resolve: (answer: Granted | RateLimitResult | undefined) => void = () => {}
   #reject: (reason: unknown) => void = () => {}
   #asking = false
 
@@ -65,6 +65,11 @@ export class Waiter implements WaitingTicket {
 
   granted(token: number, deadline: number, result: RateLimitResult): void {
     this.#resolve({ token, deadline, result })
+  }
+
+  /** The longest wait is over. */
+  giveUp(): void {
+    this.#resolve(undefined)
   }
 
   fail(reason: unknown): void {

@@ -48,6 +48,8 @@ export interface SubjectHold {
 export interface HeldPermit {
   /** Aborts with a `PermitLostError` when the permit is no longer held, though nobody has ended it. */
   readonly signal: AbortSignal
+  /** True once the signal is aborted. Asking makes no signal. */
+  readonly isLost: boolean
   /** Greater than every earlier one on the key. */
   readonly token: number
   /**

@@ -113,6 +113,16 @@ function degradedHold({ result, permit }: Hold): Hold {
   return { result: degraded(result), permit: permit && degradedPermit(permit) }
 }
 
-function degradedPermit({ signal, token, finish, cancel }: HeldPermit): HeldPermit {
-  return { signal, token, cancel, finish: async (change, cancels) => degraded(await finish(change, cancels)) }
+function degradedPermit(permit: HeldPermit): HeldPermit {
+  return {
+    get signal() {
+      return permit.signal
+    },
+    get isLost() {
+      return permit.isLost
+    },
+    token: permit.token,
+    finish: async (change, cancels) => degraded(await permit.finish(change, cancels)),
+    cancel: () => permit.cancel(),
+  }
 }
