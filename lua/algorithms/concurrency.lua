@@ -2,8 +2,7 @@
 -- four numbers apart. The tickets are a sorted set beside it: see lua/operations/permits.lua. Lua implementation of
 -- src/algorithms/concurrency.ts.
 
-local CENTURY = 3155760000000000
-local KEPT_BEYOND_LEASE = 1000000
+--#include permit_header.lua
 
 local function open()
   return { 0, 0, 0, 0, 0, 0 }
@@ -26,19 +25,11 @@ local function resetAfter(now, quota, state)
 end
 
 local function keptFor(now, quota, state)
-  if state[2] > 0 or state[3] > 0 then
-    return quota.period + KEPT_BEYOND_LEASE
-  end
-  return state[1] >= now and state[1] - now + KEPT_BEYOND_LEASE or 0
+  return headerKeptFor(now, quota.period, state)
 end
 
-local function valid(quota, state)
-  for number = 1, 5 do
-    if not isWhole(state[number], MAXIMUM_UNITS) then
-      return false
-    end
-  end
-  return state[6] >= 0 and state[6] <= CENTURY
+local function valid(_, state)
+  return isHeader(state)
 end
 
 return {

@@ -1,8 +1,8 @@
--- The tickets of a layer with permits, as a sorted set beside the header. A part of lua/operations/permits.lua. Lua implementation of
--- src/operations/tickets.ts, and of the sweep in src/operations/permit-room.ts.
+-- The tickets of a layer with permits, as a sorted set beside the header. A part of lua/operations/permits.lua and lua/scripts/tickets.lua. Lua
+-- implementation of src/operations/tickets.ts, and of the sweep in src/operations/permit-room.ts.
 --
 -- Members are three big-endian doubles: holder, serial, quantity. Score above 0: held until then. Below 0: the place in the queue. Serial 0: a
--- process that waits, gone at its score; quantity 1: it listens.
+-- process that waits, gone at its score; quantity 1: it listens. Scores are passed as numbers, which Redis writes with all their digits.
 
 local LAST, USED, WAITING, SOONEST, ENDED, INTERVAL = 1, 2, 3, 4, 5, 6
 local SWEPT, HANDED_OVER, POLLING_PATIENCE = 256, 128, 1000000
@@ -21,6 +21,10 @@ local function placeOf(priority, turn)
   return LOWEST + (HIGHEST_PRIORITY - priority) * TURNS + turn % TURNS
 end
 
+local function turnIn(score)
+  return (score - LOWEST) % TURNS
+end
+
 -- A command on the set. A value of another type, which another program wrote, is replaced.
 local function z(room, command, ...)
   local reply = redis.pcall(command, room.set, ...)
@@ -37,6 +41,18 @@ local function scoreOf(room, member)
   return tonumber(z(room, 'ZSCORE', member) or nil)
 end
 
+-- When a holder's process is gone as a waiter, if it asks ([0]) and if it listens ([1]); false: it does not wait so. Remembered, because a call
+-- mostly needs it more than once.
+local function processOf(room, holder)
+  local process = room.processes[holder]
+  if not process then
+    local scores = z(room, 'ZMSCORE', memberOf(holder, 0, 0), memberOf(holder, 0, 1))
+    process = { [0] = scores[1] and tonumber(scores[1]), [1] = scores[2] and tonumber(scores[2]) }
+    room.processes[holder] = process
+  end
+  return process
+end
+
 local function upcoming(room)
   return max(room.state[LAST] + 1, now)
 end
@@ -46,37 +62,45 @@ local function nextToken(room)
   return room.state[LAST]
 end
 
-local function put(room, member, score)
-  z(room, 'ZADD', whole(score), member)
+-- Notes that something is kept until then.
+local function lapsesAt(room, score)
   local state = room.state
   if state[SOONEST] == 0 or score < state[SOONEST] then
     state[SOONEST] = score
   end
 end
 
-local function drop(room, member, score)
-  z(room, 'ZREM', member)
-  local _, serial, quantity = structUnpack('>ddd', member)
+local function put(room, member, score)
+  z(room, 'ZADD', score, member)
+  lapsesAt(room, score)
+end
+
+-- Counts a ticket no more that leaves.
+local function uncount(room, quantity, score)
   local state = room.state
-  if serial == 0 then
-    return
-  elseif score < 0 then
+  if score < 0 then
     state[WAITING] = max(state[WAITING] - 1, 0)
   else
     state[USED] = max(state[USED] - quantity, 0)
   end
 end
 
-local function firstWaiting(room)
-  local first = z(room, 'ZRANGE', '0', '0', 'WITHSCORES')
-  local score = tonumber(first[2])
-  if score and score < 0 then
-    return first[1], score
+local function drop(room, member, score)
+  z(room, 'ZREM', member)
+  local _, serial, quantity = structUnpack('>ddd', member)
+  if serial > 0 then
+    uncount(room, quantity, score)
   end
+end
+
+-- The tickets that are first in the queue.
+local function firstWaiting(room, most)
+  return z(room, 'ZRANGEBYSCORE', '-inf', '(0', 'LIMIT', 0, most)
 end
 
 local function dropProcess(room, holder)
   z(room, 'ZREM', memberOf(holder, 0, 0), memberOf(holder, 0, 1))
+  room.processes[holder] = { [0] = false, [1] = false }
   local waiting, name = z(room, 'ZRANGEBYSCORE', '-inf', '(0'), structPack('>d', holder)
   for place = 1, #waiting do
     if waiting[place]:sub(1, 8) == name then
@@ -86,12 +110,15 @@ local function dropProcess(room, holder)
 end
 
 local function refreshSoonest(room)
-  room.state[SOONEST] = tonumber(z(room, 'ZRANGEBYSCORE', '(0', '+inf', 'WITHSCORES', 'LIMIT', '0', '1')[2] or 0)
+  room.state[SOONEST] = tonumber(z(room, 'ZRANGEBYSCORE', '(0', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2] or 0)
 end
 
 local function recount(room)
   local state = room.state
-  local all = z(room, 'ZRANGE', '0', '-1', 'WITHSCORES')
+  local all = z(room, 'ZRANGE', 0, -1, 'WITHSCORES')
+  if not all[1] then
+    return
+  end
   for place = 1, #all, 2 do
     local _, serial, quantity = structUnpack('>ddd', all[place])
     if tonumber(all[place + 1]) < 0 then
@@ -108,7 +135,7 @@ local function sweep(room)
   if state[SOONEST] == 0 or state[SOONEST] > now then
     return
   end
-  local lapsed = z(room, 'ZRANGEBYSCORE', '(0', whole(now), 'LIMIT', '0', SWEPT)
+  local lapsed = z(room, 'ZRANGEBYSCORE', '(0', now, 'LIMIT', 0, SWEPT)
   for place = 1, #lapsed do
     local holder, serial = structUnpack('>ddd', lapsed[place])
     drop(room, lapsed[place], 1)
@@ -120,7 +147,7 @@ local function sweep(room)
   if state[SOONEST] == 0 then
     state[USED] = 0
   end
-  if not firstWaiting(room) then
+  if not firstWaiting(room, 1)[1] then
     state[WAITING] = 0
   end
 end

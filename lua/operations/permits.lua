@@ -6,6 +6,7 @@
 
 --#include permit_tickets.lua
 --#include permit_room.lua
+--#include permit_hand_over.lua
 
 local function roomsOf(begin, last, numbers, sets)
   local rooms, nth = {}, 0
@@ -13,16 +14,28 @@ local function roomsOf(begin, last, numbers, sets)
     local layer, key = argument[cell], argument[cell + 2]
     if counted[layer].size == 6 then
       nth = nth + 1
-      rooms[cell] = openRoom(layer, key, sets[nth], numbers)
+      local room = roomOf(sets[nth], new1Of[key], quotas[layer].limit, quotas[layer].period)
+      enter(room, present[key], numbers)
+      rooms[cell] = room
     end
   end
   return rooms
 end
 
+local function closeRoom(room, layer, key)
+  local isKept = counted[layer].keptFor(now, quotas[layer], room.state) > 0
+  exit(room, isKept)
+  keepTickets(room)
+  if isKept or present[key] then
+    changed[key] = SPENT
+  end
+  present[key] = isKept
+end
+
 local function closeRooms(begin, last, rooms)
   for cell = begin, last, 4 do
     if rooms[cell] then
-      closeRoom(rooms[cell], argument[cell])
+      closeRoom(rooms[cell], argument[cell], argument[cell + 2])
     end
   end
 end
@@ -32,8 +45,7 @@ local function leaveRooms(begin, last, rooms)
   local more = 0
   for cell = begin, last, 4 do
     if rooms[cell] then
-      hear(rooms[cell])
-      more = max(more, handOver(rooms[cell]))
+      more = max(more, leaveRoom(rooms[cell]))
     end
   end
   return more
@@ -69,47 +81,13 @@ local function spendAll(begin, last, rooms)
   end
 end
 
--- Changes nothing, not even what has lapsed.
 local function peekAtPermits(begin, last, _, _, sets)
   local nth = 0
   for cell = begin, last, 4 do
     local layer, key = argument[cell], argument[cell + 2]
     if counted[layer].size == 6 then
       nth = nth + 1
-      -- A copy, because later requests of the call find the state as it is.
-      local state, set = { unpack(new1Of[key]) }, sets[nth]
-      local room = { set = set, state = state, count = quotas[layer].limit }
-      if not present[key] then
-        recount(room)
-      end
-      if state[SOONEST] > 0 and state[SOONEST] <= now then
-        local lapsed = z(room, 'ZRANGEBYSCORE', '(0', whole(now), 'LIMIT', '0', SWEPT)
-        local gone = {}
-        for place = 1, #lapsed do
-          local _, serial, quantity = structUnpack('>ddd', lapsed[place])
-          if serial == 0 then
-            gone[lapsed[place]:sub(1, 8)] = true
-          else
-            state[USED] = max(state[USED] - quantity, 0)
-          end
-        end
-        local waiting = z(room, 'ZRANGEBYSCORE', '-inf', '(0')
-        local left = 0
-        for place = 1, #waiting do
-          if not gone[waiting[place]:sub(1, 8)] then
-            left = left + 1
-          end
-        end
-        state[WAITING] = left
-        local next = z(room, 'ZRANGEBYSCORE', '(0', '+inf', 'WITHSCORES', 'LIMIT', #lapsed, '1')[2]
-        state[SOONEST] = tonumber(next or 0)
-        if not next then
-          state[USED] = 0
-        end
-      end
-      for number = 1, 6 do
-        said[#said + 1] = state[number]
-      end
+      peekIn(sets[nth], new1Of[key], quotas[layer].limit, present[key])
     end
   end
 end
@@ -179,39 +157,17 @@ local function askPermits(begin, last, numbers, _, sets)
   closeRooms(begin, last, rooms)
 end
 
--- Numbers: holder, listens, sharded; then for each ticket: serial, quantity.
+-- Numbers: holder, listens, sharded; then the tickets.
 local function endPermits(begin, last, numbers, amount, sets)
-  local room = roomsOf(begin, last, numbers, sets)[begin]
-  local statuses = {}
-  for at = numbers + 4, numbers + amount, 2 do
-    statuses[#statuses + 1] = finish(room, memberOf(room.holder, argument[at], argument[at + 1]))
-  end
-  hear(room)
-  said[#said + 1] = handOver(room)
-  for nth = 1, #statuses do
-    said[#said + 1] = statuses[nth]
-  end
-  closeRoom(room, argument[begin])
+  local rooms = roomsOf(begin, last, numbers, sets)
+  endIn(rooms[begin], numbers + 4, numbers + amount)
+  closeRooms(begin, last, rooms)
 end
 
--- Numbers: holder, listens, sharded; then for each ticket: serial, quantity, 1 if its holder thinks that it waits.
 local function lookAtPermits(begin, last, numbers, amount, sets)
-  local room = roomsOf(begin, last, numbers, sets)[begin]
-  for at = numbers + 4, numbers + amount, 3 do
-    local member = memberOf(room.holder, argument[at], argument[at + 1])
-    local score = find(room, member)
-    if score and score > 0 then
-      put(room, member, now + room.lease)
-    end
-  end
-  hear(room)
-  said[#said + 1] = handOver(room)
-  for at = numbers + 4, numbers + amount, 3 do
-    local status, value = answer(room, memberOf(room.holder, argument[at], argument[at + 1]), argument[at + 2] == 1)
-    said[#said + 1], said[#said + 2] = status, value
-  end
-  refreshSoonest(room)
-  closeRoom(room, argument[begin])
+  local rooms = roomsOf(begin, last, numbers, sets)
+  lookIn(rooms[begin], numbers + 4, numbers + amount)
+  closeRooms(begin, last, rooms)
 end
 
 operations[11] = askPermits

@@ -37,8 +37,8 @@ function loseMessages(): number {
   const { desk } = store
   if (!(desk instanceof PermitDesk)) throw new Error('the store has another desk')
   const hear = desk.told.bind(desk)
-  desk.told = (grant) => {
-    if (Math.random() >= settings.lostMessages) hear(grant)
+  desk.told = (grants) => {
+    if (Math.random() >= settings.lostMessages) hear(grants)
   }
   return desk.holder
 }

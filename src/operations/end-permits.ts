@@ -23,12 +23,23 @@ export interface Ended extends Answer {
   readonly now: number
 }
 
+/** Tickets that one request ends at most. */
+const MOST_TICKETS = 100
+
 export const endPermits: Operation<PermitEnd, Ended> = {
   method: 'reserve',
   code: 12,
   inOrder: false,
   together: false,
   tickets: true,
+
+  // Ends of one turn hand their permits over together, and tell each process of all of its own by one message.
+  merged: (asked, later) =>
+    asked.holder === later.holder &&
+    asked.listens === later.listens &&
+    asked.tickets.length + later.tickets.length <= MOST_TICKETS
+      ? { ...asked, tickets: [...asked.tickets, ...later.tickets] }
+      : undefined,
 
   numbers: (asked) => [
     ...speakerNumbers(asked),

@@ -7,7 +7,7 @@ import { type KeyBlock, withBlock } from '../algorithms/blockable.ts'
 import { type Layer, peek } from '../algorithms/driver.ts'
 import type { Terms } from '../algorithms/terms.ts'
 import type { RateLimitResult } from '../result.ts'
-import type { Tell } from './permit-room.ts'
+import type { Tell } from './grants.ts'
 import type { Tickets } from './tickets.ts'
 
 /** The answer of an operation; most operations add members. */
@@ -115,6 +115,11 @@ export interface Operation<Args, Given extends Answer> {
   insteadOf?(args: Args): Args | undefined
   /** The arguments for a single layer, for stores that decide layer by layer. Default: `args`. */
   ofLayer?(args: Args, index: number): Args
+  /**
+   * The arguments of one request for two that are asked one after the other, and get the same answer. `undefined`: these cannot be one.
+   * Default: none can.
+   */
+  merged?(args: Args, later: Args): Args | undefined
   /** The arguments as the Lua script reads them. All numbers must be finite, because JSON has no `Infinity`. */
   numbers(args: Args, layers: readonly Layer[]): readonly number[]
   /** How many numbers the script replies in addition to the states. Default 0. */

@@ -1,14 +1,16 @@
 /**
  * The protocol of permits on one key and quota: a header and its tickets, at one moment. Each operation sweeps, acts, notes that its process
- * was heard of, and hands free permits over, in this order. Lua: `lua/operations/permits.lua`, line by line.
+ * was heard of, and hands free permits over, in this order. Lua: `lua/includes/permit_room.lua` and
+ * `permit_hand_over.lua`, line by line.
  */
-import { ENDED, INTERVAL, LAST, type PermitHeader, SOONEST, USED, WAITING } from '../algorithms/concurrency.ts'
+import { ENDED, INTERVAL, type PermitHeader, USED, WAITING } from '../algorithms/concurrency.ts'
 import type { Layer } from '../algorithms/driver.ts'
+import { CountedTickets } from './counted-tickets.ts'
+import type { Grants, Tell } from './grants.ts'
 import { HELD, UNKNOWN, WAITS } from './ticket-status.ts'
-import { type Member, placeOf, type Ticket, type Tickets, turnIn } from './tickets.ts'
+import { type Member, nameOf, placeOf, type Ticket, type Tickets, turnIn } from './tickets.ts'
 
-/** Limits on the work of one step. */
-const SWEPT = 256
+/** How many permits one step hands over at most. */
 const HANDED_OVER = 128
 
 /** How long the server waits for a process that polls, in µs. For a process that listens it waits one lease. */
@@ -20,12 +22,6 @@ export interface Speaker {
   /** 1: messages tell the process which of its tickets were granted. 0: the process polls. */
   readonly listens: 0 | 1
 }
-
-/** Publishes to a holder that a ticket of its own was granted. Returns how many subscribers got the message. */
-export type Tell = (holder: number, grant: Grant) => number
-
-/** The message about a ticket that was handed over, as numbers. */
-export type Grant = readonly [serial: number, token: number, heard: number, now: number, ...header: number[]]
 
 export interface RoomOptions {
   readonly header: PermitHeader
@@ -39,32 +35,34 @@ export interface RoomOptions {
 
 export class PermitRoom {
   readonly header: PermitHeader
-  readonly #tickets: Tickets
+  readonly #tickets: CountedTickets
   readonly #count: number
   readonly #now: number
   readonly #lease: number
   /** Until when a ticket is held that is renewed now. */
   readonly #until: number
   readonly #tell: Tell
+  /** The tokens of the tickets that this operation has handed a permit. */
+  readonly #granted = new Map<string, number>()
 
   /** Counts the tickets anew if the header is missing, and removes what has lapsed. */
   constructor({ header, tickets, quota, now, lapses, tell = () => 0 }: RoomOptions, present: boolean) {
     this.header = header
-    this.#tickets = tickets
+    this.#tickets = new CountedTickets(header, tickets, now)
     this.#count = quota.limit
     this.#now = now
     this.#lease = quota.periodMicroseconds
     this.#until = lapses ? now + this.#lease : Number.POSITIVE_INFINITY
     this.#tell = tell
-    if (!present && tickets.size > 0) this.#recount()
-    this.#sweep()
+    if (!present) this.#tickets.recount()
+    this.#tickets.sweep()
   }
 
   /** The ticket's score. `undefined`: it is not known. One that has lapsed leaves. */
   find(ticket: Ticket): number | undefined {
     const score = this.#tickets.scoreOf(ticket)
     if (score === undefined || score < 0 || score > this.#now) return score
-    this.#drop(ticket, score)
+    this.#tickets.drop(ticket, score)
     return undefined
   }
 
@@ -72,8 +70,8 @@ export class PermitRoom {
   admits(quantity: number, priority: number, turn: number): boolean {
     if (this.header[USED] + quantity > this.#count) return false
     if (this.header[WAITING] === 0) return true
-    const first = this.#tickets.firstWaiting
-    return first === undefined || placeOf(priority, turn < 0 ? this.#upcoming() : turn) < first.score
+    const [first] = this.#tickets.firstWaiting(1)
+    return first === undefined || placeOf(priority, turn < 0 ? this.#tickets.upcoming : turn) < first.score
   }
 
   /** True if the ticket could ever be admitted. */
@@ -93,16 +91,16 @@ export class PermitRoom {
 
   /** Renews a ticket that is held. Returns a new token. */
   renew(ticket: Ticket): number {
-    this.#put(ticket, this.#until)
-    return this.#next()
+    this.#tickets.put(ticket, this.#until)
+    return this.#tickets.next()
   }
 
   /** Stands a ticket in the queue. Returns its turn. */
   stand(ticket: Ticket, { listens }: Speaker, priority: number, turn: number): number {
     const process = { holder: ticket.holder, serial: 0, quantity: listens }
     this.#tickets.remove({ ...process, quantity: 1 - listens })
-    this.#put(process, this.#goneAt(listens))
-    const place = placeOf(priority, turn < 0 ? this.#next() : turn)
+    this.#tickets.put(process, this.#goneAt(listens))
+    const place = placeOf(priority, turn < 0 ? this.#tickets.next() : turn)
     this.#tickets.put(ticket, place)
     this.header[WAITING]++
     return turnIn(place)
@@ -112,7 +110,7 @@ export class PermitRoom {
   end(ticket: Ticket): number {
     const score = this.find(ticket)
     if (score === undefined) return UNKNOWN
-    this.#drop(ticket, score)
+    this.#tickets.drop(ticket, score)
     if (score < 0) return WAITS
     const { header } = this
     if (header[ENDED] === 0) header[INTERVAL] = this.#lease / 3
@@ -127,15 +125,18 @@ export class PermitRoom {
   /** Renews a ticket that is held, and leaves any other as it is. */
   keep(ticket: Ticket): void {
     const score = this.find(ticket)
-    if (score !== undefined && score > 0) this.#put(ticket, this.#until)
+    if (score !== undefined && score > 0) this.#tickets.put(ticket, this.#until)
   }
 
-  /** The state of a ticket, with a new token if the ticket is held and its holder believes that it waits. */
+  /**
+   * The state of a ticket, with its token if the ticket is held and its holder believes that it waits: a new one, unless this operation has handed
+   * the permit over.
+   */
   answer(ticket: Ticket, thinksItWaits: boolean): [status: number, value: number] {
     const score = this.find(ticket)
     if (score === undefined) return [UNKNOWN, 0]
     if (score < 0) return [WAITS, turnIn(score)]
-    return [HELD, thinksItWaits ? this.#next() : 0]
+    return [HELD, thinksItWaits ? (this.#granted.get(nameOf(ticket)) ?? this.#tickets.next()) : 0]
   }
 
   /** Notes that a process with waiting tickets was heard of. */
@@ -146,48 +147,67 @@ export class PermitRoom {
     const changes = this.#tickets.scoreOf(other) !== undefined
     if (!changes && this.#tickets.scoreOf(process) === undefined) return
     if (changes) this.#tickets.remove(other)
-    this.#put(process, this.#goneAt(listens))
+    this.#tickets.put(process, this.#goneAt(listens))
   }
 
   /** Hands free permits to those who wait. Returns true if more could be handed over than one step may. */
   handOver(): boolean {
     const { header } = this
-    for (let handed = 0; header[USED] < this.#count && header[WAITING] > 0; handed++) {
+    let handed = 0
+    while (header[USED] < this.#count && header[WAITING] > 0) {
       if (handed === HANDED_OVER) return true
-      const first = this.#tickets.firstWaiting
-      if (first === undefined) {
+      const first = this.#tickets.firstWaiting(Math.min(this.#count - header[USED], HANDED_OVER - handed))
+      if (first.length === 0) {
         header[WAITING] = 0
         return false
       }
-      if (!this.#grant(first)) return false
+      const { dealt, isFreed } = this.#grant(first)
+      if (dealt < first.length && !isFreed) return false
+      handed += dealt
     }
     return false
   }
 
-  /** True: continue with the next ticket. False: the first ticket needs more units than are free, and those behind it wait. */
-  #grant(first: Member): boolean {
+  /**
+   * Hands permits to these tickets, as far as they fit, in their order; then tells each listening holder of all of its own.
+   * @returns how many were dealt with, and true if some holder was not reached, so that its permits are free again
+   */
+  #grant(first: readonly Member[]): { readonly dealt: number; readonly isFreed: boolean } {
     const { header } = this
-    const { holder, quantity } = first
-    const listener = this.#tickets.scoreOf({ holder, serial: 0, quantity: 1 })
-    const gone = listener ?? this.#tickets.scoreOf({ holder, serial: 0, quantity: 0 })
-    if (gone === undefined || gone <= this.#now || quantity > this.#count) {
-      this.#drop(first, first.score)
-      return true
+    const granted = new Map<number, { readonly gone: number; readonly members: Member[] }>()
+    let dealt = 0
+    for (const member of first) {
+      const { holder, quantity } = member
+      const listener = this.#tickets.scoreOf({ holder, serial: 0, quantity: 1 })
+      const gone = listener ?? this.#tickets.scoreOf({ holder, serial: 0, quantity: 0 })
+      if (gone === undefined || gone <= this.#now || quantity > this.#count) this.#tickets.drop(member, member.score)
+      else if (header[USED] + quantity > this.#count) break
+      else {
+        this.#tickets.put(member, gone)
+        header[WAITING]--
+        header[USED] += quantity
+        this.#granted.set(nameOf(member), this.#tickets.next())
+        if (listener !== undefined) {
+          const own = granted.get(holder) ?? { gone, members: [] }
+          granted.set(holder, own)
+          own.members.push(member)
+        }
+      }
+      dealt++
     }
-    if (header[USED] + quantity > this.#count) return false
-    this.#put(first, gone)
-    header[WAITING]--
-    header[USED] += quantity
-    const token = this.#next()
-    if (listener !== undefined && this.#tell(holder, this.#told(first, token, gone - this.#lease)) === 0) {
-      this.#drop(first, gone)
-      this.#dropProcess(holder)
+    let isFreed = false
+    for (const [holder, { gone, members }] of granted) {
+      if (this.#tell(holder, this.#grantsOf(members, gone - this.#lease)) !== 0) continue
+      for (const member of members) this.#tickets.drop(member, gone)
+      this.#tickets.dropProcess(holder)
+      isFreed = true
     }
-    return true
+    return { dealt, isFreed }
   }
 
-  #told({ serial }: Ticket, token: number, heard: number): Grant {
-    return [serial, token, heard, this.#now, ...this.header]
+  #grantsOf(members: readonly Member[], heard: number): Grants {
+    const tickets = members.map((member) => ({ serial: member.serial, token: this.#granted.get(nameOf(member)) ?? 0 }))
+    return { now: this.#now, heard, header: [...this.header], tickets }
   }
 
   #goneAt(listens: number): number {
@@ -195,60 +215,8 @@ export class PermitRoom {
     return this.#now + (listens === 1 ? this.#lease : Math.min(this.#lease, POLLING_PATIENCE))
   }
 
-  #upcoming(): number {
-    return Math.max(this.header[LAST] + 1, this.#now)
-  }
-
-  #next(): number {
-    this.header[LAST] = this.#upcoming()
-    return this.header[LAST]
-  }
-
-  #put(ticket: Ticket, score: number): void {
-    this.#tickets.put(ticket, score)
-    const { header } = this
-    if (header[SOONEST] === 0 || score < header[SOONEST]) header[SOONEST] = score
-  }
-
-  #drop(ticket: Ticket, score: number): void {
-    this.#tickets.remove(ticket)
-    const { header } = this
-    if (ticket.serial === 0) return
-    if (score < 0) header[WAITING] = Math.max(header[WAITING] - 1, 0)
-    else header[USED] = Math.max(header[USED] - ticket.quantity, 0)
-  }
-
-  /** Takes a process off the queue, with all its tickets that wait. */
-  #dropProcess(holder: number): void {
-    this.#tickets.remove({ holder, serial: 0, quantity: 0 })
-    this.#tickets.remove({ holder, serial: 0, quantity: 1 })
-    for (const member of this.#tickets.waiting) if (member.holder === holder) this.#drop(member, member.score)
-  }
-
-  #recount(): void {
-    const { header } = this
-    for (const { serial, quantity, score } of this.#tickets.all) {
-      if (score < 0) header[WAITING]++
-      else if (serial > 0) header[USED] += quantity
-    }
-    header[SOONEST] = this.#tickets.soonest
-  }
-
-  #sweep(): void {
-    const { header } = this
-    if (header[SOONEST] === 0 || header[SOONEST] > this.#now) return
-    for (const member of this.#tickets.lapsed(this.#now, SWEPT)) {
-      this.#drop(member, member.score)
-      if (member.serial === 0) this.#dropProcess(member.holder)
-    }
-    this.refreshSoonest()
-    // The set may have been lost without the header, by eviction.
-    if (header[SOONEST] === 0) header[USED] = 0
-    if (this.#tickets.firstWaiting === undefined) header[WAITING] = 0
-  }
-
   /** Finds out when the next ticket lapses, because renewals have moved that on. */
   refreshSoonest(): void {
-    this.header[SOONEST] = this.#tickets.soonest
+    this.#tickets.refreshSoonest()
   }
 }

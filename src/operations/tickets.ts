@@ -1,6 +1,6 @@
 /**
  * The tickets of a key: who holds permits, and who waits for them, as a sorted set. Redis keeps the same set, with the same members in the
- * same order. Lua: `lua/operations/permits.lua`.
+ * same order. Lua: `lua/includes/permit_tickets.lua`.
  */
 
 /** A ticket, which its holder names before the server is asked. Because of the name, asking, renewing and ending are idempotent. */
@@ -34,7 +34,8 @@ export function turnIn(score: number): number {
   return (score - LOWEST) % TURNS
 }
 
-function nameOf({ holder, serial, quantity }: Ticket): string {
+/** Unique among the tickets of a key. */
+export function nameOf({ holder, serial, quantity }: Ticket): string {
   return `${holder} ${serial} ${quantity}`
 }
 
@@ -89,10 +90,11 @@ export class Tickets {
     this.#byName.clear()
   }
 
-  /** The ticket that is first in the queue. `undefined`: none waits. */
-  get firstWaiting(): Member | undefined {
-    const [first] = this.#sorted
-    return first !== undefined && first.score < 0 ? first : undefined
+  /** The tickets that are first in the queue. */
+  firstWaiting(most: number): readonly Member[] {
+    const first = this.#sorted.slice(0, most)
+    const held = first.findIndex(({ score }) => score > 0)
+    return held < 0 ? first : first.slice(0, held)
   }
 
   /** All that wait, in the order of the queue. */

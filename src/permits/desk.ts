@@ -5,7 +5,8 @@
 import { spendsAny } from '../algorithms/terms.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Asked } from '../operations/ask-permits.ts'
-import type { Grant, Speaker } from '../operations/permit-room.ts'
+import { type Grants, grantsIn } from '../operations/grants.ts'
+import type { Speaker } from '../operations/permit-room.ts'
 import type { PermitsAsked } from '../operations/permits.ts'
 import { HELD, NO_ROOM, WAITS } from '../operations/ticket-status.ts'
 import { heed } from '../signals.ts'
@@ -227,10 +228,7 @@ export class PermitDesk implements Desk {
   #listen(key: string): void {
     this.#ears ??= this.#options.openEars?.({
       holder: this.holder,
-      told: (message) => {
-        const [serial = 0, token = 0, heard = 0, now = 0, ...header] = message.split(' ').map(Number)
-        this.told([serial, token, heard, now, ...header])
-      },
+      told: (message) => this.told(grantsIn(message)),
       connected: () => {
         for (const place of this.#tender.places) {
           void place.lookAtWaiting(true)
@@ -244,12 +242,14 @@ export class PermitDesk implements Desk {
     this.#ears?.listen(key)
   }
 
-  /** A ticket of this store was granted by somebody else's call. */
-  told([serial, token, heard, now, ...header]: Grant): void {
-    const waiter = this.#waiters.get(serial)
-    if (waiter !== undefined) waiter.place.told(serial, token, heard, now, header)
-    // Nobody wants the permit, and the server has not got its end.
-    else for (const place of this.#tender.places) place.endAgain(serial)
+  /** Tickets of this store were granted by somebody else's call. */
+  told(grants: Grants): void {
+    for (const ticket of grants.tickets) {
+      const waiter = this.#waiters.get(ticket.serial)
+      if (waiter !== undefined) waiter.place.told(ticket, grants)
+      // Nobody wants the permit, and the server has not got its end.
+      else for (const place of this.#tender.places) place.endAgain(ticket.serial)
+    }
   }
 
   /** Ends all that is held, and leaves all queues. */

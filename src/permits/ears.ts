@@ -13,7 +13,7 @@ export interface Ears {
 /** Receives the messages about permits that were granted. */
 export interface Listener {
   readonly holder: number
-  /** A message: a `Grant` as text. */
+  /** A message: `Grants` as text. */
   told(message: string): void
   /** Messages have begun to arrive, perhaps again; some may have been missed. */
   connected(): void

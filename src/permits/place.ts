@@ -3,6 +3,7 @@ import { type Layer, peek } from '../algorithms/driver.ts'
 import { StoreError } from '../errors.ts'
 import { type Asked, askPermits } from '../operations/ask-permits.ts'
 import { type Ended, endPermits, type OwnTicket } from '../operations/end-permits.ts'
+import type { GrantedTicket, Grants } from '../operations/grants.ts'
 import { type Looked, lookAtPermits, type SeenTicket } from '../operations/look-at-permits.ts'
 import type { PermitsAsked } from '../operations/permits.ts'
 import { HELD, UNKNOWN } from '../operations/ticket-status.ts'
@@ -255,19 +256,17 @@ export class Place {
     waiting.granted(token, deadline, result)
   }
 
-  /**
-   * A ticket of this process was granted by somebody else's call at `now`, when the server had last heard of this process at `heard`, and this
-   * was the header.
-   */
-  told(serial: number, token: number, heard: number, now: number, header: readonly number[]): void {
+  /** A ticket of this process was granted by somebody else's call. */
+  told({ serial, token }: GrantedTicket, grants: Grants): void {
     const waiting = this.waiting.get(serial)
     if (waiting === undefined) return
-    const sentAt = this.#moments.sentBefore(heard)
+    const sentAt = this.#moments.sentBefore(grants.heard)
     if (sentAt === undefined && this.speaker().lapses) {
       void this.look([{ serial, quantity: waiting.quantity, waits: true }])
       return
     }
-    this.#grant(waiting, token, this.deadlineFrom(sentAt ?? 0), peek([this.#layer], [header], now))
+    const deadline = this.deadlineFrom(sentAt ?? 0)
+    this.#grant(waiting, token, deadline, peek([this.#layer], [grants.header], grants.now))
   }
 
   lose(held: HeldTicket): void {

@@ -56,7 +56,7 @@ export class RedisEars implements Ears {
     this.#subscriber?.close()
   }
 
-  /** As `lua/operations/permits.lua` makes it from the names of keys. */
+  /** As `lua/includes/permit_hand_over.lua` makes it from the names of keys. */
   #channelOf(key: string): string {
     const { cluster, keyPrefix } = this.#connection
     const name = keyPrefix + (cluster ? `${this.#names.stem(key)}}` : this.#names.start)

@@ -96,11 +96,29 @@ const step = fc.record({
     fc.record({ kind: fc.constant('unblock' as const) }),
     fc.record({ kind: fc.constant('clear' as const) }),
   ),
+  /** Whether the step shares a call with the one before, at the same moment. */
+  together: fc.boolean(),
   /** Whether somebody peeks just before, in the same call. */
   peeked: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
 })
 
 type Step = typeof step extends fc.Arbitrary<infer One> ? One : never
+
+type Group = [[version: number, one: Step], ...[number, Step][]]
+
+/** Steps that share a call. Ends that follow one another would be one request, so none follows another. */
+function groupsOf(steps: readonly (readonly [number, Step])[]): Group[] {
+  const groups: Group[] = []
+  let before: Step['what']['kind'] | undefined
+  for (const [version, one] of steps) {
+    const { kind } = one.what
+    const group = one.together && kind !== 'clear' && !(kind === 'end' && before === 'end') ? groups.at(-1) : undefined
+    if (group === undefined) groups.push([[version, one]])
+    else group.push([version, one])
+    before = kind
+  }
+  return groups
+}
 
 /** Asks of all layers, the rest of the layer with permits alone. */
 function run(whole: Decider, permits: Decider, { holder, listens, what }: Step): Promise<unknown> {
@@ -179,14 +197,20 @@ test('whatever is asked, ended and looked at is answered and kept alike', async 
           }
           return { whole: deciders(both, [...rates, own], blocks), permits: deciders(both, [own]) }
         })
-        for (const [version, one] of steps) {
+        for (const [[version, one], ...others] of groupsOf(steps)) {
           both.now += one.elapsed
           const chosen = versions[version] ?? versions[0]
           if (chosen === undefined) continue
-          const expected = await answers(chosen.whole.local, chosen.permits.local, one)
-          const actual = await answers(chosen.whole.remote, chosen.permits.remote, one)
+          const group = [one, ...others.map(([, other]) => other)]
+          const expected = await Promise.all(
+            group.map((each) => answers(chosen.whole.local, chosen.permits.local, each)),
+          )
+          const actual = await Promise.all(
+            group.map((each) => answers(chosen.whole.remote, chosen.permits.remote, each)),
+          )
           expect(actual).toStrictEqual(expected)
-          if (one.what.kind === 'ask') expect(isHonest(actual[1])).toBe(true)
+          for (const [index, { what }] of group.entries())
+            if (what.kind === 'ask') expect(isHonest(actual[index]?.[1])).toBe(true)
           await both.expectSameStates(['key'])
         }
       },
@@ -212,6 +236,36 @@ test('a caller is admitted where only processes that died wait before it', async
     const expected = await local.operate('key', askPermits, asked)
     expect(expected).toMatchObject(ask.serial === 2 ? { status: WAITS } : { status: HELD, result: { limited: false } })
     expect(await remote.operate('key', askPermits, asked)).toStrictEqual(expected)
+    await both.expectSameStates(['key'])
+  }
+})
+
+test('operations that share a call find what those before them have left', async () => {
+  const both = suite.both(1_700_000_000_000_000)
+  const { local, remote } = deciders(both, [{ counting: PERMITS, rate: Quota.concurrent(1, { lease: LEASE / 1000 }) }])
+  const speaker = { holder: REACHED, listens: 0 as const, sharded: 0 as const, lapses: true }
+  const ask = (serial: number) => (decider: Decider) =>
+    decider.operate('key', askPermits, { ...speaker, serial, quantity: 1, queue: 10, priority: 0, turn: -1 })
+  const end =
+    (...serials: number[]) =>
+    (decider: Decider) =>
+      decider.operate('key', endPermits, { ...speaker, tickets: serials.map((serial) => ({ serial, quantity: 1 })) })
+  const look = (serial: number) => (decider: Decider) =>
+    decider.operate('key', lookAtPermits, { ...speaker, tickets: [{ serial, quantity: 1, waits: true }] })
+  const calls = [
+    [ask(1)],
+    // Between two operations nothing is left of the key.
+    [end(1), ask(2), end(2)],
+    [ask(3)],
+    // As before, though a process has waited.
+    [ask(4), end(3, 4), ask(5), ask(6)],
+    // A permit that was handed over by the operation before.
+    [end(5), look(6)],
+  ]
+  for (const call of calls) {
+    both.now += 1000
+    const expected = await Promise.all(call.map((act) => act(local)))
+    expect(await Promise.all(call.map((act) => act(remote)))).toStrictEqual(expected)
     await both.expectSameStates(['key'])
   }
 })

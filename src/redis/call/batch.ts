@@ -87,7 +87,9 @@ export class Batch {
   /** As `addCheck`, for an operation. */
   addOperation(operation: RequestedOperation): boolean {
     const { decider, key } = operation
-    if (this.holds(key) && !this.#mayFollow(decider, key)) return false
+    const latest = this.#latestOf(key)
+    if (latest?.operation?.merge(operation) === true) return true
+    if (latest !== undefined && !this.#mayFollow(decider, key)) return false
     const beside = (operation.beside === undefined ? 0 : 1) + (operation.tickets ? decider.ticketSuffixes.length : 0)
     const weight = decider.weight + beside
     const entry = new Entry(operation, undefined, operation)

@@ -1,6 +1,6 @@
 /**
  * Encodes a batch as KEYS and ARGV, for the script that decides it for the least: here for `lua/scripts/checks.lua` and `lua/scripts/logs.lua`;
- * `encode-subjects.ts` and `encode-batch.ts` do for the others.
+ * `encode-subjects.ts`, `encode-tickets.ts` and `encode-batch.ts` do for the others.
  */
 import type { KeyNames } from '../keys.ts'
 import { FEWEST_GROUPED } from '../limits.ts'
@@ -8,6 +8,7 @@ import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import { callOfBatch } from './encode-batch.ts'
 import { callOfSubjects } from './encode-subjects.ts'
+import { callOfTickets } from './encode-tickets.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import { mostLeased } from './request.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
@@ -23,7 +24,9 @@ export function makeCall(batch: Batch, names: KeyNames, now: number, expected: (
   // The script for logs leases nothing.
   const isSuited = decider?.hasValue === true || !batch.entries.some((entry) => mostLeased(entry) > 0)
   if (decider !== undefined && script !== undefined && isSuited) return callForEach(batch, decider, script, names, now)
-  return callOfSubjects(batch, names, now) ?? callOfBatch(batch, names, now, expected)
+  return (
+    callOfTickets(batch, names, now) ?? callOfSubjects(batch, names, now) ?? callOfBatch(batch, names, now, expected)
+  )
 }
 
 /** The only decider in the batch, if the batch holds nothing but its checks, each on a different key. Otherwise `undefined`. */

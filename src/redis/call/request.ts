@@ -94,7 +94,11 @@ export interface RequestedOperation extends RedisAsked, PendingRequest {
   readonly beside: BesideKind | undefined
   /** True if the operation uses the tickets of layers with permits. */
   readonly tickets: boolean
-  /** Computes the answer from the states in the reply, one `Found` per subject, and resolves the caller's promise. */
+  /** Requests that were merged into this one, and get the same answer. */
+  readonly followers: readonly PendingRequest[]
+  /** Merges a later request into this one, if that is possible. */
+  merge(later: RequestedOperation): boolean
+  /** Computes the answer from the states in the reply, one `Found` per subject, and resolves the callers' promises. */
   settle(founds: readonly Found[], now: number): void
 }
 
@@ -105,8 +109,9 @@ export class PendingOperation<Args, Given extends Answer> extends PendingRequest
   readonly quantity: number
   readonly terms = undefined
   readonly promise: Promise<Given>
+  readonly followers: PendingOperation<Args, Given>[] = []
   readonly #operation: Operation<Args, Given>
-  readonly #args: Args
+  #args: Args
   readonly #resolve: (answer: Given) => void
 
   constructor(decider: CompiledLayers, key: string, operation: Operation<Args, Given>, args: Args, askedAt: number) {
@@ -141,9 +146,21 @@ export class PendingOperation<Args, Given extends Answer> extends PendingRequest
     return this.#operation.tickets === true
   }
 
+  merge(later: RequestedOperation): boolean {
+    if (!(later instanceof PendingOperation) || later.#operation !== this.#operation) return false
+    if (later.decider !== this.decider) return false
+    const merged = this.#operation.merged?.(this.#args, later.#args)
+    if (merged === undefined) return false
+    this.#args = merged
+    this.followers.push(later)
+    return true
+  }
+
   settle([found]: readonly Found[], now: number): void {
     if (found === undefined) throw new RangeError('an operation needs a subject')
-    this.#resolve(this.#operation.apply(found, this.#args, now).answer)
+    const { answer } = this.#operation.apply(found, this.#args, now)
+    this.#resolve(answer)
+    for (const follower of this.followers) follower.#resolve(answer)
   }
 }
 
@@ -152,6 +169,7 @@ export class PendingTogether extends PendingRequest implements RequestedOperatio
   readonly code = ASK_TOGETHER
   readonly beside = undefined
   readonly tickets = true
+  readonly followers = []
   readonly decider: CompiledLayers
   readonly key: string
   readonly quantity: number
@@ -184,6 +202,10 @@ export class PendingTogether extends PendingRequest implements RequestedOperatio
 
   get #layers(): readonly (readonly Layer[])[] {
     return this.subjects.map(({ decider }) => decider.layers)
+  }
+
+  merge(): boolean {
+    return false
   }
 
   settle(founds: readonly Found[], now: number): void {
@@ -236,7 +258,10 @@ export class Entry {
   }
 
   *waiters(): Iterable<PendingRequest> {
-    if (this.operation !== undefined) yield this.operation
+    if (this.operation !== undefined) {
+      yield this.operation
+      yield* this.operation.followers
+    }
     for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) yield waiter
   }
 
@@ -245,7 +270,8 @@ export class Entry {
     let waiter = this.first
     this.first = undefined
     this.#last = undefined
-    this.count = this.operation?.settled === false ? 1 : 0
+    // Requests that were merged are sent as long as one of them has not been given up.
+    this.count = this.operation !== undefined && isWanted(this.operation) ? 1 : 0
     while (waiter !== undefined) {
       const { next } = waiter
       waiter.next = undefined
@@ -261,6 +287,10 @@ export class Entry {
   all(): readonly RedisAsked[] {
     return this.subjects ?? [this]
   }
+}
+
+function isWanted({ settled, followers }: RequestedOperation): boolean {
+  return !settled || followers.some((follower) => !follower.settled)
 }
 
 /**

@@ -64,6 +64,9 @@ export function luaImplementationOfBlock(block: Layer): LuaImplementation {
 
 const LOGS = script(lua.logs)
 
+/** The script for operations on permits alone, `lua/scripts/tickets.lua`. */
+export const TICKETS = script(lua.tickets)
+
 const unrolledScripts = new Map<string, Script>()
 
 /**

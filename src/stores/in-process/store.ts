@@ -95,9 +95,9 @@ export abstract class InProcessStore extends BaseStore {
       decider: (layers, block) => {
         const made = this.decider(layers, block)
         if (made instanceof InProcessDecider) {
-          made.tell = (holder, grant) => {
+          made.tell = (holder, grants) => {
             if (holder !== desk.holder) return 0
-            desk.told(grant)
+            desk.told(grants)
             return 1
           }
         }
