@@ -76,8 +76,8 @@ local function keptFor(now, quota, time, level)
 end
 
 local function expiresAt(quota, time, level)
-  local lifetime = lifetimeOf(quota, level)
-  return keptUntil(time, lifetime)
+  local drained = lifetimeOf(quota, level)
+  return keptUntil(time, drained)
 end
 
 local function valid(quota, time, level)

@@ -50,8 +50,10 @@ for run = at, max(finish, at), 4 do
   else
     last = #keys
   end
+  -- The units that those checks spend that can be admitted.
+  local wanted = quantity * count
   for place = first, last do
-    local key, value = keys[place], values[place]
+    local value = values[place]
     -- The whole value if it holds other records as well, and where in it SETRANGE may write what changes. nil: nowhere.
     local whole, start = nil, 'CHANGED_START'
     local read_1, kept_1, OLD
@@ -65,7 +67,7 @@ for run = at, max(finish, at), 4 do
         if start then
           whole = value
           read_1, kept_1, OLD = structUnpack(format, value, offset)
-          value = sub(value, offset, offset + width - 1)
+          values[place] = sub(value, offset, offset + width - 1)
         end
       end
       --#each
@@ -77,14 +79,15 @@ for run = at, max(finish, at), 4 do
         if not findAmong then
           --#include among_others.lua
         end
-        whole = values[place]
+        whole = value
         value, start = findAmong(whole)
+        values[place] = value
         read_1, kept_1, OLD = structUnpack(format, value)
       end
     else
-      value = nothing
+      values[place] = nothing
     end
-    local admitted, hasExpired = count, false
+    local spent, hasExpired = wanted, false
     --#each
     local known_1 = false
     if kept_1 then
@@ -101,16 +104,15 @@ for run = at, max(finish, at), 4 do
       NEW = open(now, quota_1)
     end
     local left_1 = available(now, quota_1, NEW)
-    if quantity > 0 and left_1 < quantity * admitted then
-      admitted = (left_1 - left_1 % quantity) / quantity
+    if left_1 < spent then
+      spent = left_1 - left_1 % quantity
     end
     --#end
     if hasExpired then
-      value = structPack(format, read_1, kept_1, OLD)
+      values[place] = structPack(format, read_1, kept_1, OLD)
     end
-    if quantity > 0 and admitted > 0 then
-      local spent = quantity * admitted
-      if most > 0 and admitted == count then
+    if spent > 0 then
+      if most > 0 and spent == wanted then
         local leased = most
         --#each
         left_1 = left_1 - spent
@@ -121,7 +123,7 @@ for run = at, max(finish, at), 4 do
           spent = spent + leased
         end
       end
-      local isKept = start ~= nil
+      local key, isKept = keys[place], start ~= nil
       --#each
       NEW = spend(spent, now, quota_1, NEW)
       local expiry_1 = expiresAt(quota_1, NEW)
@@ -159,7 +161,6 @@ for run = at, max(finish, at), 4 do
         end
       end
     end
-    values[place] = value
   end
 end
 if groups then

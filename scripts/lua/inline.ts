@@ -1,6 +1,6 @@
 /** Inlines Lua functions, because in Redis's Lua a call costs as much as the body of most of our functions. */
-import { type CallExpression, type FunctionDeclaration, type Node, parse, type Statement } from 'luaparse'
-import { namesIn, sourceOf } from './syntax.ts'
+import { type CallExpression, type FunctionDeclaration, type Identifier, type Node, parse, type Statement } from 'luaparse'
+import { namesIn, sourceOf, variablesIn } from './syntax.ts'
 
 interface Inlined {
   readonly parameters: readonly string[]
@@ -24,6 +24,8 @@ class Inliner {
   /** Names declared anywhere below the top level. */
   readonly #inner = new Set<string>()
   #results = 0
+  /** Parameters of the function being rendered that stand for a variable of the caller, by name. */
+  #renamed: ReadonlyMap<string, string> = new Map()
 
   constructor(program: string) {
     this.#program = program
@@ -77,8 +79,8 @@ class Inliner {
     if (statement.type === 'ReturnStatement' && targets !== undefined) {
       const [only, second] = statement.arguments
       const call = second === undefined ? this.#calls(only) : undefined
-      const values = statement.arguments.map((value) => this.#source(value)).join(', ')
-      const given = call === undefined ? `${targets.join(', ')} = ${values}` : this.#renderCall(call, targets, false)
+      const values = statement.arguments.map((value) => this.#source(value))
+      const given = call === undefined ? assignment(targets, values) : this.#renderCall(call, targets, false)
       return isLast ? given : `${given}\nbreak`
     }
     return this.#source(statement)
@@ -96,10 +98,15 @@ class Inliner {
     const { parameters, body, own, assigned } = called
     const hidden = targets.some((target) => own.has(target))
     const into = hidden ? targets.map(() => `result${++this.#results}`) : targets
+    const renamed = new Map<string, string>()
     const bound = parameters.flatMap((parameter, place) => {
       const argument = call.arguments[place]
       const value = argument === undefined ? 'nil' : this.#source(argument)
-      return value === parameter && !assigned.has(parameter) ? [] : [{ parameter, value }]
+      if (assigned.has(parameter)) return [{ parameter, value }]
+      // A variable needs no copy: while the function runs, nothing assigns to it, because the targets are assigned last.
+      if (argument?.type === 'Identifier' && !own.has(value)) renamed.set(parameter, value)
+      else if (value !== parameter) return [{ parameter, value }]
+      return []
     })
     const lines: string[] = []
     if (areNew || hidden) lines.push(`local ${into.join(', ')}`)
@@ -107,7 +114,10 @@ class Inliner {
     if (bound.length > 0) {
       lines.push(`local ${bound.map((one) => one.parameter).join(', ')} = ${bound.map((one) => one.value).join(', ')}`)
     }
+    const outside = this.#renamed
+    this.#renamed = renamed
     const text = this.#renderAll(body, into, true)
+    this.#renamed = outside
     const leavesEarly = body.slice(0, -1).some((statement) => returnsIn(statement))
     lines.push(...(leavesEarly ? ['repeat', text, 'until true'] : [text]), 'end')
     if (hidden) lines.push(`${areNew ? 'local ' : ''}${targets.join(', ')} = ${into.join(', ')}`)
@@ -128,8 +138,29 @@ class Inliner {
   }
 
   #source(node: Node): string {
-    return sourceOf(this.#program, node)
+    const source = sourceOf(this.#program, node)
+    if (this.#renamed.size === 0) return source
+    const start = node.range?.[0] ?? 0
+    const variables = [...variablesIn(node)].sort((a, b) => placeOf(b) - placeOf(a))
+    return variables.reduce((text, variable) => {
+      const by = this.#renamed.get(variable.name) ?? variable.name
+      const at = placeOf(variable) - start
+      return text.slice(0, at) + by + text.slice(at + variable.name.length)
+    }, source)
   }
+}
+
+/** Assigns values to variables, except to those that have them. */
+function assignment(targets: readonly string[], values: readonly string[]): string {
+  const changed = targets.length === values.length ? targets.filter((target, place) => values[place] !== target) : targets
+  if (changed.length === 0) return ''
+  const given = targets.length === values.length ? values.filter((value, place) => targets[place] !== value) : values
+  return `${changed.join(', ')} = ${given.join(', ')}`
+}
+
+function placeOf({ range, name }: Identifier): number {
+  if (range === undefined) throw new Error(`${name} was parsed without its range`)
+  return range[0]
 }
 
 function isFunction(statement: Statement): statement is FunctionDeclaration {

@@ -1,5 +1,5 @@
 /** Shared by the tools for Lua. */
-import type { Node } from 'luaparse'
+import type { Identifier, Node } from 'luaparse'
 
 /** The source text of a node that was parsed with `ranges`. */
 export function sourceOf(text: string, { range, type }: Node): string {
@@ -9,13 +9,18 @@ export function sourceOf(text: string, { range, type }: Node): string {
 
 /** Every name of a variable within a node. */
 export function* namesIn(node: unknown): Iterable<string> {
-  if (Array.isArray(node)) for (const child of node) yield* namesIn(child)
+  for (const { name } of variablesIn(node)) yield name
+}
+
+/** Every place within a node where a variable is named. */
+export function* variablesIn(node: unknown): Iterable<Identifier> {
+  if (Array.isArray(node)) for (const child of node) yield* variablesIn(child)
   if (typeof node !== 'object' || node === null || Array.isArray(node)) return
-  if ('type' in node && node.type === 'Identifier' && 'name' in node) yield String(node.name)
+  if (isNode(node) && node.type === 'Identifier') yield node
   for (const [field, child] of Object.entries(node)) {
     // The name of a field is not a variable.
     const isField = 'type' in node && (field === 'key' || (node.type === 'MemberExpression' && field === 'identifier'))
-    if (!isField) yield* namesIn(child)
+    if (!isField) yield* variablesIn(child)
   }
 }
 
