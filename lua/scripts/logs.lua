@@ -1,5 +1,5 @@
 -- Decides checks of one moving window on different keys. batch.lua decides the same, and everything else, but costs more. What is usual is
--- decided here: a log of which the last records and the eight at its head tell enough, and to which a record is added. checkLog decides the
+-- decided here: a log of which the last records and few at its head tell enough, and to which a record is added. checkLog decides the
 -- rest, and is defined where it is first needed, because that takes time.
 --
 -- KEYS     the logs, as includes/log_records.lua describes them
@@ -11,6 +11,7 @@
 --#include text_of.lua
 --#include log_records.lua
 
+local formatted = string.format
 -- `+ 0` converts a text to a number without a call to C.
 local clock, period, limit = ARGV[2] + 0, ARGV[5] + 0, ARGV[6] + 0
 --#include read_clock.lua
@@ -19,12 +20,20 @@ local clock, period, limit = ARGV[2] + 0, ARGV[5] + 0, ARGV[6] + 0
 local expiry = keptUntil(now, period)
 local checkLog
 
+-- Where the first look at a log begins: at its last record, or, where the last log was short, so that it holds all of such a log. Mostly the
+-- logs of a call are alike, and Redis's Lua hashes each byte of a text that it is given.
+local LAST_RECORD, SHORT_LOG = '-24', '-384'
+local tail = SHORT_LOG
+-- How many records to look at from a head on: the one before it and few entries, more once a log needed more.
+local atHead, MORE_AT_HEAD = 5, 9
+
 -- The time of the first entry, from `at` in the chunk on, up to which there are `leaving` units. Looks at `others` entries, and takes the newest
 -- if none of them suffices. nil: they are not all in the chunk.
 local function entryWith(leaving, chunk, at, others, before, newest)
   local finish = at + others * RECORD
   while at < finish do
     if at > #chunk then
+      atHead = MORE_AT_HEAD
       return nil
     end
     local time, sum = structUnpack('<dd', chunk, at)
@@ -49,12 +58,12 @@ for run = 7, max(#ARGV, 7), 4 do
   local asked = quantity > 0 and quantity or 1
   for place = first, last do
     local key = keys[place]
-    -- 16 records. pcall, because a value of another type counts as no log.
-    local chunk = redis.pcall('GETRANGE', key, '-384', '-1')
+    -- pcall, because a value of another type counts as no log.
+    local chunk = redis.pcall('GETRANGE', key, tail, '-1')
     local isUsual, stored, live = chunk == '', 0, 0
     -- The newest entry; the sum before the span; and the oldest entry in the span, which begins at `at`.
     local newest, sum, before, at, oldest, total = 0, 0, 0, 1, 0, 0
-    if not isUsual and type(chunk) == 'string' and #chunk >= 2 * RECORD then
+    if not isUsual and type(chunk) == 'string' and #chunk >= RECORD then
       newest, sum, stored = structUnpack('<ddd', chunk, #chunk - RECORD + 1)
       -- As isRecord has it, because calling a function costs more.
       isUsual = stored >= 1 and stored <= MAXIMUM_ENTRIES and stored % 1 == 0 and newest >= 0 and newest <= MAXIMUM_UNITS
@@ -63,10 +72,12 @@ for run = 7, max(#ARGV, 7), 4 do
         local start = -(stored + 1) * RECORD
         at = #chunk + start + 1
         if at < 1 then
-          -- Nine records: the one before the head, and eight from there on.
-          chunk, at = call('GETRANGE', key, start, start + 9 * RECORD - 1), 1
-          isUsual = #chunk == 9 * RECORD
+          -- Formatted here, because Redis takes longer to format a number.
+          local length = (stored < atHead and stored + 1 or atHead) * RECORD
+          chunk, at = call('GETRANGE', key, formatted('%d', start), formatted('%d', start + length - 1)), 1
+          isUsual = #chunk == length
         end
+        tail = stored < 16 and SHORT_LOG or LAST_RECORD
       end
       if isUsual then
         local time, marker
@@ -81,6 +92,8 @@ for run = 7, max(#ARGV, 7), 4 do
             isUsual = at <= #chunk
             if isUsual then
               oldest, total = structUnpack('<dd', chunk, at)
+            else
+              atHead = MORE_AT_HEAD
             end
           end
         end
