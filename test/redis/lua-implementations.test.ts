@@ -117,3 +117,29 @@ test('a long log is searched, dropped and compacted alike', async () => {
     runs(4),
   )
 })
+
+test('logs of any lengths are decided alike in one call, whichever stands before another', async () => {
+  const counting = { name: MovingWindowLimiter.name, Limiter: MovingWindowLimiter }
+  const steps = fc.array(
+    fc.record({
+      elapsed: fc.oneof({ weight: 30, arbitrary: fc.nat({ max: 20_000 }) }, fc.nat({ max: 900_000 })),
+      quantity: fc.oneof({ weight: 10, arbitrary: fc.nat({ max: 2 }) }, fc.nat({ max: 60 })),
+      keys: fc.shuffledSubarray(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'], { minLength: 2 }),
+    }),
+    { minLength: 80, maxLength: 80 },
+  )
+  await fc.assert(
+    fc.asyncProperty(steps, async (list) => {
+      const both = suite.both(1_700_000_000_000_000)
+      const throttle = both.throttle([{ counting, rate: Quota.perSecond(60) }])
+      for (const [index, { elapsed, quantity, keys }] of list.entries()) {
+        both.now += elapsed
+        // The first keys are asked for seldom, so that their logs stay short.
+        const asked = keys.filter((key) => key > 'c' || index % 9 === 0)
+        await Promise.all(asked.map((key) => both.check(throttle, key, quantity)))
+        if (index % 20 === 0) await both.expectSameStates(keys)
+      }
+    }),
+    runs(6),
+  )
+})
