@@ -1,5 +1,12 @@
 /** Inlines Lua functions, because in Redis's Lua a call costs as much as the body of most of our functions. */
-import { type CallExpression, type FunctionDeclaration, type Identifier, type Node, parse, type Statement } from 'luaparse'
+import {
+  type CallExpression,
+  type FunctionDeclaration,
+  type Identifier,
+  type Node,
+  parse,
+  type Statement,
+} from 'luaparse'
 import { namesIn, sourceOf, variablesIn } from './syntax.ts'
 
 interface Inlined {
@@ -152,7 +159,8 @@ class Inliner {
 
 /** Assigns values to variables, except to those that have them. */
 function assignment(targets: readonly string[], values: readonly string[]): string {
-  const changed = targets.length === values.length ? targets.filter((target, place) => values[place] !== target) : targets
+  const changed =
+    targets.length === values.length ? targets.filter((target, place) => values[place] !== target) : targets
   if (changed.length === 0) return ''
   const given = targets.length === values.length ? values.filter((value, place) => targets[place] !== value) : values
   return `${changed.join(', ')} = ${given.join(', ')}`
