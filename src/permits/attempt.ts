@@ -49,7 +49,7 @@ export class Attempt implements Asking {
       whole.supports(askPermits) || first === undefined
         ? await heed(whole.operate(this.key, askPermits, this.#askOf(queue), signal), signal)
         : await askApart(this, signal)
-    for (const { place } of this.parts) if (asked.more) void place.look([])
+    for (const { place } of this.parts) if (asked.more) void place.looks.look([])
     return asked
   }
 

@@ -181,7 +181,7 @@ export class PermitDesk implements Desk {
       waiter.granted(first.value, attempt.deadlineFrom(sentAt), permitResult(attempt, first.result))
     else if (first.status === WAITS) waiter.turn = first.value
     else void waiter.ask()
-    part.place.planLook()
+    part.place.looks.plan()
     const leave = (): void => {
       forget()
       attempt.release()
@@ -231,12 +231,12 @@ export class PermitDesk implements Desk {
       told: (message) => this.told(grantsIn(message)),
       connected: () => {
         for (const place of this.#tender.places) {
-          void place.lookAtWaiting(true)
+          void place.looks.lookAtWaiting(true)
           place.endAgain()
         }
       },
       lost: () => {
-        for (const place of this.#tender.places) void place.lookAtWaiting()
+        for (const place of this.#tender.places) void place.looks.lookAtWaiting()
       },
     })
     this.#ears?.listen(key)

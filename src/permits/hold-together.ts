@@ -45,7 +45,7 @@ export async function holdTogether(
     for (const attempt of attempts) attempt.releaseAfter(error)
     throw error
   }
-  if (asked.more) for (const { parts } of attempts) for (const { place } of parts) void place.look([])
+  if (asked.more) for (const { parts } of attempts) for (const { place } of parts) void place.looks.look([])
   return subjects.map(({ attempt }, index) => {
     const spent = asked.subjects[index]
     if (spent === undefined) throw new RangeError('each subject needs an answer')

@@ -18,6 +18,8 @@ export interface WaitingTicket extends OwnTicket {
   readonly maxQueue: number
   /** Its turn. Below 0: none yet. */
   turn: number
+  /** Its token, where a message has told of the permit, and a look must tell for how long the permit is held. */
+  token: number | undefined
   /**
    * @param deadline in ms of `performance.now`
    * @param result what a peek at the layer would answer
@@ -27,4 +29,9 @@ export interface WaitingTicket extends OwnTicket {
   askAgain(): void
   /** The store has failed while the ticket waits. */
   unheard(error: StoreError): void
+}
+
+/** The order of the queue, for `sort`. */
+export function byTurn(one: WaitingTicket, other: WaitingTicket): number {
+  return other.priority - one.priority || one.turn - other.turn
 }

@@ -37,6 +37,7 @@ export class Waiter implements WaitingTicket {
   readonly priority: number
   readonly maxQueue: number
   turn = -1
+  token: number | undefined
   readonly place: Place
   /** Resolves when the permit is held, or with a limited result if the caller may not wait. `undefined`: the longest wait is over. */
   readonly answer: Promise<Granted | RateLimitResult | undefined>

@@ -92,6 +92,15 @@ describe('replies are lost', () => {
     expect(performance.now() - since).toBeLessThan(lease)
   })
 
+  test('of a release that never reached the server: it is sent again, long before the permit would lapse', async () => {
+    await using one = pair(1, '1h', 300)
+    const permit = await one.throttle.reserve(one.key)
+    proxy.faults.blackHole()
+    await expect(permit.cancel()).rejects.toThrow(StoreError)
+    proxy.faults.pass()
+    await until('the permit to be free', async () => (await one.left()) === 1)
+  })
+
   test('of somebody who waits: it asks again, and gets its turn', async () => {
     await using one = pair(1, '2s', 400)
     const held = await one.throttle.reserve(one.key)

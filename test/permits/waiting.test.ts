@@ -1,9 +1,13 @@
 /** Callers of several processes wait for permits: each store object is a process of its own to the queue. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BaseStore, ConcurrencyLimiter, DictionaryStore, Quota, type Reservation, Throttle } from 'onrush'
 import { describe, expect, test } from 'vitest'
+import type { Grants } from '../../src/operations/grants.ts'
+import { PermitDesk } from '../../src/permits/desk.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
+import { until } from '../support/servers/until.ts'
 
 const suite = await redisSuite()
 
@@ -142,6 +146,42 @@ test('a process is told that its turn has come, and need not ask', async () => {
   // A process that asks would take 25 ms and more, again and again.
   expect(times.toSorted((a, b) => a - b)[5]).toBeLessThan(20)
   await close()
+})
+
+test('permits that a process finds before it is told of them keep the tokens of their grants', async () => {
+  const prefix = uniquePrefix()
+  const [one, other] = [suite.store({ prefix }), suite.store({ prefix })]
+  const { desk } = other
+  if (!(desk instanceof PermitDesk)) throw new Error('the store has another desk')
+  // Until it listens.
+  const warm = await throttleOn(one, 1, '1h').reserve('warm')
+  const waits = throttleOn(other, 1, '1h').reserve('warm', 1, { maxWait: '50s' })
+  await until('it listens', async () => {
+    const channels = await suite.client.call('PUBSUB', 'CHANNELS', `${prefix}:wake:*`)
+    return Array.isArray(channels) && channels.length > 0
+  })
+  await warm.settle()
+  await (await waits).settle()
+  const held = await Promise.all(Array.from({ length: 6 }, () => throttleOn(one, 6, '1h').reserve('key')))
+  const waiting = held.map(() => throttleOn(other, 6, '1h').reserve('key', 1, { maxWait: '50s' }))
+  await throttleOn(other, 6, '1h').peek('key')
+  const told = desk.told.bind(desk)
+  const message = new Promise<Grants>((resolve) => {
+    desk.told = resolve
+  })
+  await Promise.all(held.map((permit) => permit.settle()))
+  const grants = await message
+  expect(grants.tickets).toHaveLength(6)
+  // The process looks at the first of those that wait. The message comes in the turn of the answer, but after it.
+  const answered = (): void => {
+    setImmediate(() => told(grants))
+  }
+  subscribe('onrush:batch', answered)
+  const permits = await Promise.all(waiting)
+  unsubscribe('onrush:batch', answered)
+  expect(permits.map(({ token }) => token)).toEqual(grants.tickets.map(({ token }) => token))
+  await one.close()
+  await other.close()
 })
 
 test('a process that died while it waited stops nobody', async () => {
