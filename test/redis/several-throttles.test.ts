@@ -43,6 +43,8 @@ function keys(count: number): string[] {
 async function callsOf(work: () => Promise<unknown>): Promise<string[]> {
   const events: BatchEvent[] = []
   await work()
+  // Until the turn is over in which callers were answered.
+  await setImmediate()
   const unsubscribe = subscribe('onrush:batch', (event) => events.push(event))
   try {
     await work()
@@ -208,7 +210,7 @@ describe('when the calls of several throttles leave together', () => {
     const batch = new Batch({
       id: 0,
       tag: '',
-      node: { address: '', silentSince: undefined, lacksMsetex: false },
+      node: { address: '', silentSince: undefined, keysReturning: 0, keysAnswered: 0, lacksMsetex: false },
       acrossSlots: false,
     })
     for (const { limiter, rate } of DAYS.map((day) => ({

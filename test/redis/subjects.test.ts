@@ -29,7 +29,7 @@ import { uniquePrefix } from '../support/servers/shared-redis.ts'
 
 const suite = await redisSuite()
 
-beforeAll(() => makeScriptsKnown(suite.both(0)))
+beforeAll(() => makeScriptsKnown(suite.both(0), undefined, SMALL))
 
 const NOW = 1_700_000_000_000_000
 const PAST = 1_500_000_000_000_000
@@ -181,7 +181,7 @@ describe('the script for several subjects', () => {
   const route = {
     id: 0,
     tag: '',
-    node: { address: '', silentSince: undefined, lacksMsetex: false },
+    node: { address: '', silentSince: undefined, keysReturning: 0, keysAnswered: 0, lacksMsetex: false },
     acrossSlots: false,
   }
   const store = suite.store()

@@ -44,10 +44,18 @@ export class Batch {
   #whenFinished: (() => void)[] | undefined
   #finished = false
   readonly #whole: Batch | undefined
+  /** The most keys; at most `KEYS_IN_CALL` of them in a call. */
+  readonly #room: number
+  /** True once its reply has come, from before those who asked are told. */
+  isAnswered = false
 
-  /** @param whole the batch that `partOf` made this part from; a part counts as finished when the whole batch is finished */
-  constructor(route: Route, whole?: Batch) {
+  /**
+   * @param room the most keys, in all calls of the batch
+   * @param whole the batch that `partOf` made this part from; a part counts as finished when the whole batch is finished
+   */
+  constructor(route: Route, room = KEYS_IN_FLIGHT, whole?: Batch) {
     this.route = route
+    this.#room = room
     this.#whole = whole
   }
 
@@ -124,7 +132,8 @@ export class Batch {
 
   /** False: the batch is full. The first entry always has room, so that an oversized request can be sent at all. */
   #append(entry: Entry, askedAt: number, weight: number, decisions: number): boolean {
-    const isFull = this.weight + weight > KEYS_IN_CALL || this.#decisions + decisions > DECISIONS_IN_CALL
+    const isFull =
+      this.weight + weight > Math.min(this.#room, KEYS_IN_CALL) || this.#decisions + decisions > DECISIONS_IN_CALL
     if (isFull && this.entries.length > 0 && !this.#takesMore(entry, weight)) return false
     this.weight += weight
     this.#decisions += decisions
@@ -142,7 +151,7 @@ export class Batch {
 
   /** True if a full batch takes a check more, because the checks of its throttle get a call of their own, which is not full. */
   #takesMore(entry: Entry, weight: number): boolean {
-    if (!this.#mixed || entry.terms !== undefined || this.weight + weight > KEYS_IN_FLIGHT) return false
+    if (!this.#mixed || entry.terms !== undefined || this.weight + weight > this.#room) return false
     if (this.#isRepeated(entry)) return false
     this.#own ??= ownCalls(this.entries, this.#repeats)
     const own = this.#own.get(entry.decider)
@@ -185,6 +194,14 @@ export class Batch {
       else this.#own?.delete(decider)
     }
     return true
+  }
+
+  /** To be called when the reply has come, before those who asked are told. */
+  answered(): void {
+    const { node } = this.route
+    this.isAnswered = true
+    node.keysReturning += this.weight
+    node.keysAnswered += this.weight
   }
 
   fail(error: unknown): void {
@@ -246,7 +263,7 @@ export class Batch {
 
   /** A part with these entries, which is sent by a route of its own. */
   partOf(entries: readonly Entry[], route: Route): Batch {
-    const part = new Batch(route, this)
+    const part = new Batch(route, KEYS_IN_FLIGHT, this)
     part.entries = [...entries]
     part.overlaps = this.overlaps
     return part

@@ -140,6 +140,7 @@ export class Exchange {
     }
     published?.answered()
     this.#beforeAnswers()
+    batch.answered()
     settle(batch, delivered.call, delivered.reply)
     const leased = keepLeases?.() ?? 0
     published?.publish(leased)

@@ -15,6 +15,10 @@ export interface NodeState {
   readonly address: string
   /** Since when calls are in flight without any reply, in ms of `performance.now`. `undefined`: none is in flight, or one has just returned. */
   silentSince: number | undefined
+  /** Of the keys in flight, those of calls that have returned, whose callers are being told. */
+  keysReturning: number
+  /** The keys of all calls whose callers are being told, or have just been and go on. */
+  keysAnswered: number
   /** True once the server has refused MSETEX. */
   lacksMsetex: boolean
 }

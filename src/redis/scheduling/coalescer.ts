@@ -222,6 +222,7 @@ export class Coalescer {
   /** Those who were answered have gone on by now, because they do so in microtasks. */
   readonly #afterAnswers = (): void => {
     this.#answering = false
+    for (const node of this.#router.nodes) node.keysAnswered = 0
   }
 
   readonly #flush = (): void => {

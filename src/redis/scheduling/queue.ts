@@ -4,7 +4,7 @@ import { Batch } from '../call/batch.ts'
 import type { CompiledLayers } from '../call/layers.ts'
 import type { PendingCheck, PendingRequest } from '../call/request.ts'
 import type { NodeState, Route } from '../call/route.ts'
-import { CALLS_IN_FLIGHT, KEYS_IN_FLIGHT } from '../limits.ts'
+import { CALLS_IN_FLIGHT, FEWEST_DIVIDED, KEYS_IN_FLIGHT } from '../limits.ts'
 import { type Join, KeyOrder, type OrderedQueue } from './key-order.ts'
 
 /** Calls in flight at one node, and the queues that wait for one to return. */
@@ -16,11 +16,29 @@ export class Node implements NodeState {
   readonly waiting: BatchQueue[] = []
   callsInFlight = 0
   keysInFlight = 0
+  keysReturning = 0
+  keysAnswered = 0
   /** The number of unsent batches that take no more requests. */
   closed = 0
 
   constructor(address: string) {
     this.address = address
+  }
+
+  /** To be called when a batch in flight is finished. */
+  finished(batch: Batch): void {
+    this.callsInFlight--
+    this.keysInFlight -= batch.weight
+    if (batch.isAnswered) this.keysReturning -= batch.weight
+  }
+
+  /**
+   * The most keys of the next batch. Where all in flight has come back at once, the node would wait for all who were answered to ask again, and
+   * they for the node: so half of them leave before the others.
+   */
+  get room(): number {
+    if (this.keysAnswered < FEWEST_DIVIDED || this.keysInFlight > this.keysReturning) return KEYS_IN_FLIGHT
+    return Math.ceil(this.keysAnswered / 2)
   }
 
   /** True if no batch waits for the node or is in flight there. */
@@ -119,7 +137,7 @@ export class BatchQueue implements OrderedQueue, Route {
       return this.join([key], waiter, (batch) => batch.addCheck(decider, key, quantity, waiter, terms), false)
     if (this.open?.addCheck(decider, key, quantity, waiter, terms) === true) return false
     const { closed } = this.node
-    this.#opened().addCheck(decider, key, quantity, waiter, terms)
+    this.#opened(this.node.room).addCheck(decider, key, quantity, waiter, terms)
     return this.node.closed > closed && this.hasRoom
   }
 
@@ -132,20 +150,23 @@ export class BatchQueue implements OrderedQueue, Route {
     const { closed } = this.node
     if (inOrder || keys.some((key) => this.order.fences.has(key)))
       this.order.queue({ queue: this, keys, waiter, join, inOrder })
-    else this.add(join)
+    else this.add(join, this.node.room)
     return this.node.closed > closed && this.hasRoom
   }
 
-  /** Joins the open batch, or else a new one. */
-  add(join: Join): Batch {
+  /**
+   * Joins the open batch, or else a new one.
+   * @param room the most keys of a new one. Default: as many as usual, because calls that wait for each other at a fence would become ever smaller
+   */
+  add(join: Join, room = KEYS_IN_FLIGHT): Batch {
     if (this.open !== undefined && join(this.open)) return this.open
-    const batch = this.#opened()
+    const batch = this.#opened(room)
     join(batch)
     return batch
   }
 
-  #opened(): Batch {
-    const batch = new Batch(this)
+  #opened(room: number): Batch {
+    const batch = new Batch(this, room)
     if (this.open !== undefined) this.node.closed++
     this.open = batch
     this.waiting.push(batch)
@@ -173,8 +194,7 @@ export class BatchQueue implements OrderedQueue, Route {
       part.index = free < 0 ? this.#inFlight.length : free
       this.#inFlight[part.index] = part
       part.whenFinished(() => {
-        node.callsInFlight--
-        node.keysInFlight -= part.weight
+        node.finished(part)
         this.#inFlight[part.index] = undefined
         // The parts take the room of one call. The last part that finishes has finished the batch.
         if (batch.isFinished) this.#calls--

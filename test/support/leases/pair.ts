@@ -21,7 +21,12 @@ export interface LeasingChecks {
   readonly most: number
 }
 
-const ROUTE = { id: 0, tag: '', acrossSlots: false, node: { address: '', silentSince: undefined, lacksMsetex: false } }
+const ROUTE = {
+  id: 0,
+  tag: '',
+  acrossSlots: false,
+  node: { address: '', silentSince: undefined, keysReturning: 0, keysAnswered: 0, lacksMsetex: false },
+}
 
 interface Answers {
   readonly results: readonly RateLimitResult[]
