@@ -26,9 +26,13 @@ export function combineLayers(
 /** Combines the results of subjects into one, which keeps the array. Subjects that only look have no influence, unless all do. */
 export function combineSubjects(results: readonly RateLimitResult[], asked: readonly AskedUnits[]): RateLimitResult {
   let spent = 0
-  for (const result of results) spent += result.spent
+  let degraded = false
+  for (const result of results) {
+    spent += result.spent
+    degraded ||= result.degraded
+  }
   const counted = asked.some(takesPart) ? asked : undefined
-  const combined = combine(results, counted, spent)
+  const combined = combine(results, counted, spent, degraded)
   let until: Date | undefined
   results.forEach(({ blockedUntil }, index) => {
     const subject = counted?.[index]
@@ -52,11 +56,13 @@ function takesPart({ quantity, terms }: AskedUnits): boolean {
  * Reports the binding result: the longest wait if any is limited, else the least remaining. The first wins a tie.
  * @param subjects those that only look are ignored. `undefined`: no result is ignored
  * @param spent units spent in all. Default: as many as in the first, because layers spend alike
+ * @param degraded true if a fallback has given some of the results
  */
 function combine(
   results: readonly RateLimitResult[],
   subjects?: readonly AskedUnits[],
   spent = results[0]?.spent ?? 0,
+  degraded = false,
 ): RateLimitResult {
   let limited = false
   let longest: RateLimitResult | undefined
@@ -71,7 +77,7 @@ function combine(
   }
   const binding = limited ? longest : least
   if (binding === undefined || least === undefined) throw new RangeError('a decision needs at least one layer')
-  return combined(results, binding, limited, least.remaining, spent)
+  return combined(results, binding, limited, least.remaining, spent, degraded)
 }
 
 /**
@@ -115,10 +121,12 @@ function combined(
   limited: boolean,
   remaining: number,
   spent: number,
+  degraded = false,
 ): RateLimitResult {
   return resultOfLayers(
     {
       limited,
+      degraded,
       limit: binding.limit,
       remaining,
       resetAfter: binding.resetAfter,

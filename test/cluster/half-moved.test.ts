@@ -2,12 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import calculateSlot from 'cluster-key-slot'
 import {
+  ConcurrencyLimiter,
   checkAll,
   GcraLimiter,
   MovingWindowLimiter,
   Quota,
   type RateLimitResult,
   type RedisStore,
+  reserveAll,
   StoreTimeoutError,
   Throttle,
 } from 'onrush'
@@ -135,6 +137,29 @@ describe('while a slot is half moved', () => {
     expect((await Promise.all(keys.map((key) => throttle.peek(key)))).map(({ remaining }) => remaining)).toEqual([
       0, 0, 0, 0,
     ])
+  })
+
+  test('and so are subjects of a reserveAll with permits, whose tickets are keys of their own', async () => {
+    const own = store({ hashTag: () => 'together with permits' })
+    const rate = throttleOn(own, once)
+    const limiter = new ConcurrencyLimiter({ store: own })
+    const permits = new Throttle({ limiter, rate: Quota.concurrent(4, { lease: '1h' }) })
+    const keys = ['a', 'b', 'c']
+    const together = () =>
+      reserveAll(
+        keys.map((key, index) => ({ throttle: index === 0 ? rate : permits, key, quantity: index === 0 ? 5 : 1 })),
+      )
+    const first = await together()
+    const slot = calculateSlot('{together with permits}')
+    const { from, to } = await move(slot, { half: true })
+    const asked = [together(), together(), together(), together()]
+    await sleep(200)
+    await shared.cluster.migrateSlot(slot, from, to)
+    const all = await Promise.all(asked)
+    expect(all.map(({ result }) => result.limited)).toEqual([false, false, false, true])
+    await Promise.all([first, ...all].map((each) => each.cancel()))
+    expect((await rate.peek('a')).remaining).toBe(20)
+    for (const key of ['b', 'c']) expect((await permits.peek(key)).remaining).toBe(4)
   })
 
   test('a reset forgets what lies on either side', async () => {

@@ -1,6 +1,6 @@
 /** Permits in a cluster: those who wait are told by messages on the sharded channel of their key. */
 import { Cluster } from 'ioredis'
-import { ConcurrencyLimiter, Quota, RedisStore, Throttle } from 'onrush'
+import { ConcurrencyLimiter, GcraLimiter, Quota, RedisStore, reserveAll, Throttle } from 'onrush'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CLUSTER_CLIENTS } from '../support/redis/clients.ts'
 import { type RedisCluster, startCluster } from '../support/servers/cluster.ts'
@@ -73,3 +73,44 @@ test.concurrent.each(CLUSTER_CLIENTS)(
     for (const client of clients) client.close()
   },
 )
+
+test('subjects of a reserveAll that lie in different slots are refused, and those of one hash tag are held together', async () => {
+  const url = `redis+cluster://${cluster.addresses.map(({ host, port }) => `${host}:${port}`).join(',')}`
+  const stores: RedisStore[] = []
+  const open = (hashTag?: (key: string) => string): RedisStore => {
+    const store = new RedisStore({ url, prefix: uniquePrefix(), timeout: 20_000, hashTag })
+    stores.push(store)
+    return store
+  }
+  const subjectsOn = (store: RedisStore) => {
+    const limiter = new ConcurrencyLimiter({ store })
+    const user = new Throttle({ limiter, rate: Quota.concurrent(2, { name: 'user' }) })
+    const tenant = new Throttle({
+      layers: [
+        { limiter: new GcraLimiter({ store }), rate: Quota.perHour(5, { name: 'tenant' }) },
+        { limiter, rate: Quota.concurrent(1, { name: 'tenant' }) },
+      ],
+    })
+    return [
+      { throttle: user, key: 'acme:user' },
+      { throttle: tenant, key: 'acme' },
+    ]
+  }
+  const apart = subjectsOn(open())
+  const asked = reserveAll(apart)
+  await expect(asked).rejects.toThrow(RangeError)
+  await expect(asked).rejects.toThrow(/"acme:user" and "acme".*hashTag/s)
+  for (const { throttle, key } of apart) expect((await throttle.peek(key)).limited).toBe(false)
+
+  const together = subjectsOn(open((key) => key.split(':')[0] ?? key))
+  const held = await reserveAll(together)
+  expect(held.result).toMatchObject({ limited: false, remaining: 0 })
+  expect((await reserveAll(together)).result.layers.map(({ limited }) => limited)).toEqual([false, true])
+  const [user] = together
+  expect((await user?.throttle.peek('acme:user'))?.remaining).toBe(1)
+  await held.cancel()
+  const again = await reserveAll(together)
+  expect(again.result.layers.map(({ layers }) => layers.map(({ remaining }) => remaining))).toEqual([[1], [4, 0]])
+  await again.settle()
+  await Promise.all(stores.map((store) => store.close()))
+})
