@@ -13,17 +13,17 @@ local function offsetIn(value)
     if length - at < HEADER + 7 then
       return nil
     end
-    local id, kept = structUnpack('<dd', value, at)
+    local id, kept = structUnpack('<I6I6', value, at)
     local size = id % 16
-    -- As isWhole, written out: this runs for each record of a value that is written anew.
-    if not (id > 0 and id <= LARGEST_ID and size > 0 and size % 1 == 0 and kept - kept == 0) then
+    if size == 0 or kept > LATEST_KEPT then
       return nil
     end
+    kept = kept * 1000
     if id == ids[1] and not offset and at + width - 1 <= length then
       offset = at
       for place = 2, #ids do
-        local following, expiry = structUnpack('<dd', value, at + (place - 1) * each)
-        if following ~= ids[place] or expiry - expiry ~= 0 then
+        local following, expiry = structUnpack('<I6I6', value, at + (place - 1) * each)
+        if following ~= ids[place] or expiry > LATEST_KEPT then
           return nil
         end
       end
@@ -47,14 +47,14 @@ end
 local function togetherIn(value)
   local at = placeIn(value, ids[1], width)
   for place = 2, at and #ids or 0 do
-    if structUnpack('<d', value, at + (place - 1) * each) ~= ids[place] then
+    if structUnpack('<I6', value, at + (place - 1) * each) ~= ids[place] then
       return nil
     end
   end
   return at
 end
 
-idText, startsOf, find, sub = structPack('<d', ids[1]), {}, string.find, string.sub
+idText, startsOf, find, sub = structPack('<I6', ids[1]), {}, string.find, string.sub
 
 -- The records of this throttle in a value, NaN for those that it lacks; and where SETRANGE may write them, if they lie together.
 findAmong = function(value)

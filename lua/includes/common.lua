@@ -41,17 +41,20 @@ local function keptUntil(from, lifetime)
   return ends - ends % expiryStep + expiryStep
 end
 
--- The same for a window that starts at `start`. Mostly the end of the window, which is the same for all writes in it.
+-- The same for a window that starts at `start`. Mostly the end of the window, which is the same for all writes in it. Both return whole
+-- milliseconds, because keys and records expire by the millisecond.
 local function windowKeptUntil(start, length)
   if length < KEPT_AT_LEAST then
     local ends = start + KEPT_AT_LEAST
     return ends - ends % KEPT_AT_LEAST + KEPT_AT_LEAST
   end
-  return start + length
+  local ends = start + length
+  return ends + -ends % 1000
 end
 
--- The latest expiry, in µs: no command takes more than MAXIMUM_UNITS ms, and a debt may take longer to drain.
-local LATEST_EXPIRY = MAXIMUM_UNITS * 1000
+-- The latest expiry, in µs: 2^44 ms, in the year 2527. A debt may take longer to drain. A record has room for later times, so that few other bytes
+-- pass for a record, and none that are text.
+local LATEST_EXPIRY = 17592186044416000
 
 -- The text of an expiry for a command: see text_of.lua.
 local lastExpiry, lastText, textOf

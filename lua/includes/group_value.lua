@@ -1,8 +1,12 @@
 -- Adds the new value of a key to the group of its expiry, to be written by write_groups.lua. Part of checks.lua, for values without other
 -- records.
 
-local latest = expiry_1
+local latest = 0
 --#each
+if not (expiry_1 < LATEST_EXPIRY) then
+  expiry_1 = LATEST_EXPIRY
+end
+until_1 = expiry_1 / 1000
 if expiry_1 > latest then
   latest = expiry_1
 end
@@ -16,7 +20,7 @@ if latest ~= group.expiry then
   end
 end
 local size = group.size
-group[size + 1], group[size + 2] = key, structPack(format, id_1, expiry_1, NEW)
+group[size + 1], group[size + 2] = key, structPack(format, id_1, until_1, NEW)
 group.size = size + 2
 if not isKept then
   group.isKept = false

@@ -27,8 +27,8 @@ local function expiryOf(algorithm, quota, new1, new2, new3, new4)
   else
     expiry = now + (algorithm.keptFor or algorithm.resetAfter)(now, quota, new1, new2, new3, new4) + shift
   end
-  -- Also if a user's algorithm gives Infinity or NaN, because a record with such an expiry counts as damaged.
-  return expiry < LATEST_EXPIRY and expiry or LATEST_EXPIRY
+  -- Also if a user's algorithm gives Infinity or NaN.
+  return expiry < LATEST_EXPIRY and expiry + -expiry % 1000 or LATEST_EXPIRY
 end
 
 -- Where the record of a layer begins in a value. nil: the value holds none.
@@ -90,6 +90,9 @@ local function load(state, layer)
       -- struct.unpack also returns where it has stopped.
       old1[size + 1] = nil
     end
+  end
+  if record then
+    expiry = expiry * 1000
   end
   if record and expiry > serverNow and (algorithm.valid or areFinite)(quota, old1, old2, old3, old4) then
     replied[#replied + 1] = record

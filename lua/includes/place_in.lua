@@ -9,11 +9,9 @@ local isWholeLength = {}
 local function placeIn(value, id, width)
   local at, last = 1, #value - width + 1
   while at <= last do
-    local other = structUnpack('<d', value, at)
+    local other = structUnpack('<I6', value, at)
     if other == id then
       return at
-    elseif other % 1 ~= 0 then
-      return nil
     end
     at = at + HEADER + 8 * (other % 16)
   end

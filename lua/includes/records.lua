@@ -1,8 +1,8 @@
--- The value of a key: records, one after another, each of little-endian doubles: id, kept until, and the numbers of one state. The id tells
--- which state it is (src/redis/call/state-records.ts), and in its lowest four bits how many numbers the state has. `kept until` is a time of the
--- server's clock in µs: from then on the record counts as none, and a write leaves it out that comes STALE later or more. The latest of a value is its key's expiry. Read also by src/redis/call/state-records.ts.
+-- The value of a key: records, one after another, each of two little-endian integers of six bytes, the id and `kept until`, and the numbers of
+-- one state as doubles. The id tells which state it is (src/redis/call/state-records.ts), and in its lowest four bits how many numbers the
+-- state has. `kept until` is a time of the server's clock in ms, LATEST_EXPIRY at most: from then on the record counts as none, and a write leaves it out that comes STALE later or more. The latest of a value is its key's expiry. Read also by src/redis/call/state-records.ts.
 
-local HEADER, LARGEST_ID = 16, 4503599627370495
+local HEADER, LATEST_KEPT = 12, LATEST_EXPIRY / 1000
 -- For how long a record stays that has expired, in µs, because its owner mostly writes it again: a record that is left out and added anew costs
 -- two writes of the whole value.
 local STALE = 60000000
@@ -14,9 +14,9 @@ local function offsetsIn(value)
     if length - at < HEADER + 7 then
       return nil
     end
-    local id, kept = structUnpack('<dd', value, at)
+    local id, kept = structUnpack('<I6I6', value, at)
     local size = id % 16
-    if not (size > 0 and isWhole(id, LARGEST_ID) and kept - kept == 0) then
+    if size == 0 or kept > LATEST_KEPT then
       return nil
     end
     offsets[id] = offsets[id] or at
@@ -32,7 +32,8 @@ local function rewrite(key, value, ids, texts, latest)
   local length = offsetsIn(value) and #value or 0
   local at = 1
   while at <= length do
-    local id, kept = structUnpack('<dd', value, at)
+    local id, kept = structUnpack('<I6I6', value, at)
+    kept = kept * 1000
     local following = at + HEADER + 8 * (id % 16)
     before = max(before, kept)
     if texts[id] then

@@ -10,9 +10,9 @@ local function recordOf(state)
   end
   local expiry = changed[state] == GIVEN_BACK and kept[state] or expiryOf(algorithm, quota, new1, new2, new3, new4)
   if algorithm.size > 4 then
-    return structPack(formatOf[layer], idOf[layer], expiry, unpack(new1)), expiry
+    return structPack(formatOf[layer], idOf[layer], expiry / 1000, unpack(new1)), expiry
   end
-  return structPack(formatOf[layer], idOf[layer], expiry, new1, new2, new3, new4), expiry
+  return structPack(formatOf[layer], idOf[layer], expiry / 1000, new1, new2, new3, new4), expiry
 end
 
 local function writeOnly(key, state)

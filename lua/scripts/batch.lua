@@ -56,7 +56,7 @@ for layer = 1, layers do
   local algorithm = algorithms[argument[at]]
   counted[layer], idOf[layer] = algorithm, argument[at + 1]
   quotas[layer] = { count = argument[at + 2], period = argument[at + 3], limit = argument[at + 4] }
-  local format = '<dd' .. string.rep('d', algorithm.size)
+  local format = '<I6I6' .. string.rep('d', algorithm.size)
   formatOf[layer], widthOf[layer] = format, HEADER + 8 * algorithm.size
   nothingOf[layer] = string.rep('\255', HEADER + 8 * algorithm.size)
   at = at + 5

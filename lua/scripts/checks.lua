@@ -56,17 +56,17 @@ for run = at, max(finish, at), 4 do
     local value = values[place]
     -- The whole value if it holds other records as well, and where in it SETRANGE may write what changes. nil: nowhere.
     local whole, start = nil, 'CHANGED_START'
-    local read_1, kept_1, OLD
+    local read_1, until_1, OLD
     if value then
       local isFound = true
       if #value == width then
-        read_1, kept_1, OLD = structUnpack(format, value)
+        read_1, until_1, OLD = structUnpack(format, value)
       elseif startsOf then
         local offset, starts = find(value, idText, 1, true), startsOf[#value]
         start = starts and starts[offset]
         if start then
           whole = value
-          read_1, kept_1, OLD = structUnpack(format, value, offset)
+          read_1, until_1, OLD = structUnpack(format, value, offset)
           values[place] = sub(value, offset, offset + width - 1)
         end
       end
@@ -82,15 +82,16 @@ for run = at, max(finish, at), 4 do
         whole = value
         value, start = findAmong(whole)
         values[place] = value
-        read_1, kept_1, OLD = structUnpack(format, value)
+        read_1, until_1, OLD = structUnpack(format, value)
       end
     else
       values[place] = nothing
     end
     local spent, hasExpired = wanted, false
     --#each
-    local known_1 = false
-    if kept_1 then
+    local known_1, kept_1 = false, nil
+    if until_1 then
+      kept_1 = until_1 * 1000
       if kept_1 > serverNow then
         known_1 = valid(quota_1, OLD)
       else
@@ -109,7 +110,7 @@ for run = at, max(finish, at), 4 do
     end
     --#end
     if hasExpired then
-      values[place] = structPack(format, read_1, kept_1, OLD)
+      values[place] = structPack(format, read_1, until_1, OLD)
     end
     if spent > 0 then
       if most > 0 and spent == wanted then
@@ -143,6 +144,10 @@ for run = at, max(finish, at), 4 do
         end
         local latest, before = 0, 0
         --#each
+        if not (expiry_1 < LATEST_EXPIRY) then
+          expiry_1 = LATEST_EXPIRY
+        end
+        until_1 = expiry_1 / 1000
         if expiry_1 > latest then
           latest = expiry_1
         end
@@ -150,7 +155,7 @@ for run = at, max(finish, at), 4 do
           before = kept_1
         end
         --#end
-        local text = structPack(format, id_1, expiry_1, NEW)
+        local text = structPack(format, id_1, until_1, NEW)
         -- A single record is then kept as long as before, so that it was written above.
         if latest == before and start and CHANGED_START == 0 then
           call('SETRANGE', key, start, text)

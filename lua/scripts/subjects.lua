@@ -109,6 +109,7 @@ while at <= finish do
         end
         local known = false
         if kept then
+          kept = kept * 1000
           if kept > serverNow then
             known = valid(quota, OLD)
           else
@@ -171,9 +172,9 @@ for state = 1, loaded do
     isKept = expiry == keptOf[state]
     if isKept and not isOfSeveral then
       -- SETRANGE keeps the TTL, and costs less than half as much as SET.
-      call('SETRANGE', keys[key], offset + 15, structPack(NUMBERS_FORMAT, NEW))
+      call('SETRANGE', keys[key], offset + 11, structPack(NUMBERS_FORMAT, NEW))
     else
-      text = structPack(RECORD_FORMAT, id, expiry, NEW)
+      text = structPack(RECORD_FORMAT, id, expiry / 1000, NEW)
     end
     --#end algorithm
     if isOfSeveral then

@@ -27,7 +27,7 @@ local said = {}
 --#include permit_hand_over.lua
 
 local ASK, END, LOOK = 11, 12, 13
-local FORMAT, WIDTH = '<dddddddd', 64
+local FORMAT, WIDTH = '<I6I6dddddd', 60
 
 -- For values that hold other records too: finds a record, and writes it.
 local recordIn, writeAmong
@@ -43,7 +43,7 @@ for key = 1, keys do
   if value then
     record = value
     if #value == WIDTH then
-      found, expiry = structUnpack('<dd', value)
+      found, expiry = structUnpack('<I6I6', value)
     end
     if found ~= id then
       if not recordIn then
@@ -51,11 +51,14 @@ for key = 1, keys do
       end
       record = recordIn(value, id)
       if record then
-        found, expiry = structUnpack('<dd', record)
+        found, expiry = structUnpack('<I6I6', record)
       end
     end
   end
   local state = record and { select(3, structUnpack(FORMAT, record)) }
+  if record then
+    expiry = expiry * 1000
+  end
   local isPresent = record and expiry > serverNow and isHeader(state)
   -- struct.unpack also returns where it has stopped.
   local room = roomOf(KEYS[keys + key], isPresent and { unpack(state, 1, 6) } or { 0, 0, 0, 0, 0, 0 }, argument[at + 1], argument[at + 2])
@@ -125,8 +128,9 @@ for key = 1, keys do
     keepTickets(room)
     local text, expiry = '', 0
     if room.isPresent then
-      expiry = min(now + headerKeptFor(now, room.lease, room.state) + shift, LATEST_EXPIRY)
-      text = structPack(FORMAT, room.id, expiry, unpack(room.state))
+      expiry = now + headerKeptFor(now, room.lease, room.state) + shift
+      expiry = min(expiry + -expiry % 1000, LATEST_EXPIRY)
+      text = structPack(FORMAT, room.id, expiry / 1000, unpack(room.state))
     end
     if not room.isSole then
       writeAmong(KEYS[key], values[key], room.id, text, expiry)

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { parse } from 'luaparse'
-import { HEADER_NUMBERS } from '../../src/redis/call/state-records.ts'
+import { bytesOf, formatOf } from '../../src/redis/call/state-records.ts'
 import { EACH, END, FORMAT, NOTHING } from '../../src/redis/call/unroll.ts'
 import { inlined } from './inline.ts'
 import { functionsOf, withFieldsAsLocals, withoutUnused } from './straight.ts'
@@ -104,10 +104,10 @@ export interface SubjectsParts {
 
 export function subjectsParts(algorithm: string): SubjectsParts {
   const { size, text } = functionsOf(algorithmText(algorithm))
-  const width = 8 * (HEADER_NUMBERS + size)
+  const width = bytesOf(size)
   const source = withoutMarks(textOf('scripts/subjects.lua', text))
     .replace(/\bNUMBERS_FORMAT\b/g, `'<${'d'.repeat(size)}'`)
-    .replace(/\bRECORD_FORMAT\b/g, `'<${'d'.repeat(HEADER_NUMBERS + size)}'`)
+    .replace(/\bRECORD_FORMAT\b/g, `'<${formatOf(size)}'`)
     .replace(/\bRECORD_WIDTH\b/g, String(width))
     .replace(/\bNO_RECORD\b/g, `'${'\\255'.repeat(width)}'`)
   const program = straight(withNumbers(marked(source), size, ''), true)

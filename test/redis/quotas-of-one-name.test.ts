@@ -146,7 +146,7 @@ test.each([
   await throttle.check('key', rich.limit - 1)
   expect(await held.settle(2)).toMatchObject({ limited: true, remaining: 0 })
   expect(await throttle.check('key', 1, { rate: poor })).toMatchObject({ limited: true })
-  expect(await suite.client.pttl((await suite.keys(prefix))[0] ?? '')).toBeGreaterThan(2 ** 52)
+  expect(await suite.client.pttl((await suite.keys(prefix))[0] ?? '')).toBeGreaterThan(2 ** 43)
 })
 
 test('a turn that would come in more than 100 years is refused at once', async () => {

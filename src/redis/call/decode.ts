@@ -18,7 +18,10 @@ import type { Call } from './call.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked, RequestedOperation } from './request.ts'
 import { ECHO_LENGTH } from './run-script.ts'
-import { HEADER_NUMBERS } from './state-records.ts'
+import { bytesOf, HEADER } from './state-records.ts'
+
+/** The bytes of a number. */
+const NUMBER = 8
 
 /** Settles all requests of a call. If one entry cannot be decoded, only that entry fails, because all others have been counted. */
 export function settle(batch: Batch, call: Call, reply: Uint8Array): void {
@@ -142,7 +145,7 @@ function settleOperation(entry: Entry, operation: RequestedOperation, reader: Re
   })
 }
 
-/** Reads the doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps the states as changed by the entries already decoded. */
+/** Reads the records and doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps the states as changed by the entries already decoded. */
 class ReplyReader {
   readonly now: number
   /** `Call.stateIndexes`. */
@@ -151,7 +154,7 @@ class ReplyReader {
   readonly keeps: boolean
   /** Number of cells read. */
   cell = 0
-  /** Offset of the next number after the states: replies about logs and of operations. */
+  /** Offset in bytes of the next number after the states: replies about logs and of operations. */
   next: number
   readonly #numbers: DataView
   readonly #offsets: number[] = []
@@ -164,10 +167,10 @@ class ReplyReader {
     this.indexes = call.stateIndexes
     this.keeps = keeps
     this.now = this.#numbers.getFloat64(0, true)
-    let offset = 1
+    let offset = NUMBER
     for (const { size } of call.packed) {
-      this.#offsets.push(offset + HEADER_NUMBERS)
-      offset += HEADER_NUMBERS + size
+      this.#offsets.push(offset + HEADER)
+      offset += bytesOf(size)
     }
     this.next = offset
   }
@@ -177,7 +180,8 @@ class ReplyReader {
     const prepared = entry.all().flatMap(({ decider }) => decider.prepared)
     const blocks = entry.all().filter(({ decider }) => decider.block !== undefined)
     this.cell = cell + prepared.length + blocks.length
-    this.next = prepared.reduce((end, layer) => end + saidOf(layer), next + (entry.operation?.replies ?? 0))
+    const said = prepared.reduce((sum, layer) => sum + saidOf(layer), entry.operation?.replies ?? 0)
+    this.next = next + said * NUMBER
   }
 
   /** Reads the next cells as one subject. */
@@ -220,7 +224,7 @@ class ReplyReader {
     // The most common size is written out, because this runs for each check.
     const state =
       size === 2
-        ? [this.#numbers.getFloat64(offset * 8, true), this.#numbers.getFloat64(offset * 8 + 8, true)]
+        ? [this.#numbers.getFloat64(offset, true), this.#numbers.getFloat64(offset + NUMBER, true)]
         : this.#read(offset, size)
     if (!algorithm.valid(state, quota)) return algorithm.open(this.now, quota)
     this.#present[index] = true
@@ -229,8 +233,9 @@ class ReplyReader {
 
   /** Reads the next numbers after the states. */
   said(count: number): number[] {
-    this.next += count
-    return this.#read(this.next - count, count)
+    const offset = this.next
+    this.next += count * NUMBER
+    return this.#read(offset, count)
   }
 
   keep(index: number, state: unknown, present: boolean): void {
@@ -263,7 +268,7 @@ class ReplyReader {
 
   #read(offset: number, size: number): number[] {
     const numbers: number[] = []
-    for (let index = offset; index < offset + size; index++) numbers.push(this.#numbers.getFloat64(index * 8, true))
+    for (let index = 0; index < size; index++) numbers.push(this.#numbers.getFloat64(offset + index * NUMBER, true))
     return numbers
   }
 }

@@ -9,7 +9,7 @@ import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import { type Entry, mostLeased, type RedisAsked } from './request.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { batchScriptOf } from './scripts.ts'
-import { HEADER_NUMBERS } from './state-records.ts'
+import { bytesOf } from './state-records.ts'
 
 /** Kinds of runs. Others are the codes of operations. */
 const CHECK = 0
@@ -62,8 +62,8 @@ class Layout {
   /** The state indexes of the layers of each key. */
   readonly #knownStates = new Map<number, number>()
   readonly #runs: Run[] = []
-  /** Count of the numbers in the reply; the first is the time. */
-  #replied = 1
+  /** Bytes of the reply; the first eight are the time. */
+  #replied = 8
 
   constructor(names: KeyNames, overlaps: boolean) {
     this.#names = names
@@ -76,7 +76,7 @@ class Layout {
     else if (entry.decider.block === undefined) this.#locate(entry)
     else this.#locateBlockable([entry])
     const { operation } = entry
-    this.#replied += operation?.replies ?? 0
+    this.#replied += 8 * (operation?.replies ?? 0)
     const run = this.#runs.at(-1)
     if (run !== undefined && this.#continues(run, entry, start)) run.repeats++
     else this.#runs.push({ entry, start, repeats: 1, beside: this.#addBeside(entry) })
@@ -106,7 +106,7 @@ class Layout {
       values: this.#valueKeys.length,
       args: [echo, `[${numbers.join(',')}]`],
       echo,
-      replyLength: ECHO_LENGTH + 8 * this.#replied,
+      replyLength: ECHO_LENGTH + this.#replied,
       stateIndexes: this.#stateIndexes,
       packed: this.#packed,
       isGrouped: false,
@@ -148,7 +148,7 @@ class Layout {
         const log = -this.#keyOf(stem + prepared.suffix, this.#logKeys)
         this.#cells.push({ layer, key: log })
         this.#stateIndexes.push(log)
-        this.#replied += prepared.reply.algorithm.size
+        this.#replied += 8 * prepared.reply.algorithm.size
       }
     }
   }
@@ -176,7 +176,7 @@ class Layout {
     const known = this.#knownKeys && this.#knownStates.get(name)
     if (known !== undefined) return known
     const index = this.#packed.push(prepared) - 1
-    this.#replied += HEADER_NUMBERS + prepared.size
+    this.#replied += bytesOf(prepared.size)
     if (this.#knownKeys !== undefined) this.#knownStates.set(name, index)
     return index
   }

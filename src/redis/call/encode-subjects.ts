@@ -6,7 +6,7 @@ import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked } from './request.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { type LuaImplementation, subjectsScriptOf } from './scripts.ts'
-import { HEADER_NUMBERS } from './state-records.ts'
+import { bytesOf } from './state-records.ts'
 
 /** @returns `undefined` if the batch holds anything but checks of small states, without terms, blocks and leases */
 export function callOfSubjects({ entries, overlaps }: Batch, names: KeyNames, now: number): Call | undefined {
@@ -124,15 +124,15 @@ class SubjectsEncoder {
     const shared = this.#keys.length < this.#packed.length ? this.#keyOfState : []
     const numbers = [now, this.#layers.length, ...layers, shared.length, ...shared]
     const echo = nextEcho()
-    let replied = 1
-    for (const { size } of this.#packed) replied += HEADER_NUMBERS + size
+    let replied = 8
+    for (const { size } of this.#packed) replied += bytesOf(size)
     return {
       script: subjectsScriptOf(used),
       keys: this.#keys,
       values: this.#keys.length,
       args: [echo, `[${numbers.join(',')},${this.#runs.join(',')}]`],
       echo,
-      replyLength: ECHO_LENGTH + 8 * replied,
+      replyLength: ECHO_LENGTH + replied,
       stateIndexes: this.#stateIndexes,
       packed: this.#packed,
       isGrouped: false,

@@ -9,7 +9,7 @@ import type { CompiledLayer } from './layers.ts'
 import type { Entry } from './request.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { TICKETS } from './scripts.ts'
-import { HEADER_NUMBERS } from './state-records.ts'
+import { bytesOf } from './state-records.ts'
 
 /** A key, whose operations all are of one quota. */
 interface Room {
@@ -28,7 +28,7 @@ export function callOfTickets({ entries }: Batch, names: KeyNames, now: number):
   const numbers: number[] = []
   const operations: number[] = []
   const stateIndexes: number[] = []
-  let replied = 1
+  let replied = 8
   for (const { key, decider, operation, quantity } of entries) {
     const layer = onlyPermitsOf(decider)
     if (layer === undefined || operation === undefined || !isOnPermits(operation.code)) return undefined
@@ -41,13 +41,13 @@ export function callOfTickets({ entries }: Batch, names: KeyNames, now: number):
       sets.push(stem + decider.ticketSuffixes[0])
       const [id, count, period] = layer.numbers
       numbers.push(id, count, period)
-      replied += HEADER_NUMBERS + layer.size
+      replied += bytesOf(layer.size)
     } else if (room.layer.signature !== layer.signature) return undefined
     stateIndexes.push(room.index - 1)
     const own = operation.numbers
     operations.push(operation.code, room.index, spentIn(layer.layer, quantity), own.length)
     for (const number of own) operations.push(number)
-    replied += operation.replies
+    replied += 8 * operation.replies
   }
   const echo = nextEcho()
   return {
@@ -56,7 +56,7 @@ export function callOfTickets({ entries }: Batch, names: KeyNames, now: number):
     values: values.length,
     args: [echo, `[${now},${values.length},${numbers.join(',')},${operations.join(',')}]`],
     echo,
-    replyLength: ECHO_LENGTH + 8 * replied,
+    replyLength: ECHO_LENGTH + replied,
     stateIndexes,
     packed,
     isGrouped: false,

@@ -80,7 +80,7 @@ function callForEach(
   }
   const isGrouped = log === undefined && entries.length >= FEWEST_GROUPED && mayGroup(batch)
   if (isGrouped) args.push('1')
-  const replyLength = ECHO_LENGTH + 8 * (1 + keys.length * replied)
+  const replyLength = ECHO_LENGTH + 8 + keys.length * replied
   return {
     script,
     keys,

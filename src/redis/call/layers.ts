@@ -13,7 +13,7 @@ import {
   luaImplementationOfBlock,
   type Script,
 } from './scripts.ts'
-import { HEADER_NUMBERS, stateId } from './state-records.ts'
+import { bytesOf, stateId } from './state-records.ts'
 
 export interface CompiledLayer {
   readonly layer: Layer
@@ -53,7 +53,7 @@ export class CompiledLayers {
   readonly suitsSubjects: boolean
   /** The layers as arguments of the fast script: `<id>`, `100`, `60000000`, `100` for 100 a minute. */
   readonly texts: readonly string[]
-  /** Numbers per check in the reply of the fast script. */
+  /** Bytes per check in the reply of the fast script. */
   readonly replied: number
   /** True if any layer keeps a small state, so that the key has a value. */
   readonly hasValue: boolean
@@ -147,9 +147,9 @@ function prepare(layer: Layer, implementation: LuaImplementation): CompiledLayer
   }
 }
 
-/** Numbers in the reply to a check. */
+/** Bytes in the reply to a check. */
 function repliedOf({ size, reply }: CompiledLayer): number {
-  return size === 0 ? reply.algorithm.size : HEADER_NUMBERS + size
+  return size === 0 ? 8 * reply.algorithm.size : bytesOf(size)
 }
 
 /** Two states of one id would be one state. So unlikely that it was never seen. */

@@ -1,6 +1,6 @@
 /** Makes the script for checks of several layers from the one for a single layer, `lua/scripts/checks.lua`. */
 
-import { HEADER_NUMBERS } from './state-records.ts'
+import { bytesOf, formatOf, HEADER } from './state-records.ts'
 
 /** Around statements that are repeated for each layer, in lines of their own. */
 export const EACH = 'EACH'
@@ -19,7 +19,7 @@ const LIST_OF_FIRST = /\b\w+_1\b(?:, \w+_1\b)*/g
 
 /** @param size numbers per state */
 export function unrolled(program: string, size: number, layers: number): string {
-  const numbers = layers * (HEADER_NUMBERS + size)
+  const width = layers * bytesOf(size)
   const lines: string[] = []
   let repeated: string[] | undefined
   for (const line of program.split('\n')) {
@@ -34,16 +34,16 @@ export function unrolled(program: string, size: number, layers: number): string 
   // Of a single record only the numbers behind the header change.
   const [start, format, changed] =
     layers === 1
-      ? [String(8 * HEADER_NUMBERS), `'<${'d'.repeat(size)}'`, newNumbers(size)]
-      : ['0', 'format', ofLayers(`id_1, expiry_1, ${newNumbers(size)}`, layers)]
+      ? [String(HEADER), `'<${'d'.repeat(size)}'`, newNumbers(size)]
+      : ['0', 'format', ofLayers(`id_1, until_1, ${newNumbers(size)}`, layers)]
   return lines
     .join('\n')
     .replaceAll('CHANGED_START', start)
     .replace('CHANGED_FORMAT', format)
     .replace('CHANGED', changed)
-    .replace(FORMAT, `<${'d'.repeat(numbers)}`)
-    .replace('WIDTH', String(numbers * 8))
-    .replace(NOTHING, '\\255'.repeat(numbers * 8))
+    .replace(FORMAT, `<${formatOf(size).repeat(layers)}`)
+    .replace('WIDTH', String(width))
+    .replace(NOTHING, '\\255'.repeat(width))
 }
 
 /** The names of a state's new numbers. */

@@ -1,5 +1,5 @@
 /** The values of keys, as the Redis store writes them. */
-import { stateId } from '../../../src/redis/call/state-records.ts'
+import { HEADER, stateId } from '../../../src/redis/call/state-records.ts'
 
 const FAR_FUTURE = Date.UTC(2200, 0) * 1000
 
@@ -13,5 +13,8 @@ export function doubles(numbers: readonly number[]): Buffer {
  * @param keptUntil µs since the epoch
  */
 export function recordOf(name: string, numbers: readonly number[], keptUntil: number = FAR_FUTURE): Buffer {
-  return doubles([stateId(name, numbers.length), keptUntil, ...numbers])
+  const header = Buffer.alloc(HEADER)
+  header.writeUIntLE(stateId(name, numbers.length), 0, 6)
+  header.writeUIntLE(keptUntil / 1000, 6, 6)
+  return Buffer.concat([header, doubles(numbers)])
 }
