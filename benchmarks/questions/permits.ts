@@ -32,7 +32,7 @@ export const permits: Question = {
   remarks: [
     'permits busy: the time of all jobs, divided by the time of all permits from the first start to the last end.',
     'gap: from the end of a job to the next start, of whatever process. told: from when Redis granted a permit until the job started, by the fencing token.',
-    'in order: how many pairs of jobs of a process have tokens in the order in which they had asked. A job that learned of its permit by asking again, because its message was late, has a later token.',
+    'in order: how many pairs of jobs of a process have tokens in the order in which they had asked.',
     'redis-semaphore asks again every 10 ms by default. bottleneck keeps no lease: the jobs of a process that died stay counted until its heartbeat has been missing for 5 minutes.',
     'LiteLLM (not measured, because it is a gateway in Python): `max_parallel_requests` is a counter and no set of owners. Its issues report counts that stay raised after aborted or failed calls, ' +
       'so that a key is refused until the counter expires, and more calls at once than allowed under concurrency. It refuses, and has no queue.',

@@ -12,6 +12,8 @@ export interface OwnTicket {
 /** Of one layer. */
 export interface PermitEnd extends PermitsAsked {
   readonly tickets: readonly OwnTicket[]
+  /** True if all of them are held, so that no request for one of them is in flight. Default: false. */
+  readonly areHeld?: boolean
 }
 
 export interface Ended extends Answer {
@@ -33,12 +35,18 @@ export const endPermits: Operation<PermitEnd, Ended> = {
   together: false,
   tickets: true,
 
+  overtakes: ({ areHeld = false }) => areHeld,
+
   // Ends of one turn hand their permits over together, and tell each process of all of its own by one message.
   merged: (asked, later) =>
     asked.holder === later.holder &&
     asked.listens === later.listens &&
     asked.tickets.length + later.tickets.length <= MOST_TICKETS
-      ? { ...asked, tickets: [...asked.tickets, ...later.tickets] }
+      ? {
+          ...asked,
+          tickets: [...asked.tickets, ...later.tickets],
+          areHeld: asked.areHeld === true && later.areHeld === true,
+        }
       : undefined,
 
   numbers: (asked) => [

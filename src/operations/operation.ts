@@ -115,6 +115,8 @@ export interface Operation<Args, Given extends Answer> {
   insteadOf?(args: Args): Args | undefined
   /** The arguments for a single layer, for stores that decide layer by layer. Default: `args`. */
   ofLayer?(args: Args, index: number): Args
+  /** True if the request may be sent before all that was asked before it, because others wait for its effect. Default: false. */
+  overtakes?(args: Args): boolean
   /**
    * The arguments of one request for two that are asked one after the other, and get the same answer. `undefined`: these cannot be one.
    * Default: none can.

@@ -20,7 +20,7 @@ interface EndingTicket {
 
 export class Endings {
   readonly #lease: number
-  readonly #send: (tickets: readonly OwnTicket[]) => Promise<Ended>
+  readonly #send: (tickets: readonly OwnTicket[], areHeld: boolean) => Promise<Ended>
   readonly #tickets = new Map<number, EndingTicket>()
   /** The pause until they are sent again, in ms. */
   #pause: number
@@ -28,7 +28,7 @@ export class Endings {
   #dueAt = Number.POSITIVE_INFINITY
 
   /** @param lease in ms */
-  constructor(lease: number, send: (tickets: readonly OwnTicket[]) => Promise<Ended>) {
+  constructor(lease: number, send: (tickets: readonly OwnTicket[], areHeld: boolean) => Promise<Ended>) {
     this.#lease = lease
     this.#send = send
     this.#pause = this.#shortestPause
@@ -46,11 +46,12 @@ export class Endings {
     return this.#tickets.has(serial)
   }
 
-  end({ serial, quantity }: OwnTicket): Promise<Ended> {
+  /** @param isHeld true if the ticket is held; else a request for it may be in flight, which the end must not overtake */
+  end({ serial, quantity }: OwnTicket, isHeld: boolean): Promise<Ended> {
     const now = steadyNow()
     this.#tickets.set(serial, { quantity, until: now + this.#lease * LEASES_OF_ENDING, isSent: true })
     this.#dueAt = Math.min(this.#dueAt, now + this.#pause)
-    return this.#sendAll([{ serial, quantity }])
+    return this.#sendAll([{ serial, quantity }], isHeld)
   }
 
   /** Sends those again whose reply was lost. Their errors are ignored, because they are sent once more. */
@@ -63,18 +64,18 @@ export class Endings {
     }
     this.#pause = Math.min(this.#pause * 2, this.#lease / 3)
     this.#dueAt = this.isEmpty ? Number.POSITIVE_INFINITY : now + this.#pause
-    await Promise.all(inCalls(left).map((part) => this.#sendAll(part))).catch(() => {})
+    await Promise.all(inCalls(left).map((part) => this.#sendAll(part, false))).catch(() => {})
   }
 
   get #shortestPause(): number {
     return Math.min(SHORTEST_END_PAUSE, this.#lease / 3)
   }
 
-  async #sendAll(tickets: readonly OwnTicket[]): Promise<Ended> {
+  async #sendAll(tickets: readonly OwnTicket[], areHeld: boolean): Promise<Ended> {
     this.#mark(tickets, true)
     let ended: Ended
     try {
-      ended = await this.#send(tickets)
+      ended = await this.#send(tickets, areHeld)
     } catch (error) {
       this.#mark(tickets, false)
       throw error

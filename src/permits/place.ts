@@ -48,7 +48,7 @@ export class Place implements LookedAt {
     this.#layer = layer
     this.decider = decider
     this.lease = layer.quota.period
-    this.#endings = new Endings(this.lease, (tickets) => this.#sendEnd(tickets))
+    this.#endings = new Endings(this.lease, (tickets, areHeld) => this.#sendEnd(tickets, areHeld))
     this.speaker = speaker
     this.#watch = watch
     this.looks = new Looker(this, watch)
@@ -110,9 +110,9 @@ export class Place implements LookedAt {
 
   /** Ends a ticket, by its name. Sent again until the server has answered. */
   end({ serial, quantity }: OwnTicket): Promise<Ended> {
-    this.held.delete(serial)
+    const isHeld = this.held.delete(serial)
     this.waiting.delete(serial)
-    const ended = this.#endings.end({ serial, quantity })
+    const ended = this.#endings.end({ serial, quantity }, isHeld)
     this.#watch(this.#endings.dueAt)
     return ended
   }
@@ -122,9 +122,9 @@ export class Place implements LookedAt {
     if (serial === undefined || this.#endings.has(serial)) void this.#endings.sendAgain()
   }
 
-  async #sendEnd(tickets: readonly OwnTicket[]): Promise<Ended> {
+  async #sendEnd(tickets: readonly OwnTicket[], areHeld: boolean): Promise<Ended> {
     const sentAt = steadyNow()
-    const ended = await this.decider.operate(this.key, endPermits, { ...this.speaker(), tickets })
+    const ended = await this.decider.operate(this.key, endPermits, { ...this.speaker(), tickets, areHeld })
     this.heard(ended.now, sentAt)
     if (ended.more) void this.looks.look([])
     return ended

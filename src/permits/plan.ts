@@ -39,11 +39,14 @@ export type DeciderOf = (layers: readonly Layer[], block?: BlockLayer) => Decide
 export function planOf({ layers, block }: HeldLayers, deciderOf: DeciderOf): Plan {
   const rateIndexes = layers.flatMap((layer, index) => (holdsPermits(layer) ? [] : [index]))
   const rates = layers.filter((layer) => !holdsPermits(layer))
+  const whole = deciderOf(layers, block)
+  // The same decider, so that the requests of a batch know at once that their states agree.
+  const isWhole = layers.length === 1 && block === undefined
   return {
     layers,
-    whole: deciderOf(layers, block),
+    whole,
     permits: layers.flatMap((layer, index) =>
-      holdsPermits(layer) ? [{ index, layer, decider: deciderOf([layer]) }] : [],
+      holdsPermits(layer) ? [{ index, layer, decider: isWhole ? whole : deciderOf([layer]) }] : [],
     ),
     rates: rates.length === 0 ? undefined : deciderOf(rates),
     rateIndexes,

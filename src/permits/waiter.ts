@@ -3,7 +3,7 @@ import { StoreError } from '../errors.ts'
 import { HELD, WAITS } from '../operations/ticket-status.ts'
 import type { RateLimitResult } from '../result.ts'
 import { sleep } from '../sleep.ts'
-import { steadyNow } from '../unmocked.ts'
+import { setImmediate, steadyNow } from '../unmocked.ts'
 import type { WaitingTicket } from './own-tickets.ts'
 import type { Place } from './place.ts'
 
@@ -82,15 +82,21 @@ export class Waiter implements WaitingTicket {
     this.place.waiting.delete(this.serial)
   }
 
+  get #waits(): boolean {
+    return this.place.waiting.get(this.serial) === this
+  }
+
   /** Asks for the permit alone, again and again where the store fails, until the server has answered or the caller waits no more. */
   async ask(): Promise<void> {
     if (this.#asking) return
     this.#asking = true
     let pause = SHORTEST_PAUSE
-    while (this.place.waiting.get(this.serial) === this) {
+    while (this.#waits) {
       try {
         const { asked, sentAt } = await this.place.ask(this)
-        if (asked.status === WAITS) this.turn = asked.value
+        if (!this.#waits) {
+          this.#endIfForgotten()
+        } else if (asked.status === WAITS) this.turn = asked.value
         else {
           this.leave()
           if (asked.status === HELD) this.granted(asked.value, this.place.deadlineFrom(sentAt), asked.result)
@@ -107,6 +113,14 @@ export class Waiter implements WaitingTicket {
       }
     }
     this.#asking = false
+  }
+
+  /** Ends the ticket, if the permit or the place in the queue for which it was asked again is wanted no more. */
+  #endIfForgotten(): void {
+    // Whoever was granted the permit meanwhile holds it by then.
+    setImmediate(() => {
+      if (!this.place.held.has(this.serial)) this.place.end(this).catch(() => {})
+    })
   }
 
   askAgain(): void {

@@ -292,7 +292,9 @@ export class Batch {
     for (let entry = this.#latestOf(key); entry !== undefined; entry = entry.previous) {
       // A `checkAll` has several keys, each with other entries before it.
       if (entry.subjects !== undefined) return this.#mayFollowAll(decider, key)
-      if (entry.decider !== decider && entry.decider.conflicts(decider)) return false
+      // What comes before an entry of this decider agrees with it.
+      if (entry.decider === decider) return true
+      if (entry.decider.conflicts(decider)) return false
     }
     return true
   }

@@ -175,7 +175,8 @@ export class Coalescer {
     const { inOrder } = operation
     const request = new PendingOperation(decider, key, operation, args, this.#askedAt())
     const { promise } = request
-    const queue = this.#router.of(decider, key)
+    const usual = this.#router.of(decider, key)
+    const queue = operation.overtakes?.(args) === true && usual.isBusy ? this.#router.overtaking(key) : usual
     if (queue.join([key], request, (batch) => batch.addOperation(request), inOrder)) this.#pump(queue.node)
     const changed = inOrder && this.#denyCache !== undefined ? this.#denyCache.whileChanging(key, promise) : promise
     const clears = operation.forgets === true

@@ -20,6 +20,8 @@ export class Node implements NodeState {
   keysAnswered = 0
   /** The number of unsent batches that take no more requests. */
   closed = 0
+  /** The number of unsent batches that leave before all others. */
+  overtaking = 0
 
   constructor(address: string) {
     this.address = address
@@ -56,10 +58,11 @@ export class Node implements NodeState {
    * @param turn when the turn began, in which batches that still take its requests stay. `undefined`: the turn is over
    */
   next(turn: number | undefined): BatchQueue | undefined {
-    if (this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
-    const index = this.waiting.findIndex(
-      (queue) => queue.hasRoom && (turn === undefined || !queue.isOpen || queue.waitsSinceBefore(turn)),
-    )
+    const mayLeave = (queue: BatchQueue): boolean =>
+      queue.hasRoom && (turn === undefined || !queue.isOpen || queue.waitsSinceBefore(turn))
+    const first = this.overtaking > 0 ? this.waiting.findIndex((queue) => queue.overtakes && mayLeave(queue)) : -1
+    if (first < 0 && this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
+    const index = first < 0 ? this.waiting.findIndex(mayLeave) : first
     const queue = this.waiting[index]
     // A batch that an earlier turn has left leaves when this turn is over, and no later batch takes its room, however many are full.
     if (queue === undefined || (turn !== undefined && queue.isOpen)) return undefined
@@ -78,6 +81,8 @@ export class BatchQueue implements OrderedQueue, Route {
   open: Batch | undefined
   readonly order: KeyOrder
   readonly acrossSlots: boolean
+  /** True if its batches leave before those of other queues, beside as many as may be in flight. */
+  readonly overtakes: boolean
   #calls = 0
   /**
    * Batches in flight, each at its `index`, which is part of the name of the record of a resendable call. A queue shares this array
@@ -89,7 +94,15 @@ export class BatchQueue implements OrderedQueue, Route {
    * @param replaced the earlier queue of the same slot, if the slot has moved to another node
    * @param order of a queue for all slots of a node: shared by these queues, because a slot may move from one to another at any time
    */
-  constructor(node: Node, id: number, tag: string, replaced: BatchQueue | undefined, order?: KeyOrder) {
+  constructor(
+    node: Node,
+    id: number,
+    tag: string,
+    replaced: BatchQueue | undefined,
+    order: KeyOrder | undefined,
+    overtakes: boolean,
+  ) {
+    this.overtakes = overtakes
     this.node = node
     this.id = replaced?.id ?? id
     this.tag = replaced?.tag ?? tag
@@ -106,6 +119,11 @@ export class BatchQueue implements OrderedQueue, Route {
   /** True if the batch to send next still takes requests. */
   get isOpen(): boolean {
     return this.waiting[0] === this.open
+  }
+
+  /** True if a request that is made now is not in the next call. */
+  get isBusy(): boolean {
+    return !this.isOpen || !this.hasRoom
   }
 
   /** True if no request waits here, so that another queue can take over the slot. */
@@ -168,6 +186,7 @@ export class BatchQueue implements OrderedQueue, Route {
   #opened(room: number): Batch {
     const batch = new Batch(this, room)
     if (this.open !== undefined) this.node.closed++
+    if (this.overtakes) this.node.overtaking++
     this.open = batch
     this.waiting.push(batch)
     this.node.waiting.push(this)
@@ -214,6 +233,7 @@ export class BatchQueue implements OrderedQueue, Route {
   }
 
   #left(batch: Batch): void {
+    if (this.overtakes) this.node.overtaking--
     if (batch === this.open) this.open = undefined
     else this.node.closed--
   }

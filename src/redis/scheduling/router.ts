@@ -43,6 +43,15 @@ export class Router {
     return made
   }
 
+  /** A queue whose batches leave before all others, and keep no order with them. */
+  overtaking(key: string): BatchQueue {
+    if (!this.#connection.cluster) return this.#queueAt('overtaking', '', '', true)
+    const tag = this.#names.tag(key)
+    const slot = calculateSlot(tag)
+    const node = this.#connection.nodeOf(slot)
+    return this.#queueAt(`${this.#nameOf(slot, node)} overtaking`, node, tag, true)
+  }
+
   /** @throws RangeError if the keys lie in different slots of a cluster. */
   ofAll(subjects: readonly RedisAsked[]): BatchQueue {
     const [first, ...others] = subjects
@@ -95,10 +104,11 @@ export class Router {
   }
 
   /** The queue of this name. Replaces an idle queue if its slot has moved to another node. */
-  #queueAt(name: string, address: string, tag: string): BatchQueue {
+  #queueAt(name: string, address: string, tag: string, overtakes = false): BatchQueue {
     const kept = this.#queues.get(name)
     if (kept !== undefined && stays(kept, address)) return kept
-    const made = new BatchQueue(this.#nodeAt(address), this.#queues.size, tag, kept, this.#orderAcrossSlots)
+    const id = this.#queues.size
+    const made = new BatchQueue(this.#nodeAt(address), id, tag, kept, this.#orderAcrossSlots, overtakes)
     this.#queues.set(name, made)
     return made
   }
