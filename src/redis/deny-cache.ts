@@ -9,6 +9,7 @@ import { checkSize } from '../arguments.ts'
 import { boundedBy } from '../bounded-by.ts'
 import { type Duration, positiveMilliseconds } from '../duration.ts'
 import { checkOptionNames, optionNames } from '../option-names.ts'
+import type { Quota } from '../quota.ts'
 import { ownPeriodOf, RateLimitResult, type RateLimitResultFields, resultOfLayers, timeLeft } from '../result.ts'
 import type { Batch } from './call/batch.ts'
 import type { RefusalLog } from './call/exchange.ts'
@@ -20,7 +21,7 @@ import type { Entry } from './call/request.ts'
  * quantity gets the `retryAfter` of the smaller quantity that Redis refused.
  */
 export interface DenyCacheOptions {
-  /** The most keys whose refusals are remembered, for up to 16 throttles each; the least recently used key is evicted. An integer from 1 to 2^24. */
+  /** The most keys whose refusals are remembered, for up to 16 throttles each; the key is evicted whose last use since the cache was half full, or else whose refusal, is oldest. An integer from 1 to 2^24. */
   readonly maxSize: number
   /** The longest time a refusal is remembered, even if its `retryAfter` is longer: milliseconds above 0, or a text such as `'30s'`. Default a minute. */
   readonly maxAge?: Duration | undefined
@@ -34,20 +35,43 @@ const MOST_OF_A_KEY = 16
 /** Of throttles without leases. */
 const NO_PAUSE = { pause: 0, within: 0 }
 
+/**
+ * The times of a refusal, in µs. An array of numbers alone, because V8 keeps such numbers side by side, and those in the fields of an object each in an
+ * object of its own. Of many keys these are in no cache of the processor.
+ */
+type Times = readonly [
+  /** When the refused call was sent. */
+  since: number,
+  /** When Redis's reply arrived. */
+  answered: number,
+  /** When the refusal expires. */
+  until: number,
+  /** When the refusal expires while Redis is asked anew. Later than `until` only for busy keys of throttles with leases. */
+  latest: number,
+  resetAfter: number,
+  nextAfter: number,
+  retryAfter: number,
+]
+const SINCE = 0
+const ANSWERED = 1
+const UNTIL = 2
+const LATEST = 3
+const RESET_AFTER = 4
+const NEXT_AFTER = 5
+const RETRY_AFTER = 6
+
 /** A refusal by one throttle. `next` links the refusals of the same key by other throttles, newest first. */
 interface Refusal {
   readonly decider: CompiledLayers
   readonly quantity: number
   readonly terms: Terms | undefined
-  readonly result: RateLimitResult
-  /** When the refused call was sent, in µs. */
-  readonly since: number
-  /** When Redis's reply arrived, in µs. */
-  readonly answered: number
-  /** When the refusal expires, in µs. */
-  readonly until: number
-  /** When the refusal expires while Redis is asked anew, in µs. Later than `until` only for busy keys of throttles with leases. */
-  readonly latest: number
+  readonly times: Times
+  /** Of the result, beside its times. */
+  readonly quota: Quota
+  readonly remaining: number
+  readonly period: number | undefined
+  /** The results of several layers. `undefined`: there is one layer. */
+  readonly layers: readonly RateLimitResult[] | undefined
   /** True if the refusal may be remembered for longer than its `retryAfter`. */
   readonly isPaused: boolean
   /** True while Redis is asked anew. */
@@ -62,6 +86,8 @@ export class DenyCache implements RefusalLog {
   /** In µs. */
   readonly #maxAge: number
   readonly #now: () => number
+  /** From so many keys on, their order of use is kept, because only then may one be evicted soon. */
+  readonly #orderedFrom: number
 
   /** @param now the time in µs, by the clock that decides */
   constructor(options: DenyCacheOptions, now: () => number) {
@@ -69,6 +95,7 @@ export class DenyCache implements RefusalLog {
     const { maxSize, maxAge = 60_000 } = options
     checkSize('maxSize of denyCache', maxSize)
     this.#refusals = new LRUCache(boundedBy(maxSize))
+    this.#orderedFrom = maxSize / 2
     this.#maxAge = positiveMilliseconds('maxAge of denyCache', maxAge) * 1000
     this.#now = now
   }
@@ -79,33 +106,47 @@ export class DenyCache implements RefusalLog {
 
   /** A remembered refusal of a check that needed as much or less. `undefined`: none is known, ask Redis. */
   find(decider: CompiledLayers, key: string, quantity: number, terms?: Terms): RateLimitResult | undefined {
-    let refusal = this.#refusals.get(key)
+    const refusals = this.#refusals
+    let refusal = refusals.size < this.#orderedFrom ? refusals.peek(key) : refusals.get(key)
     while (refusal !== undefined && refusal.decider !== decider) refusal = refusal.next
     if (refusal === undefined || !needsAsMuch(decider, quantity, terms, refusal)) return undefined
     const now = this.#now()
-    const until = refusal.isAsked ? refusal.latest : refusal.until
+    const { times } = refusal
+    const until = refusal.isAsked ? times[LATEST] : times[UNTIL]
     if (now >= until) {
       // Dropped now, because a user's clock may go back to before `until`.
-      if (now >= refusal.latest) this.#replace(key, without(this.#refusals.peek(key), decider, now))
+      if (now >= times[LATEST]) this.#replace(key, without(refusals.peek(key), decider, now))
       return undefined
     }
-    if (now < refusal.since) return undefined
+    if (now < times[SINCE]) return undefined
     // Redis decided at some time between `since` and `answered`. Expiry counts from `since`, so that Redis is asked again early enough;
     // the waits count from `answered`, so that no caller is told too short a wait.
-    const { result, answered } = refusal
-    const elapsed = Math.max(now - answered, 0)
+    const elapsed = Math.max(now - times[ANSWERED], 0)
     const longer = refusal.isPaused ? until - now : 0
-    // `layers` of a single result is computed by its getter, so none is built here.
-    if (decider.onlyLayer !== undefined) return new RateLimitResult(aged(result, elapsed, longer), true)
-    const layers: RateLimitResult[] = []
-    for (const layer of result.layers) layers.push(new RateLimitResult(aged(layer, elapsed, longer), true))
-    return resultOfLayers(aged(result, elapsed, longer), layers)
+    const retryAfter = microsecondsLeft(times[RETRY_AFTER], elapsed) / 1000
+    const { quota, layers } = refusal
+    const fields = {
+      limited: true,
+      limit: quota.limit,
+      remaining: refusal.remaining,
+      resetAfter: microsecondsLeft(times[RESET_AFTER], elapsed) / 1000,
+      nextAfter: microsecondsLeft(times[NEXT_AFTER], elapsed) / 1000,
+      retryAfter: longer > 0 ? Math.max(retryAfter, Math.ceil(longer) / 1000) : retryAfter,
+      quota,
+      period: refusal.period,
+      source: 'memory',
+    } as const
+    if (layers === undefined) return new RateLimitResult(fields, true)
+    return resultOfLayers(
+      fields,
+      layers.map((layer) => new RateLimitResult(aged(layer, elapsed, longer), true)),
+    )
   }
 
   /** A check that a remembered refusal no longer answers is asking Redis. Other checks of a busy key need not ask meanwhile. */
   asksAnew(decider: CompiledLayers, key: string): void {
     const refusal = this.#of(decider, key)
-    if (refusal !== undefined && this.#now() >= refusal.until) refusal.isAsked = true
+    if (refusal !== undefined && this.#now() >= refusal.times[UNTIL]) refusal.isAsked = true
   }
 
   #of(decider: CompiledLayers, key: string): Refusal | undefined {
@@ -133,15 +174,17 @@ export class DenyCache implements RefusalLog {
     const { pause, within } = lease ?? NO_PAUSE
     const until = sentAt + Math.min(Math.max(wait, pause), this.#maxAge)
     const others = without(this.#refusals.peek(key), decider, answered)
+    const latest = pause > 0 ? Math.max(until, sentAt + Math.min(within, this.#maxAge)) : until
+    const { quota, remaining, resetAfter, nextAfter } = refused
     this.#refusals.set(key, {
       decider,
       quantity,
       terms,
-      result: refused,
-      since: sentAt,
-      answered,
-      until,
-      latest: pause > 0 ? Math.max(until, sentAt + Math.min(within, this.#maxAge)) : until,
+      times: [sentAt, answered, until, latest, microseconds(resetAfter), microseconds(nextAfter), wait],
+      quota,
+      remaining,
+      period: ownPeriodOf(refused),
+      layers: decider.onlyLayer === undefined ? refused.layers : undefined,
       isPaused: pause > 0,
       isAsked: false,
       next: others,
@@ -204,12 +247,12 @@ function without(
   room = MOST_OF_A_KEY - 1,
 ): Refusal | undefined {
   if (refusal === undefined || room === 0) return undefined
-  if (refusal.decider === decider || refusal.latest <= now) return without(refusal.next, decider, now, room)
+  if (refusal.decider === decider || refusal.times[LATEST] <= now) return without(refusal.next, decider, now, room)
   const next = without(refusal.next, decider, now, room - 1)
   return refusal.next === next ? refusal : { ...refusal, next }
 }
 
-/** The refusal with its times reduced by `elapsed` µs, and remembered for `longer` µs at least. Field by field, because spreading the objects costs twenty times as much. */
+/** The result of a layer with its times reduced by `elapsed` µs, and remembered for `longer` µs at least. Field by field, because spreading the objects costs twenty times as much. */
 function aged(result: RateLimitResult, elapsed: number, longer: number): RateLimitResultFields {
   const { limited } = result
   const retryAfter = timeLeft(result.retryAfter, elapsed)
@@ -224,6 +267,10 @@ function aged(result: RateLimitResult, elapsed: number, longer: number): RateLim
     period: ownPeriodOf(result),
     source: 'memory',
   }
+}
+
+function microsecondsLeft(microseconds: number, elapsed: number): number {
+  return Math.max(microseconds - elapsed, 0)
 }
 
 /** Rounded, because a result's milliseconds are whole microseconds divided by 1000. */
