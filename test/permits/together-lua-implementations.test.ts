@@ -173,7 +173,9 @@ async function run(side: Side, name: keyof DeciderPair, one: Step, what: Single)
     case 'ask':
       return own?.operate(key, askPermits, { ...speaker, ...what, serial: one.serial + APART, turn: -1 })
     case 'end':
-      return own?.operate(key, endPermits, { ...speaker, tickets: both(what.tickets) })
+      // On Redis, ends of one turn may be one request, and then all of them get the answer of the last.
+      await own?.operate(key, endPermits, { ...speaker, tickets: both(what.tickets) })
+      return undefined
     default: {
       const tickets = both(what.tickets).map((each) => ({ ...each, waits: each.serial > APART }))
       return own?.operate(key, lookAtPermits, { ...speaker, tickets })
