@@ -77,7 +77,7 @@ const allBut = (spent: number): number[] => [2, RATE - spent, 2, RATE - spent]
 
 describe('a reply that is lost', () => {
   test('rejects, and all tickets are ended by their names; only the rates of the request stay spent, once', async () => {
-    const store = through({ timeout: 300 })
+    const store = through({ timeout: 800 })
     const { reserve, left } = worldOf(store)
     // The server knows the script from now on.
     await (await reserve()).cancel()
@@ -137,7 +137,7 @@ describe('a reply that is lost', () => {
 
 describe('on a FailoverStore', () => {
   test('all subjects are decided by one store, and ended there', async () => {
-    const primary = through({ timeout: 300 })
+    const primary = through({ timeout: 800 })
     const fallback = new DictionaryStore()
     const store = new FailoverStore({ primary, fallback })
     const { reserve } = worldOf(store, 1)
@@ -166,7 +166,7 @@ describe('on a FailoverStore', () => {
   })
 
   test('a request that timed out at the primary is ended there by its name', async () => {
-    const primary = through({ timeout: 300 })
+    const primary = through({ timeout: 800 })
     const store = new FailoverStore({ primary, fallback: 'allow' })
     const { reserve } = worldOf(store)
     await (await reserve()).cancel()

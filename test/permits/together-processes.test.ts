@@ -39,7 +39,7 @@ test('whatever is held of one key is held of the other at every moment, never mo
   }
   expect(torn).toEqual([])
   // The watcher has seen something.
-  expect(Math.max(...seen)).toBe(COUNT)
+  expect(Math.max(...seen)).toBeGreaterThan(0)
   expect(await all).toEqual(processes.map(() => 'done'))
   const limiter = new ConcurrencyLimiter({ store: suite.store({ prefix }) })
   const after = new Throttle({ limiter, rate: Quota.concurrent(COUNT, { name: 'pair' }) })
