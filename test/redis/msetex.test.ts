@@ -86,7 +86,7 @@ test('fewer than four values of one expiry are written one by one', async () => 
 
 test.each(['a server that lacks it', 'a user without the right to it'])('%s is asked for it once', async (who) => {
   const own = who.startsWith('a user') ? blind : client
-  const spy = vi.spyOn(own, 'callBuffer')
+  const spy = vi.spyOn(own, 'sendCommand')
   onTestFinished(() => spy.mockRestore())
   const throttle = throttleOn(own, GcraLimiter)
   const results = []
@@ -96,9 +96,9 @@ test.each(['a server that lacks it', 'a user without the right to it'])('%s is a
     await setImmediate()
   }
   expect(results).toEqual([9, 8, 7, 6].map((left) => KEYS.map(() => left)))
-  const calls = spy.mock.calls.filter(([name]) => name === 'evalsha')
+  const calls = spy.mock.calls.filter(([{ name }]) => name === 'evalsha')
   // The last argument of a call that may try it.
-  const tries = calls.map((call) => call.at(-1) === '1')
+  const tries = calls.map(([{ args }]) => args.at(-1) === '1')
   const isTriedAlways = hasMsetex && own === client
   expect(tries).toEqual([true, isTriedAlways, isTriedAlways, isTriedAlways])
   const log = await server.command('ACL', 'LOG')

@@ -75,7 +75,8 @@ export class Batch {
 
   /** Adds a check. False: the check must go into a later call. */
   addCheck(decider: CompiledLayers, key: string, quantity: number, waiter: PendingCheck, terms?: Terms): boolean {
-    const latest = this.#latest === undefined ? this.#latestOf(key) : this.#latest.get(key)
+    const only = this.entries[0]
+    const latest = this.#latest !== undefined ? this.#latest.get(key) : only?.key === key ? only : undefined
     if (latest !== undefined) {
       const before = latest.decider === decider ? latest : earlierOf(decider, latest)
       const isSame = before?.decider === decider && before.quantity === quantity && !before.closed
@@ -87,8 +88,7 @@ export class Batch {
       if (!this.#mayFollow(decider, key)) return false
       if (before !== undefined) this.#repeats = true
     }
-    const entry = new Entry({ decider, key, quantity, terms })
-    entry.add(waiter)
+    const entry = new Entry({ decider, key, quantity, terms }, undefined, undefined, waiter)
     return this.#append(entry, waiter.askedAt, decider.weight, decider.layers.length)
   }
 
@@ -106,8 +106,7 @@ export class Batch {
 
   /** As `addCheck`, for a `checkAll`. */
   addAll(first: RedisAsked, subjects: readonly RedisAsked[], waiter: PendingCheck): boolean {
-    const entry = new Entry(first, subjects)
-    entry.add(waiter)
+    const entry = new Entry(first, subjects, undefined, waiter)
     return this.#appendAll(entry, subjects, waiter.askedAt, 0)
   }
 

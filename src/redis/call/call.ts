@@ -1,13 +1,12 @@
 /** A call as it is sent, and what its reply must be. */
+import type { ScriptCall } from '../clients/client.ts'
 import type { CompiledLayer } from './layers.ts'
 import type { Script } from './scripts.ts'
 
-export interface Call {
+export interface Call extends ScriptCall {
   readonly script: Script
-  readonly keys: readonly string[]
   /** How many of the keys are values. They come first. */
   readonly values: number
-  readonly args: readonly string[]
   /** The text that the reply must start with. */
   readonly echo: string
   /** Expected length of the reply, in bytes. */

@@ -18,7 +18,7 @@ import type { Call } from './call.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked, RequestedOperation } from './request.ts'
 import { ECHO_LENGTH } from './run-script.ts'
-import { bytesOf, HEADER } from './state-records.ts'
+import { HEADER } from './state-records.ts'
 
 /** The bytes of a number. */
 const NUMBER = 8
@@ -168,9 +168,9 @@ class ReplyReader {
     this.keeps = keeps
     this.now = this.#numbers.getFloat64(0, true)
     let offset = NUMBER
-    for (const { size } of call.packed) {
+    for (const { bytes } of call.packed) {
       this.#offsets.push(offset + HEADER)
-      offset += bytesOf(size)
+      offset += bytes
     }
     this.next = offset
   }

@@ -2,6 +2,7 @@
  * Encodes a batch as KEYS and ARGV, for the script that decides it for the least: here for `lua/scripts/checks.lua` and `lua/scripts/logs.lua`;
  * `encode-subjects.ts`, `encode-tickets.ts` and `encode-batch.ts` do for the others.
  */
+import { byteLength } from '../../runtime.ts'
 import type { KeyNames } from '../keys.ts'
 import { FEWEST_GROUPED } from '../limits.ts'
 import type { Batch } from './batch.ts'
@@ -9,7 +10,7 @@ import type { Call } from './call.ts'
 import { callOfBatch } from './encode-batch.ts'
 import { callOfSubjects } from './encode-subjects.ts'
 import { callOfTickets } from './encode-tickets.ts'
-import type { CompiledLayer, CompiledLayers } from './layers.ts'
+import type { CompiledLayer, CompiledLayers, PlainCheck } from './layers.ts'
 import { mostLeased } from './request.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import type { Script } from './scripts.ts'
@@ -19,10 +20,18 @@ import type { Script } from './scripts.ts'
  * @param expected returns the server's time as far as this process knows it, in µs: bounds of calendar windows are sent for that time
  */
 export function makeCall(batch: Batch, names: KeyNames, now: number, expected: () => number): Call {
+  const { entries } = batch
+  const [first] = entries
+  if (entries.length === 1 && first !== undefined && now < 0) {
+    const { decider, quantity, count, lease, terms, closed } = first
+    const isPlain = quantity === 1 && count === 1 && terms === undefined && !closed
+    if (isPlain && decider.plainCheck !== undefined && (lease === undefined || lease.most === 0))
+      return new OneCheck(decider, decider.plainCheck, nameOf(first.key, names))
+  }
   const decider = soleThrottle(batch)
   const script = decider?.script
   // The script for logs leases nothing.
-  const isSuited = decider?.hasValue === true || !batch.entries.some((entry) => mostLeased(entry) > 0)
+  const isSuited = decider?.hasValue === true || !entries.some((entry) => mostLeased(entry) > 0)
   if (decider !== undefined && script !== undefined && isSuited) return callForEach(batch, decider, script, names, now)
   return (
     callOfTickets(batch, names, now) ?? callOfSubjects(batch, names, now) ?? callOfBatch(batch, names, now, expected)
@@ -38,12 +47,54 @@ function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined 
   return decider
 }
 
+/** The name of a key's value. */
+function nameOf(key: string, names: KeyNames): string {
+  return names.plain.test(key) ? `${names.start}${key}}` : names.value(key)
+}
+
 /** True if the server may have MSETEX. Not across slots, because no command takes keys of several. */
 function mayGroup({ route: { node, acrossSlots } }: Batch): boolean {
   return !node.lacksMsetex && !acrossSlots
 }
 
-/** The most common call: checks of one throttle, each on a different key. */
+/** The call of one check of one unit: most calls in a cluster, and all of a caller who asks one check after another. */
+class OneCheck implements Call {
+  readonly script: Script
+  readonly echo = nextEcho()
+  readonly values = 1
+  readonly replyLength: number
+  readonly stateIndexes: readonly number[]
+  readonly packed: readonly CompiledLayer[]
+  readonly isGrouped = false
+  readonly bounded = false
+  readonly #plain: PlainCheck
+  readonly #name: string
+
+  /** @param name of the key's value */
+  constructor({ prepared, replied }: CompiledLayers, plain: PlainCheck, name: string) {
+    this.script = plain.script
+    this.replyLength = ECHO_LENGTH + 8 + replied
+    this.stateIndexes = plain.stateIndexes
+    this.packed = prepared
+    this.#plain = plain
+    this.#name = name
+  }
+
+  get text(): string {
+    const { start, end } = this.#plain
+    return `${start}$${byteLength(this.#name)}\r\n${this.#name}\r\n$${ECHO_LENGTH}\r\n${this.echo}\r\n${end}`
+  }
+
+  get keys(): readonly string[] {
+    return [this.#name]
+  }
+
+  get args(): readonly string[] {
+    return [this.echo, ...this.#plain.args]
+  }
+}
+
+/** The most common call with many keys: checks of one throttle, each on a different key. */
 function callForEach(
   batch: Batch,
   { prepared, texts, replied, hasValue }: CompiledLayers,
@@ -67,7 +118,7 @@ function callForEach(
       keys.push(names.stem(key) + log.suffix)
       stateIndexes.push(A_LOG)
     } else {
-      keys.push(names.plain.test(key) ? `${names.start}${key}}` : names.value(key))
+      keys.push(nameOf(key, names))
       for (const layer of prepared) stateIndexes.push(packed.push(layer) - 1)
     }
     run++
@@ -92,6 +143,12 @@ function callForEach(
     packed,
     isGrouped,
     bounded: false,
+    get text() {
+      let text = `*${3 + keys.length + args.length}\r\n${script.evalsha}$${String(keys.length).length}\r\n${keys.length}\r\n`
+      for (const key of keys) text += `$${byteLength(key)}\r\n${key}\r\n`
+      for (const arg of args) text += `$${byteLength(arg)}\r\n${arg}\r\n`
+      return text
+    },
   }
 }
 

@@ -5,6 +5,7 @@ import { answersAfter, remoteAnswers } from '../../algorithms/remote-answers.ts'
 import type { CalendarPeriod } from '../../calendar/period.ts'
 import { holdsPermits } from '../../operations/permits.ts'
 import { costSuffix, stateSuffix, ticketsNameOf } from '../../stores/state-key.ts'
+import { bulk } from '../clients/protocol.ts'
 import { LOG_WEIGHT, LOG_WEIGHT_ALONE } from '../limits.ts'
 import {
   checksScriptOf,
@@ -22,6 +23,8 @@ export interface CompiledLayer {
   readonly implementation: LuaImplementation
   /** Numbers per state. 0: a log. */
   readonly size: number
+  /** Bytes of a record in a reply. A log has none. */
+  readonly bytes: number
   /** Decodes the reply to a check. */
   readonly reply: Layer
   /** The state and the quota as the scripts read them. The id of a log is 0. */
@@ -30,6 +33,17 @@ export interface CompiledLayer {
   readonly calendar: CalendarPeriod | undefined
   /** Equal for layers of the same algorithm, state and numbers. */
   readonly signature: string
+}
+
+/** What all calls of one check of one unit share, on the server's clock. */
+export interface PlainCheck {
+  readonly script: Script
+  /** The arguments after the echo. */
+  readonly args: readonly string[]
+  readonly stateIndexes: readonly number[]
+  /** The command up to the key, and from the echo's end on. */
+  readonly start: string
+  readonly end: string
 }
 
 export class CompiledLayers {
@@ -49,6 +63,8 @@ export class CompiledLayers {
   readonly onlyLayer: CompiledLayer | undefined
   /** Fast script, for a call that holds only this throttle's checks, each on a different key. `undefined`: none exists, use `batch.lua`. */
   readonly script: Script | undefined
+  /** For the call of one check of one unit. `undefined`: the layers have no fast script, or are a log. */
+  readonly plainCheck: PlainCheck | undefined
   /** True if `subjects.lua` can decide checks of these layers, also beside other throttles', and together with them. */
   readonly suitsSubjects: boolean
   /** The layers as arguments of the fast script: `<id>`, `100`, `60000000`, `100` for 100 a minute. */
@@ -97,6 +113,7 @@ export class CompiledLayers {
     this.replied = this.prepared.reduce((sum, layer) => sum + repliedOf(layer), 0)
     const logs = this.prepared.filter(({ size }) => size === 0).length
     this.hasValue = logs < states.length
+    this.plainCheck = this.script && this.hasValue ? plainCheckOf(this.script, this.prepared, this.texts) : undefined
     this.strides = states.map(({ size }) => (size === 0 ? logs : 1))
     if (this.script === undefined) this.weight = states.length - logs + logs * LOG_WEIGHT
     else this.weight = logs === 0 ? 1 : LOG_WEIGHT_ALONE
@@ -140,10 +157,22 @@ function prepare(layer: Layer, implementation: LuaImplementation): CompiledLayer
     suffix,
     implementation,
     size,
+    bytes: bytesOf(size),
     reply: size > 0 ? layer : { ...layer, algorithm: algorithm.remote ?? remoteAnswers(algorithm) },
     numbers,
     calendar,
     signature: `${implementation.id} ${suffix} ${numbers.join(' ')}`,
+  }
+}
+
+function plainCheckOf(script: Script, prepared: readonly CompiledLayer[], texts: readonly string[]): PlainCheck {
+  const args = ['-1', ...texts]
+  return {
+    script,
+    args,
+    stateIndexes: prepared.map((_, index) => index),
+    start: `*${5 + args.length}\r\n${script.evalsha}${bulk('1')}`,
+    end: args.map(bulk).join(''),
   }
 }
 

@@ -239,6 +239,7 @@ export class Entry {
     { decider, key, quantity, terms }: RedisAsked,
     subjects?: readonly RedisAsked[],
     operation?: RequestedOperation,
+    waiter?: PendingCheck,
   ) {
     this.decider = decider
     this.key = key
@@ -247,7 +248,9 @@ export class Entry {
     this.subjects = subjects
     this.operation = operation
     this.closed = subjects !== undefined || operation !== undefined
-    if (operation !== undefined) this.count = 1
+    this.first = waiter
+    this.#last = waiter
+    if (operation !== undefined || waiter !== undefined) this.count = 1
   }
 
   add(waiter: PendingCheck): void {

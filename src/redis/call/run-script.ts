@@ -61,20 +61,40 @@ export function run(
   // `concat` instead of spread syntax, because spread iterates item by item.
   const words = start.concat(keys, args)
   return connection.send('EVALSHA', words, node).then(undefined, (error: unknown) => {
-    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+    if (!isMissing(error)) throw error
     if (scripts.hasSubscribers) scripts.publish({ sha1 })
     return connection.send('EVAL', words.with(0, source), node)
   })
 }
 
+/** True for the error of a node without the script. */
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+}
+
+/** Goes on as `run` does if `RedisConnection.evaluate` has failed: runs the script by its text if the node lacks it. */
+export async function runAfter(
+  error: unknown,
+  connection: Pick<RedisConnection, 'send'>,
+  asked: Script,
+  keys: readonly string[],
+  args: readonly string[],
+  node: string,
+): Promise<unknown> {
+  if (!isMissing(error)) throw error
+  if (scripts.hasSubscribers) scripts.publish({ sha1: asked.sha1 })
+  return runText(connection, asked, keys, args, node)
+}
+
 /** Runs a script by its text, which is longer than its hash but never asked for again: for a script that runs seldom. */
 export function runText(
-  connection: RedisConnection,
+  connection: Pick<RedisConnection, 'send'>,
   { source }: Script,
   keys: readonly (string | Buffer)[],
   args: readonly (string | Buffer)[],
+  node?: string,
 ): Promise<unknown> {
-  return connection.send('EVAL', [source, String(keys.length), ...keys, ...args])
+  return connection.send('EVAL', [source, String(keys.length), ...keys, ...args], node)
 }
 
 /** Runs a script that replies with its echo and a value; resolves with the value. */

@@ -1,6 +1,7 @@
 /** The scripts that Redis runs. The batch script is composed of only those algorithms that a call needs. */
 import type { Layer } from '../../algorithms/driver.ts'
 import { BUILT_IN } from '../../algorithms/index.ts'
+import { bulk } from '../clients/protocol.ts'
 import { sha1Hex } from '../digest.ts'
 import { type AlgorithmParts, framed } from './frame.ts'
 import * as lua from './lua.generated.ts'
@@ -9,6 +10,8 @@ import { MOST_UNROLLED, unrolled } from './unroll.ts'
 export interface Script {
   readonly source: string
   readonly sha1: string
+  /** EVALSHA and the hash in the protocol of Redis. */
+  readonly evalsha: string
 }
 
 /** The Lua implementation of an algorithm. */
@@ -142,5 +145,6 @@ function filled(source: string, open: string, text: string): string {
 }
 
 export function script(source: string): Script {
-  return { source, sha1: sha1Hex(source) }
+  const sha1 = sha1Hex(source)
+  return { source, sha1, evalsha: bulk('evalsha') + bulk(sha1) }
 }

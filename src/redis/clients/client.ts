@@ -2,6 +2,21 @@
 
 import type { Subscriber, SubscriberEvents } from './subscriber.ts'
 
+/** A script to run by its hash. */
+export interface ScriptCall {
+  readonly script: { readonly sha1: string }
+  readonly keys: readonly string[]
+  readonly args: readonly string[]
+  /** EVALSHA with all its words in the protocol of Redis. `undefined`: not made. */
+  readonly text?: string | undefined
+}
+
+/** Is told the outcome of a command: of the two methods one is called, once. */
+export interface ReplyReceiver {
+  replied(reply: unknown): void
+  failed(error: unknown): void
+}
+
 export interface RedisConnection {
   /**
    * Sends one command; texts in the reply are Buffers.
@@ -9,6 +24,11 @@ export interface RedisConnection {
    * @throws at once if `isReady` is false. Nothing has been sent then.
    */
   send(name: string, args: readonly (string | Buffer)[], node?: string): Promise<unknown>
+  /**
+   * Runs a script by its hash as `send` does, without a promise. `undefined`: the client cannot.
+   * @returns false if the call has to be sent by `send`; nothing has been sent then
+   */
+  readonly evaluate: ((call: ScriptCall, node: string, receiver: ReplyReceiver) => boolean) | undefined
   /**
    * Sends a command to a node of a cluster, by `nodeOf`, and never elsewhere. `undefined`: not a cluster, or the client cannot.
    * @throws at once if there is no connection to the node. Nothing has been sent then.

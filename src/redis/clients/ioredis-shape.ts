@@ -9,6 +9,8 @@ export interface IoredisNode {
     readonly port?: number | undefined
     readonly keyPrefix?: string | undefined
     readonly enableAutoPipelining?: boolean | undefined
+    readonly commandTimeout?: number | undefined
+    readonly showFriendlyErrorStack?: boolean | undefined
     readonly enableOfflineQueue?: boolean | undefined
     readonly autoResendUnfulfilledCommands?: boolean | undefined
     readonly maxRetriesPerRequest?: number | null | undefined
@@ -21,6 +23,7 @@ export interface IoredisNode {
   }
   /** The socket. `undefined` before the client has connected. */
   readonly stream?: { cork(): void; uncork(): void } | undefined
+  sendCommand?(command: object): unknown
   callBuffer(name: string, ...args: (string | Buffer)[]): Promise<unknown>
   pipeline(): {
     callBuffer(name: string, ...args: (string | Buffer)[]): { exec(): Promise<[Error | null, unknown][] | null> }

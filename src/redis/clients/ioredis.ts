@@ -1,15 +1,19 @@
 /** Adapter for ioredis 5 and 6 and iovalkey. */
 import calculateSlot from 'cluster-key-slot'
+import { builtin } from '../../runtime.ts'
 import { steadyNow } from '../../unmocked.ts'
-import { type RedisConnection, withoutCommand } from './client.ts'
+import { type RedisConnection, type ReplyReceiver, type ScriptCall, withoutCommand } from './client.ts'
 import { connectAttempt } from './connect-attempt.ts'
 import { firstKey } from './first-key.ts'
+import { commandPrototype, wordsOf } from './ioredis-command.ts'
 import { IoredisNodes } from './ioredis-nodes.ts'
 import { IoredisReconnects } from './ioredis-reconnects.ts'
 import { handleDroppedRejections } from './ioredis-rejections.ts'
-import type { IoredisClient, IoredisCluster, IoredisNode } from './ioredis-shape.ts'
+import { mastersOf, send } from './ioredis-send.ts'
+import type { IoredisClient, IoredisNode } from './ioredis-shape.ts'
 import { ioredisSubscriber } from './ioredis-subscriber.ts'
 import { forgets, PendingReplies, warnOfSendingAgain } from './pending-replies.ts'
+import { commandText } from './protocol.ts'
 import type { Subscriber, SubscriberEvents } from './subscriber.ts'
 import { withTlsAdvice } from './tls-advice.ts'
 
@@ -28,6 +32,9 @@ const LONGEST_HANDSHAKE = 1000
 /** The error of SELECT for a database that does not exist. */
 const NO_DATABASE = /DB index/i
 
+/** Of those who trace the commands of ioredis, by the promises of the commands. */
+const traces = builtin('node:diagnostics_channel')?.tracingChannel?.('ioredis:command')
+
 /** A connection through a client that the store made or the user provided. */
 export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
@@ -44,6 +51,9 @@ export class IoredisConnection implements RedisConnection {
   readonly #reconnects: IoredisReconnects
   readonly #unanswered: PendingReplies | undefined
   #failure: unknown
+  /** Commands for `sendCommand` of the client or its nodes, as that method was last seen. `undefined`: they have to make commands themselves. */
+  #Command: EvalshaClass | undefined
+  #sendCommand: IoredisNode['sendCommand']
   /** True once a client that the store made has been ready. */
   #wasReady = false
   /** When the connection was made, in ms of `performance.now`, until its first commands are answered. `undefined`: none is pending. */
@@ -82,6 +92,35 @@ export class IoredisConnection implements RedisConnection {
       return send(direct, name, args).catch((error: unknown) => this.#elsewhere(error, name, args))
     const reply = send(this.#client, name, args)
     return this.#unanswered === undefined ? reply : this.#unanswered.watch(reply)
+  }
+
+  evaluate(call: ScriptCall, node: string, receiver: ReplyReceiver): boolean {
+    const { closing, isReconnecting } = this.#reconnects
+    if (this.#client.status !== 'ready' || this.#closed || isReconnecting || closing.size > 0) return false
+    if (traces?.start.hasSubscribers === true || traces?.asyncEnd.hasSubscribers === true) return false
+    const target = this.cluster ? this.#nodes?.ready(node) : this.#client
+    if (target === undefined) return false
+    if (target.sendCommand !== this.#sendCommand) {
+      this.#sendCommand = target.sendCommand
+      this.#Command = commandLike(target, this.keyPrefix)
+    }
+    if (this.#Command === undefined) return false
+    const watched = this.#unanswered?.receiver(receiver) ?? receiver
+    target.sendCommand?.(new this.#Command(call, watched, this.#failed))
+    return true
+  }
+
+  /** Sends a call by the cluster's client if its node's own has failed so that this would help. */
+  readonly #failed = (error: unknown, call: ScriptCall, receiver: ReplyReceiver): void => {
+    try {
+      if (!this.cluster) throw error
+      this.#elsewhere(error, 'EVALSHA', wordsOf(call)).then(
+        (reply) => receiver.replied(reply),
+        (reason: unknown) => receiver.failed(reason),
+      )
+    } catch (reason) {
+      receiver.failed(reason)
+    }
   }
 
   /** The node's own client, which takes half the time of the cluster's. Only where both send the same bytes. */
@@ -252,31 +291,53 @@ export class IoredisConnection implements RedisConnection {
   }
 }
 
-function send(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
-  if (client.options.enableAutoPipelining === true) return sendAlone(client, name, args)
-  // Lower case, because ioredis would otherwise convert the name several times per call.
-  return client.callBuffer(name === 'EVALSHA' ? 'evalsha' : name, ...args)
-}
+/** Handles the error of a command. */
+type Failed = (error: unknown, call: ScriptCall, receiver: ReplyReceiver) => void
+
+type EvalshaClass = new (call: ScriptCall, receiver: ReplyReceiver, failed: Failed) => object
+
+/** By the prototype of a client's own commands: one for each copy of ioredis. */
+const classes = new WeakMap<object, EvalshaClass>()
 
 /**
- * Sends a command in a pipeline of its own. With `enableAutoPipelining`, ioredis would lose the first argument of `call`, and in a cluster
- * would take the script for the key.
+ * EVALSHA as a command that calls back, for a client of one server or a cluster's node. ioredis's own makes a promise, five functions and two
+ * lists, which for a call of one check cost more than the check. `undefined`: the client has to make its commands itself.
  */
-async function sendAlone(client: IoredisClient, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
-  const [outcome] =
-    (await client
-      .pipeline()
-      .callBuffer(name, ...args)
-      .exec()) ?? []
-  const [error, reply] = outcome ?? [new Error('the pipeline was not run')]
-  if (!error) return reply
-  // Refreshing reconnects to the node named by ASK, because a pipeline itself does not reconnect to a lost node.
-  if ('slots' in client && error.message.startsWith('ASK ')) client.refreshSlotsCache(() => {})
-  throw error
+function commandLike(client: IoredisNode, keyPrefix: string): EvalshaClass | undefined {
+  const own = keyPrefix === '' ? commandPrototype(client) : undefined
+  if (own === undefined) return undefined
+  const made = classes.get(own) ?? commandOn(own)
+  classes.set(own, made)
+  return made
 }
 
-/** Refreshes the slot table first, because a master may have been added. If no node answers, the known masters are used. */
-async function mastersOf(cluster: IoredisCluster): Promise<readonly IoredisNode[]> {
-  await new Promise<void>((resolve) => cluster.refreshSlotsCache(() => resolve()))
-  return cluster.nodes('master')
+/** @param own the prototype of the client's commands, whose other methods ours inherits */
+function commandOn(own: object): EvalshaClass {
+  class Evalsha {
+    readonly name = 'evalsha'
+    // Functions of their own, because tracers of commands wrap them.
+    readonly resolve: (reply: unknown) => void
+    readonly reject: (error: unknown) => void
+    // The client sets these.
+    isTraced = false
+    protocol = 2
+    replyMapping = 'legacy'
+    readonly #call: ScriptCall
+
+    constructor(call: ScriptCall, receiver: ReplyReceiver, failed: Failed) {
+      this.#call = call
+      this.resolve = (reply) => receiver.replied(reply)
+      this.reject = (error) => failed(error, call, receiver)
+    }
+
+    get args(): readonly string[] {
+      return wordsOf(this.#call)
+    }
+
+    toWritable(): string {
+      return this.#call.text ?? commandText([this.name, ...wordsOf(this.#call)])
+    }
+  }
+  Object.setPrototypeOf(Evalsha.prototype, own)
+  return Evalsha
 }

@@ -30,6 +30,7 @@ export class NodeRedisConnection implements RedisConnection {
   /** Empty, because node-redis puts no prefix before the keys in `sendCommand`. */
   readonly keyPrefix = ''
   readonly failure = undefined
+  readonly evaluate = undefined
   readonly masters: RedisConnection['masters']
   readonly sendTo: RedisConnection['sendTo']
   readonly #client: AnyNodeRedis

@@ -1,6 +1,7 @@
 /** Commands in flight when an ioredis client loses its connection: its options decide whether they are resent, rejected or forgotten. */
 
 import { SlotList } from '../../slot-list.ts'
+import type { ReplyReceiver } from './client.ts'
 import { ConnectionEvents } from './connection-events.ts'
 import type { IoredisClient } from './ioredis-shape.ts'
 import { warn } from './warn.ts'
@@ -45,6 +46,23 @@ export class PendingReplies {
     ConnectionEvents.of(client).on('close', () => {
       for (const fail of this.#fail.items()) fail(new Error('the connection is closed'))
     })
+  }
+
+  /** As `watch`, for a command that calls back: the receiver to give it. */
+  receiver(receiver: ReplyReceiver): ReplyReceiver {
+    const settled = (): void => this.#fail.release(fail, index)
+    const fail = (error: unknown): void => {
+      settled()
+      receiver.failed(error)
+    }
+    const index = this.#fail.add(fail)
+    return {
+      replied: (reply) => {
+        settled()
+        receiver.replied(reply)
+      },
+      failed: fail,
+    }
   }
 
   watch(reply: Promise<unknown>): Promise<unknown> {

@@ -11,6 +11,7 @@ export abstract class SingleServerConnection implements RedisConnection {
   readonly cluster = false
   readonly keyPrefix = ''
   readonly failure = undefined
+  readonly evaluate = undefined
   readonly sendTo = undefined
 
   abstract get isClosed(): boolean

@@ -217,13 +217,18 @@ export class Coalescer {
   readonly #beforeAnswers = (): void => {
     if (this.#answering) return
     this.#answering = true
-    nextTick(this.#afterAnswers)
+    // From a microtask, because a tick that is set in the callback of a socket comes before the microtasks of those who are answered.
+    Promise.resolve().then(() => nextTick(this.#afterAnswers))
   }
 
   /** Those who were answered have gone on by now, because they do so in microtasks. */
   readonly #afterAnswers = (): void => {
     this.#answering = false
-    for (const node of this.#router.nodes) node.keysAnswered = 0
+    for (const node of this.#router.nodes) {
+      node.keysAnswered = 0
+      if (node.closed > 0 || (this.#turn === undefined && node.waiting.length > 0)) this.#pump(node)
+    }
+    this.#restIfIdle()
   }
 
   readonly #flush = (): void => {
@@ -262,7 +267,7 @@ export class Coalescer {
     if (!node.hasReady(turn) || this.#isOpening()) return
     let uncork = turn === undefined && node.waiting.length > 1 ? this.#connection.cork(node.address) : undefined
     try {
-      while (node.hasReady(turn)) {
+      while (node.waiting.length > 0) {
         const queue = node.next(turn)
         const batch = queue?.shift()
         if (queue === undefined || batch === undefined) return
@@ -282,16 +287,14 @@ export class Coalescer {
 
   #send(node: Node, batch: Batch, now: number): void {
     node.silentSince ??= now
-    const returned = (): void => {
+    this.#exchange.decide(batch, () => {
       node.silentSince = undefined
       batch.finish()
+      // The callers whom the reply answers go on first, so that what they ask leaves together with what has waited.
+      if (this.#answering) return
       // Across slots, what has waited for this batch at a fence may have joined the queue of another node.
       for (const each of this.#router.nodes) this.#pump(each)
       this.#restIfIdle()
-    }
-    this.#exchange.decide(batch).then(returned, (error: unknown) => {
-      batch.fail(error)
-      returned()
     })
   }
 

@@ -58,10 +58,13 @@ export class Node implements NodeState {
    * @param turn when the turn began, in which batches that still take its requests stay. `undefined`: the turn is over
    */
   next(turn: number | undefined): BatchQueue | undefined {
+    const hasRoom = this.keysInFlight < KEYS_IN_FLIGHT
+    if (turn === undefined && hasRoom && this.overtaking === 0 && this.waiting[0]?.hasRoom === true)
+      return this.waiting.shift()
     const mayLeave = (queue: BatchQueue): boolean =>
       queue.hasRoom && (turn === undefined || !queue.isOpen || queue.waitsSinceBefore(turn))
     const first = this.overtaking > 0 ? this.waiting.findIndex((queue) => queue.overtakes && mayLeave(queue)) : -1
-    if (first < 0 && this.keysInFlight >= KEYS_IN_FLIGHT) return undefined
+    if (first < 0 && !hasRoom) return undefined
     const index = first < 0 ? this.waiting.findIndex(mayLeave) : first
     const queue = this.waiting[index]
     // A batch that an earlier turn has left leaves when this turn is over, and no later batch takes its room, however many are full.
@@ -216,7 +219,7 @@ export class BatchQueue implements OrderedQueue, Route {
         node.finished(part)
         this.#inFlight[part.index] = undefined
         // The parts take the room of one call. The last part that finishes has finished the batch.
-        if (batch.isFinished) this.#calls--
+        if (part === batch || batch.isFinished) this.#calls--
       })
     }
     return parts

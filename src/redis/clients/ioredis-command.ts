@@ -1,0 +1,36 @@
+/** Looks at the commands that ioredis makes, and makes the words of our own. */
+import type { ScriptCall } from './client.ts'
+import type { IoredisNode } from './ioredis-shape.ts'
+
+/**
+ * The prototype of the commands that a client makes. `undefined`: the client has to make each command itself, because its options change
+ * commands or because others follow them by their promises.
+ */
+export function commandPrototype(client: IoredisNode): object | undefined {
+  const { commandTimeout, enableAutoPipelining, keyPrefix = '', showFriendlyErrorStack } = client.options
+  if (commandTimeout !== undefined || enableAutoPipelining === true || showFriendlyErrorStack === true) return undefined
+  if (keyPrefix !== '' || isWrapped(client.sendCommand)) return undefined
+  let made: object | undefined
+  // The client itself but for sending, because no client names the class of its commands.
+  const idle: IoredisNode = Object.create(client, {
+    sendCommand: {
+      value: (command: object) => {
+        made = command
+      },
+    },
+  })
+  idle.callBuffer('ping')
+  return made && Object.getPrototypeOf(made)
+}
+
+/** True for a function that a tracer has put in place of the method: a method alone has no prototype. */
+function isWrapped(method: IoredisNode['sendCommand']): boolean {
+  return method === undefined || Object.hasOwn(method, 'prototype')
+}
+
+/** The arguments of EVALSHA. */
+export function wordsOf({ script, keys, args }: ScriptCall): string[] {
+  const start: string[] = [script.sha1, String(keys.length)]
+  // `concat` instead of spread syntax, because spread iterates item by item.
+  return start.concat(keys, args)
+}
