@@ -21,7 +21,7 @@ export interface BlockableSubject extends Subject {
 
 /** Decides all or nothing, as `decide` does. Changes the state of a block where a refusal starts a lock-out. */
 export function decideBlockable(subjects: readonly BlockableSubject[], now: number): Decision {
-  if (subjects.every(({ block }) => block === undefined)) return decide(subjects, now)
+  if (!hasBlock(subjects)) return decide(subjects, now)
   const isHeld = subjects.some(
     ({ block, quantity, terms }) => spendsAny(quantity, terms) && block !== undefined && isBlocked(block.state, now),
   )
@@ -30,6 +30,11 @@ export function decideBlockable(subjects: readonly BlockableSubject[], now: numb
     : decide(subjects, now)
   if (!admitted && !isHeld) for (const subject of subjects) strikeIfShort(subject, now)
   return { admitted, results: results.map((result, index) => withBlock(result, subjects[index]?.block, now)) }
+}
+
+function hasBlock(subjects: readonly BlockableSubject[]): boolean {
+  for (const { block } of subjects) if (block !== undefined) return true
+  return false
 }
 
 /** Decides one key. */

@@ -31,14 +31,15 @@ export function combineSubjects(results: readonly RateLimitResult[], asked: read
     spent += result.spent
     degraded ||= result.degraded
   }
-  const counted = asked.some(takesPart) ? asked : undefined
+  const counted = doesAnyTakePart(asked) ? asked : undefined
   const combined = combine(results, counted, spent, degraded)
   let until: Date | undefined
-  results.forEach(({ blockedUntil }, index) => {
-    const subject = counted?.[index]
-    if (blockedUntil === undefined || (subject !== undefined && !takesPart(subject))) return
+  let index = 0
+  for (const { blockedUntil } of results) {
+    const subject = counted?.[index++]
+    if (blockedUntil === undefined || (subject !== undefined && !takesPart(subject))) continue
     if (until === undefined || blockedUntil > until) until = blockedUntil
-  })
+  }
   return until === undefined ? combined : withBlockedUntil(combined, until)
 }
 
@@ -46,6 +47,11 @@ export function combineSubjects(results: readonly RateLimitResult[], asked: read
 interface AskedUnits {
   readonly quantity: number
   readonly terms?: Terms | undefined
+}
+
+function doesAnyTakePart(asked: readonly AskedUnits[]): boolean {
+  for (const subject of asked) if (takesPart(subject)) return true
+  return false
 }
 
 function takesPart({ quantity, terms }: AskedUnits): boolean {

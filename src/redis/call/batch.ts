@@ -2,7 +2,7 @@
 import { haveSameTerms, type Terms } from '../../algorithms/terms.ts'
 import { DECISIONS_IN_CALL, KEYS_IN_CALL, KEYS_IN_FLIGHT } from '../limits.ts'
 import type { CompiledLayers } from './layers.ts'
-import { groupsByKey, ownCalls } from './partition.ts'
+import { groupsByKey, ownCalls, ThrottlesOfEntries } from './partition.ts'
 import {
   Entry,
   expire,
@@ -40,6 +40,8 @@ export class Batch {
   #repeats = false
   /** The checks of each throttle that gets a call of its own. From when the batch is full, because then only these may become more. */
   #own: Map<CompiledLayers, Entry[]> | undefined
+  /** `undefined`: it has not been needed. */
+  #throttles: ThrottlesOfEntries | undefined
   #decisions = 0
   #whenFinished: (() => void)[] | undefined
   #finished = false
@@ -299,6 +301,8 @@ export class Batch {
   }
 
   #mayFollowAll(decider: CompiledLayers, key: string): boolean {
+    this.#throttles ??= new ThrottlesOfEntries()
+    if (this.#throttles.haveNoConflict(decider, this.entries)) return true
     return this.entries.every((entry) =>
       entry.all().every((asked) => asked.key !== key || asked.decider === decider || !asked.decider.conflicts(decider)),
     )

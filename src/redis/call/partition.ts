@@ -53,6 +53,34 @@ function throttlesApart(entries: readonly Entry[]): Set<CompiledLayers> {
   return apart
 }
 
+/** The throttles of a batch, each once, so that a throttle can be compared with all entries without a look at each. */
+export class ThrottlesOfEntries {
+  readonly #known = new Set<CompiledLayers>()
+  /** Throttles that conflict with none of those. */
+  readonly #harmless = new Set<CompiledLayers>()
+  /** How many of the entries were looked at. */
+  #looked = 0
+
+  /** True if no throttle of the entries conflicts with this one. The entries are those of the last time, and others behind them. */
+  haveNoConflict(decider: CompiledLayers, entries: readonly Entry[]): boolean {
+    for (; this.#looked < entries.length; this.#looked++) {
+      const entry = entries[this.#looked]
+      if (entry?.subjects === undefined) this.#add(entry?.decider)
+      else for (const asked of entry.subjects) this.#add(asked.decider)
+    }
+    if (this.#harmless.has(decider)) return true
+    for (const known of this.#known) if (known !== decider && known.conflicts(decider)) return false
+    this.#harmless.add(decider)
+    return true
+  }
+
+  #add(decider: CompiledLayers | undefined): void {
+    if (decider === undefined || this.#known.has(decider)) return
+    this.#known.add(decider)
+    this.#harmless.clear()
+  }
+}
+
 /** Groups of entries that share no key. Entries of one key keep their order. */
 export function groupsByKey(entries: readonly Entry[]): Set<readonly Entry[]> {
   const groups = new Map<string, Entry[]>()

@@ -41,6 +41,9 @@ export interface CoalescerOptions extends ExchangeOptions {
   readonly leases: RedisLeases
 }
 
+/** In place of keys that nothing asks for, where none has a fence. */
+const NO_KEYS: readonly string[] = []
+
 export class Coalescer {
   readonly #connection: RedisConnection
   readonly #timeout: number
@@ -124,8 +127,8 @@ export class Coalescer {
   }
 
   #joinKeys(subjects: readonly RedisAsked[], waiter: PendingRequest, join: (batch: Batch) => boolean): void {
-    const keys = subjects.map(({ key }) => key)
     const queue = this.#router.ofAll(subjects)
+    const keys = queue.order.fences.size === 0 ? NO_KEYS : subjects.map(({ key }) => key)
     if (queue.join(keys, waiter, join, false)) this.#pump(queue.node)
   }
 

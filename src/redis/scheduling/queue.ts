@@ -169,7 +169,8 @@ export class BatchQueue implements OrderedQueue, Route {
    */
   join(keys: readonly string[], waiter: PendingRequest, join: Join, inOrder: boolean): boolean {
     const { closed } = this.node
-    if (inOrder || keys.some((key) => this.order.fences.has(key)))
+    const { fences } = this.order
+    if (inOrder || (fences.size > 0 && keys.some((key) => fences.has(key))))
       this.order.queue({ queue: this, keys, waiter, join, inOrder })
     else this.add(join, this.node.room)
     return this.node.closed > closed && this.hasRoom

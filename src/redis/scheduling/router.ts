@@ -54,6 +54,7 @@ export class Router {
 
   /** @throws RangeError if the keys lie in different slots of a cluster. */
   ofAll(subjects: readonly RedisAsked[]): BatchQueue {
+    if (this.only !== undefined && areBuiltIn(subjects)) return this.only
     const [first, ...others] = subjects
     if (first === undefined) throw new RangeError('a call needs at least one subject, got []')
     if (this.#names.tagsAreChosen) for (const { key } of others) this.#names.tag(key)
@@ -120,4 +121,9 @@ export class Router {
  */
 function stays(queue: BatchQueue, address: string): boolean {
   return queue.node.address === address || !(queue.acrossSlots || queue.isIdle)
+}
+
+function areBuiltIn(subjects: readonly RedisAsked[]): boolean {
+  for (const { decider } of subjects) if (decider.customLua !== '') return false
+  return subjects.length > 0
 }
