@@ -1,9 +1,22 @@
 /** Full calls leave while a turn still asks: each request is answered all the same, and no flood of full calls keeps others waiting. */
-import { AlgorithmLimiter, GcraLimiter, Quota, type RateLimitResult, type RedisStore, Throttle } from 'onrush'
+import {
+  AlgorithmLimiter,
+  DictionaryStore,
+  GcraLimiter,
+  Quota,
+  type RateLimitResult,
+  type RedisStore,
+  Throttle,
+} from 'onrush'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { gcra } from '../../src/algorithms/gcra.ts'
+import { layersOf } from '../../src/limiters/limiters.ts'
+import { Batch } from '../../src/redis/call/batch.ts'
+import { CompiledLayers } from '../../src/redis/call/layers.ts'
 import { algorithms } from '../../src/redis/call/lua.generated.ts'
-import { BatchQueue } from '../../src/redis/scheduling/queue.ts'
+import { PendingCheck } from '../../src/redis/call/request.ts'
+import { KEYS_IN_FLIGHT } from '../../src/redis/limits.ts'
+import { BatchQueue, Node } from '../../src/redis/scheduling/queue.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 
 const suite = await redisSuite()
@@ -79,4 +92,26 @@ test('checks that can share no call are asked in proportion to their number', as
   await Promise.all(asked)
   // Were all that wait looked at for each check, forty thousand.
   expect(looked).toBeLessThan(2000)
+})
+
+test('a reply that comes when all who asked have given up does not make later calls smaller', () => {
+  const node = new Node('')
+  const queue = new BatchQueue(node, 0, '', undefined, undefined, false)
+  const decider = new CompiledLayers(layersOf(new GcraLimiter({ store: new DictionaryStore() }), Quota.perDay(10)))
+  const nobody = (): void => {}
+  function sent(): Batch {
+    for (let index = 0; index < 20; index++)
+      queue.check(decider, `key ${index}`, 1, new PendingCheck(nobody, nobody, 0))
+    const batch = queue.shift() ?? new Batch(queue)
+    queue.send(batch)
+    return batch
+  }
+  const late = sent()
+  late.finish()
+  late.answered()
+  const returned = sent()
+  // Another is on its way, so the node has work until those who are answered have asked again.
+  sent()
+  returned.answered()
+  expect(node.room).toBe(KEYS_IN_FLIGHT)
 })

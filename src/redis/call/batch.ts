@@ -199,6 +199,8 @@ export class Batch {
 
   /** To be called when the reply has come, before those who asked are told. */
   answered(): void {
+    // All who asked have given up: nobody is told, and the call is no longer counted as in flight.
+    if (this.#finished) return
     const { node } = this.route
     this.isAnswered = true
     node.keysReturning += this.weight
