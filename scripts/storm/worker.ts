@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { ConcurrencyLimiter, Quota, storeFromUrl, Throttle } from '../../src/index.ts'
+import { ConcurrencyLimiter, Quota, type RateLimitResult, reserveAll, storeFromUrl, Throttle } from '../../src/index.ts'
 import { PermitDesk } from '../../src/permits/desk.ts'
 import { clock } from './clock.ts'
 import type { Settings } from './settings.ts'
@@ -15,6 +15,8 @@ const TICK = 5
 const STALL = 8
 
 const settings: Settings = JSON.parse(process.argv[2] ?? '{}')
+/** The keys lie in different slots there. */
+const IS_CLUSTER = settings.url.startsWith('redis+cluster:')
 delayCalls()
 const store = storeFromUrl(settings.url)
 const throttle = new Throttle({
@@ -50,32 +52,60 @@ function log(what: string, key: string, serial: number, value: number, since = 0
 
 let serial = 0
 
+/** Permits of one key, or of several that were reserved together. */
+interface Permits {
+  readonly result: RateLimitResult
+  readonly tokens: readonly (number | undefined)[]
+  readonly signal: AbortSignal
+  readonly settle: () => Promise<unknown>
+  readonly cancel: () => Promise<unknown>
+}
+
+async function reserve(keys: readonly string[], quantity: number, signal: AbortSignal): Promise<Permits> {
+  const [key = 'key', ...others] = keys
+  if (others.length > 0)
+    return reserveAll(
+      keys.map((each) => ({ throttle, key: each, quantity })),
+      { signal },
+    )
+  const waits = Math.random() < 0.9
+  const waiting = waits ? { maxWait: '5s', priority: Math.floor(Math.random() * 3) - 1 } : {}
+  const permit = await throttle.reserve(key, quantity, { ...waiting, signal })
+  const { result, token, settle, cancel } = permit
+  return { result, tokens: [token], signal: permit.signal, settle, cancel }
+}
+
+/** One key, or two where keys may share a call. */
+function someKeys(): string[] {
+  const mixed = settings.keys.toSorted(() => Math.random() - 0.5)
+  return mixed.slice(0, !IS_CLUSTER && Math.random() < 0.2 ? 2 : 1)
+}
+
 async function use(): Promise<void> {
-  const key = settings.keys[Math.floor(Math.random() * settings.keys.length)] ?? 'key'
+  const keys = someKeys()
   const quantity = Math.random() < 0.8 ? 1 : Math.min(2, settings.count)
   const controller = new AbortController()
   const leaves = Math.random() < 0.1
   if (leaves) setTimeout(() => controller.abort(new Error('left')), Math.random() * 50)
-  const waits = Math.random() < 0.9
   const own = ++serial
   const since = clock()
+  const logAll = (what: string): void => {
+    for (const key of keys) log(what, key, own, quantity)
+  }
   try {
-    const permit = await throttle.reserve(key, quantity, {
-      ...(waits ? { maxWait: '5s', priority: Math.floor(Math.random() * 3) - 1 } : {}),
-      signal: controller.signal,
-    })
-    if (permit.result.limited) return
-    log('got', key, own, permit.token ?? 0, since)
-    log('has', key, own, quantity)
+    const permits = await reserve(keys, quantity, controller.signal)
+    if (permits.result.limited) return
+    for (const [index, key] of keys.entries()) log('got', key, own, permits.tokens[index] ?? 0, since)
+    logAll('has')
     let ended = false
-    permit.signal.addEventListener('abort', () => {
-      if (!ended) log('lost', key, own, quantity)
+    permits.signal.addEventListener('abort', () => {
+      if (!ended) logAll('lost')
       ended = true
     })
     await sleep(Math.random() < 0.03 ? Math.random() * 2.5 * settings.lease : Math.random() * 20)
-    if (!ended) log('ends', key, own, quantity)
+    if (!ended) logAll('ends')
     ended = true
-    await (Math.random() < 0.5 ? permit.settle() : permit.cancel())
+    await (Math.random() < 0.5 ? permits.settle() : permits.cancel())
   } catch {
     // The store failed, or the user has left.
   }
