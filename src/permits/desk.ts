@@ -13,6 +13,7 @@ import { heed } from '../signals.ts'
 import { sleep } from '../sleep.ts'
 import type { Begun, Desk, HeldLayers, HeldSubject, Hold, PermitRequest, SubjectHold } from '../stores/desk.ts'
 import { steadyNow } from '../unmocked.ts'
+import { beginAsking } from './ask-again.ts'
 import { Attempt } from './attempt.ts'
 import type { Ears, OpenEars } from './ears.ts'
 import { holdApart, type ReserveAll } from './hold-apart.ts'
@@ -37,9 +38,8 @@ export interface PermitDeskOptions {
   readonly askTogether?: AskTogether | undefined
 }
 
-/** The pause between two attempts of a caller who waits on a store without a queue, in ms. */
-const SHORTEST_PAUSE = 25
-const LONGEST_PAUSE = 250
+/** The pause after an error of the store, in ms. */
+const PAUSE = 25
 
 export class PermitDesk implements Desk {
   readonly #options: PermitDeskOptions
@@ -64,7 +64,7 @@ export class PermitDesk implements Desk {
     const { maxWait } = request
     if (maxWait === undefined) return { hold: await this.#askOnce(attempt, signal) }
     const end = steadyNow() + maxWait
-    if (!this.#options.queues) return this.#beginAsking(attempt, end, signal)
+    if (!this.#options.queues) return beginAsking(() => this.#askOnce(attempt, signal), end, signal)
     this.#listen(key)
     return this.#beginWaiting(attempt, end, signal)
   }
@@ -114,25 +114,6 @@ export class PermitDesk implements Desk {
     }
   }
 
-  /** On a store without a queue. */
-  async #beginAsking(attempt: Attempt, end: number, signal: AbortSignal | undefined): Promise<Begun> {
-    const first = await this.#askOnce(attempt, signal)
-    const { retryAfter, blockedUntil } = first.result
-    if (first.permit !== undefined || retryAfter === Number.POSITIVE_INFINITY || blockedUntil !== undefined)
-      return { hold: first }
-    const wait = async (): Promise<Hold> => {
-      let hold = first
-      let pause = SHORTEST_PAUSE
-      while (hold.permit === undefined && steadyNow() < end) {
-        await sleep(Math.min(pause * (0.5 + Math.random()), Math.max(end - steadyNow(), 0)), { signal })
-        pause = Math.min(pause * 1.5, LONGEST_PAUSE)
-        hold = await this.#askOnce(attempt, signal)
-      }
-      return hold
-    }
-    return { wait, leave: () => {} }
-  }
-
   async #beginWaiting(attempt: Attempt, end: number, signal: AbortSignal | undefined): Promise<Begun> {
     const { request, parts } = attempt
     const [part] = parts
@@ -161,7 +142,7 @@ export class PermitDesk implements Desk {
       forget()
       attempt.releaseAfter(error)
       if (!(error instanceof StoreError) || request.failsFast || steadyNow() >= end) throw error
-      await sleep(SHORTEST_PAUSE, { signal })
+      await sleep(PAUSE, { signal })
       // A new name, because it is not known whether the other layers were spent under this one.
       return this.#beginWaiting(this.#attemptOf(attempt.plan, attempt.key, request), end, signal)
     }
@@ -207,6 +188,7 @@ export class PermitDesk implements Desk {
       key,
       decider,
       speaker: () => this.#speaker(key),
+      lapses: this.#options.lapses,
       watch: (at) => this.#tender.watch(made, at),
     })
     this.#places.set(name, made)

@@ -6,7 +6,7 @@ import type { GrantedTicket, Grants } from '../operations/grants.ts'
 import type { PermitsAsked } from '../operations/permits.ts'
 import type { RateLimitResult } from '../result.ts'
 import type { Decider } from '../stores/decider.ts'
-import { steadyNow } from '../unmocked.ts'
+import { setImmediate, steadyNow } from '../unmocked.ts'
 import { Endings } from './endings.ts'
 import { type LookedAt, Looker } from './looker.ts'
 import { Moments } from './moments.ts'
@@ -23,6 +23,8 @@ export interface PlaceOptions {
   readonly decider: Decider
   /** How this process presents itself now. */
   readonly speaker: () => PermitsAsked
+  /** False where nothing lapses. */
+  readonly lapses: boolean
   /** Called when something is due earlier than before. */
   readonly watch: (dueAt: number) => void
 }
@@ -38,11 +40,14 @@ export class Place implements LookedAt {
   readonly #endings: Endings
   readonly #layer: Layer
   readonly speaker: () => PermitsAsked
+  readonly #lapses: boolean
   readonly #watch: (dueAt: number) => void
+  /** The message that came last, and the result of a peek at its header, which all its tickets share. */
+  #lastTold: { readonly grants: Grants; readonly result: RateLimitResult } | undefined
   readonly looks: Looker
   readonly #moments = new Moments()
 
-  constructor({ name, layer, key, decider, speaker, watch }: PlaceOptions) {
+  constructor({ name, layer, key, decider, speaker, lapses, watch }: PlaceOptions) {
     this.name = name
     this.key = key
     this.#layer = layer
@@ -50,6 +55,7 @@ export class Place implements LookedAt {
     this.lease = layer.quota.period
     this.#endings = new Endings(this.lease, (tickets, areHeld) => this.#sendEnd(tickets, areHeld))
     this.speaker = speaker
+    this.#lapses = lapses
     this.#watch = watch
     this.looks = new Looker(this, watch)
   }
@@ -75,7 +81,7 @@ export class Place implements LookedAt {
 
   /** The time until which a permit is held that was granted or renewed by a call sent at `sentAt`. */
   deadlineFrom(sentAt: number, patience = this.lease): number {
-    return this.speaker().lapses ? sentAt + patience * CERTAIN : Number.POSITIVE_INFINITY
+    return this.#lapses ? sentAt + patience * CERTAIN : Number.POSITIVE_INFINITY
   }
 
   hold({ serial, quantity }: OwnTicket, deadline: number, lose: () => void): void {
@@ -127,6 +133,8 @@ export class Place implements LookedAt {
     const ended = await this.decider.operate(this.key, endPermits, { ...this.speaker(), tickets, areHeld })
     this.heard(ended.now, sentAt)
     if (ended.more) void this.looks.look([])
+    // Those who wait go on first: the message about the permits that were freed mostly has arrived by now, on the other connection.
+    if (this.waiting.size > 0) await new Promise<void>(setImmediate)
     return ended
   }
 
@@ -141,13 +149,19 @@ export class Place implements LookedAt {
     const waiting = this.waiting.get(serial)
     if (waiting === undefined) return
     const sentAt = this.#moments.sentBefore(grants.heard)
-    if (sentAt === undefined && this.speaker().lapses) {
+    if (sentAt === undefined && this.#lapses) {
       waiting.token = token
       void this.looks.look([{ serial, quantity: waiting.quantity, waits: true }])
       return
     }
     const deadline = this.deadlineFrom(sentAt ?? 0)
-    this.grant(waiting, token, deadline, peek([this.#layer], [grants.header], grants.now))
+    this.grant(waiting, token, deadline, this.#resultOf(grants))
+  }
+
+  #resultOf(grants: Grants): RateLimitResult {
+    if (this.#lastTold?.grants !== grants)
+      this.#lastTold = { grants, result: peek([this.#layer], [grants.header], grants.now) }
+    return this.#lastTold.result
   }
 
   lose(held: HeldTicket): void {

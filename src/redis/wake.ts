@@ -15,6 +15,9 @@ export class RedisEars implements Ears {
   readonly #subscriber: Subscriber | undefined
   /** Whether messages arrive, by channel; the least recently wanted is first. */
   readonly #channels = new Map<string, boolean>()
+  /** The key that was last asked for, and its channel, because many requests in a row are about one key. */
+  #lastKey: string | undefined
+  #lastChannel = ''
 
   constructor(connection: RedisConnection, names: KeyNames, { holder, told, connected, lost }: Listener) {
     this.sharded = connection.cluster ? 1 : 0
@@ -58,6 +61,14 @@ export class RedisEars implements Ears {
 
   /** As `lua/includes/permit_hand_over.lua` makes it from the names of keys. */
   #channelOf(key: string): string {
+    if (key !== this.#lastKey) {
+      this.#lastChannel = this.#nameOf(key)
+      this.#lastKey = key
+    }
+    return this.#lastChannel
+  }
+
+  #nameOf(key: string): string {
     const { cluster, keyPrefix } = this.#connection
     const name = keyPrefix + (cluster ? `${this.#names.stem(key)}}` : this.#names.start)
     const [, start = ''] = (cluster ? /^(.*?:\{[^}]*\})/s : /^(.*?):\{/s).exec(name) ?? []
