@@ -58,7 +58,6 @@ for run = at, max(finish, at), 4 do
     local whole, start = nil, 'CHANGED_START'
     local read_1, until_1, OLD
     if value then
-      local isFound = true
       if #value == width then
         read_1, until_1, OLD = structUnpack(format, value)
       elseif startsOf then
@@ -72,10 +71,10 @@ for run = at, max(finish, at), 4 do
       end
       --#each
       if read_1 ~= id_1 then
-        isFound = false
+        start = nil
       end
       --#end
-      if not isFound then
+      if not start then
         if not findAmong then
           --#include among_others.lua
         end
@@ -124,7 +123,7 @@ for run = at, max(finish, at), 4 do
           spent = spent + leased
         end
       end
-      local key, isKept = keys[place], start ~= nil
+      local key, isKept = keys[place], start
       --#each
       NEW = spend(spent, now, quota_1, NEW)
       local expiry_1 = expiresAt(quota_1, NEW)
