@@ -11,17 +11,8 @@ if expiry_1 > latest then
   latest = expiry_1
 end
 --#end
--- Mostly the values of a call share their expiry.
-if latest ~= group.expiry then
-  group = groupOf[latest]
-  if not group then
-    group = { size = 0, expiry = latest, isKept = true }
-    groupOf[latest], groups[#groups + 1] = group, group
-  end
-end
-local size = group.size
-group[size + 1], group[size + 2] = key, structPack(format, id_1, until_1, NEW)
-group.size = size + 2
+local text = structPack(format, id_1, until_1, NEW)
+--#include into_group.lua
 if not isKept then
   group.isKept = false
 end

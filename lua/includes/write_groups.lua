@@ -1,5 +1,6 @@
--- Writes the values that group_value.lua has put together: those of one expiry by one MSETEX, which from four keys on costs less than half of
--- as many SETs. If the server has no MSETEX, or the user no right to it, nothing was written by it. Part of checks.lua.
+-- Writes the values that into_group.lua has put together: those of one expiry by one MSETEX, which from four keys on costs less than half of
+-- as many SETs. If the server has no MSETEX, or the user no right to it, nothing was written by it. Part of checks.lua and
+-- subjects.lua.
 
 if not textOf then
   --#include text_of.lua

@@ -12,7 +12,9 @@
 --            shared     how many numbers follow: for each state the place of its key in KEYS; none where each key has one state, in the same order
 --            runs       up to the end, each: repeats, amount, cells (their number), for each cell: layer, quantity; then for each of `repeats`
 --                       checks, of `amount` callers each, the states of its cells. States are numbered from 1 as they are named first
--- Reply    the echo, and little-endian doubles: now, and for each state its record as it was read (NaN: a fresh state)
+-- ARGV[3]  1, only where MSETEX may be tried
+-- Reply    the echo, and little-endian doubles: now, and for each state its record as it was read (NaN: a fresh state).
+--          One byte more: MSETEX was refused, so it should not be tried again
 
 --#include common.lua
 --#include <algorithm>
@@ -153,6 +155,14 @@ while at <= finish do
   end
 end
 
+-- Where MSETEX may be tried: values to be written together, in groups, and the group of each expiry. nil: each value is written by itself.
+local groups, groupOf, group
+local isRefused = false
+if ARGV[3] then
+  groups, groupOf, group = {}, {}, {}
+end
+-- By where a record begins: where its numbers do, as the text for SETRANGE, because Redis takes long to format a number.
+local startOf = {}
 -- What changes of keys of which several states are asked for, and the same by key.
 local changes, changesOf = {}, {}
 for state = 1, loaded do
@@ -172,7 +182,9 @@ for state = 1, loaded do
     isKept = expiry == keptOf[state]
     if isKept and not isOfSeveral then
       -- SETRANGE keeps the TTL, and costs less than half as much as SET.
-      call('SETRANGE', keys[key], offset + 11, structPack(NUMBERS_FORMAT, NEW))
+      local start = startOf[offset] or string.format('%d', offset + 11)
+      startOf[offset] = start
+      call('SETRANGE', keys[key], start, structPack(NUMBERS_FORMAT, NEW))
     else
       text = structPack(RECORD_FORMAT, id, expiry / 1000, NEW)
     end
@@ -190,7 +202,13 @@ for state = 1, loaded do
       change.isKept = change.isKept and isKept
     elseif not isKept then
       if not value or offset and #value == widthOf[layer] then
-        call('SET', keys[key], text, 'PXAT', textOf(expiry))
+        if groups then
+          local key, latest = keys[key], expiry
+          --#include into_group.lua
+          group.isKept = false
+        else
+          call('SET', keys[key], text, 'PXAT', textOf(expiry))
+        end
       else
         rewrite(keys[key], value, { id }, { [id] = text }, expiry)
       end
@@ -206,6 +224,12 @@ for place = 1, #changes do
     end
   else
     rewrite(key, values[change.key] or '', ids, texts, change.latest)
+  end
+end
+if groups then
+  --#include write_groups.lua
+  if isRefused then
+    replied[loaded + 1] = ' '
   end
 end
 -- Put together in one step, because Lua hashes each text that is made.

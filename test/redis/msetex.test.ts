@@ -1,7 +1,7 @@
 /** Where a server has MSETEX, values of one expiry are written by one; a server that refuses it is not asked again. */
 import { setImmediate } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { GcraLimiter, PeriodicLimiter, Quota, RedisStore, Throttle } from 'onrush'
+import { checkAll, GcraLimiter, PeriodicLimiter, Quota, RedisStore, Throttle } from 'onrush'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
@@ -82,6 +82,27 @@ test('fewer than four values of one expiry are written one by one', async () => 
   )
   expect(mixed).toEqual(hasMsetex ? { msetex: 1, set: 3, setrange: 0 } : { msetex: 0, set: 8, setrange: 0 })
   expect(await remaining(throttle, ['a', 'd', 'i'], 0)).toEqual([9, 9, 0])
+})
+
+test('new values of checks of several subjects are written by one MSETEX, or else each by a SET', async () => {
+  const limiter = new PeriodicLimiter({ store: new RedisStore({ client, prefix: uniquePrefix(), timeout: 20_000 }) })
+  const [users, tenants] = [10, 100].map((count) => new Throttle({ limiter, rate: Quota.perHour(count) }))
+  if (users === undefined || tenants === undefined) throw new Error('there are two throttles')
+  const both = (key: string) => [
+    { throttle: users, key },
+    { throttle: tenants, key: `tenant of ${key}` },
+  ]
+  const checks = () => Promise.all(KEYS.map((key) => checkAll(both(key))))
+  const left = async () => (await checks()).map(({ layers }) => layers.map(({ remaining }) => remaining))
+  // Known to lack the command, if it does.
+  await remaining(users, ['of another call', 'and another', 'and another one', 'and the last'])
+  const first = await writes(async () => expect(await left()).toEqual(KEYS.map(() => [9, 99])))
+  expect(first).toEqual(hasMsetex ? { msetex: 1, set: 0, setrange: 0 } : { msetex: 0, set: 40, setrange: 0 })
+  const next = await writes(async () => expect(await left()).toEqual(KEYS.map(() => [8, 98])))
+  expect(next).toEqual({ msetex: 0, set: 0, setrange: 40 })
+  const names = (await client.keys('*')).filter((name) => name.includes('{tenant of key') || name.includes('{key '))
+  for (const end of await Promise.all(names.map((name) => client.pexpiretime(name))))
+    expect(end).toBeGreaterThan(Date.now())
 })
 
 test.each(['a server that lacks it', 'a user without the right to it'])('%s is asked for it once', async (who) => {

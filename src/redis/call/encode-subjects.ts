@@ -1,19 +1,21 @@
 /** Encodes a batch as KEYS and ARGV of `lua/scripts/subjects.lua`, if that script can decide it. */
 import type { KeyNames } from '../keys.ts'
+import { FEWEST_GROUPED } from '../limits.ts'
 import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked } from './request.ts'
+import { mayGroup } from './route.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { type LuaImplementation, subjectsScriptOf } from './scripts.ts'
 import { bytesOf } from './state-records.ts'
 
 /** @returns `undefined` if the batch holds anything but checks of small states, without terms, blocks and leases */
-export function callOfSubjects({ entries, overlaps }: Batch, names: KeyNames, now: number): Call | undefined {
+export function callOfSubjects({ entries, overlaps, route }: Batch, names: KeyNames, now: number): Call | undefined {
   for (const entry of entries) if (!isSuited(entry)) return undefined
   const encoder = new SubjectsEncoder(names, overlaps)
   for (const entry of entries) encoder.add(entry)
-  return encoder.call(now)
+  return encoder.call(now, mayGroup(route))
 }
 
 function isSuited({ operation, subjects, decider, terms, lease }: Entry): boolean {
@@ -118,7 +120,8 @@ class SubjectsEncoder {
     return place
   }
 
-  call(now: number): Call {
+  /** @param mayGroup true if the server may have MSETEX */
+  call(now: number, mayGroup: boolean): Call {
     const used = usedBy(this.#layers)
     const layers = this.#layers.flatMap(({ implementation, numbers }) => [used.indexOf(implementation) + 1, ...numbers])
     const shared = this.#keys.length < this.#packed.length ? this.#keyOfState : []
@@ -126,16 +129,19 @@ class SubjectsEncoder {
     const echo = nextEcho()
     let replied = 8
     for (const { size } of this.#packed) replied += bytesOf(size)
+    const isGrouped = mayGroup && this.#keys.length >= FEWEST_GROUPED
+    const args = [echo, `[${numbers.join(',')},${this.#runs.join(',')}]`]
+    if (isGrouped) args.push('1')
     return {
       script: subjectsScriptOf(used),
       keys: this.#keys,
       values: this.#keys.length,
-      args: [echo, `[${numbers.join(',')},${this.#runs.join(',')}]`],
+      args,
       echo,
       replyLength: ECHO_LENGTH + replied,
       stateIndexes: this.#stateIndexes,
       packed: this.#packed,
-      isGrouped: false,
+      isGrouped,
       bounded: false,
     }
   }

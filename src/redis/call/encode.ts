@@ -12,6 +12,7 @@ import { callOfSubjects } from './encode-subjects.ts'
 import { callOfTickets } from './encode-tickets.ts'
 import type { CompiledLayer, CompiledLayers, PlainCheck } from './layers.ts'
 import { mostLeased } from './request.ts'
+import { mayGroup } from './route.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import type { Script } from './scripts.ts'
 
@@ -50,11 +51,6 @@ function soleThrottle({ entries, overlaps }: Batch): CompiledLayers | undefined 
 /** The name of a key's value. */
 function nameOf(key: string, names: KeyNames): string {
   return names.plain.test(key) ? `${names.start}${key}}` : names.value(key)
-}
-
-/** True if the server may have MSETEX. Not across slots, because no command takes keys of several. */
-function mayGroup({ route: { node, acrossSlots } }: Batch): boolean {
-  return !node.lacksMsetex && !acrossSlots
 }
 
 /** The call of one check of one unit: most calls in a cluster, and all of a caller who asks one check after another. */
@@ -129,7 +125,7 @@ function callForEach(
       args.push(String(run), String(quantity), String(count), String(most))
     run = 0
   }
-  const isGrouped = log === undefined && entries.length >= FEWEST_GROUPED && mayGroup(batch)
+  const isGrouped = log === undefined && entries.length >= FEWEST_GROUPED && mayGroup(batch.route)
   if (isGrouped) args.push('1')
   const replyLength = ECHO_LENGTH + 8 + keys.length * replied
   return {
