@@ -128,23 +128,52 @@ function callForEach(
   const isGrouped = log === undefined && entries.length >= FEWEST_GROUPED && mayGroup(batch.route)
   if (isGrouped) args.push('1')
   const replyLength = ECHO_LENGTH + 8 + keys.length * replied
-  return {
-    script,
-    keys,
-    values: log === undefined ? keys.length : 0,
-    args,
-    echo,
-    replyLength,
-    stateIndexes,
-    packed,
-    isGrouped,
-    bounded: false,
-    get text() {
-      let text = `*${3 + keys.length + args.length}\r\n${script.evalsha}$${String(keys.length).length}\r\n${keys.length}\r\n`
-      for (const key of keys) text += `$${byteLength(key)}\r\n${key}\r\n`
-      for (const arg of args) text += `$${byteLength(arg)}\r\n${arg}\r\n`
-      return text
-    },
+  const values = log === undefined ? keys.length : 0
+  return new ManyChecks(script, keys, values, args, echo, replyLength, stateIndexes, packed, isGrouped)
+}
+
+/** A class on purpose: the text of a literal would be a closure, which slows the loop that makes the call. */
+class ManyChecks implements Call {
+  readonly script: Script
+  readonly keys: readonly string[]
+  readonly values: number
+  readonly args: readonly string[]
+  readonly echo: string
+  readonly replyLength: number
+  readonly stateIndexes: readonly number[]
+  readonly packed: readonly CompiledLayer[]
+  readonly isGrouped: boolean
+  readonly bounded = false
+
+  constructor(
+    script: Script,
+    keys: readonly string[],
+    values: number,
+    args: readonly string[],
+    echo: string,
+    replyLength: number,
+    stateIndexes: readonly number[],
+    packed: readonly CompiledLayer[],
+    isGrouped: boolean,
+  ) {
+    this.script = script
+    this.keys = keys
+    this.values = values
+    this.args = args
+    this.echo = echo
+    this.replyLength = replyLength
+    this.stateIndexes = stateIndexes
+    this.packed = packed
+    this.isGrouped = isGrouped
+  }
+
+  get text(): string {
+    const { keys, args, script } = this
+    const count = String(keys.length)
+    let text = `*${3 + keys.length + args.length}\r\n${script.evalsha}$${count.length}\r\n${count}\r\n`
+    for (const key of keys) text += `$${byteLength(key)}\r\n${key}\r\n`
+    for (const arg of args) text += `$${arg.length}\r\n${arg}\r\n`
+    return text
   }
 }
 
