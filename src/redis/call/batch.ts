@@ -141,7 +141,9 @@ export class Batch {
     if (askedAt < this.askedAt) this.askedAt = askedAt
     if (entry.subjects !== undefined || this.entries.length > 0) this.#latest ??= this.#indexed()
     if (!this.#mixed && entry.decider !== this.entries[0]?.decider) this.#mixed = this.entries.length > 0
-    this.entries.push(entry)
+    // Most batches of a cluster have one entry, for which `push` would make room for many.
+    if (this.entries.length === 0) this.entries = [entry]
+    else this.entries.push(entry)
     if (this.#latest === undefined) return true
     entry.previous = this.#latest.get(entry.key)
     if (entry.previous !== undefined) this.overlaps = true

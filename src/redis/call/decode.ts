@@ -145,6 +145,9 @@ function settleOperation(entry: Entry, operation: RequestedOperation, reader: Re
   })
 }
 
+/** The places of the states in a reply that holds one. */
+const OF_ONE: readonly number[] = [NUMBER + HEADER]
+
 /** Reads the records and doubles of a reply in the order of `lua/scripts/batch.lua`, and keeps the states as changed by the entries already decoded. */
 class ReplyReader {
   readonly now: number
@@ -157,9 +160,10 @@ class ReplyReader {
   /** Offset in bytes of the next number after the states: replies about logs and of operations. */
   next: number
   readonly #numbers: DataView
-  readonly #offsets: number[] = []
-  readonly #states: unknown[] = []
-  readonly #present: boolean[] = []
+  // No list is made before it is needed, because most calls of a cluster hold one check.
+  readonly #offsets: readonly number[]
+  #states: unknown[] | undefined
+  #present: boolean[] | undefined
 
   /** @param reply as long as the call expects */
   constructor(call: Call, reply: Uint8Array, keeps: boolean) {
@@ -167,11 +171,20 @@ class ReplyReader {
     this.indexes = call.stateIndexes
     this.keeps = keeps
     this.now = this.#numbers.getFloat64(0, true)
+    const { packed } = call
+    const [first] = packed
+    if (packed.length === 1 && first !== undefined) {
+      this.#offsets = OF_ONE
+      this.next = NUMBER + first.bytes
+      return
+    }
+    const offsets: number[] = []
     let offset = NUMBER
-    for (const { bytes } of call.packed) {
-      this.#offsets.push(offset + HEADER)
+    for (const { bytes } of packed) {
+      offsets.push(offset + HEADER)
       offset += bytes
     }
+    this.#offsets = offsets
     this.next = offset
   }
 
@@ -204,7 +217,7 @@ class ReplyReader {
     for (const layer of prepared) {
       const index = this.indexes[this.cell++] ?? 0
       states.push(this.state(index, layer))
-      present.push(this.#present[index] === true)
+      present.push(this.#present?.[index] === true)
     }
     return { states, present }
   }
@@ -214,10 +227,11 @@ class ReplyReader {
     if (index < 0) return this.said(saidOf(prepared))
     const { layer, size } = prepared
     const { algorithm, quota } = layer
-    const changed = this.#states[index]
-    if (changed !== undefined) {
+    const states = this.#states
+    const changed = states?.[index]
+    if (states !== undefined && changed !== undefined) {
       const rolled = algorithm.roll(changed, this.now, quota)
-      this.#states[index] = rolled
+      states[index] = rolled
       return rolled
     }
     const offset = this.#offsets[index] ?? 0
@@ -227,7 +241,11 @@ class ReplyReader {
         ? [this.#numbers.getFloat64(offset, true), this.#numbers.getFloat64(offset + NUMBER, true)]
         : this.#read(offset, size)
     if (!algorithm.valid(state, quota)) return algorithm.open(this.now, quota)
-    this.#present[index] = true
+    if (this.#present === undefined && index === 0) this.#present = [true]
+    else {
+      this.#present ??= []
+      this.#present[index] = true
+    }
     return algorithm.roll(state, this.now, quota)
   }
 
@@ -240,7 +258,9 @@ class ReplyReader {
 
   keep(index: number, state: unknown, present: boolean): void {
     if (index < 0) return
+    this.#states ??= []
     this.#states[index] = state
+    this.#present ??= []
     this.#present[index] = present
   }
 
