@@ -2,6 +2,7 @@
 import { sleep } from '../sleep.ts'
 import type { Begun, Hold } from '../stores/desk.ts'
 import { steadyNow } from '../unmocked.ts'
+import type { AsksInFlight } from './asks-in-flight.ts'
 
 /** The pause between two attempts, in ms. */
 const SHORTEST_PAUSE = 25
@@ -14,6 +15,7 @@ const LONGEST_PAUSE = 250
 export async function beginAsking(
   ask: () => Promise<Hold>,
   end: number,
+  asks: AsksInFlight,
   signal: AbortSignal | undefined,
 ): Promise<Begun> {
   const first = await ask()
@@ -26,7 +28,7 @@ export async function beginAsking(
     while (hold.permit === undefined && steadyNow() < end) {
       await sleep(Math.min(pause * (0.5 + Math.random()), Math.max(end - steadyNow(), 0)), { signal })
       pause = Math.min(pause * 1.5, LONGEST_PAUSE)
-      hold = await ask()
+      hold = await asks.run(ask, async ({ permit }) => permit?.cancel())
     }
     return hold
   }

@@ -14,10 +14,12 @@ import { sleep } from '../sleep.ts'
 import type { Begun, Desk, HeldLayers, HeldSubject, Hold, PermitRequest, SubjectHold } from '../stores/desk.ts'
 import { steadyNow } from '../unmocked.ts'
 import { beginAsking } from './ask-again.ts'
+import { AsksInFlight, giveBack, giveBackAll } from './asks-in-flight.ts'
 import { Attempt } from './attempt.ts'
 import type { Ears, OpenEars } from './ears.ts'
 import { holdApart, type ReserveAll } from './hold-apart.ts'
 import { type AskTogether, holdTogether, type JointSubject } from './hold-together.ts'
+import { randomHolder } from './holder.ts'
 import { Place } from './place.ts'
 import { type DeciderOf, type Plan, type PlannedPermits, planOf } from './plan.ts'
 import { Tender } from './tender.ts'
@@ -52,25 +54,32 @@ export class PermitDesk implements Desk {
   readonly #waiters = new Map<number, Waiter>()
   #serial = 0
   #ears: Ears | undefined
-  #closed = false
+  readonly #asks = new AsksInFlight()
+  #closing: Promise<void> | undefined
 
   constructor(options: PermitDeskOptions) {
     this.#options = options
   }
 
-  async begin(held: HeldLayers, key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun> {
-    if (this.#closed) throw new StoreUnavailableError('The store is closed')
+  begin(held: HeldLayers, key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun> {
+    return this.#asks.run(() => this.#begin(held, key, request, signal), giveBack)
+  }
+
+  async #begin(held: HeldLayers, key: string, request: PermitRequest, signal: AbortSignal | undefined): Promise<Begun> {
     const attempt = this.#attemptOf(this.#planOf(held), key, request)
     const { maxWait } = request
     if (maxWait === undefined) return { hold: await this.#askOnce(attempt, signal) }
     const end = steadyNow() + maxWait
-    if (!this.#options.queues) return beginAsking(() => this.#askOnce(attempt, signal), end, signal)
+    if (!this.#options.queues) return beginAsking(() => this.#askOnce(attempt, signal), end, this.#asks, signal)
     this.#listen(key)
     return this.#beginWaiting(attempt, end, signal)
   }
 
-  async holdAll(subjects: readonly HeldSubject[], signal: AbortSignal | undefined): Promise<readonly SubjectHold[]> {
-    if (this.#closed) throw new StoreUnavailableError('The store is closed')
+  holdAll(subjects: readonly HeldSubject[], signal: AbortSignal | undefined): Promise<readonly SubjectHold[]> {
+    return this.#asks.run(() => this.#holdAll(subjects, signal), giveBackAll)
+  }
+
+  async #holdAll(subjects: readonly HeldSubject[], signal: AbortSignal | undefined): Promise<readonly SubjectHold[]> {
     const { askTogether, reserveAll } = this.#options
     const serial = ++this.#serial
     const joint = subjects.map(({ held, key, quantity, terms }): JointSubject => {
@@ -235,9 +244,13 @@ export class PermitDesk implements Desk {
   }
 
   /** Ends all that is held, and leaves all queues. */
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const asks = this.#asks.close()
     for (const waiter of this.#waiters.values()) waiter.fail(new StoreUnavailableError('The store was closed'))
     const ends: Promise<unknown>[] = []
     for (const place of this.#tender.places) {
@@ -245,13 +258,8 @@ export class PermitDesk implements Desk {
       for (const held of [...place.held.values()]) place.lose(held)
       for (const { serial, quantity } of tickets) ends.push(place.end({ serial, quantity }))
     }
-    await Promise.allSettled(ends)
+    await Promise.allSettled([asks, ...ends])
     this.#ears?.close()
     this.#tender.stop()
   }
-}
-
-function randomHolder(): number {
-  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
-  return high * 2 ** 21 + (low >>> 11)
 }

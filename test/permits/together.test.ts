@@ -10,6 +10,7 @@ import {
   type RateLimitResult,
   type RedisStore,
   reserveAll,
+  StoreUnavailableError,
   Throttle,
   TlruCacheStore,
 } from 'onrush'
@@ -223,6 +224,28 @@ describe.each(STORES)('on %s', (_, open) => {
     await again.cancel()
     expect((await real.peek('key')).remaining).toBe(1)
     await store.close()
+  })
+
+  test('what is asked for while the store closes is not held', async () => {
+    const [store, another] = open()
+    const user = permits(store, 1, 'user')
+    const tenant = permits(store, 1, 'tenant')
+    const asked = [
+      reserveAll([
+        { throttle: user, key: 'together' },
+        { throttle: tenant, key: 'together' },
+      ]),
+      user.reserve('alone'),
+      user.reserve('waits', 1, { maxWait: '50s' }),
+    ]
+    const closed = store.close()
+    for (const each of asked) await expect(each).rejects.toThrow(StoreUnavailableError)
+    await closed
+    for (const key of ['together', 'alone', 'waits'])
+      expect((await permits(another, 1, 'user').peek(key)).remaining).toBe(1)
+    expect((await permits(another, 1, 'tenant').peek('together')).remaining).toBe(1)
+    await expect(reserveAll([{ throttle: user, key: 'late' }])).rejects.toThrow(StoreUnavailableError)
+    await another.close()
   })
 
   test('closing the store ends what is held', async () => {
