@@ -22,8 +22,7 @@ const CLIENTS: readonly { name: string; connect: () => Redis | Redis5 | Valkey }
 ]
 
 describe.each(CLIENTS)('with $name', ({ name, connect }) => {
-  function open() {
-    const client = connect()
+  function open(client = connect()) {
     onTestFinished(() => client.disconnect())
     const store = new RedisStore({ client, prefix: uniquePrefix(), timeout: 20_000 })
     return { client, throttle: new Throttle({ limiter: new GcraLimiter({ store }), rate: DAY }) }
@@ -43,24 +42,78 @@ describe.each(CLIENTS)('with $name', ({ name, connect }) => {
     expect(made.mock.calls.filter(([name]) => name === 'evalsha')).toEqual([])
   })
 
-  test('whoever wraps the client’s sendCommand sees each check as a command of the client, with its promise', async () => {
-    const { client, throttle } = open()
-    const [first = 0] = await remainingOf(throttle, 1)
+  /** Sends a command as `send` does, and keeps its promise if it is a check. */
+  type Follow = (send: () => unknown, command: unknown) => unknown
+  /** In the place of the client's `sendCommand`. */
+  const WRAPPERS: readonly {
+    name: string
+    wrapped(follow: Follow, send: (...given: unknown[]) => unknown): unknown
+  }[] = [
+    {
+      name: 'a function',
+      wrapped: (follow, send) =>
+        function (this: unknown, ...given: unknown[]): unknown {
+          return follow(() => Reflect.apply(send, this, given), given[0])
+        },
+    },
+    {
+      name: 'a method',
+      wrapped: (follow, send) =>
+        ({
+          sendCommand(...given: unknown[]): unknown {
+            return follow(() => Reflect.apply(send, this, given), given[0])
+          },
+        }).sendCommand,
+    },
+  ]
+
+  test.each(WRAPPERS)(
+    'whoever puts $name in the place of the client’s sendCommand sees each check with its promise',
+    async ({ wrapped }) => {
+      const { client, throttle } = open()
+      const [first = 0] = await remainingOf(throttle, 1)
+      const followed: unknown[] = []
+      const send = client.sendCommand
+      const follow: Follow = (go, command) => {
+        const sent = go()
+        if (Reflect.get(Object(command), 'name') === 'evalsha') followed.push(Reflect.get(Object(command), 'promise'))
+        return sent
+      }
+      Reflect.set(
+        client,
+        'sendCommand',
+        wrapped(follow, (...given) => Reflect.apply(send, client, given)),
+      )
+      expect(await remainingOf(throttle, 3)).toEqual([first - 1, first - 2, first - 3])
+      expect(followed).toHaveLength(3)
+      const replies = await Promise.all(followed)
+      expect(replies.every((reply) => reply instanceof Buffer)).toBe(true)
+      Reflect.set(client, 'sendCommand', send)
+      expect(await remainingOf(throttle, 1)).toEqual([first - 4])
+      expect(followed).toHaveLength(3)
+    },
+  )
+
+  test('a class that extends the client’s sees each check with its promise', async () => {
+    const client = connect()
     const followed: unknown[] = []
-    const send = client.sendCommand
-    const wrapper = function (this: unknown, ...given: unknown[]): unknown {
-      const [command] = given
-      if (Reflect.get(Object(command), 'name') === 'evalsha') followed.push(Reflect.get(Object(command), 'promise'))
-      return Reflect.apply(send, this, given)
+    const { sendCommand } = client
+    const methods = {
+      sendCommand(...given: unknown[]): unknown {
+        const sent = Reflect.apply(sendCommand, client, given)
+        const [command] = given
+        if (Reflect.get(Object(command), 'name') === 'evalsha') followed.push(Reflect.get(Object(command), 'promise'))
+        return sent
+      },
     }
-    Reflect.set(client, 'sendCommand', wrapper)
+    // Between the client and its class, where the methods of a class that extends the client's are.
+    Object.setPrototypeOf(client, Object.setPrototypeOf(methods, Object.getPrototypeOf(client)))
+    const { throttle } = open(client)
+    const [first = 0] = await remainingOf(throttle, 1)
+    followed.length = 0
     expect(await remainingOf(throttle, 3)).toEqual([first - 1, first - 2, first - 3])
-    expect(followed).toHaveLength(3)
     const replies = await Promise.all(followed)
-    expect(replies.every((reply) => reply instanceof Buffer)).toBe(true)
-    Reflect.set(client, 'sendCommand', send)
-    expect(await remainingOf(throttle, 1)).toEqual([first - 4])
-    expect(followed).toHaveLength(3)
+    expect(replies.filter((reply) => reply instanceof Buffer)).toHaveLength(3)
   })
 
   // iovalkey has no such channel.

@@ -9,7 +9,7 @@ import type { IoredisNode } from './ioredis-shape.ts'
 export function commandPrototype(client: IoredisNode): object | undefined {
   const { commandTimeout, enableAutoPipelining, keyPrefix = '', showFriendlyErrorStack } = client.options
   if (commandTimeout !== undefined || enableAutoPipelining === true || showFriendlyErrorStack === true) return undefined
-  if (keyPrefix !== '' || isWrapped(client.sendCommand)) return undefined
+  if (keyPrefix !== '' || isReplaced(client)) return undefined
   let made: object | undefined
   // The client itself but for sending, because no client names the class of its commands.
   const idle: IoredisNode = Object.create(client, {
@@ -23,9 +23,21 @@ export function commandPrototype(client: IoredisNode): object | undefined {
   return made && Object.getPrototypeOf(made)
 }
 
-/** True for a function that a tracer has put in place of the method: a method alone has no prototype. */
-function isWrapped(method: IoredisNode['sendCommand']): boolean {
-  return method === undefined || Object.hasOwn(method, 'prototype')
+/**
+ * True if another function stands in the place of ioredis's own `sendCommand`: a method of the client, of a class that extends ioredis's, or a
+ * function that a tracer has given to ioredis's class, which unlike a method has a prototype.
+ */
+function isReplaced(client: IoredisNode): boolean {
+  let owner: object | null = client
+  while (owner !== null && !Object.hasOwn(owner, 'sendCommand')) owner = Object.getPrototypeOf(owner)
+  // No class that extends ioredis's has this method of its own, because only ioredis calls the method.
+  if (owner === null || !Object.hasOwn(owner, 'recoverFromFatalError')) return true
+  const { sendCommand } = client
+  return (
+    sendCommand === undefined ||
+    sendCommand !== Reflect.get(owner, 'sendCommand') ||
+    Object.hasOwn(sendCommand, 'prototype')
+  )
 }
 
 /** The arguments of EVALSHA. */
