@@ -162,4 +162,5 @@ for run = 7, max(#ARGV, 7), 4 do
     replies[reply], replies[reply + 1], replies[reply + 2], replies[reply + 3] = available, resetAfter, retryAfter, nextAfter
   end
 end
-return ARGV[1] .. structPack('<' .. string.rep('d', #replies + 1), now, unpack(replies))
+-- Put together in one step, because Lua hashes each text that is made.
+return structPack('<c8' .. string.rep('d', #replies + 1), ARGV[1], now, unpack(replies))
