@@ -7,10 +7,7 @@ local function hear(room)
   end
   local process = processOf(room, room.holder)
   if process[0] or process[1] then
-    local changes = awaitProcess(room)
-    if changes[1] then
-      z(room, 'ZADD', unpack(changes))
-    end
+    awaitProcess(room)
   end
 end
 
@@ -34,7 +31,7 @@ end
 -- Hands permits to these tickets, as far as they fit, in their order; then tells each listening holder of all of its own. Returns how many were
 -- dealt with, and true if some holder was not reached, so that its permits are free again.
 local function grant(room, members)
-  local state, changes, grants, listeners, dealt = room.state, {}, {}, {}, 0
+  local state, grants, listeners, dealt = room.state, {}, {}, 0
   for place = 1, #members do
     local member = members[place]
     local holder, _, quantity = structUnpack('>ddd', member)
@@ -45,7 +42,7 @@ local function grant(room, members)
     elseif state[USED] + quantity > room.count then
       break
     else
-      changes[#changes + 1], changes[#changes + 2] = gone, member
+      change(room, member, gone)
       lapsesAt(room, gone)
       state[WAITING] = state[WAITING] - 1
       state[USED] = state[USED] + quantity
@@ -59,9 +56,7 @@ local function grant(room, members)
     end
     dealt = dealt + 1
   end
-  if changes[1] then
-    z(room, 'ZADD', unpack(changes))
-  end
+  writeChanges(room)
   local isFreed = false
   for place = 1, #listeners do
     local holder = listeners[place]
@@ -101,7 +96,9 @@ end
 -- Returns as handOver does.
 local function leaveRoom(room)
   hear(room)
-  return handOver(room)
+  local more = handOver(room)
+  writeChanges(room)
+  return more
 end
 
 -- The operations on one room. END: from `from` to `to` stand the serial and quantity of each ticket.

@@ -2,10 +2,11 @@
 -- Lua implementation of src/operations/permit-room.ts.
 --
 -- A room: `set`, its key; `state`, the header; `count` and `lease` of its quota; `holder`, `listens` and `sharded` of who acts. Also
--- `processes`, see processOf, and `granted`, the token of each ticket that the operation at hand has handed a permit.
+-- `processes`, see processOf; `granted`, the token of each ticket that the operation at hand has handed a permit; and `changes`, scores and members
+-- that are still to be written.
 
 local function roomOf(set, state, count, lease)
-  return { set = set, state = state, count = count, lease = lease, processes = {}, granted = {} }
+  return { set = set, state = state, count = count, lease = lease, processes = {}, granted = {}, changes = {} }
 end
 
 -- Begins an operation, whose numbers begin with holder, listens and sharded.
@@ -71,7 +72,19 @@ local function admit(room, member, quantity)
   return renew(room, member)
 end
 
--- Notes that the process of who acts waits. Returns the arguments of ZADD for what changes.
+local function writeChanges(room)
+  if room.changes[1] then
+    z(room, 'ZADD', unpack(room.changes))
+    room.changes = {}
+  end
+end
+
+local function change(room, member, score)
+  local changes = room.changes
+  changes[#changes + 1], changes[#changes + 2] = score, member
+end
+
+-- Notes that the process of who acts waits.
 local function awaitProcess(room)
   local process, listens = processOf(room, room.holder), room.listens
   if process[1 - listens] then
@@ -80,19 +93,18 @@ local function awaitProcess(room)
   end
   local gone = now + (listens == 1 and room.lease or min(room.lease, POLLING_PATIENCE))
   lapsesAt(room, gone)
-  if process[listens] == gone then
-    return {}
+  if process[listens] ~= gone then
+    process[listens] = gone
+    change(room, memberOf(room.holder, 0, listens), gone)
   end
-  process[listens] = gone
-  return { gone, memberOf(room.holder, 0, listens) }
 end
 
 -- Returns the score.
 local function stand(room, member, priority, turn)
-  local changes = awaitProcess(room)
+  awaitProcess(room)
   local place = placeOf(priority, turn < 0 and nextToken(room) or turn)
-  changes[#changes + 1], changes[#changes + 2] = place, member
-  z(room, 'ZADD', unpack(changes))
+  change(room, member, place)
+  writeChanges(room)
   room.state[WAITING] = room.state[WAITING] + 1
   return place
 end

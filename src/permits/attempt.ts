@@ -62,6 +62,11 @@ export class Attempt implements Asking {
 
   /** The result for a caller whose permit is held, of this peek at the layer, and whose turn in the other layers has come. */
   granted(permit: RateLimitResult, rates: Spent | undefined): { result: RateLimitResult; marks: readonly number[] } {
+    const [part] = this.parts
+    const [only, ...others] = this.plan.layers
+    // The most common case.
+    if (part !== undefined && others.length === 0 && only?.quantity === undefined)
+      return { result: passed(permit, part.ticket.quantity), marks: [0] }
     const results = new LayerResults(this.plan)
     for (const { index, ticket } of this.parts) results.set(index, passed(permit, ticket.quantity))
     if (rates !== undefined) results.setRates(rates.result)
