@@ -2,6 +2,9 @@
 import { storm } from './run.ts'
 import { WORLDS } from './world.ts'
 
+/** With fewer permits than these, a storm says nothing. */
+const LEAST_STARTS = 500
+
 const [, , ...given] = process.argv
 const [seconds = 120, processes = 4] = given.filter((word) => /^\d+$/.test(word)).map(Number)
 const named = Object.entries(WORLDS).filter(([name]) => given.includes(name))
@@ -15,7 +18,7 @@ for (const [name, start] of named.length > 0 ? named : Object.entries(WORLDS)) {
     count: 4,
     lease: 1000,
     duration: seconds * 1000,
-    leastStarts: 500,
+    leastStarts: LEAST_STARTS,
     kills: true,
     stops: true,
     flushes: true,
@@ -26,5 +29,6 @@ for (const [name, start] of named.length > 0 ? named : Object.entries(WORLDS)) {
     `${name}: ${report.starts} permits, at most ${report.mostHeld} of 4 at once, faults: ${JSON.stringify(report.faults)}`,
   )
   for (const violation of report.violations) console.log(`VIOLATION: ${violation}`)
-  if (report.violations.length > 0) process.exitCode = 1
+  if (report.starts < LEAST_STARTS) console.log(`VIOLATION: fewer than ${LEAST_STARTS} permits`)
+  if (report.violations.length > 0 || report.starts < LEAST_STARTS) process.exitCode = 1
 }
