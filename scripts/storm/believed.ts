@@ -97,7 +97,7 @@ export function believedIn(log: string, deaths: ReadonlyMap<number, number>): Be
   for (const line of lines) {
     const [pid = '', time = '', what = '', key = '', serial = '', value = '', since = ''] = line.split(' ')
     const at = Number(time)
-    const name = `${pid} ${serial}`
+    const name = `${pid} ${serial} ${key}`
     const died = deaths.get(Number(pid))
     if (what === 'is' && died !== undefined) deathsByHolder.set(Number(value), died)
     else if (what === 'got') got.push({ key, since: Number(since), at, token: Number(value) })
