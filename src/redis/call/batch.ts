@@ -224,6 +224,11 @@ export class Batch {
     return this.#finished || this.#whole?.isFinished === true
   }
 
+  /** True if the server may have MSETEX. Not across slots, because no command takes keys of several. */
+  get mayGroup(): boolean {
+    return !this.route.node.lacksMsetex && !this.route.acrossSlots
+  }
+
   get holdsManyKeys(): boolean {
     return this.#latest !== undefined && this.#latest.size > 1
   }

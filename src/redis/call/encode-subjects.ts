@@ -5,17 +5,16 @@ import type { Batch } from './batch.ts'
 import type { Call } from './call.ts'
 import type { CompiledLayer, CompiledLayers } from './layers.ts'
 import type { Entry, RedisAsked } from './request.ts'
-import { mayGroup } from './route.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import { type LuaImplementation, subjectsScriptOf } from './scripts.ts'
 import { bytesOf } from './state-records.ts'
 
 /** @returns `undefined` if the batch holds anything but checks of small states, without terms, blocks and leases */
-export function callOfSubjects({ entries, overlaps, route }: Batch, names: KeyNames, now: number): Call | undefined {
+export function callOfSubjects({ entries, overlaps, mayGroup }: Batch, names: KeyNames, now: number): Call | undefined {
   for (const entry of entries) if (!isSuited(entry)) return undefined
   const encoder = new SubjectsEncoder(names, overlaps)
   for (const entry of entries) encoder.add(entry)
-  return encoder.call(now, mayGroup(route))
+  return encoder.call(now, mayGroup)
 }
 
 function isSuited({ operation, subjects, decider, terms, lease }: Entry): boolean {

@@ -12,7 +12,6 @@ import { callOfSubjects } from './encode-subjects.ts'
 import { callOfTickets } from './encode-tickets.ts'
 import type { CompiledLayer, CompiledLayers, PlainCheck } from './layers.ts'
 import { mostLeased } from './request.ts'
-import { mayGroup } from './route.ts'
 import { ECHO_LENGTH, nextEcho } from './run-script.ts'
 import type { Script } from './scripts.ts'
 
@@ -125,7 +124,7 @@ function callForEach(
       args.push(String(run), String(quantity), String(count), String(most))
     run = 0
   }
-  const isGrouped = log === undefined && entries.length >= FEWEST_GROUPED && mayGroup(batch.route)
+  const isGrouped = log === undefined && entries.length >= FEWEST_GROUPED && batch.mayGroup
   if (isGrouped) args.push('1')
   const replyLength = ECHO_LENGTH + 8 + keys.length * replied
   const values = log === undefined ? keys.length : 0

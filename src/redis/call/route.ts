@@ -22,8 +22,3 @@ export interface NodeState {
   /** True once the server has refused MSETEX. */
   lacksMsetex: boolean
 }
-
-/** True if the server may have MSETEX. Not across slots, because no command takes keys of several. */
-export function mayGroup({ node, acrossSlots }: Route): boolean {
-  return !node.lacksMsetex && !acrossSlots
-}

@@ -106,7 +106,11 @@ export class IoredisConnection implements RedisConnection {
     }
     if (this.#Command === undefined) return false
     const watched = this.#unanswered?.receiver(receiver) ?? receiver
-    target.sendCommand?.(new this.#Command(call, watched, this.#failed))
+    try {
+      target.sendCommand?.(new this.#Command(call, watched, this.#failed))
+    } catch (error) {
+      watched.failed(error)
+    }
     return true
   }
 
