@@ -19,7 +19,7 @@ export const MAKERS: readonly Entrance[] = [
   {
     name: 'the count of a quota',
     says: /^count/,
-    takes: isPositive,
+    takes: isQuantity,
     call: (value) => made(Quota, { ...quota, count: value }),
   },
   {
