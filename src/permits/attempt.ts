@@ -173,7 +173,7 @@ export class Attempt implements Asking {
 }
 
 const LOST =
-  'The permit is no longer held: the store was not heard of for a lease, or the key was cleared, flushed or evicted'
+  'The permit is no longer held: the store was closed or not heard of for a lease, or the key was cleared, flushed or evicted'
 
 /** Turns the result of a peek at one layer into that of an admitted caller. */
 function passed({ layers: [result] }: RateLimitResult, spent: number): RateLimitResult {

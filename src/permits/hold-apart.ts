@@ -1,7 +1,9 @@
 /**
  * Holds the permits of several subjects on a store that cannot decide them in one step: one subject after another, because each needs a ticket of
  * its own; then all subjects without permits together. A refused caller leaves nothing held, but others may be refused meanwhile.
+ * Permits are asked for in the order of their keys, whatever the order of the subjects, because callers who cross would refuse each other otherwise.
  */
+import { stateNameOf } from '../algorithms/driver.ts'
 import { spendsAny } from '../algorithms/terms.ts'
 import { peekAtPermits } from '../operations/peek-at-permits.ts'
 import { dividedAmong, type Spent } from '../operations/reserve.ts'
@@ -24,7 +26,7 @@ export async function holdApart(
   const answers = new Map<JointSubject, SubjectHold>()
   try {
     let refused = false
-    for (const subject of subjects) {
+    for (const subject of [...subjects].sort(inOrder)) {
       if (refused || subject.attempt === undefined) continue
       const hold = await askOnce(subject.attempt)
       const { result } = hold
@@ -55,6 +57,21 @@ export async function holdApart(
     await giveUp(answers)
     throw error
   }
+}
+
+/** The same order in every process: by key, and of one key by the name of the state that holds its permits. */
+function inOrder(one: JointSubject, other: JointSubject): number {
+  return compareTexts(one.key, other.key) || compareTexts(permitsNameOf(one), permitsNameOf(other))
+}
+
+function compareTexts(one: string, other: string): number {
+  if (one === other) return 0
+  return one < other ? -1 : 1
+}
+
+function permitsNameOf({ plan: { permits } }: JointSubject): string {
+  const [first] = permits
+  return first === undefined ? '' : stateNameOf(first.layer)
 }
 
 /** Ends permits that are held. Those whose end is not answered are ended again by their desk. */

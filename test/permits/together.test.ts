@@ -20,6 +20,7 @@ import { readRecords } from '../../src/redis/call/state-records.ts'
 import { redisSuite } from '../support/redis/suite.ts'
 import { uniquePrefix } from '../support/servers/shared-redis.ts'
 import { until } from '../support/servers/until.ts'
+import { TextDatabase, TextStore } from '../support/stores/text-store.ts'
 
 const suite = await redisSuite()
 
@@ -255,6 +256,7 @@ describe.each(STORES)('on %s', (_, open) => {
     expect(held.result.limited).toBe(false)
     await store.close()
     expect(held.signal.reason).toBeInstanceOf(PermitLostError)
+    expect(String(held.signal.reason)).toContain('the store was closed')
     for (const name of ['user', 'tenant']) expect((await permits(another, 1, name).peek(name)).remaining).toBe(1)
     await another.close()
   })
@@ -357,4 +359,26 @@ describe('on Redis', () => {
     expect((await user.peek('user')).remaining).toBe(1)
     await Promise.all([store.close(), another.close()])
   })
+})
+
+test('on a store that swaps one record at a time, of two callers who cross exactly one holds both', async () => {
+  const database = new TextDatabase()
+  const [one, other] = [new TextStore(database), new TextStore(database)]
+  for (let round = 0; round < 8; round++) {
+    // Of one key too, whose permits have two names.
+    const [user, tenant] = round % 2 === 0 ? [`user ${round}`, `tenant ${round}`] : [`key ${round}`, `key ${round}`]
+    const both = await Promise.all([
+      reserveAll([
+        { throttle: permits(one, 1, 'user'), key: user },
+        { throttle: permits(one, 1, 'tenant'), key: tenant },
+      ]),
+      reserveAll([
+        { throttle: permits(other, 1, 'tenant'), key: tenant },
+        { throttle: permits(other, 1, 'user'), key: user },
+      ]),
+    ])
+    expect(both.filter(({ result }) => !result.limited)).toHaveLength(1)
+    for (const each of both) await each.cancel()
+  }
+  await Promise.all([one.close(), other.close()])
 })
