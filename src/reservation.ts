@@ -1,5 +1,5 @@
 /** Units spent by an estimate, and corrected once the real cost is known; and permits, held until then. */
-import { checkQuantity } from './arguments.ts'
+import { checkInteger } from './arguments.ts'
 import { ReservationSettledError, StoreTimeoutError } from './errors.ts'
 import { adjust } from './operations/adjust.ts'
 import type { Spent } from './operations/reserve.ts'
@@ -125,7 +125,7 @@ export class Reservation implements AsyncDisposable {
    * @returns what a peek would answer after the settlement; rejects with a `ReservationSettledError` the second time, or when limited
    */
   readonly settle = async (actual?: number): Promise<RateLimitResult> => {
-    if (actual !== undefined) checkQuantity(actual)
+    if (actual !== undefined) checkInteger('actual', actual, 0)
     checkHeld(this.result, this.#held.areHeld)
     return this.#held.settle(actual)
   }

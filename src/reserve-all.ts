@@ -1,6 +1,6 @@
 /** Several subjects reserved together, all or nothing, and put right or given back together. */
 import { combineSubjects } from './algorithms/combine.ts'
-import { checkQuantity, checkSignal, itemsOf } from './arguments.ts'
+import { checkInteger, checkSignal, itemsOf } from './arguments.ts'
 import type { CheckAllOptions } from './check-all.ts'
 import { decisions } from './events.ts'
 import { cancelAll, holdTogether, unitsHeld } from './hold-together.ts'
@@ -127,9 +127,9 @@ export class JointReservation implements AsyncDisposable {
 
 /** @throws TypeError or RangeError for actual units that are none, or for more of them than subjects. */
 function unitsIn(actuals: unknown, subjects: number): (number | undefined)[] {
-  return itemsOf('actuals', actuals, subjects).map((actual) => {
+  return itemsOf('actuals', actuals, subjects).map((actual, index) => {
     if (actual === undefined) return undefined
-    checkQuantity(actual)
+    checkInteger(`actuals[${index}]`, actual, 0)
     return actual
   })
 }

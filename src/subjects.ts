@@ -44,7 +44,10 @@ export function askedIn(
   const asked: [ThrottleAsked, ...ThrottleAsked[]] = [first]
   for (let index = 1; index < items.length; index++) {
     const one = askedOf(method, items[index], subjects[index]?.rate)
-    if (one.store !== first.store) throw new TypeError(`${method} needs all throttles on one store`)
+    if (one.store !== first.store) {
+      const keys = `${named(first.key)} and ${named(one.key)}`
+      throw new TypeError(`${method} needs all throttles on one store, got two stores for the keys ${keys}`)
+    }
     asked.push(one)
   }
   checkStates(method, asked)

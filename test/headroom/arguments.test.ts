@@ -171,10 +171,12 @@ test('subjects of reserveAll are checked as those of checkAll', async () => {
   await expect(reserveAll([{ throttle: own, key: 'key' }])).rejects.toThrow('reserveAll takes throttles whose limiters')
   const other = new Throttle({ store: new DictionaryStore(), rate: '5/day' })
   const apart = [
-    { throttle, key: 'key' },
-    { throttle: other, key: 'key' },
+    { throttle, key: 'user' },
+    { throttle: other, key: 'tenant' },
   ]
-  await expect(reserveAll(apart)).rejects.toThrow('reserveAll needs all throttles on one store')
+  await expect(reserveAll(apart)).rejects.toThrow(
+    "reserveAll needs all throttles on one store, got two stores for the keys 'user' and 'tenant'",
+  )
   const twice = [
     { throttle, key: 'key' },
     { throttle, key: 'key' },

@@ -129,7 +129,7 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
     },
     {
       name: 'the units that a reservation of several subjects is settled with',
-      says: /^(actuals|quantity) must/,
+      says: /^actuals(\[\d+\])? must/,
       takes: optional(isAtMostUndefined),
       call: async (value) => {
         const reservation = await reserveAll([{ throttle, key: newKey(), quantity: 0 }])
@@ -160,7 +160,7 @@ export function throttleEntrances(store: BaseStore): Entrance[] {
     },
     {
       name: 'the units that a reservation is settled with',
-      says: /^quantity must/,
+      says: /^actual must/,
       takes: optional(isQuantity),
       call: async (value) => {
         const reservation = await throttle.reserve(newKey(), 0)
