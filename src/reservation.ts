@@ -78,7 +78,7 @@ export class Reservation implements AsyncDisposable {
   readonly result: RateLimitResult
   /**
    * Greater than every earlier token on the key, while its state lives and the server's time does not go back: a fencing token, for what is written to a
-   * resource that refuses older ones. `undefined` without permits.
+   * resource that refuses older ones. `undefined` without permits; 0 where a `FailoverStore` with `'allow'` has admitted, and nothing is held.
    */
   readonly token: number | undefined
   readonly #held: HeldUnits

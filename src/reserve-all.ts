@@ -63,7 +63,7 @@ export async function reserveAll(
 export class JointReservation implements AsyncDisposable {
   /** The result of the check; `layers[i]` is subject i's. If limited, nothing is held. */
   readonly result: RateLimitResult
-  /** One per subject: the fencing token of its permit. `undefined` without permits. */
+  /** One per subject: the fencing token of its permit, as `token` of a reservation. `undefined` without permits. */
   readonly tokens: readonly (number | undefined)[]
   /** Aborts when a permit of a subject is lost. Never aborts without permits, or once the reservation has ended. */
   readonly signal: AbortSignal
