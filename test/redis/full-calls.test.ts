@@ -95,7 +95,7 @@ test('checks that can share no call are asked in proportion to their number', as
 })
 
 test('a reply that comes when all who asked have given up does not make later calls smaller', () => {
-  const node = new Node('')
+  const node = new Node('', true)
   const queue = new BatchQueue(node, 0, '', undefined, undefined, false)
   const decider = new CompiledLayers(layersOf(new GcraLimiter({ store: new DictionaryStore() }), Quota.perDay(10)))
   const nobody = (): void => {}

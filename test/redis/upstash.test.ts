@@ -47,6 +47,17 @@ test('checks of one turn share one request', async () => {
   expect(asked()).toHaveLength(1)
 })
 
+test('callers who are answered at once ask again in one request', async () => {
+  const throttle = new Throttle({ store: storeOn(), rate: '5/hour' })
+  await throttle.check('loads the script')
+  server.commands.length = 0
+  const ask = async (key: string) => {
+    for (let time = 0; time < 4; time++) await throttle.check(key)
+  }
+  await Promise.all(Array.from({ length: 40 }, (_, index) => ask(`one:${index}`)))
+  expect(server.commands.filter((command) => command.some((text) => text.includes('{one:')))).toHaveLength(4)
+})
+
 test('a request whose answer was lost is not sent again, and counts once', async () => {
   const throttle = new Throttle({ store: storeOn(), rate: '5/hour' })
   await throttle.check('key')

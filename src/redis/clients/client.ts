@@ -58,6 +58,8 @@ export interface RedisConnection {
   leave(node: string): void
   /** Replaces a connection whose handshake (the client's first commands) was not answered in time. */
   giveUpHandshake(now: number): void
+  /** True if each call is a request over HTTP, which costs more than to decide the checks of a call. */
+  readonly isHttp: boolean
   /** True for a client of a cluster, where the keys of one call must share a slot. */
   readonly cluster: boolean
   /** The node that serves a slot, as any text that tells nodes apart. `''`: a single server, or not known. */

@@ -38,6 +38,7 @@ const traces = builtin('node:diagnostics_channel')?.tracingChannel?.('ioredis:co
 /** A connection through a client that the store made or the user provided. */
 export class IoredisConnection implements RedisConnection {
   readonly cluster: boolean
+  readonly isHttp = false
   readonly sendTo: RedisConnection['sendTo']
   readonly #client: IoredisClient
   /** `undefined`: a client of one server, or one that must find the nodes of its commands itself. */

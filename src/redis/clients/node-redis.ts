@@ -27,6 +27,7 @@ const SENT_ON = /^Cannot find node /
 
 export class NodeRedisConnection implements RedisConnection {
   readonly cluster: boolean
+  readonly isHttp = false
   /** Empty, because node-redis puts no prefix before the keys in `sendCommand`. */
   readonly keyPrefix = ''
   readonly failure = undefined

@@ -9,6 +9,7 @@ export class ServerError extends Error {}
 
 export abstract class SingleServerConnection implements RedisConnection {
   readonly cluster = false
+  readonly isHttp: boolean = false
   readonly keyPrefix = ''
   readonly failure = undefined
   readonly evaluate = undefined

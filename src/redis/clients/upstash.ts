@@ -12,6 +12,7 @@ type Argument = string | Buffer
 
 export class UpstashConnection extends SingleServerConnection {
   override readonly isClosed = false
+  override readonly isHttp = true
   readonly #http: UpstashHttp
   readonly #timeout: number
 

@@ -23,8 +23,12 @@ export class Node implements NodeState {
   /** The number of unsent batches that leave before all others. */
   overtaking = 0
 
-  constructor(address: string) {
+  readonly #divides: boolean
+
+  /** @param divides false: all who were answered at once ask again in one call, because a call costs more than its checks */
+  constructor(address: string, divides: boolean) {
     this.address = address
+    this.#divides = divides
   }
 
   /** To be called when a batch in flight is finished. */
@@ -39,7 +43,8 @@ export class Node implements NodeState {
    * they for the node: so half of them leave before the others.
    */
   get room(): number {
-    if (this.keysAnswered < FEWEST_DIVIDED || this.keysInFlight > this.keysReturning) return KEYS_IN_FLIGHT
+    if (!this.#divides || this.keysAnswered < FEWEST_DIVIDED || this.keysInFlight > this.keysReturning)
+      return KEYS_IN_FLIGHT
     return Math.ceil(this.keysAnswered / 2)
   }
 

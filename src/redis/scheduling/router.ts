@@ -99,7 +99,7 @@ export class Router {
   #nodeAt(address: string): Node {
     const known = this.nodes.find((node) => node.address === address)
     if (known !== undefined) return known
-    const made = new Node(address)
+    const made = new Node(address, !this.#connection.isHttp)
     this.nodes.push(made)
     return made
   }
